@@ -1,0 +1,39 @@
+# Flags that every target of ours has, and the two ways to make one.
+
+set(ASSENT_SANITIZE "" CACHE STRING "address, thread, or empty")
+
+find_program(ASSENT_CCACHE ccache)
+if(ASSENT_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${ASSENT_CCACHE})
+endif()
+find_program(ASSENT_MOLD mold)
+if(ASSENT_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+if(ASSENT_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+elseif(ASSENT_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+endif()
+
+add_library(assent_flags INTERFACE)
+target_compile_options(assent_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+target_include_directories(assent_flags INTERFACE ${CMAKE_SOURCE_DIR})
+
+# assent_library(name SOURCES a.cc b.cc LINK other...)
+function(assent_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC ${ARG_LINK} PRIVATE assent_flags)
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+endfunction()
+
+# assent_program(name SOURCES main.cc LINK other...)
+function(assent_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} assent_flags)
+endfunction()

@@ -1,0 +1,142 @@
+// The seam between the node and any consensus core: one replicated log per group, prefix-ordered, one leader an epoch.
+//
+// A core is a value behind this interface: it does no I/O, reads no clock, draws no randomness but from its seeded
+// generator, logs nothing, blocks never. The host drives it from one thread: it calls an input (tick, receive, propose,
+// ...), then take_output() and does what that says, in order, once.
+//
+// Nine laws, each a test in tests/contract and a checker in the simulator:
+//   L1 agreement     entries committed at one index are equal on all replicas, for ever
+//   L2 stamps        an entry's epoch and stamp never change; along a log neither decreases
+//   L3 one leader    at most one node leads an epoch, and at most once
+//   L4 durability    nothing counts towards commitment before durable(); a core rebuilt from what was durable never
+//                    contradicts what it sent
+//   L5 completeness  self_ready only after an entry of the own epoch is committed and handed out
+//   L6 reads         a read reported at index i reflects every entry committed before the request
+//   L7 determinism   same construction and inputs, same outputs and digest
+//   L8 bounds        output sizes, log bytes and in-flight windows stay under configured limits; propose refuses instead
+//   L9 liveness      with a connected majority and fair delivery a leader emerges and proposals commit within B ticks
+// The transaction layer builds on L2, L3 and L5 alone.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/log_entry.h"
+#include "base/result.h"
+
+namespace assent {
+
+struct ConsensusMessage {
+  NodeId to;
+  Bytes bytes;  // the core's own encoding, opaque to the host
+};
+
+// What this replica believes about who leads.
+struct Leadership {
+  Epoch epoch;
+  NodeId leader;            // none when unknown
+  bool self_leads = false;  // this replica leads epoch
+  bool self_ready = false;  // ... and has handed out an entry of it (L5): everything before it has been handed out too
+
+  bool operator==(const Leadership&) const = default;
+};
+
+struct ReadReady {
+  ReadId id;
+  Index index;  // answer the read once this index is applied
+};
+
+// The host sends its newest snapshot of the group to this node, then reports snapshot_sent().
+struct SnapshotSend {
+  NodeId to;
+  Epoch epoch;  // travels with the snapshot, for receive_snapshot()
+};
+
+struct Output {
+  std::uint64_t number = 0;                        // echoed by durable(); grows by one with each take_output()
+  std::optional<Bytes> hard_state;                 // replaces the stored one
+  std::optional<SnapshotMark> install;             // forget the stored log up to this mark: its snapshot takes the place.
+                                                   // Comes alone with hard_state; the application restores before committed
+  std::vector<EntryPtr> append;                    // contiguous; replaces any stored suffix from its first index on
+  std::vector<ConsensusMessage> send_now;          // may leave before the disk knows anything
+  std::vector<ConsensusMessage> send_after_sync;   // only once this output and all earlier ones are durable
+  std::vector<EntryPtr> committed;                 // hand to the application in this order
+  std::optional<Leadership> leadership;            // set when it changed
+  std::vector<ReadReady> reads;                    // barriers satisfied, in order of request
+  std::vector<ReadId> reads_lost;                  // barriers that this replica can no longer satisfy
+  std::vector<SnapshotSend> snapshots_to_send;
+  std::vector<std::string> narration;              // why it acted, when narration is on; for transcripts and traces
+
+  [[nodiscard]] bool needs_disk() const { return hard_state.has_value() || install.has_value() || !append.empty(); }
+};
+
+struct PeerProgress {
+  NodeId node;
+  Index match;
+  bool recently_active = false;
+};
+
+struct LogStatus {
+  Leadership leadership;
+  Index first;      // first entry still in memory
+  Index last;
+  Index committed;
+  SnapshotMark snapshot;
+  std::uint64_t log_bytes = 0;
+  std::uint64_t ignored_messages = 0;  // malformed, foreign or stale input
+  std::vector<NodeId> members;
+  std::vector<PeerProgress> peers;  // on the leader
+};
+
+class ReplicatedLog {
+ public:
+  virtual ~ReplicatedLog() = default;
+
+  // One unit of the group's time; units and time-outs are the core's configuration.
+  virtual void tick() = 0;
+  // Malformed, foreign or late bytes are counted and ignored.
+  virtual void receive(NodeId from, ByteView message) = 0;
+  // Appends a command, stamped max(now, last stamp). not_leader with a hint; busy when a window is full; refused when the
+  // command is larger than the configured maximum. The position says where it will stand if it is committed.
+  [[nodiscard]] virtual Result<Position> propose(Bytes command, ClusterMillis now) = 0;
+  // A read barrier (dissertation 6.4); answered in Output::reads or reads_lost. not_leader before self_ready.
+  [[nodiscard]] virtual Result<void> request_read(ReadId id) = 0;
+  // Everything up to and including this output's number is on disk.
+  virtual void durable(std::uint64_t output_number) = 0;
+  [[nodiscard]] virtual Output take_output() = 0;
+  // The host holds a durable snapshot up to mark, which is at or below what was committed: the log may forget up to it.
+  virtual void snapshot_taken(const SnapshotMark& mark) = 0;
+  // A snapshot arrived from a peer and is durable in the host's snapshot store. The core answers with Output::install, or
+  // ignores it when it is stale.
+  virtual void receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) = 0;
+  // The transfer asked for by SnapshotSend ended; delivered says whether the peer took it whole.
+  virtual void snapshot_sent(NodeId to, bool delivered) = 0;
+  // Asks the leader to hand over to a peer when that has caught up; a hint, not a promise.
+  virtual void transfer_leadership(NodeId to) = 0;
+
+  [[nodiscard]] virtual LogStatus status() const = 0;
+  // Where mark for index would stand: the epoch, stamp and members at a handed-out index that is still in memory or at the
+  // snapshot. compacted otherwise.
+  [[nodiscard]] virtual Result<SnapshotMark> mark_at(Index index) const = 0;
+  // Equal for equal histories of construction and inputs (L7).
+  [[nodiscard]] virtual std::uint64_t digest() const = 0;
+};
+
+// What any core is built from.
+struct LogSetup {
+  NodeId self;
+  GroupId group;
+  std::vector<NodeId> members;  // of a new group; a snapshot's members win
+  std::uint64_t seed = 0;       // for election jitter
+  DurableLog durable;
+};
+
+using LogFactory = std::function<std::unique_ptr<ReplicatedLog>(const LogSetup&)>;
+
+}  // namespace assent

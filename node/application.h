@@ -1,0 +1,88 @@
+// What a group replicates, at byte level: the loop knows no transactions. App<Machine, Driver> (node/app.h) gives it to
+// typed machines and drivers. Called from the loop's thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/log_entry.h"
+#include "base/result.h"
+#include "consensus/log_contract.h"
+#include "txn_proto/types.h"
+
+namespace assent {
+
+// A message to another group, wherever its leader is.
+struct GroupMessage {
+  GroupId from;
+  GroupId to;
+  Bytes payload;
+};
+
+struct Outbox {
+  std::vector<Bytes> proposals;  // commands for the own log, in order
+  std::vector<GroupMessage> messages;
+  std::vector<ClientReply> replies;
+  std::vector<ReadId> reads;  // read barriers to request
+
+  [[nodiscard]] bool empty() const {
+    return proposals.empty() && messages.empty() && replies.empty() && reads.empty();
+  }
+};
+
+// What an operator sees of one group's application.
+struct ApplicationStatus {
+  std::uint64_t prepared = 0;  // in doubt at a shard
+  std::uint64_t locks = 0;
+  std::uint64_t active = 0;   // attempts or waiting requests in the leader's memory
+  std::uint64_t records = 0;  // decisions or registers kept
+  std::uint64_t oldest_prepared_age_millis = 0;
+};
+
+class Application {
+ public:
+  virtual ~Application() = default;
+
+  // A committed command entry; indices ascend, those at or below applied() are skipped by the caller. An error is the
+  // disk's, or a command that this build does not know: the node stops before it diverges.
+  [[nodiscard]] virtual Result<void> apply(const Entry& entry) = 0;
+  // A committed entry that is not for the application; it still moves applied().
+  virtual void skip(Index index) = 0;
+  [[nodiscard]] virtual Index applied() const = 0;
+  // After each batch of applies.
+  [[nodiscard]] virtual Result<void> batch_applied() = 0;
+
+  // Called when self_ready begins or ends. The application is a leader exactly in between.
+  virtual void leadership(const Leadership& leadership) = 0;
+  // The rest is called on a leader only.
+  virtual void receive(GroupId from, ByteView payload) = 0;  // malformed bytes are ignored and counted
+  virtual void request(const ClientRequest& request) = 0;
+  virtual void refused(const Bytes& proposal, const Error& error) = 0;
+  virtual void read_ready(ReadId id) = 0;  // everything up to the barrier's index is applied
+  virtual void read_lost(ReadId id) = 0;
+  virtual void tick() = 0;
+
+  // What to do after any of the calls above.
+  [[nodiscard]] virtual Outbox take_outbox() = 0;
+
+  [[nodiscard]] virtual Result<Bytes> snapshot() = 0;  // as of applied()
+  [[nodiscard]] virtual Result<void> restore(const SnapshotMark& mark, ByteView data) = 0;
+  [[nodiscard]] virtual Result<std::uint64_t> digest() = 0;
+  [[nodiscard]] virtual ApplicationStatus status() const = 0;
+};
+
+enum class GroupRole : std::uint8_t { coordinator, shard };
+
+struct GroupConfig {
+  GroupId id;
+  std::string name;  // "c0", "s1"
+  GroupRole role = GroupRole::shard;
+  std::vector<NodeId> members;
+};
+
+using ApplicationFactory = std::function<Result<std::unique_ptr<Application>>(const GroupConfig&)>;
+
+}  // namespace assent

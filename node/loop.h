@@ -1,0 +1,116 @@
+// The loop of a node: all its groups, one write-ahead log, one frame stream per peer. Runs unchanged in the simulator; only
+// disk, transport and clock are replaced. Not thread-safe: one thread calls handle(), tick() and flush().
+//
+//     event -> handle() -> a group's core or application -> flush():
+//       1 for each dirty group: take_output(); park send_after_sync; gather hard state and entries; queue send_now
+//       2 wal.submit(batch), or release parked messages at once when there is nothing to write
+//       3 apply committed; gather the outbox: proposals go back to the log, messages to groups, replies out
+//       4 repeat while groups are dirty and the step budget lasts
+//       5 per peer: one frame with all messages of all groups
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "consensus/log_contract.h"
+#include "node/application.h"
+#include "node/limits.h"
+#include "node/transport.h"
+#include "storage/disk.h"
+#include "storage/wal.h"
+
+namespace assent {
+
+struct NodeConfig {
+  NodeId self;
+  std::uint64_t incarnation = 0;  // differs for each start of this node; frames of an older one are dropped
+  std::uint64_t seed = 0;
+  std::vector<GroupConfig> groups;  // all of the cluster; this node carries those that name it
+  std::uint64_t snapshot_every = 100'000;  // applied entries between snapshots of a group; 0: never
+  WalOptions wal;
+  Limits limits;
+};
+
+// ---- events ----
+struct FrameReceived {
+  NodeId from;
+  Bytes frame;
+};
+struct SnapshotReceived {
+  NodeId from;
+  SnapshotTransfer transfer;
+};
+struct SnapshotSendEnded {
+  NodeId to;
+  GroupId group;
+  bool delivered = false;
+};
+struct TransportReady {  // the last frame to this peer is written
+  NodeId to;
+};
+struct DiskProgress {};  // poll() has something
+struct TransferLeadership {
+  GroupId group;
+  NodeId to;
+};
+using Event =
+    std::variant<FrameReceived, SnapshotReceived, SnapshotSendEnded, TransportReady, DiskProgress, ClientRequest, TransferLeadership>;
+
+struct GroupStatus {
+  GroupConfig config;
+  LogStatus log;
+  Index applied;
+  ApplicationStatus application;
+};
+
+struct LoopStatistics {
+  std::uint64_t frames_sent = 0;
+  std::uint64_t frame_bytes_sent = 0;
+  std::uint64_t frames_received = 0;
+  std::uint64_t frames_malformed = 0;
+  std::uint64_t messages_dropped = 0;
+  std::uint64_t local_messages = 0;  // between groups whose leaders are both here
+  Wal::Statistics wal;
+};
+
+class Loop {
+ public:
+  // Recovers from the disk. corruption and io come back as errors that name the file.
+  [[nodiscard]] static Result<std::unique_ptr<Loop>> open(const NodeConfig& config, Disk& disk, Transport& transport,
+                                                          Clock& clock, const LogFactory& logs,
+                                                          const ApplicationFactory& applications);
+  virtual ~Loop() = default;
+
+  virtual void handle(Event event) = 0;
+  virtual void tick() = 0;
+  virtual void flush() = 0;
+
+  // Answers to ClientRequests since the last call. Every request gets exactly one reply while the loop lives.
+  [[nodiscard]] virtual std::vector<ClientReply> take_replies() = 0;
+  // Set once something failed that the node must not outlive: a disk error, damaged data, an unknown command.
+  [[nodiscard]] virtual std::optional<Error> failure() const = 0;
+
+  [[nodiscard]] virtual std::vector<GroupStatus> status() const = 0;
+  [[nodiscard]] virtual LoopStatistics statistics() const = 0;
+  // Of one group's application at its applied index.
+  [[nodiscard]] virtual Result<std::uint64_t> application_digest(GroupId group) = 0;
+  // What recovery found.
+  [[nodiscard]] virtual const WalRecovery& recovery() const = 0;
+
+  // For checkers (simulator, contract): called for each committed entry as it is applied, and for each group's leadership.
+  struct Observer {
+    std::function<void(GroupId, const Entry&)> applied;
+    std::function<void(GroupId, const Leadership&)> leadership;
+  };
+  virtual void observe(Observer observer) = 0;
+  [[nodiscard]] virtual const Application* application(GroupId group) const = 0;
+};
+
+}  // namespace assent

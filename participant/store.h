@@ -1,0 +1,69 @@
+// Two seams of a shard: the Store keeps its replicated data, the ResourceManager runs work on the leader to find out what
+// it would do. MemoryStore (participant/) has key-value operations only; sql_adapter has SQLite behind both.
+// Called from the loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/log_entry.h"
+#include "base/result.h"
+#include "txn_proto/types.h"
+
+namespace assent {
+
+// Replicated data of one shard: the rows, and the machine's own records in the same atomic unit with the applied index.
+// An error other than the documented ones is the disk's and ends the process.
+//
+// Everything between two checkpoint() calls becomes durable together or not at all; the log replays what was lost, from
+// applied() on. Reads always see every change made so far.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Would the change still find the rows as its author saw them? conflict otherwise: with the same words on every replica.
+  [[nodiscard]] virtual Result<void> check(ByteView change) const = 0;
+  // Makes the change. The caller holds its locks and check() passed under them, so that it cannot fail for content.
+  [[nodiscard]] virtual Result<void> install(ByteView change) = 0;
+
+  // Records of the machine by transaction: opaque, small, kept beside the data.
+  [[nodiscard]] virtual Result<void> put_record(const TxnId& txn, ByteView record) = 0;
+  [[nodiscard]] virtual Result<void> erase_record(const TxnId& txn) = 0;
+  [[nodiscard]] virtual Result<std::map<TxnId, Bytes>> records() const = 0;
+  // One more opaque record that belongs to no transaction.
+  [[nodiscard]] virtual Result<void> put_machine_record(ByteView record) = 0;
+  [[nodiscard]] virtual Result<Bytes> machine_record() const = 0;
+
+  [[nodiscard]] virtual Index applied() const = 0;
+  virtual void set_applied(Index index) = 0;
+  // The end of a batch of applies: the store may make what it holds durable now, or gather further batches.
+  [[nodiscard]] virtual Result<void> checkpoint() = 0;
+
+  // All of it, as of applied().
+  [[nodiscard]] virtual Result<Bytes> snapshot() = 0;
+  // Replaces all of it. corruption when the bytes are not a snapshot; the old content is gone only on success.
+  [[nodiscard]] virtual Result<void> restore(ByteView snapshot) = 0;
+  // Equal for equal rows and records, whatever pages they lie on.
+  [[nodiscard]] virtual Result<std::uint64_t> digest() = 0;
+};
+
+struct Evaluation {
+  Effects effects;
+  WorkResult result;
+};
+
+// Runs work on the leader's applied state, leaves no trace, and says what would change and what must be locked.
+class ResourceManager {
+ public:
+  virtual ~ResourceManager() = default;
+
+  // A Refusal (with participant unset) when the work violates a constraint or cannot be run at all.
+  [[nodiscard]] virtual tl::expected<Evaluation, Refusal> evaluate(const Work& work) = 0;
+  // Read-only work. The locks say what it read, so that the caller can wait for prepared transactions that hold them.
+  [[nodiscard]] virtual tl::expected<Evaluation, Refusal> query(const Work& work) = 0;
+};
+
+}  // namespace assent

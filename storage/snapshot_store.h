@@ -1,0 +1,49 @@
+// Snapshots of groups as files of their own: written beside, synced, renamed, and only then named in the WAL. The newest
+// whole one of a group wins; older ones go once it is durable. Bytes: docs/FORMATS.md. Driven by the loop.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/log_entry.h"
+#include "base/result.h"
+#include "storage/disk.h"
+
+namespace assent {
+
+struct Snapshot {
+  SnapshotMark mark;
+  Bytes data;  // the application's bytes
+};
+
+class SnapshotStore {
+ public:
+  // Removes what a crash left half-written.
+  [[nodiscard]] static Result<std::unique_ptr<SnapshotStore>> open(Disk& disk, std::string folder = "snapshots");
+
+  virtual ~SnapshotStore() = default;
+
+  // Starts writing; done() reports it. One save per group at a time: busy otherwise.
+  virtual Result<void> save(GroupId group, const Snapshot& snapshot) = 0;
+
+  struct Saved {
+    GroupId group;
+    SnapshotMark mark;
+  };
+  // Feeds completions; false for a token of somebody else. Newly durable snapshots are appended to saved.
+  virtual bool completed(const IoCompletion& completion, std::vector<Saved>& saved) = 0;
+  [[nodiscard]] virtual std::optional<Error> failure() const = 0;
+
+  // The newest durable snapshot of the group; nullopt when there is none; corruption when its bytes are damaged.
+  [[nodiscard]] virtual Result<std::optional<Snapshot>> newest(GroupId group) = 0;
+  // The one snapshot of the group with exactly this mark: not_found when it is not there.
+  [[nodiscard]] virtual Result<Snapshot> load(GroupId group, const SnapshotMark& mark) = 0;
+  // Drops every snapshot of the group older than the mark; best effort.
+  virtual void drop_before(GroupId group, const SnapshotMark& mark) = 0;
+};
+
+}  // namespace assent

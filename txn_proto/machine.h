@@ -1,0 +1,43 @@
+// What every replicated machine and its driver share (ARCHITECTURE: machine and driver).
+//
+// A machine is replicated truth, changed only by apply(). A driver is the leader's volatile intention: it proposes
+// commands, sends messages, answers clients; it is built anew at every election and thrown away at its end. Everything a
+// driver sends is a hint that can be derived again from its machine; it is repeated on ticks until acknowledged.
+#pragma once
+
+#include <vector>
+
+#include "base/ids.h"
+#include "txn_proto/types.h"
+
+namespace assent {
+
+// Where and when a command was committed; the same on every replica.
+struct EntryContext {
+  Epoch epoch;
+  Index index;
+  ClusterMillis stamp;
+};
+
+template <class Command>
+struct DriverOutput {
+  std::vector<Command> propose;
+  std::vector<Envelope> send;
+  std::vector<ClientReply> reply;
+  std::vector<ReadId> read;  // barriers to request; answered by read_ready() or read_lost()
+
+  [[nodiscard]] bool empty() const { return propose.empty() && send.empty() && reply.empty() && read.empty(); }
+};
+
+// A driver D over a machine M has these, called from the group that owns both:
+//   void lead(Epoch);                          self_ready: everything of earlier epochs is applied
+//   void resign();                             answer waiting clients with not_leader or unknown_outcome, forget all
+//   void receive(const Envelope&);
+//   void request(const ClientRequest&);
+//   void applied(const EntryContext&, const M::Command&, const M::Applied&);   after M::apply on the leader
+//   void refused(const M::Command&, const Error&);                             the log would not take a proposal
+//   void read_ready(ReadId); void read_lost(ReadId);
+//   void tick();
+//   DriverOutput<M::Command> take_output();
+
+}  // namespace assent

@@ -1,0 +1,269 @@
+// The language between the parts, as plain structs: what a transaction is, what a shard votes, what came of it.
+// Values only. PROTOCOL.md section 1 gives the words. The protobuf forms and the codec stand beside (target txn_proto).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace assent {
+
+// ---- work: what one shard is asked to do -----------------------------------------------------------------------------
+
+struct SqlNull {
+  bool operator==(const SqlNull&) const = default;
+};
+struct SqlBlob {
+  Bytes bytes;
+  bool operator==(const SqlBlob&) const = default;
+};
+using SqlValue = std::variant<SqlNull, std::int64_t, double, std::string, SqlBlob>;
+
+struct SqlStatement {
+  std::string text;  // exactly one statement
+  std::vector<SqlValue> parameters;
+  bool operator==(const SqlStatement&) const = default;
+};
+struct KvGet {
+  std::string key;
+  bool operator==(const KvGet&) const = default;
+};
+struct KvPut {
+  std::string key;
+  Bytes value;
+  bool operator==(const KvPut&) const = default;
+};
+struct KvErase {
+  std::string key;
+  bool operator==(const KvErase&) const = default;
+};
+// The transaction aborts unless the key holds this value; nullopt means absent.
+struct KvExpect {
+  std::string key;
+  std::optional<Bytes> value;
+  bool operator==(const KvExpect&) const = default;
+};
+// Adds to a decimal integer, absent counting as 0; aborts when the sum leaves [floor, ceiling] or overflows.
+struct KvAdd {
+  std::string key;
+  std::int64_t delta = 0;
+  std::optional<std::int64_t> floor;
+  std::optional<std::int64_t> ceiling;
+  bool operator==(const KvAdd&) const = default;
+};
+using Operation = std::variant<SqlStatement, KvGet, KvPut, KvErase, KvExpect, KvAdd>;
+
+using Work = std::vector<Operation>;  // executed in order, all on the same state
+
+// What one operation answered.
+struct OperationResult {
+  std::vector<std::string> columns;         // of a statement that returns rows
+  std::vector<std::vector<SqlValue>> rows;  // KvGet: one row with the value, none when absent; KvAdd: the new value
+  std::uint64_t rows_affected = 0;
+  bool operator==(const OperationResult&) const = default;
+};
+using WorkResult = std::vector<OperationResult>;
+
+// ---- a transaction ---------------------------------------------------------------------------------------------------
+
+enum class Protocol : std::uint8_t {
+  automatic = 0,  // the cheapest that is sound for the participants present
+  one_phase = 1,
+  two_phase = 2,
+};
+
+struct Branch {
+  GroupId shard;
+  Work work;
+  bool operator==(const Branch&) const = default;
+};
+
+// The coordinator's epoch and a counter in its leader's memory. Orders by epoch, then number; {0,0} is none.
+struct Attempt {
+  Epoch epoch;
+  std::uint64_t number = 0;
+  auto operator<=>(const Attempt&) const = default;
+};
+
+enum class AbortReason : std::uint8_t {
+  none = 0,
+  conflict = 1,    // lock held by holder (wait-die refused it), or the state changed under it
+  constraint = 2,  // CHECK, UNIQUE, NOT NULL, FOREIGN KEY, a bound of Add, a failed Expect
+  invalid = 3,     // the work cannot be run: syntax, missing table, no primary key, forbidden statement
+  timeout = 4,     // not everybody had voted in time
+  sealed = 5,      // somebody asked for the outcome with seal before it was decided
+  too_old = 6,     // the id is older than the retention or too far in the future
+  superseded = 7,  // a participant had already voted in an earlier attempt that can no longer commit
+  reused_id = 8,   // this id was already used with other content
+  too_large = 9,   // over a size limit
+  presumed = 10,   // the coordinator has no commit record of it (presumed abort)
+};
+[[nodiscard]] std::string_view to_string(AbortReason reason);
+
+// Why a transaction aborted, for a person and for a program.
+struct Refusal {
+  AbortReason reason = AbortReason::none;
+  GroupId participant;     // who said no; none when it was the coordinator
+  std::string message;     // one sentence
+  std::string constraint;  // name or text of the violated constraint, with reason constraint
+  TxnId holder;            // who holds the lock, with reason conflict
+  bool operator==(const Refusal&) const = default;
+};
+
+enum class Outcome : std::uint8_t {
+  none = 0,  // undecided, or nothing known
+  committed = 1,
+  aborted = 2,
+};
+[[nodiscard]] std::string_view to_string(Outcome outcome);
+[[nodiscard]] std::string_view to_string(Protocol protocol);
+
+// ---- locks -----------------------------------------------------------------------------------------------------------
+
+// Multi-granularity locks (Gray 1976), reduced to what is used: a table is the parent of its rows.
+enum class LockMode : std::uint8_t {
+  intention_shared = 0,     // on a table: some rows are read
+  intention_exclusive = 1,  // on a table: some rows are written
+  shared = 2,               // a row, or a table that is read as a whole
+  exclusive = 3,            // a row, or a table whose shape changes
+};
+struct LockRequest {
+  Bytes key;  // opaque; equal keys are the same thing
+  LockMode mode = LockMode::shared;
+  auto operator<=>(const LockRequest&) const = default;
+};
+
+// What the shard leader found by running the work, and what is replicated in its place (ARCHITECTURE: effects, not
+// statements). change is the store's own format and empty when nothing is written.
+struct Effects {
+  Bytes change;
+  std::vector<LockRequest> locks;  // ascending by key, one per key
+  bool operator==(const Effects&) const = default;
+};
+
+// ---- messages between groups -----------------------------------------------------------------------------------------
+
+struct Prepare {
+  TxnId txn;
+  Attempt attempt;
+  GroupId coordinator;
+  std::vector<GroupId> participants;  // all of them, ascending
+  std::uint64_t fingerprint = 0;      // of the whole transaction: protocol, branches and all their work
+  TxnId age;                          // the id of the first attempt of the caller's closure; wait-die compares these
+  Work work;                          // for the addressed shard alone
+  bool operator==(const Prepare&) const = default;
+};
+struct Vote {
+  TxnId txn;
+  Attempt attempt;  // as recorded with the vote in the shard's log
+  bool yes = false;
+  Refusal refusal;  // with no
+  WorkResult result;  // with yes
+  bool operator==(const Vote&) const = default;
+};
+// The outcome, to a participant. attempt: whose vote it finishes.
+struct Finish {
+  TxnId txn;
+  Attempt attempt;
+  bool commit = false;
+  bool operator==(const Finish&) const = default;
+};
+struct Finished {
+  TxnId txn;
+  Attempt attempt;
+  bool commit = false;
+  bool operator==(const Finished&) const = default;
+};
+// A prepared shard asks its coordinator what came of the attempt it voted in. Answered with Finish, or not at all.
+struct Inquire {
+  TxnId txn;
+  Attempt attempt;
+  bool operator==(const Inquire&) const = default;
+};
+using TxnMessage = std::variant<Prepare, Vote, Finish, Finished, Inquire>;
+
+struct Envelope {
+  GroupId from;
+  GroupId to;
+  TxnMessage message;
+  bool operator==(const Envelope&) const = default;
+};
+
+// ---- what a client asks and hears ------------------------------------------------------------------------------------
+
+struct Execute {
+  TxnId txn;
+  TxnId age;  // none: the transaction's own id
+  Protocol protocol = Protocol::automatic;
+  std::vector<Branch> branches;  // one per shard, ascending by shard, none empty
+  std::uint64_t timeout_ticks = 0;  // 0: the configured default
+  bool operator==(const Execute&) const = default;
+};
+// A linearizable read on one shard: read-only statements and KvGet.
+struct Query {
+  Work work;
+  bool operator==(const Query&) const = default;
+};
+// What came of T, at its coordinator group, or at the shard of a one-phase transaction. Waits while it is running. With
+// seal: after the answer T will never commit unless it has.
+struct GetOutcome {
+  TxnId txn;
+  bool seal = false;
+  std::uint64_t wait_ticks = 0;
+  bool operator==(const GetOutcome&) const = default;
+};
+using ClientBody = std::variant<Execute, Query, GetOutcome>;
+
+struct ClientRequest {
+  RequestId id;
+  GroupId group;  // which group's leader this node is asked to be
+  ClientBody body;
+};
+
+struct BranchResult {
+  GroupId shard;
+  WorkResult result;
+  bool operator==(const BranchResult&) const = default;
+};
+
+// The state of T at the group that was asked.
+enum class TxnState : std::uint8_t {
+  unknown = 0,   // no trace of T here: never begun, aborted without a record, or forgotten
+  running = 1,   // undecided, an attempt is on its way
+  prepared = 2,  // at a shard: voted yes, in doubt
+  committed = 3,
+  aborted = 4,
+  expired = 5,  // older than the history that is kept
+};
+[[nodiscard]] std::string_view to_string(TxnState state);
+
+struct TxnAnswer {
+  TxnId txn;
+  TxnState state = TxnState::unknown;
+  Protocol protocol = Protocol::automatic;
+  Refusal refusal;                     // with aborted
+  std::vector<BranchResult> results;   // with committed, to the caller of Execute; not kept for later askers
+  std::vector<GroupId> participants;   // when known
+  ClusterMillis decided_at;            // when known
+  bool operator==(const TxnAnswer&) const = default;
+};
+struct QueryAnswer {
+  WorkResult result;
+  Index at;  // the log index that the read reflects
+  bool operator==(const QueryAnswer&) const = default;
+};
+using ClientAnswer = std::variant<TxnAnswer, QueryAnswer>;
+
+struct ClientReply {
+  RequestId id;
+  Result<ClientAnswer> answer;
+};
+
+}  // namespace assent
