@@ -1,5 +1,9 @@
 #include "txn_proto/types.h"
 
+#include <bit>
+
+#include "base/digest.h"
+
 namespace assent {
 
 std::string_view to_string(AbortReason reason) {
@@ -47,6 +51,62 @@ std::string_view to_string(TxnState state) {
     case TxnState::expired: return "expired";
   }
   return "unknown";
+}
+
+namespace {
+
+void add(Digest& digest, const SqlValue& value) {
+  digest.add(static_cast<std::uint64_t>(value.index()));
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) digest.add(static_cast<std::uint64_t>(*integer));
+  if (const auto* real = std::get_if<double>(&value)) digest.add(std::bit_cast<std::uint64_t>(*real));
+  if (const auto* text = std::get_if<std::string>(&value)) digest.add(*text);
+  if (const auto* blob = std::get_if<SqlBlob>(&value)) digest.add(blob->bytes);
+}
+
+template <class T>
+void add_optional(Digest& digest, const std::optional<T>& value) {
+  digest.add(std::uint64_t{value.has_value()});
+  if (!value) return;
+  if constexpr (std::is_same_v<T, std::int64_t>) {
+    digest.add(static_cast<std::uint64_t>(*value));
+  } else {
+    digest.add(*value);
+  }
+}
+
+struct AddOperation {
+  Digest& digest;
+  void operator()(const SqlStatement& op) const {
+    digest.add(op.text).add(op.parameters.size());
+    for (const SqlValue& value : op.parameters) add(digest, value);
+  }
+  void operator()(const KvGet& op) const { digest.add(op.key); }
+  void operator()(const KvPut& op) const { digest.add(op.key).add(op.value); }
+  void operator()(const KvErase& op) const { digest.add(op.key); }
+  void operator()(const KvExpect& op) const {
+    digest.add(op.key);
+    add_optional(digest, op.value);
+  }
+  void operator()(const KvAdd& op) const {
+    digest.add(op.key).add(static_cast<std::uint64_t>(op.delta));
+    add_optional(digest, op.floor);
+    add_optional(digest, op.ceiling);
+  }
+};
+
+}  // namespace
+
+std::uint64_t fingerprint(const Execute& execute) {
+  Digest digest;
+  digest.add(static_cast<std::uint64_t>(execute.protocol)).add(execute.branches.size());
+  for (const Branch& branch : execute.branches) {
+    digest.add(branch.shard).add(branch.work.size());
+    for (const Operation& operation : branch.work) {
+      digest.add(static_cast<std::uint64_t>(operation.index()));
+      std::visit(AddOperation{digest}, operation);
+    }
+  }
+  return digest.value();
 }
 
 }  // namespace assent

@@ -206,6 +206,9 @@ struct Execute {
   std::uint64_t timeout_ticks = 0;  // 0: the configured default
   bool operator==(const Execute&) const = default;
 };
+// XXH3-64 over protocol, branches and all their work: a reused id with other content has another one.
+[[nodiscard]] std::uint64_t fingerprint(const Execute& execute);
+
 // A linearizable read on one shard: read-only statements and KvGet.
 struct Query {
   Work work;

@@ -1,0 +1,90 @@
+// What the groups' logs carry: the commands of the coordinator's Decisions and of a Shard. Plain values; the codec
+// (txn_proto/wire_codec.h) gives them their bytes. PROTOCOL.md says what each does.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "txn_proto/types.h"
+
+namespace assent {
+
+// ---- coordinator group ----
+
+// T commits, provided that the entry's epoch is attempt.epoch (the epoch fence) and T has no record yet.
+struct Decide {
+  TxnId txn;
+  Attempt attempt;
+  Protocol protocol = Protocol::two_phase;
+  std::vector<GroupId> participants;  // ascending
+  std::uint64_t fingerprint = 0;
+  bool operator==(const Decide&) const = default;
+};
+// T is aborted for good unless it has a record.
+struct SealOutcome {
+  TxnId txn;
+  Refusal refusal;  // what a later asker is told: sealed, timeout, superseded
+  bool operator==(const SealOutcome&) const = default;
+};
+// Every participant of these has applied the finish: only the outcome is kept.
+struct EndTxns {
+  std::vector<TxnId> txns;
+  bool operator==(const EndTxns&) const = default;
+};
+// Nothing but a stamp: lets the machine forget what is past its horizon when no other command comes.
+struct Tidy {
+  bool operator==(const Tidy&) const = default;
+};
+using CoordinatorCommand = std::variant<Decide, SealOutcome, EndTxns, Tidy>;
+
+// ---- shard group ----
+
+// Prepare, evaluated. Votes yes when the register is empty, T is inside the time window, the locks are free and the
+// effects still fit; votes no otherwise. The no is as final as the yes.
+struct PrepareWork {
+  TxnId txn;
+  Attempt attempt;
+  GroupId coordinator;
+  std::vector<GroupId> participants;
+  std::uint64_t fingerprint = 0;
+  TxnId age;
+  Effects effects;
+  WorkResult result;  // told with the vote, also by a later leader
+  bool operator==(const PrepareWork&) const = default;
+};
+// Prepare, refused in evaluation: a no for the register.
+struct RefuseWork {
+  TxnId txn;
+  Attempt attempt;
+  GroupId coordinator;
+  std::vector<GroupId> participants;
+  std::uint64_t fingerprint = 0;
+  Refusal refusal;
+  bool operator==(const RefuseWork&) const = default;
+};
+// One-phase: votes, decides and applies in one entry. With a refusal: aborts.
+struct ExecuteWork {
+  TxnId txn;
+  std::uint64_t fingerprint = 0;
+  Effects effects;
+  WorkResult result;
+  Refusal refusal;  // reason none: execute
+  bool operator==(const ExecuteWork&) const = default;
+};
+// Ends a prepared transaction, or leaves a tombstone (a register with no) when an abort comes before its prepare.
+struct FinishWork {
+  TxnId txn;
+  Attempt attempt;
+  bool commit = false;
+  bool operator==(const FinishWork&) const = default;
+};
+// A no for an empty register, asked for by somebody who wants to know.
+struct SealWork {
+  TxnId txn;
+  bool operator==(const SealWork&) const = default;
+};
+using ShardCommand = std::variant<PrepareWork, RefuseWork, ExecuteWork, FinishWork, SealWork, Tidy>;
+
+}  // namespace assent
