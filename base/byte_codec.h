@@ -1,5 +1,6 @@
 // Little-endian fixed-width encoding of small records: WAL records, consensus messages, hard states, snapshot headers.
-// The formats built with it are specified in docs/FORMATS.md. Reading is total: any bytes give values or a failed reader.
+// The formats built with it are specified in docs/FORMATS.md. Reading is total: any bytes give values or a failed
+// reader.
 #pragma once
 
 #include <cstdint>

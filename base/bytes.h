@@ -1,4 +1,5 @@
-// Owned and borrowed byte strings. std::string carries bytes here because protobuf, gRPC and SQLite all take it as it is.
+// Owned and borrowed byte strings. std::string carries bytes here because protobuf, gRPC and SQLite all take it as it
+// is.
 #pragma once
 
 #include <string>

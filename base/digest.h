@@ -1,5 +1,5 @@
-// A running 64-bit digest over values in the order in which they are added: each value is mixed with XXH3-64 seeded by the
-// digest so far. For comparing states of replicas and runs, and for checksums; not cryptographic.
+// A running 64-bit digest over values in the order in which they are added: each value is mixed with XXH3-64 seeded by
+// the digest so far. For comparing states of replicas and runs, and for checksums; not cryptographic.
 #pragma once
 
 #include <cstdint>

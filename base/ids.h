@@ -3,6 +3,8 @@
 // Values only; no allocation, no I/O. Zero means "none" for every id but ClusterMillis.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -10,8 +12,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include <fmt/format.h>
 
 namespace assent {
 

@@ -1,12 +1,12 @@
-// Expected outcomes are values. Result<T> is a T or an Error; an Error says what happened, to which thing, and what to do.
+// Expected outcomes are values. Result<T> is a T or an Error; an Error says what happened, to which thing, and what to
+// do.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
-
 #include <tl/expected.hpp>
+#include <utility>
 
 #include "base/ids.h"
 

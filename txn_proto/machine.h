@@ -1,8 +1,8 @@
 // What every replicated machine and its driver share (ARCHITECTURE: machine and driver).
 //
 // A machine is replicated truth, changed only by apply(). A driver is the leader's volatile intention: it proposes
-// commands, sends messages, answers clients; it is built anew at every election and thrown away at its end. Everything a
-// driver sends is a hint that can be derived again from its machine; it is repeated on ticks until acknowledged.
+// commands, sends messages, answers clients; it is built anew at every election and thrown away at its end. Everything
+// a driver sends is a hint that can be derived again from its machine; it is repeated on ticks until acknowledged.
 #pragma once
 
 #include <vector>

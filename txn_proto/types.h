@@ -15,7 +15,8 @@
 
 namespace assent {
 
-// ---- work: what one shard is asked to do -----------------------------------------------------------------------------
+// ---- work: what one shard is asked to do
+// -----------------------------------------------------------------------------
 
 struct SqlNull {
   bool operator==(const SqlNull&) const = default;
@@ -71,7 +72,8 @@ struct OperationResult {
 };
 using WorkResult = std::vector<OperationResult>;
 
-// ---- a transaction ---------------------------------------------------------------------------------------------------
+// ---- a transaction
+// ---------------------------------------------------------------------------------------------------
 
 enum class Protocol : std::uint8_t {
   automatic = 0,  // the cheapest that is sound for the participants present
@@ -125,7 +127,8 @@ enum class Outcome : std::uint8_t {
 [[nodiscard]] std::string_view to_string(Outcome outcome);
 [[nodiscard]] std::string_view to_string(Protocol protocol);
 
-// ---- locks -----------------------------------------------------------------------------------------------------------
+// ---- locks
+// -----------------------------------------------------------------------------------------------------------
 
 // Multi-granularity locks (Gray 1976), reduced to what is used: a table is the parent of its rows.
 enum class LockMode : std::uint8_t {
@@ -148,7 +151,8 @@ struct Effects {
   bool operator==(const Effects&) const = default;
 };
 
-// ---- messages between groups -----------------------------------------------------------------------------------------
+// ---- messages between groups
+// -----------------------------------------------------------------------------------------
 
 struct Prepare {
   TxnId txn;
@@ -164,7 +168,7 @@ struct Vote {
   TxnId txn;
   Attempt attempt;  // as recorded with the vote in the shard's log
   bool yes = false;
-  Refusal refusal;  // with no
+  Refusal refusal;    // with no
   WorkResult result;  // with yes
   bool operator==(const Vote&) const = default;
 };
@@ -196,13 +200,14 @@ struct Envelope {
   bool operator==(const Envelope&) const = default;
 };
 
-// ---- what a client asks and hears ------------------------------------------------------------------------------------
+// ---- what a client asks and hears
+// ------------------------------------------------------------------------------------
 
 struct Execute {
   TxnId txn;
   TxnId age;  // none: the transaction's own id
   Protocol protocol = Protocol::automatic;
-  std::vector<Branch> branches;  // one per shard, ascending by shard, none empty
+  std::vector<Branch> branches;     // one per shard, ascending by shard, none empty
   std::uint64_t timeout_ticks = 0;  // 0: the configured default
   bool operator==(const Execute&) const = default;
 };
@@ -251,10 +256,10 @@ struct TxnAnswer {
   TxnId txn;
   TxnState state = TxnState::unknown;
   Protocol protocol = Protocol::automatic;
-  Refusal refusal;                     // with aborted
-  std::vector<BranchResult> results;   // with committed, to the caller of Execute; not kept for later askers
-  std::vector<GroupId> participants;   // when known
-  ClusterMillis decided_at;            // when known
+  Refusal refusal;                    // with aborted
+  std::vector<BranchResult> results;  // with committed, to the caller of Execute; not kept for later askers
+  std::vector<GroupId> participants;  // when known
+  ClusterMillis decided_at;           // when known
   bool operator==(const TxnAnswer&) const = default;
 };
 struct QueryAnswer {

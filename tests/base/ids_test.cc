@@ -1,0 +1,41 @@
+#include "base/ids.h"
+
+#include <gtest/gtest.h>
+
+namespace assent {
+namespace {
+
+TEST(TxnId, hex_round_trip_keeps_every_bit) {
+  const TxnId id = TxnId::make(ClusterMillis(0x0193a6b25e1c), 0xABC, 0xFFFFFFFFFFFFFFFFULL);
+  ASSERT_EQ(id.to_hex().size(), 32U);
+  EXPECT_EQ(TxnId::from_hex(id.to_hex()), id);
+  EXPECT_EQ(TxnId::from_raw(id.to_raw()), id);
+}
+
+TEST(TxnId, is_a_version_7_uuid_of_its_time) {
+  const TxnId id = TxnId::make(ClusterMillis(0x0193a6b25e1c), ~0ULL, ~0ULL);
+  EXPECT_EQ(id.created(), ClusterMillis(0x0193a6b25e1c));
+  EXPECT_EQ(id.to_hex().substr(0, 13), "0193a6b25e1c7");
+  EXPECT_EQ(id.bytes[8] & 0xC0U, 0x80U);
+}
+
+TEST(TxnId, orders_by_time_before_randomness) {
+  EXPECT_LT(TxnId::make(ClusterMillis(5), ~0ULL, ~0ULL), TxnId::make(ClusterMillis(6), 0, 0));
+}
+
+TEST(TxnId, refuses_text_that_is_not_32_hex_digits) {
+  EXPECT_FALSE(TxnId::from_hex(""));
+  EXPECT_FALSE(TxnId::from_hex("0193a6b2-5e1c-7c3f-a1d0-c9be6f2277a4"));
+  EXPECT_FALSE(TxnId::from_hex(std::string(32, 'g')));
+  EXPECT_FALSE(TxnId::from_hex(std::string(31, '0')));
+  EXPECT_TRUE(TxnId::from_hex(std::string(32, 'A')));
+}
+
+TEST(Id, previous_of_none_is_none) {
+  EXPECT_TRUE(Index().previous().none());
+  EXPECT_EQ(Index(7).previous(), Index(6));
+  EXPECT_EQ(Index(7).next(), Index(8));
+}
+
+}  // namespace
+}  // namespace assent

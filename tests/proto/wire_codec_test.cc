@@ -1,0 +1,156 @@
+// F2: decode(encode(x)) = x for every message and command, and any bytes decode to a value or an error.
+#include "txn_proto/wire_codec.h"
+
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+#include "txn_proto/value_codec.h"
+
+namespace assent {
+namespace {
+
+const TxnId txn = TxnId::make(ClusterMillis(1'700'000'000'000), 1, 2);
+const TxnId other = TxnId::make(ClusterMillis(1'700'000'000'001), 3, 4);
+const Attempt attempt{Epoch(5), 6};
+const std::vector<GroupId> participants{GroupId(1), GroupId(2)};
+const Refusal refusal{AbortReason::constraint, GroupId(2), "balance would be negative", "balance >= 0", other};
+const Effects effects{Bytes("\0\1\2", 3), {{"a", LockMode::intention_exclusive}, {"b", LockMode::exclusive}}};
+
+Work every_operation() {
+  return {SqlStatement{"UPDATE t SET a = ?",
+                       {SqlNull{}, std::int64_t{-7}, 2.5, std::string("x"), SqlBlob{Bytes("\0\xFF", 2)}}},
+          KvGet{"k"},
+          KvPut{"k", Bytes("\0v", 2)},
+          KvErase{"k"},
+          KvExpect{"k", std::nullopt},
+          KvExpect{"k", ""},
+          KvAdd{"k", -5, std::nullopt, std::nullopt},
+          KvAdd{"k", 5, 0, 100}};
+}
+
+WorkResult some_result() {
+  return {OperationResult{{"id", "n"}, {{std::string("a"), std::int64_t{1}}, {SqlNull{}, 0.5}}, 0},
+          OperationResult{{}, {}, 3}};
+}
+
+const std::vector<TxnMessage> messages{
+    Prepare{txn, attempt, GroupId(9), participants, ~0ULL, other, every_operation()},
+    Prepare{txn, attempt, GroupId(9), participants, 1, TxnId{}, {}},
+    Vote{txn, attempt, true, {}, some_result()},
+    Vote{txn, attempt, false, refusal, {}},
+    Finish{txn, attempt, true},
+    Finished{txn, attempt, false},
+    Inquire{txn, attempt},
+};
+const std::vector<CoordinatorCommand> coordinator_commands{
+    Decide{txn, attempt, Protocol::two_phase, participants, 77},
+    SealOutcome{txn, refusal},
+    EndTxns{{txn, other}},
+    Tidy{},
+};
+const std::vector<ShardCommand> shard_commands{
+    PrepareWork{txn, attempt, GroupId(9), participants, 8, other, effects, some_result()},
+    RefuseWork{txn, attempt, GroupId(9), participants, 8, refusal},
+    ExecuteWork{txn, 8, effects, some_result(), {}},
+    ExecuteWork{txn, 8, {}, {}, refusal},
+    FinishWork{txn, attempt, true},
+    SealWork{txn},
+    Tidy{},
+};
+
+TEST(WireCodec, every_message_comes_back_as_it_was) {
+  for (const auto& message : messages) {
+    const auto decoded = decode_message(encode(message));
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(*decoded, message);
+  }
+}
+
+TEST(WireCodec, every_coordinator_command_comes_back_as_it_was) {
+  for (const auto& command : coordinator_commands) {
+    const auto decoded = decode_coordinator_command(encode(command));
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(*decoded, command);
+  }
+}
+
+TEST(WireCodec, every_shard_command_comes_back_as_it_was) {
+  for (const auto& command : shard_commands) {
+    const auto decoded = decode_shard_command(encode(command));
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(*decoded, command);
+  }
+}
+
+TEST(WireCodec, result_and_refusal_come_back_as_they_were) {
+  EXPECT_EQ(decode_work_result(encode(some_result())), some_result());
+  EXPECT_EQ(decode_refusal(encode(refusal)), refusal);
+}
+
+// SQLite's text may be any bytes; a log entry that does not parse would stop every replica.
+TEST(WireCodec, text_that_is_not_utf8_survives_in_every_place) {
+  const std::string bad = "\xFF\xC0text";
+  const WorkResult result{OperationResult{{bad}, {{bad}}, 0}};
+  const ShardCommand command =
+      ExecuteWork{txn, 8, effects, result, Refusal{AbortReason::invalid, GroupId(1), bad, bad, TxnId{}}};
+  EXPECT_EQ(decode_shard_command(encode(command)), command);
+  const TxnMessage message =
+      Prepare{txn, attempt, GroupId(9), participants, 1, other, {SqlStatement{bad, {bad}}, KvGet{bad}}};
+  EXPECT_EQ(decode_message(encode(message)), message);
+}
+
+TEST(IsUtf8, accepts_what_rfc_3629_does_and_nothing_else) {
+  EXPECT_TRUE(is_utf8(""));
+  EXPECT_TRUE(is_utf8("plain"));
+  EXPECT_TRUE(is_utf8("\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"));
+  EXPECT_FALSE(is_utf8("\x80"));              // a continuation alone
+  EXPECT_FALSE(is_utf8("\xC0\xAF"));          // overlong
+  EXPECT_FALSE(is_utf8("\xE0\x80\xAF"));      // overlong
+  EXPECT_FALSE(is_utf8("\xED\xA0\x80"));      // a surrogate
+  EXPECT_FALSE(is_utf8("\xF4\x90\x80\x80"));  // beyond U+10FFFF
+  EXPECT_FALSE(is_utf8("\xE2\x82"));          // cut short
+  EXPECT_FALSE(is_utf8("\xFF"));
+}
+
+TEST(WireCodec, empty_and_unknown_bytes_are_malformed) {
+  EXPECT_EQ(decode_message("").error().code, ErrorCode::malformed);
+  EXPECT_EQ(decode_coordinator_command("").error().code, ErrorCode::malformed);
+  EXPECT_EQ(decode_shard_command("").error().code, ErrorCode::malformed);
+}
+
+TEST(WireCodec, any_bytes_decode_to_a_value_or_an_error) {
+  Rng rng(11);
+  for (int round = 0; round < 3000; ++round) {
+    Bytes bytes = encode(shard_commands[rng.below(shard_commands.size())]);
+    for (int flips = 0; flips < 3 && !bytes.empty(); ++flips)
+      bytes[rng.below(bytes.size())] = static_cast<char>(rng.next());
+    if (rng.chance(0.3)) bytes.resize(rng.below(bytes.size() + 1));
+    if (const auto command = decode_shard_command(bytes)) {
+      EXPECT_EQ(decode_shard_command(encode(*command)), *command);
+    }
+    static_cast<void>(decode_message(bytes));
+    static_cast<void>(decode_coordinator_command(bytes));
+  }
+}
+
+TEST(Fingerprint, differs_when_any_part_of_the_content_differs) {
+  Execute execute{
+      txn, {}, Protocol::automatic, {Branch{GroupId(1), every_operation()}, Branch{GroupId(2), {KvGet{"x"}}}}, 0};
+  const auto base = fingerprint(execute);
+  EXPECT_EQ(fingerprint(execute), base);
+  Execute changed = execute;
+  changed.branches[1].work = {KvGet{"y"}};
+  EXPECT_NE(fingerprint(changed), base);
+  changed = execute;
+  changed.protocol = Protocol::two_phase;
+  EXPECT_NE(fingerprint(changed), base);
+  changed = execute;
+  changed.branches[0].work.pop_back();
+  EXPECT_NE(fingerprint(changed), base);
+  changed = execute;
+  changed.txn = other;  // the id is what is compared under, not part of the content
+  EXPECT_EQ(fingerprint(changed), base);
+}
+
+}  // namespace
+}  // namespace assent
