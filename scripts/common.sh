@@ -1,0 +1,42 @@
+# Sourced by the other scripts: where things are, what they need, how they are built.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+preset=${ASSENT_PRESET:-release}
+build=$root/build/$preset
+bin=$build/bin
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+packages=(
+  g++ cmake ninja-build ccache mold pkg-config git ca-certificates
+  libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
+  libsqlite3-dev libexpected-dev libfmt-dev libxxhash-dev libspdlog-dev
+  nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
+  libgtest-dev libgmock-dev libbenchmark-dev
+  strace procps
+)
+
+# Installs what is missing from Debian's packages; says so first. Needs root or sudo only when something is missing.
+install_packages() {
+  local missing=() package
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "these packages are missing and there is no sudo; as root: apt-get install ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "installing: ${missing[*]}"
+  "${as_root[@]}" apt-get update -q >&2
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# build_targets [TARGET...]: configures once and builds, everything when no target is named.
+build_targets() {
+  [ -f "$build/build.ninja" ] || (cd "$root" && cmake --preset "$preset") >&2
+  ninja -C "$build" "$@" >&2
+}
