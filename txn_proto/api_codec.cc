@@ -1,0 +1,473 @@
+#include "txn_proto/api_codec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "txn_proto/value_codec.h"
+
+namespace assent {
+
+namespace {
+
+struct ApiFamily {
+  using Value = api::Value;
+  using Operation = api::Operation;
+  using OperationResult = api::OperationResult;
+  static constexpr bool text_is_utf8 = true;
+};
+using Codec = ValueCodec<ApiFamily>;
+
+// Where in a message a reader stands; made into text only when something is wrong.
+struct Place {
+  const Place* parent = nullptr;
+  std::string_view field;
+  int item = -1;
+
+  [[nodiscard]] std::string text() const {
+    std::string path = parent == nullptr ? std::string() : parent->text();
+    if (!path.empty() && !field.empty()) path += '.';
+    path += field;
+    if (item >= 0) path += fmt::format("[{}]", item);
+    return path;
+  }
+};
+
+tl::unexpected<Error> bad(const Place& place, std::string_view what, ErrorCode code = ErrorCode::malformed) {
+  const std::string path = place.text();
+  return fail(code, path.empty() ? std::string(what) : fmt::format("{}: {}", path, what));
+}
+
+bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
+// ---- what the codec of values does not judge ----
+
+using Problem = std::optional<Error>;
+
+Problem check(const api::Value& value, const Place& place) {
+  if (value.kind_case() == api::Value::KIND_NOT_SET) {
+    return bad(place, "has no kind; set null, integer, real, text or blob").value();
+  }
+  if (value.kind_case() == api::Value::kReal && std::isnan(value.real())) {
+    return bad(place, "is not a number; SQL has NULL for that").value();
+  }
+  return std::nullopt;
+}
+
+Problem check(const api::SqlStatement& sql, const Place& place) {
+  const Place text{&place, "text"};
+  if (sql.text().empty()) return bad(text, "is empty; it takes exactly one SQL statement").value();
+  if (has_nul(sql.text())) return bad(text, "contains a NUL character").value();
+  for (int i = 0; i < sql.parameters_size(); ++i) {
+    if (Problem problem = check(sql.parameters(i), Place{&place, "parameters", i})) return problem;
+  }
+  return std::nullopt;
+}
+
+Problem check(const api::KvAdd& add, const Place& place) {
+  if (add.key().empty()) return bad(Place{&place, "key"}, "is empty").value();
+  if (add.has_floor() && add.has_ceiling() && add.floor() > add.ceiling()) {
+    const std::string what = fmt::format("{} is above the ceiling {}", add.floor(), add.ceiling());
+    return bad(Place{&place, "floor"}, what).value();
+  }
+  return std::nullopt;
+}
+
+Problem check_key(const std::string& key, const Place& operation, std::string_view kind) {
+  if (!key.empty()) return std::nullopt;
+  const Place place{&operation, kind};
+  return bad(Place{&place, "key"}, "is empty").value();
+}
+
+Problem check(const api::Operation& operation, const Place& place) {
+  switch (operation.kind_case()) {
+    case api::Operation::kSql: return check(operation.sql(), Place{&place, "sql"});
+    case api::Operation::kGet: return check_key(operation.get().key(), place, "get");
+    case api::Operation::kPut: return check_key(operation.put().key(), place, "put");
+    case api::Operation::kErase: return check_key(operation.erase().key(), place, "erase");
+    case api::Operation::kExpect: return check_key(operation.expect().key(), place, "expect");
+    case api::Operation::kAdd: return check(operation.add(), Place{&place, "add"});
+    case api::Operation::KIND_NOT_SET: break;
+  }
+  return bad(place, "has no kind; set sql, get, put, erase, expect or add").value();
+}
+
+Problem check(const api::OperationResult& result, const Place& place) {
+  for (int i = 0; i < result.rows_size(); ++i) {
+    const Place row{&place, "rows", i};
+    for (int j = 0; j < result.rows(i).values_size(); ++j) {
+      if (Problem problem = check(result.rows(i).values(j), Place{&row, "values", j})) return problem;
+    }
+  }
+  return std::nullopt;
+}
+
+Result<Operation> read(const api::Operation& operation, const Place& place) {
+  if (Problem problem = check(operation, place)) return fail(std::move(*problem));
+  return Codec::decode(operation);
+}
+
+Result<OperationResult> read(const api::OperationResult& result, const Place& place) {
+  if (Problem problem = check(result, place)) return fail(std::move(*problem));
+  return Codec::decode(result);
+}
+
+template <class Repeated>
+Result<Work> read_work(const Repeated& operations, const Place* parent) {
+  if (operations.empty()) return bad(Place{parent, "operations"}, "is empty; name at least one operation");
+  Work work;
+  work.reserve(static_cast<std::size_t>(operations.size()));
+  for (int i = 0; i < operations.size(); ++i) {
+    Result<Operation> operation = read(operations.Get(i), Place{parent, "operations", i});
+    if (!operation) return fail(std::move(operation.error()));
+    work.push_back(std::move(*operation));
+  }
+  return work;
+}
+
+template <class Repeated>
+Result<WorkResult> read_results(const Repeated& results, const Place* parent) {
+  WorkResult out;
+  out.reserve(static_cast<std::size_t>(results.size()));
+  for (int i = 0; i < results.size(); ++i) {
+    Result<OperationResult> result = read(results.Get(i), Place{parent, "results", i});
+    if (!result) return fail(std::move(result.error()));
+    out.push_back(std::move(*result));
+  }
+  return out;
+}
+
+Result<TxnId> read_txn(const std::string& text, const Place& place) {
+  if (text.empty()) return bad(place, "is missing; it takes 32 hexadecimal digits (a UUIDv7 without dashes)");
+  const std::optional<TxnId> id = TxnId::from_hex(text);
+  if (!id) return bad(place, fmt::format("\"{:.40}\" is not a transaction id: 32 hexadecimal digits, no dashes", text));
+  if (id->none()) return bad(place, "is all zeros, which is no transaction id");
+  return *id;
+}
+
+Result<std::uint64_t> read_millis(std::uint32_t millis, const Place& place) {
+  if (millis > timeout_millis_max)
+    return bad(place, fmt::format("{} is above the maximum {}", millis, timeout_millis_max));
+  return ticks_of_millis(millis);
+}
+
+Result<GroupId> read_shard(const std::string& name, const GroupDirectory& groups, const Place& place) {
+  if (name.empty()) return bad(place, "is missing; it takes the name of a shard");
+  const GroupDirectory::Group* group = groups.find(name);
+  if (group == nullptr) {
+    return bad(place, fmt::format("there is no shard \"{:.63}\"; there are {}", name, groups.list(GroupKind::shard)),
+               ErrorCode::not_found);
+  }
+  if (group->kind != GroupKind::shard) {
+    return bad(place, fmt::format("{} is a coordinator group; the shards are {}", name, groups.list(GroupKind::shard)));
+  }
+  return group->id;
+}
+
+Result<Protocol> read(api::Protocol protocol, const Place& place) {
+  switch (protocol) {
+    case api::AUTO: return Protocol::automatic;
+    case api::ONE_PHASE: return Protocol::one_phase;
+    case api::TWO_PHASE: return Protocol::two_phase;
+    default: break;
+  }
+  return bad(place, fmt::format("{} is not a protocol; 0 auto, 1 one-phase, 2 two-phase", static_cast<int>(protocol)));
+}
+
+Result<TxnState> read(api::TxnState state, const Place& place) {
+  switch (state) {
+    case api::UNKNOWN: return TxnState::unknown;
+    case api::RUNNING: return TxnState::running;
+    case api::PREPARED: return TxnState::prepared;
+    case api::COMMITTED: return TxnState::committed;
+    case api::ABORTED: return TxnState::aborted;
+    case api::EXPIRED: return TxnState::expired;
+    default: break;
+  }
+  return bad(place, fmt::format("{} is not a state that this build knows", static_cast<int>(state)));
+}
+
+Result<std::vector<Branch>> read_branches(const api::ExecuteRequest& request, const GroupDirectory& groups) {
+  const Place all{nullptr, "branches"};
+  if (request.branches().empty()) return bad(all, "is empty; a transaction needs at least one branch");
+  std::vector<Branch> branches;
+  branches.reserve(static_cast<std::size_t>(request.branches_size()));
+  for (int i = 0; i < request.branches_size(); ++i) {
+    const Place place{nullptr, "branches", i};
+    const Result<GroupId> shard = read_shard(request.branches(i).shard(), groups, Place{&place, "shard"});
+    if (!shard) return fail(shard.error());
+    const auto same = [&](const Branch& branch) { return branch.shard == *shard; };
+    if (std::any_of(branches.begin(), branches.end(), same)) {
+      return bad(Place{&place, "shard"}, fmt::format("{} has a branch already; put all of its operations into one",
+                                                     request.branches(i).shard()));
+    }
+    Result<Work> work = read_work(request.branches(i).operations(), &place);
+    if (!work) return fail(std::move(work.error()));
+    branches.push_back(Branch{.shard = *shard, .work = std::move(*work)});
+  }
+  std::sort(branches.begin(), branches.end(), [](const Branch& a, const Branch& b) { return a.shard < b.shard; });
+  return branches;
+}
+
+constexpr std::array abort_reasons{AbortReason::none,      AbortReason::conflict,   AbortReason::constraint,
+                                   AbortReason::invalid,   AbortReason::timeout,    AbortReason::sealed,
+                                   AbortReason::too_old,   AbortReason::superseded, AbortReason::reused_id,
+                                   AbortReason::too_large, AbortReason::presumed};
+
+AbortReason read_reason(std::string_view text) {
+  for (const AbortReason reason : abort_reasons) {
+    if (to_string(reason) == text) return reason;
+  }
+  return AbortReason::none;  // a newer server's reason: the abort stands, its message says why
+}
+
+// Words of SQLite may quote a user's bytes; protobuf takes UTF-8 only.
+std::string readable(const std::string& text) {
+  if (is_utf8(text)) return text;
+  std::string out = text;
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) >= 0x80U) c = '?';
+  }
+  return out;
+}
+
+// A number whose name this end does not know is shown as what it is.
+std::string name_of(GroupId group, const GroupDirectory& groups) {
+  if (const auto* found = groups.find(group); found != nullptr) return found->name;
+  return name_of_number(group.value).value_or(groups.name(group));
+}
+
+template <class Repeated>
+void write_results(const WorkResult& results, Repeated& out) {
+  for (const OperationResult& result : results) Codec::encode(result, *out.Add());
+}
+
+template <class Repeated>
+void write_work(const Work& work, Repeated& out) {
+  for (const Operation& operation : work) Codec::encode(operation, *out.Add());
+}
+
+}  // namespace
+
+// ---- pieces ----
+
+api::Value to_api(const SqlValue& value) {
+  api::Value out;
+  Codec::encode(value, out);
+  return out;
+}
+
+Result<SqlValue> from_api(const api::Value& value) {
+  if (Problem problem = check(value, Place{})) return fail(std::move(*problem));
+  return Codec::decode(value);
+}
+
+api::Operation to_api(const Operation& operation) {
+  api::Operation out;
+  Codec::encode(operation, out);
+  return out;
+}
+
+Result<Operation> from_api(const api::Operation& operation) { return read(operation, Place{}); }
+
+api::OperationResult to_api(const OperationResult& result) {
+  api::OperationResult out;
+  Codec::encode(result, out);
+  return out;
+}
+
+Result<OperationResult> from_api(const api::OperationResult& result) { return read(result, Place{}); }
+
+api::Abort to_api(const Refusal& refusal, const GroupDirectory& groups) {
+  api::Abort out;
+  if (refusal.reason != AbortReason::none) out.set_reason(std::string(to_string(refusal.reason)));
+  if (!refusal.participant.none()) out.set_participant(name_of(refusal.participant, groups));
+  out.set_message(readable(refusal.message));
+  out.set_constraint(readable(refusal.constraint));
+  if (!refusal.holder.none()) out.set_holder(refusal.holder.to_hex());
+  return out;
+}
+
+Refusal from_api(const api::Abort& abort) {
+  return Refusal{.reason = read_reason(abort.reason()),
+                 .participant = group_id(abort.participant()),
+                 .message = abort.message(),
+                 .constraint = abort.constraint(),
+                 .holder = TxnId::from_hex(abort.holder()).value_or(TxnId{})};
+}
+
+api::Protocol to_api(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::automatic: return api::AUTO;
+    case Protocol::one_phase: return api::ONE_PHASE;
+    case Protocol::two_phase: return api::TWO_PHASE;
+  }
+  return api::AUTO;
+}
+
+api::TxnState to_api(TxnState state) {
+  switch (state) {
+    case TxnState::unknown: return api::UNKNOWN;
+    case TxnState::running: return api::RUNNING;
+    case TxnState::prepared: return api::PREPARED;
+    case TxnState::committed: return api::COMMITTED;
+    case TxnState::aborted: return api::ABORTED;
+    case TxnState::expired: return api::EXPIRED;
+  }
+  return api::UNKNOWN;
+}
+
+// ---- requests ----
+
+Result<Execute> from_api(const api::ExecuteRequest& request, const GroupDirectory& groups) {
+  const Result<TxnId> txn = read_txn(request.txn_id(), Place{nullptr, "txn_id"});
+  if (!txn) return fail(txn.error());
+  Execute execute{.txn = *txn, .age = {}, .protocol = {}, .branches = {}, .timeout_ticks = 0};
+  if (!request.first_txn_id().empty()) {
+    const Result<TxnId> age = read_txn(request.first_txn_id(), Place{nullptr, "first_txn_id"});
+    if (!age) return fail(age.error());
+    execute.age = *age;
+  }
+  const Place protocol_place{nullptr, "protocol"};
+  const Result<Protocol> protocol = read(request.protocol(), protocol_place);
+  if (!protocol) return fail(protocol.error());
+  execute.protocol = *protocol;
+  Result<std::vector<Branch>> branches = read_branches(request, groups);
+  if (!branches) return fail(std::move(branches.error()));
+  execute.branches = std::move(*branches);
+  if (execute.protocol == Protocol::one_phase && execute.branches.size() > 1) {
+    return bad(protocol_place, fmt::format("one-phase takes one shard, but {} are named", execute.branches.size()));
+  }
+  const Result<std::uint64_t> ticks = read_millis(request.timeout_millis(), Place{nullptr, "timeout_millis"});
+  if (!ticks) return fail(ticks.error());
+  execute.timeout_ticks = *ticks;
+  return execute;
+}
+
+api::ExecuteRequest to_api(const Execute& execute, const GroupDirectory& groups) {
+  api::ExecuteRequest out;
+  out.set_txn_id(execute.txn.to_hex());
+  if (!execute.age.none()) out.set_first_txn_id(execute.age.to_hex());
+  out.set_protocol(to_api(execute.protocol));
+  for (const Branch& branch : execute.branches) {
+    api::Branch* out_branch = out.add_branches();
+    out_branch->set_shard(name_of(branch.shard, groups));
+    write_work(branch.work, *out_branch->mutable_operations());
+  }
+  out.set_timeout_millis(
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(millis_of_ticks(execute.timeout_ticks), timeout_millis_max)));
+  return out;
+}
+
+Result<GetOutcomeCall> from_api(const api::GetOutcomeRequest& request, const GroupDirectory& groups) {
+  const Result<TxnId> txn = read_txn(request.txn_id(), Place{nullptr, "txn_id"});
+  if (!txn) return fail(txn.error());
+  const Result<std::uint64_t> ticks = read_millis(request.wait_millis(), Place{nullptr, "wait_millis"});
+  if (!ticks) return fail(ticks.error());
+  GetOutcomeCall call{.body = {.txn = *txn, .seal = request.seal(), .wait_ticks = *ticks}, .group = {}};
+  const Place place{nullptr, "group"};
+  if (request.group().empty()) {
+    call.group = groups.coordinator_of(*txn);
+    if (call.group.none()) return bad(place, "this cluster has no coordinator group; name the shard to ask");
+    return call;
+  }
+  const GroupDirectory::Group* group = groups.find(request.group());
+  if (group == nullptr) {
+    return bad(place,
+               fmt::format("there is no group \"{:.63}\"; there are {}, {}", request.group(),
+                           groups.list(GroupKind::coordinator), groups.list(GroupKind::shard)),
+               ErrorCode::not_found);
+  }
+  call.group = group->id;
+  return call;
+}
+
+api::GetOutcomeRequest to_api(const GetOutcome& body, std::string_view group) {
+  api::GetOutcomeRequest out;
+  out.set_txn_id(body.txn.to_hex());
+  out.set_seal(body.seal);
+  out.set_wait_millis(
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(millis_of_ticks(body.wait_ticks), timeout_millis_max)));
+  out.set_group(std::string(group));
+  return out;
+}
+
+Result<QueryCall> from_api(const api::QueryRequest& request, const GroupDirectory& groups) {
+  const Result<GroupId> shard = read_shard(request.shard(), groups, Place{nullptr, "shard"});
+  if (!shard) return fail(shard.error());
+  Result<Work> work = read_work(request.operations(), nullptr);
+  if (!work) return fail(std::move(work.error()));
+  for (std::size_t i = 0; i < work->size(); ++i) {
+    const Operation& operation = (*work)[i];
+    if (std::holds_alternative<SqlStatement>(operation) || std::holds_alternative<KvGet>(operation)) continue;
+    return bad(Place{nullptr, "operations", static_cast<int>(i)}, "writes; a query takes sql and get only");
+  }
+  return QueryCall{.body = {std::move(*work)}, .shard = *shard};
+}
+
+api::QueryRequest to_api(const Query& body, std::string_view shard) {
+  api::QueryRequest out;
+  out.set_shard(std::string(shard));
+  write_work(body.work, *out.mutable_operations());
+  return out;
+}
+
+// ---- answers ----
+
+api::Transaction to_api(const TxnAnswer& answer, const GroupDirectory& groups, std::string_view answered_by) {
+  api::Transaction out;
+  out.set_txn_id(answer.txn.to_hex());
+  out.set_state(to_api(answer.state));
+  out.set_protocol(to_api(answer.protocol));
+  if (answer.refusal != Refusal{}) *out.mutable_abort() = to_api(answer.refusal, groups);
+  for (const BranchResult& branch : answer.results) {
+    api::BranchResult* out_branch = out.add_results();
+    out_branch->set_shard(name_of(branch.shard, groups));
+    write_results(branch.result, *out_branch->mutable_results());
+  }
+  for (const GroupId participant : answer.participants) out.add_participants(name_of(participant, groups));
+  out.set_decided_at_millis(static_cast<std::int64_t>(answer.decided_at.value));
+  out.set_answered_by(std::string(answered_by));
+  return out;
+}
+
+Result<TxnAnswer> from_api(const api::Transaction& transaction) {
+  const Result<TxnId> txn = read_txn(transaction.txn_id(), Place{nullptr, "txn_id"});
+  if (!txn) return fail(txn.error());
+  const Result<TxnState> state = read(transaction.state(), Place{nullptr, "state"});
+  if (!state) return fail(state.error());
+  const Result<Protocol> protocol = read(transaction.protocol(), Place{nullptr, "protocol"});
+  if (!protocol) return fail(protocol.error());
+  if (transaction.decided_at_millis() < 0) return bad(Place{nullptr, "decided_at_millis"}, "is negative");
+  TxnAnswer answer;
+  answer.txn = *txn;
+  answer.state = *state;
+  answer.protocol = *protocol;
+  if (transaction.has_abort()) answer.refusal = from_api(transaction.abort());
+  for (int i = 0; i < transaction.results_size(); ++i) {
+    const Place place{nullptr, "results", i};
+    Result<WorkResult> results = read_results(transaction.results(i).results(), &place);
+    if (!results) return fail(std::move(results.error()));
+    answer.results.push_back({.shard = group_id(transaction.results(i).shard()), .result = std::move(*results)});
+  }
+  for (const std::string& name : transaction.participants()) answer.participants.push_back(group_id(name));
+  answer.decided_at = ClusterMillis(static_cast<std::uint64_t>(transaction.decided_at_millis()));
+  return answer;
+}
+
+api::QueryResponse to_api(const QueryAnswer& answer) {
+  api::QueryResponse out;
+  write_results(answer.result, *out.mutable_results());
+  out.set_index(answer.at.value);
+  return out;
+}
+
+Result<QueryAnswer> from_api(const api::QueryResponse& response) {
+  Result<WorkResult> results = read_results(response.results(), nullptr);
+  if (!results) return fail(std::move(results.error()));
+  return QueryAnswer{.result = std::move(*results), .at = Index(response.index())};
+}
+
+}  // namespace assent
