@@ -28,9 +28,7 @@ struct Outbox {
   std::vector<ClientReply> replies;
   std::vector<ReadId> reads;  // read barriers to request
 
-  [[nodiscard]] bool empty() const {
-    return proposals.empty() && messages.empty() && replies.empty() && reads.empty();
-  }
+  [[nodiscard]] bool empty() const { return proposals.empty() && messages.empty() && replies.empty() && reads.empty(); }
 };
 
 // What an operator sees of one group's application.

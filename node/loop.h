@@ -1,5 +1,5 @@
-// The loop of a node: all its groups, one write-ahead log, one frame stream per peer. Runs unchanged in the simulator; only
-// disk, transport and clock are replaced. Not thread-safe: one thread calls handle(), tick() and flush().
+// The loop of a node: all its groups, one write-ahead log, one frame stream per peer. Runs unchanged in the simulator;
+// only disk, transport and clock are replaced. Not thread-safe: one thread calls handle(), tick() and flush().
 //
 //     event -> handle() -> a group's core or application -> flush():
 //       1 for each dirty group: take_output(); park send_after_sync; gather hard state and entries; queue send_now
@@ -30,9 +30,9 @@ namespace assent {
 
 struct NodeConfig {
   NodeId self;
-  std::uint64_t incarnation = 0;  // differs for each start of this node; frames of an older one are dropped
+  std::uint64_t incarnation = 0;  // grows with each start of this node; frames of an older one are dropped
   std::uint64_t seed = 0;
-  std::vector<GroupConfig> groups;  // all of the cluster; this node carries those that name it
+  std::vector<GroupConfig> groups;         // all of the cluster; this node carries those that name it
   std::uint64_t snapshot_every = 100'000;  // applied entries between snapshots of a group; 0: never
   WalOptions wal;
   Limits limits;
@@ -60,8 +60,8 @@ struct TransferLeadership {
   GroupId group;
   NodeId to;
 };
-using Event =
-    std::variant<FrameReceived, SnapshotReceived, SnapshotSendEnded, TransportReady, DiskProgress, ClientRequest, TransferLeadership>;
+using Event = std::variant<FrameReceived, SnapshotReceived, SnapshotSendEnded, TransportReady, DiskProgress,
+                           ClientRequest, TransferLeadership>;
 
 struct GroupStatus {
   GroupConfig config;
@@ -104,7 +104,8 @@ class Loop {
   // What recovery found.
   [[nodiscard]] virtual const WalRecovery& recovery() const = 0;
 
-  // For checkers (simulator, contract): called for each committed entry as it is applied, and for each group's leadership.
+  // For checkers (simulator, contract): called for each committed entry as it is applied, and for each group's
+  // leadership.
   struct Observer {
     std::function<void(GroupId, const Entry&)> applied;
     std::function<void(GroupId, const Leadership&)> leadership;

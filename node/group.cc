@@ -1,0 +1,354 @@
+#include "node/group.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "base/check.h"
+
+namespace assent {
+namespace {
+
+// What the disk must keep of an output, added to what the batch already holds of the same group. One update is enough:
+// a newer hard state replaces the older, an install voids the entries gathered before it, entries replace a suffix.
+void merge(Output& output, GroupUpdate& update) {
+  if (output.hard_state) update.hard_state = std::move(output.hard_state);
+  if (output.install) {
+    update.append.clear();
+    update.compact.reset();
+    update.install = output.install;
+  }
+  if (output.append.empty()) return;
+  const Index first = output.append.front()->index;
+  while (!update.append.empty() && update.append.back()->index >= first) update.append.pop_back();
+  if (update.append.empty()) {
+    update.append = std::move(output.append);
+  } else {
+    std::move(output.append.begin(), output.append.end(), std::back_inserter(update.append));
+  }
+}
+
+std::uint64_t phase_of(NodeId self, const GroupConfig& config, std::uint64_t snapshot_every) {
+  const auto place = std::find(config.members.begin(), config.members.end(), self);
+  if (place == config.members.end()) return 0;
+  return snapshot_every * static_cast<std::uint64_t>(place - config.members.begin()) / config.members.size();
+}
+
+}  // namespace
+
+Group::Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log,
+             std::unique_ptr<Application> application, Index snapshot, Shared shared)
+    : config_(std::move(config)),
+      log_(std::move(log)),
+      application_(std::move(application)),
+      shared_(shared),
+      snapshot_(snapshot),
+      snapshot_phase_(phase_of(self, config_, shared.snapshot_every)) {}
+
+// ---- inputs ----
+
+void Group::tick() {
+  log_->tick();
+  if (leads_) application_->tick();
+  dirty_ = true;
+}
+
+void Group::receive_consensus(NodeId from, ByteView message) {
+  log_->receive(from, message);
+  dirty_ = true;
+}
+
+void Group::receive(GroupId from, ByteView payload) {
+  ASSENT_CHECK(leads_, "only a leader receives messages of other groups");
+  application_->receive(from, payload);
+  dirty_ = true;
+}
+
+void Group::request(const ClientRequest& request) {
+  ASSENT_CHECK(leads_, "only a leader receives requests");
+  ASSENT_CHECK(waiting_.insert(request.id).second, "a request id is used once");
+  application_->request(request);
+  dirty_ = true;
+}
+
+void Group::snapshot_sent(NodeId to, bool delivered) {
+  log_->snapshot_sent(to, delivered);
+  dirty_ = true;
+}
+
+void Group::transfer_leadership(NodeId to) {
+  log_->transfer_leadership(to);
+  dirty_ = true;
+}
+
+// ---- the steps of a round ----
+
+Outbox Group::drain(ClusterMillis now) {
+  dirty_ = false;
+  Outbox outbox = application_->take_outbox();
+  keep_unanswered(outbox.replies);
+  std::move(parting_.begin(), parting_.end(), std::back_inserter(outbox.replies));
+  parting_.clear();
+  if (!leads_) {
+    outbox.messages.clear();
+    return outbox;
+  }
+  for (const Bytes& proposal : outbox.proposals) {
+    if (const auto position = log_->propose(proposal, now); !position) {
+      application_->refused(proposal, position.error());
+      dirty_ = true;
+    }
+  }
+  for (const ReadId read : outbox.reads) {
+    if (!log_->request_read(read)) {
+      application_->read_lost(read);
+      dirty_ = true;
+    }
+  }
+  return outbox;
+}
+
+// Each request is answered once: a reply that nobody waits for any more is dropped.
+void Group::keep_unanswered(std::vector<ClientReply>& replies) {
+  std::erase_if(replies, [this](const ClientReply& reply) { return waiting_.erase(reply.id) == 0; });
+}
+
+void Group::gather(Batch& batch) {
+  output_ = log_->take_output();
+  const bool needs_disk = output_.needs_disk();
+  if (needs_disk) merge(output_, update_in(batch));
+  send(output_.send_now);
+  park(needs_disk, batch.ticket);
+}
+
+GroupUpdate& Group::update_in(Batch& batch) {
+  if (update_ticket_ != batch.ticket) {
+    update_ticket_ = batch.ticket;
+    update_slot_ = batch.updates.size();
+    batch.updates.emplace_back().group = config_.id;
+  }
+  return batch.updates[update_slot_];
+}
+
+// An output without need of the disk waits for the last one that has it.
+void Group::park(bool needs_disk, Wal::Ticket coming) {
+  if (!needs_disk && parked_.empty()) {
+    send(output_.send_after_sync);
+    log_->durable(output_.number);
+    return;
+  }
+  const Wal::Ticket ticket = needs_disk ? coming : parked_.back().ticket;
+  if (parked_.empty() || parked_.back().ticket != ticket) parked_.emplace_back().ticket = ticket;
+  Parked& parked = parked_.back();
+  parked.output = output_.number;
+  std::move(output_.send_after_sync.begin(), output_.send_after_sync.end(), std::back_inserter(parked.messages));
+}
+
+void Group::send(const std::vector<ConsensusMessage>& messages) {
+  for (const ConsensusMessage& message : messages) {
+    shared_.peers.queue(message.to, ConsensusItem{config_.id, message.bytes});
+  }
+}
+
+void Group::durable(Wal::Ticket ticket) {
+  while (!parked_.empty() && parked_.front().ticket <= ticket) {
+    send(parked_.front().messages);
+    log_->durable(parked_.front().output);
+    parked_.pop_front();
+    dirty_ = true;
+  }
+  if (drop_ && drop_->ticket <= ticket) {
+    shared_.snapshots.drop_before(config_.id, drop_->before);
+    drop_.reset();
+  }
+}
+
+Result<void> Group::advance() {
+  const Output output = std::exchange(output_, Output{});
+  if (output.leadership && leads_ && (!output.leadership->self_ready || output.leadership->epoch != led_)) {
+    resign(*output.leadership);
+  }
+  if (output.install) {
+    if (auto done = install(*output.install); !done) return done;
+  }
+  if (auto done = apply(output.committed); !done) return done;
+  if (output.leadership) change_leadership(*output.leadership);
+  serve_reads(output);
+  for (const SnapshotSend& send : output.snapshots_to_send) send_snapshot(send);
+  return snapshot_due() ? take_snapshot() : Result<void>{};
+}
+
+// ---- who leads ----
+
+void Group::resign(const Leadership& next) {
+  leads_ = false;
+  reads_.clear();
+  Leadership over = next;
+  over.self_ready = false;
+  application_->leadership(over);
+  Outbox last = application_->take_outbox();
+  keep_unanswered(last.replies);
+  std::move(last.replies.begin(), last.replies.end(), std::back_inserter(parting_));
+  for (const RequestId id : waiting_) {
+    parting_.push_back({id, fail(ErrorCode::unknown_outcome,
+                                 "the leader resigned before it answered; ask for the outcome", next.leader)});
+  }
+  waiting_.clear();
+  dirty_ = true;
+}
+
+void Group::change_leadership(const Leadership& next) {
+  shared_.router.believe(config_.id, next);
+  if (shared_.observer.leadership) shared_.observer.leadership(config_.id, next);
+  if (!next.self_ready || leads_) return;
+  leads_ = true;
+  led_ = next.epoch;
+  application_->leadership(next);
+  dirty_ = true;
+}
+
+// ---- applying ----
+
+Result<void> Group::apply(const std::vector<EntryPtr>& committed) {
+  const Index before = application_->applied();
+  Index applied = before;
+  for (const EntryPtr& entry : committed) {
+    bytes_since_snapshot_ += entry->payload.size();
+    if (entry->index <= applied) continue;
+    if (entry->index != applied.next()) {
+      return fail(named({ErrorCode::corruption, fmt::format("its data ends at entry {}", applied), {}},
+                        fmt::format("entry {} is the next one committed", entry->index)));
+    }
+    if (entry->kind == EntryKind::command) {
+      if (auto done = application_->apply(*entry); !done) {
+        return fail(named(done.error(), fmt::format("entry {} cannot be applied", entry->index)));
+      }
+    } else {
+      application_->skip(entry->index);
+    }
+    applied = entry->index;
+    if (shared_.observer.applied) shared_.observer.applied(config_.id, *entry);
+  }
+  if (applied == before) return {};
+  dirty_ = dirty_ || leads_;
+  if (auto done = application_->batch_applied(); !done) return fail(named(done.error(), "its data cannot be stored"));
+  return {};
+}
+
+void Group::serve_reads(const Output& output) {
+  if (!leads_) return;  // whoever resigned has answered
+  for (const ReadId read : output.reads_lost) {
+    application_->read_lost(read);
+    dirty_ = true;
+  }
+  reads_.insert(reads_.end(), output.reads.begin(), output.reads.end());
+  while (!reads_.empty() && reads_.front().index <= application_->applied()) {
+    application_->read_ready(reads_.front().id);
+    reads_.pop_front();
+    dirty_ = true;
+  }
+}
+
+// ---- snapshots ----
+
+bool Group::snapshot_due() const {
+  if (saving_) return false;
+  if (snapshot_wanted_) return true;
+  const std::uint64_t every = shared_.snapshot_every;
+  const Index applied = application_->applied();
+  if (every == 0 || applied <= snapshot_) return false;
+  return bytes_since_snapshot_ >= shared_.snapshot_log_bytes ||
+         (applied.value + snapshot_phase_) / every != (snapshot_.value + snapshot_phase_) / every;
+}
+
+Result<void> Group::take_snapshot() {
+  const auto mark = log_->mark_at(application_->applied());
+  if (!mark) return {};  // the application is ahead of what the log has handed out since the start: later
+  auto data = application_->snapshot();
+  if (!data) return fail(named(data.error(), "a snapshot cannot be taken"));
+  snapshot_wanted_ = false;
+  bytes_since_snapshot_ = 0;
+  saving_own_ = true;
+  return save(Snapshot{*mark, std::move(*data)});
+}
+
+Result<void> Group::save(const Snapshot& snapshot) {
+  saving_ = true;
+  if (auto begun = shared_.snapshots.save(config_.id, snapshot); !begun) {
+    return fail(named(begun.error(), "a snapshot cannot be stored"));
+  }
+  return {};
+}
+
+Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
+  saving_ = false;
+  dirty_ = true;
+  if (!std::exchange(saving_own_, false)) {
+    if (!incoming_) return {};
+    log_->receive_snapshot(incoming_->from, incoming_->epoch, mark);
+    incoming_.reset();
+    return {};
+  }
+  if (mark.last.index > snapshot_) {
+    snapshot_ = mark.last.index;
+    update_in(batch).compact = mark;
+    drop_ = Drop{batch.ticket, mark};
+    log_->snapshot_taken(mark);
+  }
+  return incoming_ ? save(incoming_->snapshot) : Result<void>{};
+}
+
+Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
+  const auto& members = config_.members;
+  if (std::find(members.begin(), members.end(), from) == members.end()) return {};
+  dirty_ = true;
+  if (transfer.mark.last.index <= log_->status().committed) {  // nothing to keep; the core tells its leader so
+    log_->receive_snapshot(from, transfer.epoch, transfer.mark);
+    return {};
+  }
+  if (incoming_) return {};  // one at a time; the leader sends again what is still missing
+  incoming_ = Incoming{from, transfer.epoch, Snapshot{std::move(transfer.mark), std::move(transfer.data)}};
+  return saving_ ? Result<void>{} : save(incoming_->snapshot);
+}
+
+// The stored log ends; the snapshot takes its place. An application that is already further needs nothing.
+Result<void> Group::install(const SnapshotMark& mark) {
+  if (application_->applied() < mark.last.index) {
+    const auto snapshot = shared_.snapshots.load(config_.id, mark);
+    if (!snapshot) return fail(named(snapshot.error(), "a received snapshot cannot be read"));
+    if (auto done = application_->restore(mark, snapshot->data); !done) {
+      return fail(named(done.error(), "a received snapshot cannot be restored"));
+    }
+  }
+  snapshot_ = std::max(snapshot_, mark.last.index);
+  bytes_since_snapshot_ = 0;
+  drop_ = Drop{update_ticket_, mark};
+  return {};
+}
+
+void Group::send_snapshot(const SnapshotSend& send) {
+  auto newest = shared_.snapshots.newest(config_.id);
+  if (newest && *newest) {
+    Snapshot& snapshot = **newest;
+    shared_.transport.send_snapshot(
+        send.to, SnapshotTransfer{config_.id, send.epoch, std::move(snapshot.mark), std::move(snapshot.data)});
+    return;
+  }
+  snapshot_wanted_ = true;  // gone or damaged: the application can make another
+  snapshot_sent(send.to, false);
+}
+
+// ---- what others see ----
+
+GroupStatus Group::status() const {
+  return GroupStatus{config_, log_->status(), application_->applied(), application_->status()};
+}
+
+Error Group::named(Error error, std::string_view doing) const {
+  error.message = fmt::format("group {}: {}: {}", config_.name, doing, error.message);
+  return error;
+}
+
+}  // namespace assent

@@ -1,0 +1,149 @@
+// One group on this node: its replicated log, its application, and the order in which the log's outputs reach the disk,
+// the peers and the application.
+//
+// Not a thread, not a timer, no protocol: the core decides, this carries out. Called by the loop alone, which for each
+// round calls drain(), gather(), and after the batch is on its way, advance(). Whatever gives the log or the
+// application something to say leaves the group dirty(); a group that is not dirty has nothing to do.
+//
+// Invariants:
+//   * Messages after sync leave in the order of their outputs, each only when its own and all earlier outputs of the
+//   group
+//     are durable. Outputs that wait for the same ticket share one place in parked_, so at most two wait at a time.
+//   * Committed entries are applied without waiting for the own disk. A crash can therefore leave the application ahead
+//   of
+//     the log's durable end. That is legal: what was committed is durable on a majority, comes back unchanged (L1), and
+//     is skipped.
+//   * The application is a leader exactly while leads() is true. A resignation is carried out before the entries of the
+//     same output are applied, a new leadership after.
+//   * A snapshot's name is in the WAL only after the snapshot is durable; older ones go only after that record is.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "consensus/log_contract.h"
+#include "node/application.h"
+#include "node/loop.h"
+#include "node/peers.h"
+#include "node/router.h"
+#include "node/transport.h"
+#include "storage/snapshot_store.h"
+#include "storage/wal.h"
+
+namespace assent {
+
+// The batch that gathers for the WAL: at most one update for each group.
+struct Batch {
+  std::vector<GroupUpdate> updates;
+  Wal::Ticket ticket = 1;  // what the WAL will call it
+};
+
+class Group {
+ public:
+  // What all groups of a node share; outlives them.
+  struct Shared {
+    Peers& peers;
+    Router& router;
+    SnapshotStore& snapshots;
+    Transport& transport;
+    Loop::Observer& observer;
+    std::uint64_t snapshot_every = 0;
+    std::uint64_t snapshot_log_bytes = 0;
+  };
+
+  Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log, std::unique_ptr<Application> application,
+        Index snapshot, Shared shared);
+
+  // ---- inputs ----
+  void tick();
+  void receive_consensus(NodeId from, ByteView message);
+  void receive(GroupId from, ByteView payload);  // only while leads()
+  void request(const ClientRequest& request);    // only while leads()
+  [[nodiscard]] Result<void> receive_snapshot(NodeId from, SnapshotTransfer&& transfer);
+  void snapshot_sent(NodeId to, bool delivered);
+  void transfer_leadership(NodeId to);
+
+  // ---- the steps of a round ----
+  // Proposals and read barriers of the application go to the log; messages and replies are the caller's.
+  [[nodiscard]] Outbox drain(ClusterMillis now);
+  // Takes the log's output: what the disk must keep into the batch, messages to the peers or parked.
+  void gather(Batch& batch);
+  // Installs, applies, tells the application who leads and which reads are ready, takes or sends snapshots.
+  [[nodiscard]] Result<void> advance();
+
+  // ---- disk ----
+  void durable(Wal::Ticket ticket);  // this batch and all earlier ones
+  [[nodiscard]] Result<void> snapshot_saved(const SnapshotMark& mark, Batch& batch);
+
+  [[nodiscard]] bool dirty() const { return dirty_; }
+  [[nodiscard]] bool leads() const { return leads_; }
+  [[nodiscard]] Epoch epoch() const { return led_; }  // while leads()
+  [[nodiscard]] const GroupConfig& config() const { return config_; }
+  [[nodiscard]] Application& application() const { return *application_; }
+  [[nodiscard]] GroupStatus status() const;
+
+ private:
+  struct Parked {
+    std::uint64_t output = 0;  // the newest that waits here
+    Wal::Ticket ticket = 0;
+    std::vector<ConsensusMessage> messages;
+  };
+  struct Drop {  // of older snapshots, once the batch that names the newer one is durable
+    Wal::Ticket ticket = 0;
+    SnapshotMark before;
+  };
+  struct Incoming {
+    NodeId from;
+    Epoch epoch;
+    Snapshot snapshot;
+  };
+
+  GroupUpdate& update_in(Batch& batch);
+  void park(bool needs_disk, Wal::Ticket coming);
+  void send(const std::vector<ConsensusMessage>& messages);
+  void keep_unanswered(std::vector<ClientReply>& replies);
+  void resign(const Leadership& next);
+  void change_leadership(const Leadership& next);
+  [[nodiscard]] Result<void> install(const SnapshotMark& mark);
+  [[nodiscard]] Result<void> apply(const std::vector<EntryPtr>& committed);
+  void serve_reads(const Output& output);
+  void send_snapshot(const SnapshotSend& send);
+  [[nodiscard]] bool snapshot_due() const;
+  [[nodiscard]] Result<void> take_snapshot();
+  [[nodiscard]] Result<void> save(const Snapshot& snapshot);
+  [[nodiscard]] Error named(Error error, std::string_view doing) const;
+
+  GroupConfig config_;
+  std::unique_ptr<ReplicatedLog> log_;
+  std::unique_ptr<Application> application_;
+  Shared shared_;
+
+  bool dirty_ = true;
+  Output output_;  // between gather() and advance()
+  std::deque<Parked> parked_;
+  Wal::Ticket update_ticket_ = 0;  // the batch that update_slot_ is a place in
+  std::size_t update_slot_ = 0;
+
+  bool leads_ = false;
+  Epoch led_;
+  std::set<RequestId> waiting_;       // requests that the application owes a reply
+  std::vector<ClientReply> parting_;  // of a leader that resigned
+  std::deque<ReadReady> reads_;       // satisfied barriers whose index is not applied yet
+
+  Index snapshot_;                          // the newest taken or installed
+  std::uint64_t snapshot_phase_ = 0;        // so that the replicas of a group do not all stop at one index
+  std::uint64_t bytes_since_snapshot_ = 0;  // applied payload
+  bool snapshot_wanted_ = false;            // the stored one turned out to be damaged
+  bool saving_ = false;
+  bool saving_own_ = false;
+  std::optional<Incoming> incoming_;  // a peer's snapshot: being saved, or waiting until our own save ends
+  std::optional<Drop> drop_;
+};
+
+}  // namespace assent

@@ -1,0 +1,350 @@
+#include "node/loop.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/digest.h"
+#include "node/frame.h"
+#include "node/group.h"
+#include "node/peers.h"
+#include "node/router.h"
+#include "storage/snapshot_store.h"
+
+namespace assent {
+namespace {
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+std::vector<NodeId> nodes_of(const std::vector<GroupConfig>& groups) {
+  std::vector<NodeId> nodes;
+  for (const GroupConfig& group : groups) nodes.insert(nodes.end(), group.members.begin(), group.members.end());
+  std::sort(nodes.begin(), nodes.end());
+  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+  return nodes;
+}
+
+bool carries(const GroupConfig& group, NodeId node) {
+  return std::find(group.members.begin(), group.members.end(), node) != group.members.end();
+}
+
+class NodeLoop final : public Loop {
+ public:
+  NodeLoop(const NodeConfig& config, Disk& disk, Transport& transport, Clock& clock, std::unique_ptr<Wal> wal,
+           std::unique_ptr<SnapshotStore> snapshots, WalRecovery recovery)
+      : config_(config),
+        disk_(disk),
+        transport_(transport),
+        clock_(clock),
+        wal_(std::move(wal)),
+        snapshots_(std::move(snapshots)),
+        recovery_(std::move(recovery)),
+        router_(config.self, config.groups),
+        peers_(config.self, config.incarnation, nodes_of(config.groups), config.limits) {
+    batch_.ticket = wal_->durable() + 1;
+  }
+  NodeLoop(const NodeLoop&) = delete;
+  NodeLoop& operator=(const NodeLoop&) = delete;
+
+  [[nodiscard]] Result<void> add_group(const GroupConfig& group, const LogFactory& logs,
+                                       const ApplicationFactory& applications);
+
+  void handle(Event event) override {
+    if (failure_) return;
+    std::visit(Overloaded{
+                   [this](const FrameReceived& received) { on_frame(received); },
+                   [this](SnapshotReceived& received) { on_snapshot(received); },
+                   [this](const SnapshotSendEnded& ended) {
+                     if (Group* group = find(ended.group)) group->snapshot_sent(ended.to, ended.delivered);
+                   },
+                   [](const TransportReady&) {},  // flush() asks the transport
+                   [this](const DiskProgress&) { on_disk(); },
+                   [this](const ClientRequest& request) { on_request(request); },
+                   [this](const TransferLeadership& transfer) {
+                     if (Group* group = find(transfer.group)) group->transfer_leadership(transfer.to);
+                   },
+               },
+               event);
+  }
+
+  void tick() override {
+    if (failure_) return;
+    router_.tick();
+    peers_.tick(transport_);
+    for (auto& [id, group] : groups_) group.tick();
+  }
+
+  void flush() override {
+    for (std::size_t step = 0; step < config_.limits.flush_steps_max && collect_dirty(); ++step) {
+      for (Group* group : round_) drain(*group);
+      for (Group* group : round_) group->gather(batch_);
+      submit();
+      for (Group* group : round_) advance(*group);
+    }
+    submit();
+    if (!failure_) peers_.send(transport_);
+  }
+
+  [[nodiscard]] std::vector<ClientReply> take_replies() override { return std::exchange(replies_, {}); }
+  [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
+  [[nodiscard]] std::vector<GroupStatus> status() const override;
+  [[nodiscard]] LoopStatistics statistics() const override;
+  [[nodiscard]] Result<std::uint64_t> application_digest(GroupId group) override;
+  [[nodiscard]] const WalRecovery& recovery() const override { return recovery_; }
+  void observe(Observer observer) override { observer_ = std::move(observer); }
+  [[nodiscard]] const Application* application(GroupId group) const override;
+
+ private:
+  Group* find(GroupId id) {
+    const auto found = groups_.find(id);
+    return found == groups_.end() ? nullptr : &found->second;
+  }
+  void check(const Result<void>& result) {
+    if (!result && !failure_) failure_ = result.error();
+  }
+  // The groups of the next round, ascending; false when there is nothing to do or nothing more may be done.
+  [[nodiscard]] bool collect_dirty();
+  void drain(Group& group);
+  void deliver(Group& from, GroupMessage message);
+  void submit();
+  void advance(Group& group) {
+    if (!failure_) check(group.advance());
+  }
+
+  void on_frame(const FrameReceived& received);
+  void on_item(NodeId from, const ConsensusItem& item);
+  void on_item(NodeId from, const MessageItem& item);
+  void on_item(NodeId from, const HintItem& item);
+  void on_snapshot(SnapshotReceived& received);
+  void on_disk();
+  void on_request(const ClientRequest& request);
+
+  NodeConfig config_;
+  Disk& disk_;
+  Transport& transport_;
+  Clock& clock_;
+  std::unique_ptr<Wal> wal_;
+  std::unique_ptr<SnapshotStore> snapshots_;
+  WalRecovery recovery_;
+  Router router_;
+  Peers peers_;
+  Observer observer_;
+  std::map<GroupId, Group> groups_;
+
+  Batch batch_;
+  Wal::Ticket released_ = 0;      // the newest ticket whose completion the groups know of
+  std::vector<Group*> round_;     // scratch
+  std::vector<FrameItem> items_;  // scratch
+  std::vector<ClientReply> replies_;
+  std::size_t unanswered_ = 0;
+  std::optional<Error> failure_;
+  LoopStatistics statistics_;
+};
+
+// ---- recovery ----
+
+// The application's own data may lie behind the log's snapshot, when its last writes were lost: the snapshot is
+// restored. It may also lie ahead of the log's durable end (node/group.h says why that is legal).
+Result<void> NodeLoop::add_group(const GroupConfig& group, const LogFactory& logs,
+                                 const ApplicationFactory& applications) {
+  LogSetup setup{.self = config_.self,
+                 .group = group.id,
+                 .members = group.members,
+                 .seed = Digest().add(config_.seed).add(config_.self).add(group.id).value(),
+                 .durable = {}};
+  if (const auto found = recovery_.groups.find(group.id); found != recovery_.groups.end()) {
+    setup.durable = DurableLog{found->second.hard_state, found->second.snapshot, std::move(found->second.entries)};
+    found->second.entries.clear();
+  }
+  auto application = applications(group);
+  if (!application) return fail(application.error());
+  const Index snapshot = setup.durable.snapshot.last.index;
+  if ((*application)->applied() < snapshot) {
+    const auto newest = snapshots_->newest(group.id);
+    if (!newest) return fail(newest.error());
+    if (!newest->has_value() || (*newest)->mark.last.index < snapshot) {
+      return fail(ErrorCode::corruption,
+                  fmt::format("group {}: the log begins after entry {}, and the snapshot up to there is missing",
+                              group.name, snapshot));
+    }
+    if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) return fail(done.error());
+  }
+  groups_.try_emplace(group.id, group, config_.self, logs(setup), std::move(*application), snapshot,
+                      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, config_.snapshot_every,
+                                    config_.limits.snapshot_log_bytes});
+  return {};
+}
+
+// ---- the round ----
+
+bool NodeLoop::collect_dirty() {
+  round_.clear();
+  if (failure_) return false;
+  for (auto& [id, group] : groups_) {
+    if (group.dirty()) round_.push_back(&group);
+  }
+  return !round_.empty();
+}
+
+void NodeLoop::drain(Group& group) {
+  Outbox outbox = group.drain(clock_.wall());
+  unanswered_ -= outbox.replies.size();
+  std::move(outbox.replies.begin(), outbox.replies.end(), std::back_inserter(replies_));
+  for (GroupMessage& message : outbox.messages) deliver(group, std::move(message));
+}
+
+// To the group's leader, wherever it is. When that is here, the message is in its hands before this returns.
+void NodeLoop::deliver(Group& from, GroupMessage message) {
+  Group* local = find(message.to);
+  if (local != nullptr && local->leads()) {
+    ++statistics_.local_messages;
+    local->receive(message.from, message.payload);
+    return;
+  }
+  const NodeId to = router_.route(message.to);
+  if (to.none() || to == config_.self) {  // nobody to ask, or elected here and not ready yet
+    ++statistics_.messages_dropped;
+    return;
+  }
+  peers_.queue(to, MessageItem{message.from, message.to, from.epoch(), message.payload});
+}
+
+void NodeLoop::submit() {
+  if (failure_ || batch_.updates.empty() || !wal_->idle()) return;
+  const auto ticket = wal_->submit(batch_.updates);
+  if (!ticket) {
+    failure_ = ticket.error();
+    return;
+  }
+  batch_.updates.clear();
+  batch_.ticket = *ticket + 1;
+}
+
+// ---- events ----
+
+void NodeLoop::on_frame(const FrameReceived& received) {
+  ++statistics_.frames_received;
+  const auto header = decode_frame(received.frame, items_);
+  if (!header) {
+    ++statistics_.frames_malformed;
+    return;
+  }
+  if (!peers_.admit(received.from, *header)) {
+    statistics_.messages_dropped += items_.size();
+    return;
+  }
+  for (const FrameItem& item : items_) {
+    std::visit([this, &received](const auto& one) { on_item(received.from, one); }, item);
+  }
+}
+
+void NodeLoop::on_item(NodeId from, const ConsensusItem& item) {
+  if (Group* group = find(item.group)) group->receive_consensus(from, item.bytes);
+}
+
+void NodeLoop::on_item(NodeId from, const MessageItem& item) {
+  router_.learn(item.from, {item.epoch, from});
+  Group* group = find(item.to);
+  if (group != nullptr && group->leads()) {
+    group->receive(item.from, item.payload);
+    return;
+  }
+  ++statistics_.messages_dropped;
+  const Router::Leader leader = router_.leader(item.to);
+  if (leader.node.none() || leader.node == config_.self || leader.node == from) return;
+  peers_.queue(from, HintItem{item.to, leader.epoch, leader.node});
+}
+
+void NodeLoop::on_item(NodeId, const HintItem& item) { router_.learn(item.group, {item.epoch, item.leader}); }
+
+void NodeLoop::on_snapshot(SnapshotReceived& received) {
+  if (Group* group = find(received.transfer.group)) {
+    check(group->receive_snapshot(received.from, std::move(received.transfer)));
+  }
+}
+
+void NodeLoop::on_disk() {
+  std::vector<SnapshotStore::Saved> saved;
+  for (const IoCompletion& completion : disk_.poll()) {
+    if (!wal_->completed(completion)) snapshots_->completed(completion, saved);
+  }
+  failure_ = wal_->failure() ? wal_->failure() : snapshots_->failure();
+  if (failure_) return;
+  for (const auto& [id, mark] : saved) {
+    if (Group* group = find(id)) check(group->snapshot_saved(mark, batch_));
+  }
+  if (wal_->durable() == released_) return;
+  released_ = wal_->durable();
+  for (auto& [id, group] : groups_) group.durable(released_);
+}
+
+void NodeLoop::on_request(const ClientRequest& request) {
+  Group* group = find(request.group);
+  if (group == nullptr && !router_.knows(request.group)) {
+    replies_.push_back({request.id, fail(ErrorCode::not_found, fmt::format("there is no group {}", request.group))});
+  } else if (group == nullptr || !group->leads()) {
+    const NodeId leader = router_.leader(request.group).node;
+    const bool elsewhere = leader != config_.self;  // elected here and not ready yet: nobody better to ask
+    replies_.push_back({request.id, fail(ErrorCode::not_leader, "this node does not lead the group; ask its leader",
+                                         elsewhere ? leader : NodeId{})});
+  } else if (unanswered_ >= config_.limits.client_requests_max) {
+    replies_.push_back(
+        {request.id, fail(ErrorCode::busy, "this node has as many unanswered requests as it may; retry")});
+  } else {
+    ++unanswered_;
+    group->request(request);
+  }
+}
+
+// ---- what others see ----
+
+std::vector<GroupStatus> NodeLoop::status() const {
+  std::vector<GroupStatus> all;
+  for (const auto& [id, group] : groups_) all.push_back(group.status());
+  return all;
+}
+
+LoopStatistics NodeLoop::statistics() const {
+  LoopStatistics all = statistics_;
+  all.frames_sent = peers_.counts().frames_sent;
+  all.frame_bytes_sent = peers_.counts().frame_bytes_sent;
+  all.messages_dropped += peers_.counts().messages_dropped;
+  all.wal = wal_->statistics();
+  return all;
+}
+
+Result<std::uint64_t> NodeLoop::application_digest(GroupId group) {
+  Group* found = find(group);
+  if (found == nullptr) return fail(ErrorCode::not_found, fmt::format("this node does not carry group {}", group));
+  return found->application().digest();
+}
+
+const Application* NodeLoop::application(GroupId group) const {
+  const auto found = groups_.find(group);
+  return found == groups_.end() ? nullptr : &found->second.application();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Loop>> Loop::open(const NodeConfig& config, Disk& disk, Transport& transport, Clock& clock,
+                                         const LogFactory& logs, const ApplicationFactory& applications) {
+  WalRecovery recovery;
+  auto wal = Wal::open(disk, config.wal, recovery);
+  if (!wal) return fail(wal.error());
+  auto snapshots = SnapshotStore::open(disk);
+  if (!snapshots) return fail(snapshots.error());
+  auto loop = std::make_unique<NodeLoop>(config, disk, transport, clock, std::move(*wal), std::move(*snapshots),
+                                         std::move(recovery));
+  for (const GroupConfig& group : config.groups) {
+    if (!carries(group, config.self)) continue;
+    if (auto done = loop->add_group(group, logs, applications); !done) return fail(done.error());
+  }
+  return loop;
+}
+
+}  // namespace assent

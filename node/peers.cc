@@ -1,0 +1,115 @@
+#include "node/peers.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace assent {
+
+Peers::Peers(NodeId self, std::uint64_t incarnation, const std::vector<NodeId>& others, const Limits& limits)
+    : self_(self), incarnation_(incarnation), limits_(limits) {
+  for (const NodeId other : others) {
+    if (other != self) peers_.try_emplace(other);
+  }
+}
+
+template <class Item>
+void Peers::add(NodeId to, const Item& item) {
+  const auto found = peers_.find(to);
+  const std::size_t size = encoded_size(item);
+  if (found == peers_.end() || found->second.bytes + size > limits_.peer_queue_bytes_max) {
+    ++counts_.messages_dropped;
+    return;
+  }
+  Peer& peer = found->second;
+  if (peer.open.messages > 0 && peer.open.bytes.size() + size > limits_.frame_bytes_max) {
+    peer.closed.push_back(std::exchange(peer.open, {}));
+  }
+  Frame& frame = open_frame(to, peer);
+  append_item(frame.bytes, item);
+  ++frame.messages;
+  peer.bytes += size;
+}
+template void Peers::add(NodeId, const ConsensusItem&);
+template void Peers::add(NodeId, const MessageItem&);
+
+void Peers::queue(NodeId to, const HintItem& item) {
+  if (const auto found = peers_.find(to); found != peers_.end()) found->second.hints[item.group] = item;
+}
+
+Peers::Frame& Peers::open_frame(NodeId to, Peer& peer) {
+  if (peer.open.bytes.empty()) {
+    append_header(peer.open.bytes, FrameHeader{self_, to, incarnation_, 0});
+    peer.bytes += frame_header_bytes;
+  }
+  return peer.open;
+}
+
+bool Peers::admit(NodeId from, const FrameHeader& header) {
+  const auto found = peers_.find(from);
+  if (found == peers_.end() || header.sender != from || header.target != self_) return false;
+  Peer& peer = found->second;
+  if (header.sender_incarnation < peer.incarnation) return false;
+  peer.incarnation = header.sender_incarnation;
+  if (header.target_incarnation != 0 && header.target_incarnation != incarnation_) {
+    peer.greet = true;
+    return false;
+  }
+  return true;
+}
+
+void Peers::finish(NodeId to, Peer& peer) {
+  if (peer.hints.empty() && !peer.greet) return;
+  Frame& frame = open_frame(to, peer);
+  for (const auto& [group, hint] : peer.hints) {
+    append_item(frame.bytes, hint);
+    ++frame.messages;
+    peer.bytes += encoded_size(hint);
+  }
+  peer.hints.clear();
+  peer.greet = false;
+}
+
+Bytes Peers::take_frame(Peer& peer) {
+  Bytes frame;
+  if (peer.closed.empty()) {
+    frame = std::exchange(peer.open, {}).bytes;
+  } else {
+    frame = std::move(peer.closed.front().bytes);
+    peer.closed.pop_front();
+  }
+  peer.bytes -= frame.size();
+  set_target_incarnation(frame, peer.incarnation);
+  return frame;
+}
+
+void Peers::send(Transport& transport) {
+  for (auto& [to, peer] : peers_) {
+    if (peer.bytes == 0 && peer.hints.empty() && !peer.greet) continue;
+    while (transport.ready(to)) {
+      finish(to, peer);
+      if (peer.bytes == 0) break;
+      Bytes frame = take_frame(peer);
+      ++counts_.frames_sent;
+      counts_.frame_bytes_sent += frame.size();
+      transport.send(to, std::move(frame));
+    }
+  }
+}
+
+void Peers::tick(const Transport& transport) {
+  for (auto& [to, peer] : peers_) {
+    if (peer.bytes == 0 || transport.ready(to)) {
+      peer.stalled_ticks = 0;
+      continue;
+    }
+    if (++peer.stalled_ticks < limits_.peer_stalled_ticks_max) continue;
+    for (const Frame& frame : peer.closed) counts_.messages_dropped += frame.messages;
+    counts_.messages_dropped += peer.open.messages;
+    peer.closed.clear();
+    peer.open = {};
+    peer.bytes = 0;
+    peer.stalled_ticks = 0;
+  }
+}
+
+}  // namespace assent

@@ -1,0 +1,57 @@
+// Where is a group's leader? The belief of the own replica, what other nodes told, or else the next member in turn.
+//
+// Not a source of truth: every answer may be wrong. A message that reaches a non-leader is answered with a hint or
+// lost, and whoever sent it repeats it on ticks. Called from the loop.
+//
+// Invariants: of two beliefs the one of the higher epoch wins (L3: an epoch has at most one leader). What was learned
+// is forgotten when it was used and nothing was heard from that group's leader for unconfirmed_ticks: the leader may be
+// dead, and any living member knows better.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "base/ids.h"
+#include "consensus/log_contract.h"
+#include "node/application.h"
+
+namespace assent {
+
+class Router {
+ public:
+  struct Leader {
+    Epoch epoch;
+    NodeId node;  // none: not known
+    bool operator==(const Leader&) const = default;
+  };
+  static constexpr std::uint64_t unconfirmed_ticks = 50;
+
+  Router(NodeId self, const std::vector<GroupConfig>& groups);
+
+  // What the own replica of the group believes.
+  void believe(GroupId group, const Leadership& leadership);
+  // A hint of another node, or a message that only a leader of the group sends.
+  void learn(GroupId group, const Leader& leader);
+  void tick();
+
+  [[nodiscard]] bool knows(GroupId group) const { return groups_.contains(group); }
+  [[nodiscard]] Leader leader(GroupId group) const;
+  // Where to send a message now: the leader, this very node included, or the next other member in turn. none for a
+  // group that does not exist or has no other member.
+  [[nodiscard]] NodeId route(GroupId group);
+
+ private:
+  struct Entry {
+    std::vector<NodeId> others;  // members without this node
+    std::size_t turn = 0;
+    Leader local;
+    Leader learned;
+    std::uint64_t used_since = 0;  // tick of the first use of learned that nothing confirmed; 0: none
+  };
+  NodeId self_;
+  std::uint64_t now_ = 1;  // ticks
+  std::map<GroupId, Entry> groups_;
+};
+
+}  // namespace assent
