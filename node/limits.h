@@ -16,8 +16,7 @@ struct Limits {
   std::size_t client_requests_max = 10'000;         // unanswered at one node
   std::size_t flush_steps_max = 16;                 // rounds of take_output in one flush
   std::uint64_t peer_stalled_ticks_max = 200;       // a peer that takes no frame for so long loses its queue
-  std::uint64_t snapshot_log_bytes = 32ULL
-                                     << 20U;  // applied since the last snapshot of a group, before the next is due
+  std::uint64_t snapshot_log_bytes = 32ULL << 20U;  // applied by a group since its last snapshot: the next is due
 };
 
 }  // namespace assent

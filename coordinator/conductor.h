@@ -1,0 +1,182 @@
+// Conductor: the coordinator leader's volatile intention. It runs attempts of transactions, proposes their decisions,
+// carries outcomes to participants, and answers clients and participants in doubt.
+//
+// It is not truth: that is Decisions, which it reads and never changes. It is built anew at every election and thrown
+// away at its end; whatever it sends can be derived again. Time is ticks (10 ms). Called from the loop's thread only.
+//
+// One transaction, as this driver sees it:
+//
+//               Execute                        every vote is yes           Decide applied, client told
+//     (nothing) ------> collecting ----------------------------> proposed --------------> finishing(commit) --> ended
+//        |                  |  \ a participant's log holds a no: client told
+//        |                  |   '----------------------------------------------------> finishing(abort) --> forgotten
+//        |                  | timeout, or a yes of another attempt
+//        |                  v                     SealOutcome applied, client told
+//        '--------------> sealing ---------------------------------------------------> finishing(abort) --> forgotten
+//         GetOutcome(seal)
+//
+// Invariants (PROTOCOL.md section 2, docs/specs/TwoPhase.tla):
+//   attempts (epoch, number) of this driver are never reused; votes count only with the attempt that runs now;
+//   a Decide is proposed at most once an attempt, only after every participant voted yes in it, and an attempt that
+//     proposed is never dropped;
+//   "aborted" is told only when a participant's log holds a no, or this group's log holds the abort;
+//   "committed" is told, and Finish(commit) sent, only when Decide was applied.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/ids.h"
+#include "coordinator/decisions.h"
+#include "txn_proto/commands.h"
+#include "txn_proto/due_queue.h"
+#include "txn_proto/limits.h"
+#include "txn_proto/machine.h"
+#include "txn_proto/types.h"
+
+namespace assent {
+
+struct ConductorOptions {
+  GroupId self;  // the coordinator group; must be set
+  TxnLimits limits;
+  std::uint64_t timeout_ticks = 1'000;      // of an Execute that names none
+  std::uint64_t timeout_ticks_max = 6'000;  // an Execute may name no more
+  std::uint64_t resend_ticks = 20;          // before a message is repeated; doubles up to ...
+  std::uint64_t resend_ticks_max = 100;
+  std::uint64_t abort_sends_max = 5;  // a Finish(abort) is not repeated for ever: who is in doubt will ask
+  std::uint64_t end_ticks = 100;      // an ended transaction waits so long for others to share an entry with
+  std::size_t end_batch = 256;
+  std::uint64_t tidy_ticks = 1'000;        // without any entry for so long, one is proposed for its stamp
+  std::size_t attempts_max = 10'000;       // beyond: busy
+  std::size_t open_max = 100'000;          // committed and not yet finished everywhere; beyond: busy
+  std::size_t waiters_max = 64;            // clients waiting for one transaction; beyond: busy
+  std::size_t recent_aborts_max = 10'000;  // remembered for those who ask again
+  std::size_t sends_per_tick_max = 2'000;  // transactions served by one tick, so that a new leader does not flood
+};
+
+class Conductor {
+ public:
+  using Command = CoordinatorCommand;
+
+  // decisions must outlive this.
+  Conductor(const Decisions& decisions, ConductorOptions options);
+
+  void lead(Epoch epoch);
+  void resign();
+  void receive(const Envelope& envelope);
+  void request(const ClientRequest& request);
+  void applied(const EntryContext& context, const Command& command, const Decisions::Applied& applied);
+  void refused(const Command& command, const Error& error);
+  void read_ready(ReadId) {}  // it asks for no reads
+  void read_lost(ReadId) {}
+  void tick();
+  [[nodiscard]] DriverOutput<Command> take_output();
+
+  // Attempts and seals that run now, and commits and aborts still being carried out.
+  [[nodiscard]] std::size_t active() const { return running_.size() + finishing_.size(); }
+
+ private:
+  enum class Phase : std::uint8_t { collecting, proposed, sealing };
+  struct Running {
+    Phase phase = Phase::collecting;
+    Attempt attempt;  // none when nothing but a seal runs
+    std::uint64_t fingerprint = 0;
+    Protocol protocol = Protocol::two_phase;
+    TxnId age;
+    std::vector<Branch> branches;
+    std::map<GroupId, WorkResult> yes;
+    std::uint64_t deadline = 0;
+    Backoff backoff;
+    bool in_log = false;  // what phase wants proposed is on its way
+    Refusal refusal;      // with sealing
+    std::vector<RequestId> executes;
+  };
+  struct Finishing {
+    Attempt attempt;
+    bool commit = false;
+    std::set<GroupId> left;  // not known to have finished
+    Backoff backoff;
+    std::uint64_t sends = 0;
+  };
+  struct Asker {
+    RequestId id;
+    TxnId txn;
+    bool seal = false;
+  };
+  struct RecentAbort {
+    std::uint64_t fingerprint = 0;
+    Refusal refusal;
+  };
+
+  // requests
+  void execute(const ClientRequest& request, const Execute& execute);
+  void begin(RequestId id, const Execute& execute, std::uint64_t print);
+  bool answer_known(RequestId id, const Execute& execute, std::uint64_t print);
+  void join(RequestId id, const Execute& execute, std::uint64_t print, Running& running);
+  void get_outcome(const ClientRequest& request, const GetOutcome& ask);
+  [[nodiscard]] TxnAnswer outcome_of(const TxnId& txn) const;
+  void judge_held();
+
+  // messages
+  void on(const Envelope& envelope, const Vote& vote);
+  void on(const Envelope& envelope, const Finished& finished);
+  void on(const Envelope& envelope, const Inquire& inquire);
+  void answer_doubt(GroupId from, const TxnId& txn, const Attempt& attempt);
+  void count(const TxnId& txn, Running& running, GroupId from, const Vote& vote);
+
+  // transitions
+  void decide(const TxnId& txn, Running& running);
+  void drop(const TxnId& txn, Running& running);
+  void seal(const TxnId& txn, Running& running, Refusal refusal);
+  void abort(const TxnId& txn, Refusal refusal);
+  void settle(const TxnId& txn, const Decisions::Applied& applied);
+  void finish(const TxnId& txn, const Attempt& attempt, bool commit, const std::vector<GroupId>& participants);
+
+  // output
+  void propose_phase(const TxnId& txn, Running& running);
+  void send(GroupId to, TxnMessage message);
+  void send_prepares(const TxnId& txn, Running& running);
+  void send_finishes(const TxnId& txn, Finishing& finishing);
+  void tell(const std::vector<RequestId>& clients, const TxnAnswer& answer);
+  void tell(RequestId client, const TxnAnswer& answer);
+  void fail_client(RequestId client, ErrorCode code, std::string message);
+  void answer_askers(const TxnId& txn, const TxnAnswer& answer);
+  void remember_abort(const TxnId& txn, std::uint64_t fingerprint, const Refusal& refusal);
+  void propose_tidy();
+  void propose_end(bool now);
+
+  void tick_running();
+  void tick_finishing();
+  void tick_askers();
+  void schedule(const TxnId& txn, Running& running);
+
+  const Decisions* decisions_;
+  ConductorOptions options_;
+  bool leading_ = false;
+  Epoch epoch_;
+  std::uint64_t attempts_ = 0;  // never goes back while this object lives
+  std::uint64_t now_ = 0;       // ticks
+
+  std::map<TxnId, Running> running_;
+  DueQueue<TxnId> running_due_;
+  std::map<TxnId, Finishing> finishing_;
+  DueQueue<TxnId> finishing_due_;
+  std::map<RequestId, Asker> askers_;
+  std::map<TxnId, std::set<RequestId>> askers_of_;
+  DueQueue<RequestId> askers_due_;
+  std::map<TxnId, RecentAbort> recent_aborts_;
+  std::deque<TxnId> recent_abort_order_;
+  std::vector<ClientRequest> held_;  // ahead of the log's last stamp: judged again by a fresh one
+  bool tidy_in_log_ = false;
+  std::uint64_t last_entry_tick_ = 0;
+  std::vector<TxnId> ended_;  // finished everywhere, waiting for an EndTxns
+  std::uint64_t ended_since_ = 0;
+
+  DriverOutput<Command> output_;
+};
+
+}  // namespace assent

@@ -1,0 +1,102 @@
+// Decisions: the replicated truth of a coordinator group. Which two-phase transactions committed, which were sealed as
+// aborted; nothing else. Every other two-phase transaction is aborted (presumed abort).
+//
+// It is not the conductor: it sends nothing, knows no running attempt, counts no votes. It is changed by apply() alone,
+// in log order, on every replica alike; options must therefore be equal on all replicas. Called from the loop's thread.
+//
+//                  Decide, entry epoch == attempt.epoch            EndTxns
+//     (no record) --------------------------------------> open --------------> history: committed --.
+//          |                                                                                          \ past its bounds
+//          |  SealOutcome                                                                               }------> (no
+//          record)
+//          '-------------------------------------------------------> history: aborted --------------'
+//
+// Invariants:
+//   the first record of a transaction is its last: no transition leads from one outcome to the other;
+//   the epoch fence: a Decide counts only in an entry of its attempt's own epoch. A leader of a later epoch that has
+//     applied everything before its own first entry thus knows every commit that there will ever be of earlier epochs;
+//   a record is forgotten only when its id is too old to be accepted again;
+//   a commit stays open, with its participants, until each of them is known to have applied the finish.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "coordinator/outcome_history.h"
+#include "txn_proto/commands.h"
+#include "txn_proto/limits.h"
+#include "txn_proto/machine.h"
+
+namespace assent {
+
+struct DecisionsOptions {
+  TimeWindow window;
+  HistoryBounds history;
+};
+
+// A commit whose finish has not yet been applied by every participant.
+struct OpenCommit {
+  Attempt attempt;
+  Protocol protocol = Protocol::two_phase;
+  std::vector<GroupId> participants;
+  std::uint64_t fingerprint = 0;
+  ClusterMillis decided_at;
+
+  bool operator==(const OpenCommit&) const = default;
+};
+
+class Decisions {
+ public:
+  using Command = CoordinatorCommand;
+
+  // What the transaction's record says after the entry. none: it has no record (a fenced Decide), or the command is
+  // about no single transaction.
+  struct Applied {
+    Outcome outcome = Outcome::none;
+    Attempt attempt;                         // with committed
+    AbortReason reason = AbortReason::none;  // with aborted
+    bool changed = false;                    // this entry made the record
+    bool operator==(const Applied&) const = default;
+  };
+
+  explicit Decisions(DecisionsOptions options = {}) : options_(options) {}
+
+  Applied apply(const EntryContext& context, const Command& command);
+
+  // The record of a transaction, open or settled.
+  [[nodiscard]] std::optional<SettledOutcome> find(const TxnId& txn) const;
+  [[nodiscard]] bool committed(const TxnId& txn, const Attempt& attempt) const;
+  [[nodiscard]] const std::map<TxnId, OpenCommit>& open() const { return open_; }
+  [[nodiscard]] std::size_t records() const { return open_.size() + history_.size(); }
+
+  // Of the last entry that was applied.
+  [[nodiscard]] ClusterMillis stamp() const { return stamp_; }
+  [[nodiscard]] bool too_old(const TxnId& txn) const { return options_.window.too_old(txn, stamp_); }
+  [[nodiscard]] bool too_new(const TxnId& txn) const { return options_.window.too_new(txn, stamp_); }
+  // There may have been a record of it that was forgotten.
+  [[nodiscard]] bool may_be_forgotten(const TxnId& txn) const;
+
+  [[nodiscard]] Bytes snapshot() const;
+  // corruption when the bytes are not a snapshot; the machine is then as it was.
+  [[nodiscard]] Result<void> restore(ByteView snapshot);
+  [[nodiscard]] std::uint64_t digest() const;
+
+ private:
+  Applied apply_one(const EntryContext& context, const Decide& command);
+  Applied apply_one(const EntryContext& context, const SealOutcome& command);
+  Applied apply_one(const EntryContext& context, const EndTxns& command);
+  Applied apply_one(const EntryContext& context, const Tidy& command);
+  [[nodiscard]] Applied standing(const TxnId& txn) const;
+
+  DecisionsOptions options_;
+  ClusterMillis stamp_;
+  std::map<TxnId, OpenCommit> open_;
+  OutcomeHistory history_;
+};
+
+}  // namespace assent

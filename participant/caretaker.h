@@ -1,0 +1,220 @@
+// Caretaker: the shard leader's volatile intention. It runs work to find its effects and locks, lets transactions wait
+// or die, proposes what the shard's log then decides, tells coordinators the votes, and answers clients and queries.
+//
+// It is not truth: that is Shard, which it reads and never changes. It is built anew at every election and thrown away
+// at its end; whatever it sends can be derived again. Time is ticks (10 ms). Called from the loop's thread only.
+//
+// One job (the work of a Prepare, or of a one-phase Execute), as this driver sees it:
+//
+//              run     no conflict: locks reserved             applied
+//     arrived -----> ---------------------------> proposed ------------> voted or answered
+//                |                                   ^
+//                | conflict, older than every holder |  the locks come free: run again
+//                |----------------> waiting ---------'------------------.
+//                | refused by a rule while others are prepared          | time is up, or a holder is older
+//                |----------------> settling (runs again when they end) |
+//                | conflict, younger than a holder                      v
+//                '------------------------------------------> proposed (a no)
+//
+// Invariants:
+//   wait-die: a job waits only for younger holders (by age, then id), so that no cycle of waiting can form, also across
+//     shards; a prepared transaction's lock is never taken from it;
+//   a reservation stands from the proposal to its apply. The leader of an epoch is the only proposer of the epoch's
+//     entries and runs work only when everything earlier is applied; so whatever can be applied between the run and the
+//     apply of a proposal is either a prepared transaction or a reservation, neither of which holds a conflicting lock.
+//     The rows that a job read and wrote are therefore at its apply what they were when it ran;
+//   a vote leaves only after the entry with it was applied;
+//   a query is answered from a state in which no prepared transaction holds what it reads.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/ids.h"
+#include "participant/lock_table.h"
+#include "participant/shard.h"
+#include "participant/store.h"
+#include "txn_proto/commands.h"
+#include "txn_proto/due_queue.h"
+#include "txn_proto/limits.h"
+#include "txn_proto/machine.h"
+#include "txn_proto/types.h"
+
+namespace assent {
+
+struct CaretakerOptions {
+  GroupId self;  // this shard's group; must be set
+  TxnLimits limits;
+  std::uint64_t prepare_timeout_ticks = 200;  // waiting for locks, at most
+  std::uint64_t settle_ticks = 100;           // a refusal waits so long for those prepared before it
+  std::uint64_t query_timeout_ticks = 500;
+  std::uint64_t query_hold_ticks = 20;  // a waiting query keeps new writers of what it reads out, no longer than this
+  std::uint64_t resend_ticks = 20;      // before a vote is repeated; doubles up to ...
+  std::uint64_t resend_ticks_max = 100;
+  std::uint64_t inquire_after_sends = 2;  // votes sent in vain before the coordinator is asked
+  std::uint64_t tidy_ticks = 1'000;       // without any entry for so long, one is proposed for its stamp
+  std::size_t jobs_max = 10'000;     // running, waiting and proposed; beyond: Prepares are dropped, clients hear busy
+  std::size_t waiting_max = 2'000;   // beyond: conflict
+  std::size_t queries_max = 10'000;  // beyond: busy
+  std::size_t waiters_max = 64;      // clients waiting for one transaction; beyond: busy
+  std::size_t sends_per_tick_max = 2'000;
+};
+
+class Caretaker {
+ public:
+  using Command = ShardCommand;
+
+  // shard and resources must outlive this; resources shows the state that shard's store has.
+  Caretaker(const Shard& shard, ResourceManager& resources, CaretakerOptions options);
+
+  void lead(Epoch epoch);
+  void resign();
+  void receive(const Envelope& envelope);
+  void request(const ClientRequest& request);
+  void applied(const EntryContext& context, const Command& command, const Shard::Applied& applied);
+  void refused(const Command& command, const Error& error);
+  void read_ready(ReadId id);
+  void read_lost(ReadId id);
+  void tick();
+  [[nodiscard]] DriverOutput<Command> take_output();
+
+  // Jobs, queries and askers in memory.
+  [[nodiscard]] std::size_t active() const { return jobs_.size() + queries_.size() + askers_.size(); }
+  [[nodiscard]] const LockTable& reservations() const { return reservations_; }
+
+ private:
+  enum class Phase : std::uint8_t { arrived, waiting, settling, proposed };
+  struct Job {
+    Phase phase = Phase::arrived;
+    TxnId txn;
+    TxnId age;
+    std::uint64_t fingerprint = 0;
+    std::optional<Prepare> prepare;  // two-phase; its work is moved to work
+    Work work;
+    std::vector<LockRequest> wanted;  // with waiting
+    TxnId holder;                     // with waiting: one of those in the way
+    std::set<TxnId> settling_for;     // with settling
+    std::uint64_t deadline = 0;
+    std::vector<RequestId> clients;  // one-phase
+  };
+  struct Read {
+    RequestId client;
+    Work work;
+    ReadId barrier;               // not yet ready; none afterwards
+    std::set<TxnId> waiting_for;  // conflicting ones that were prepared or proposed when it last ran
+    std::uint64_t deadline = 0;
+    std::uint64_t hold_until = 0;  // 0: holds nothing
+  };
+  struct Asker {
+    RequestId id;
+    TxnId txn;
+    bool seal = false;
+  };
+  struct Doubt {  // a prepared transaction that waits for its outcome
+    Backoff backoff;
+    std::uint64_t sends = 0;
+  };
+
+  // messages
+  void on(const Envelope& envelope, const Prepare& prepare);
+  void on(const Envelope& envelope, const Finish& finish);
+  void vote_again(const Prepare& prepare, GroupId to);
+  void finish_empty(GroupId from, const Finish& finish);
+
+  // requests
+  void execute(const ClientRequest& request, const Execute& execute);
+  bool answer_known(RequestId id, const Execute& execute, std::uint64_t print);
+  void query(const ClientRequest& request, const Query& query);
+  void get_outcome(const ClientRequest& request, const GetOutcome& ask);
+  [[nodiscard]] TxnAnswer outcome_of(const TxnId& txn) const;
+  void judge_held();
+
+  // jobs
+  enum class Verdict : std::uint8_t { granted, wait, die };
+  struct Admission {
+    Verdict verdict = Verdict::granted;
+    TxnId holder;
+  };
+  [[nodiscard]] Admission admit(const Job& job, const std::vector<LockRequest>& locks) const;
+  [[nodiscard]] bool older(const TxnId& holder, const Job& job) const;
+  [[nodiscard]] TxnId age_of(const TxnId& txn) const;
+  void add_job(Job job);
+  void run(Job& job);
+  void obey(Job& job, Evaluation evaluation);
+  void park(Job& job, std::vector<LockRequest> locks, const TxnId& holder);
+  void unpark(Job& job);
+  void on_refusal(Job& job, Refusal refusal);
+  void propose_work(Job& job, Evaluation evaluation);
+  void propose_refusal(Job& job, Refusal refusal);
+  void end_job(const TxnId& txn);
+  void wake(const std::vector<LockRequest>& released);
+  void ended(const TxnId& txn);
+  void watch(const TxnId& txn, const TxnId& watcher);
+
+  // queries
+  void run_query(const TxnId& key);
+  void end_query(const TxnId& key);
+  void lift_hold(const TxnId& key);
+
+  // applied
+  void on_applied(const PrepareWork& command, const Shard::Applied& applied);
+  void on_applied(const RefuseWork& command, const Shard::Applied& applied);
+  void on_applied(const ExecuteWork& command, const Shard::Applied& applied);
+  void on_applied(const FinishWork& command, const Shard::Applied& applied);
+  void on_applied(const SealWork& command, const Shard::Applied& applied);
+  void on_applied(const Tidy& command, const Shard::Applied& applied);
+  void voted(const TxnId& txn, const Attempt& attempt, const Shard::Applied& applied);
+
+  // output
+  void send(GroupId to, TxnMessage message);
+  void send_vote(const TxnId& txn, const PreparedTxn& prepared);
+  void send_no(GroupId to, const TxnId& txn, const Attempt& attempt, Refusal refusal);
+  void tell(RequestId client, const TxnAnswer& answer);
+  void fail_client(RequestId client, ErrorCode code, std::string message);
+  void answer_askers(const TxnId& txn);
+  void propose_tidy();
+  void propose_finish(GroupId from, const Finish& finish);
+
+  void tick_jobs();
+  void tick_queries();
+  void tick_doubts();
+  void tick_askers();
+
+  const Shard* shard_;
+  ResourceManager* resources_;
+  CaretakerOptions options_;
+  bool leading_ = false;
+  std::uint64_t now_ = 0;           // ticks
+  std::uint64_t read_counter_ = 0;  // never goes back while this object lives
+  std::uint64_t query_counter_ = 0;
+
+  std::map<TxnId, Job> jobs_;
+  DueQueue<TxnId> jobs_due_;
+  LockTable reservations_;  // of proposals that were not applied yet
+  LockTable wanted_;        // of waiting jobs
+  std::size_t waiting_ = 0;
+  // Queries stand under made-up ids above all real ones: to wait-die they are younger than everybody.
+  std::map<TxnId, Read> queries_;
+  DueQueue<TxnId> queries_due_;
+  LockTable holds_;
+  ReadId gathering_;  // the barrier that queries of this step share; none: no query came
+  std::map<ReadId, std::vector<TxnId>> barriers_;
+  std::map<TxnId, std::vector<TxnId>> watchers_;  // who wants to know that a prepared or proposed transaction ended
+  std::map<TxnId, Doubt> doubts_;
+  DueQueue<TxnId> doubts_due_;
+  std::map<TxnId, std::pair<GroupId, Finish>> finishes_in_log_;
+  std::map<RequestId, Asker> askers_;
+  std::map<TxnId, std::set<RequestId>> askers_of_;
+  DueQueue<RequestId> askers_due_;
+  std::set<TxnId> seals_in_log_;
+  std::vector<ClientRequest> held_;  // ahead of the log's last stamp: judged again by a fresh one
+  bool tidy_in_log_ = false;
+  std::uint64_t last_entry_tick_ = 0;
+
+  DriverOutput<Command> output_;
+};
+
+}  // namespace assent

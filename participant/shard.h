@@ -1,0 +1,142 @@
+// Shard: the replicated truth of one shard beside its rows. Vote registers, prepared transactions with their effects
+// and locks, finished transactions with what became of them.
+//
+// It is not the caretaker: it runs no work, waits for nothing, sends nothing. It is changed by apply() alone, in log
+// order, on every replica alike; options must therefore be equal on all replicas. Everything it knows is in the Store's
+// records, so that load() makes it again, and the Store's snapshot is its snapshot. Called from the loop's thread.
+//
+// The register of one transaction:
+//
+//               PrepareWork: yes                    FinishWork(commit), same attempt
+//     (empty) -------------------------> prepared ------------------------------------> committed ---.
+//        |                                   |      FinishWork(abort), same attempt                   \  T past
+//        retention |                                   '----------------------------------------> aborted
+//        -------}----------> (empty, |  PrepareWork: no, RefuseWork, SealWork, FinishWork(abort): the tombstone ^ / but
+//        too old)
+//        |---------------------------------------------------------------------------------'         /
+//        '--------------------------------------------------------------------------> committed ----'
+//           ExecuteWork: votes, decides and applies in one entry (or aborted, with a refusal)
+//
+// Invariants:
+//   the first vote in the log is the register, for ever; a later Prepare, Seal or Finish never changes it;
+//   the locks of the machine are a function of the prepared set;
+//   a prepared transaction ends only by a FinishWork of the attempt that it voted in, never by age;
+//   an id outside the time window, by the entry's stamp, is never prepared and never executed. A register is forgotten
+//     only when its transaction is finished and too old; so a forgotten one can never be filled again.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "participant/lock_table.h"
+#include "participant/store.h"
+#include "txn_proto/commands.h"
+#include "txn_proto/limits.h"
+#include "txn_proto/machine.h"
+
+namespace assent {
+
+struct ShardOptions {
+  GroupId self;  // this shard's group; named in the refusals it makes
+  TimeWindow window;
+  std::size_t reply_bytes_max = 1'024;  // encoded results of a one-phase transaction that are kept for a retry
+  std::size_t forget_per_entry = 4;     // bounded work an entry
+};
+
+// Voted yes, outcome not known here.
+struct PreparedTxn {
+  Attempt attempt;
+  GroupId coordinator;
+  std::vector<GroupId> participants;
+  std::uint64_t fingerprint = 0;
+  TxnId age;
+  Effects effects;
+  WorkResult result;
+  ClusterMillis prepared_at;
+
+  bool operator==(const PreparedTxn&) const = default;
+};
+
+// Nothing is left to be done for it.
+struct FinishedTxn {
+  Outcome outcome = Outcome::none;
+  bool voted_yes = false;  // with aborted: it was prepared and its coordinator aborted it
+  bool one_phase = false;
+  bool result_dropped = false;    // it had results that were too large to keep
+  Attempt attempt;                // of the vote; of the Finish for a tombstone; none for one-phase and a seal
+  std::uint64_t fingerprint = 0;  // 0: the content was never seen
+  ClusterMillis finished_at;
+  Bytes detail;  // encoded: Refusal when the vote was no, WorkResult of a one-phase commit; empty otherwise
+
+  [[nodiscard]] Refusal refusal() const;
+  [[nodiscard]] WorkResult result() const;
+  bool operator==(const FinishedTxn&) const = default;
+};
+
+class Shard {
+ public:
+  using Command = ShardCommand;
+
+  struct Applied {
+    bool changed = false;               // this entry wrote the register
+    std::optional<Refusal> refused;     // refused without touching the register: too_old, reused_id
+    std::vector<LockRequest> released;  // locks of the machine that became free
+  };
+
+  explicit Shard(ShardOptions options) : options_(options) {}
+
+  // Makes the machine what the store's records say. corruption when a record cannot be read.
+  [[nodiscard]] Result<void> load(const Store& store);
+
+  // Changes the machine and the store; the caller sets the store's applied index and checkpoints. An error is the
+  // disk's.
+  [[nodiscard]] Result<Applied> apply(const EntryContext& context, const Command& command, Store& store);
+
+  [[nodiscard]] const PreparedTxn* prepared(const TxnId& txn) const;
+  [[nodiscard]] const FinishedTxn* finished(const TxnId& txn) const;
+  [[nodiscard]] bool empty(const TxnId& txn) const { return prepared(txn) == nullptr && finished(txn) == nullptr; }
+  [[nodiscard]] const std::map<TxnId, PreparedTxn>& all_prepared() const { return prepared_; }
+  [[nodiscard]] const std::map<TxnId, FinishedTxn>& all_finished() const { return finished_; }
+  [[nodiscard]] const LockTable& locks() const { return locks_; }
+
+  // Of the last entry applied; after a restart, of the last Tidy before.
+  [[nodiscard]] ClusterMillis stamp() const { return stamp_; }
+  [[nodiscard]] bool too_old(const TxnId& txn) const { return options_.window.too_old(txn, stamp_); }
+  [[nodiscard]] bool too_new(const TxnId& txn) const { return options_.window.too_new(txn, stamp_); }
+
+  // Of registers and locks; the store has its own.
+  [[nodiscard]] std::uint64_t digest() const;
+
+ private:
+  struct Entry {  // what every handler needs
+    const EntryContext& context;
+    Store& store;
+  };
+  Result<Applied> apply_one(const Entry& entry, const PrepareWork& command);
+  Result<Applied> apply_one(const Entry& entry, const RefuseWork& command);
+  Result<Applied> apply_one(const Entry& entry, const ExecuteWork& command);
+  Result<Applied> apply_one(const Entry& entry, const FinishWork& command);
+  Result<Applied> apply_one(const Entry& entry, const SealWork& command);
+  Result<Applied> apply_one(const Entry& entry, const Tidy& command);
+
+  [[nodiscard]] Refusal refuse(AbortReason reason, std::string message, TxnId holder = {}) const;
+  [[nodiscard]] Result<std::optional<Refusal>> find_obstacle(const Entry& entry, const TxnId& txn,
+                                                             const Effects& effects) const;
+  [[nodiscard]] Applied already(const TxnId& txn, std::uint64_t fingerprint) const;
+  Result<Applied> finish_prepared(const Entry& entry, const FinishWork& command);
+  Result<Applied> settle(const Entry& entry, const TxnId& txn, FinishedTxn finished);
+  Result<void> forget(Store& store);
+
+  ShardOptions options_;
+  ClusterMillis stamp_;
+  std::map<TxnId, PreparedTxn> prepared_;
+  std::map<TxnId, FinishedTxn> finished_;
+  LockTable locks_;
+};
+
+}  // namespace assent
