@@ -231,8 +231,8 @@ Result<void> Group::apply(const std::vector<EntryPtr>& committed) {
     applied = entry->index;
     if (shared_.observer.applied) shared_.observer.applied(config_.id, *entry);
   }
+  dirty_ = dirty_ || !committed.empty();  // the core hands out a bounded part at a time: there may be more
   if (applied == before) return {};
-  dirty_ = dirty_ || leads_;
   if (auto done = application_->batch_applied(); !done) return fail(named(done.error(), "its data cannot be stored"));
   return {};
 }

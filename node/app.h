@@ -1,0 +1,127 @@
+// App: what a group replicates, made of a typed machine and its driver (txn_proto/machine.h). Bytes become commands and
+// messages here, and nowhere else in the node.
+//
+// It decides nothing: entries go to the machine, and on the leader to the driver too; what the driver wants becomes an
+// outbox. A Binding is the machine with whatever stores it and its applied index. Called by the loop alone.
+//
+// Invariants: the driver hears of an entry after the machine has applied it, and only while this replica leads; a
+// command that cannot be read is an error and changes nothing; a message that cannot be read is counted and ignored.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "base/ids.h"
+#include "base/log_entry.h"
+#include "base/result.h"
+#include "node/application.h"
+#include "txn_proto/machine.h"
+#include "txn_proto/types.h"
+#include "txn_proto/wire_codec.h"
+
+namespace assent {
+
+template <class B>
+concept MachineBinding = requires(B& binding, const B& constant, const EntryContext& context,
+                                  const typename B::Command& command, Index index, const SnapshotMark& mark,
+                                  ByteView bytes) {
+  { B::decode(bytes) } -> std::same_as<Result<typename B::Command>>;
+  { binding.apply(context, command) } -> std::same_as<Result<typename B::Applied>>;
+  { binding.skip(index) } -> std::same_as<void>;
+  { constant.applied() } -> std::same_as<Index>;
+  { binding.batch_applied() } -> std::same_as<Result<void>>;
+  { binding.snapshot() } -> std::same_as<Result<Bytes>>;
+  { binding.restore(mark, bytes) } -> std::same_as<Result<void>>;
+  { binding.digest() } -> std::same_as<Result<std::uint64_t>>;
+  { constant.status() } -> std::same_as<ApplicationStatus>;  // all but active
+};
+
+template <MachineBinding Binding, class Driver>
+class App final : public Application {
+ public:
+  using Command = typename Binding::Command;
+
+  // The driver looks at the machine inside the binding.
+  App(GroupId self, std::unique_ptr<Binding> binding, Driver driver)
+      : self_(self), binding_(std::move(binding)), driver_(std::move(driver)) {}
+
+  Result<void> apply(const Entry& entry) override {
+    const auto command = Binding::decode(entry.payload);
+    if (!command) return fail(command.error());
+    const EntryContext context{entry.epoch, entry.index, entry.stamp};
+    const auto applied = binding_->apply(context, *command);
+    if (!applied) return fail(applied.error());
+    if (leads_) driver_.applied(context, *command, *applied);
+    return {};
+  }
+  void skip(Index index) override { binding_->skip(index); }
+  [[nodiscard]] Index applied() const override { return binding_->applied(); }
+  Result<void> batch_applied() override { return binding_->batch_applied(); }
+
+  void leadership(const Leadership& leadership) override {
+    if (leadership.self_ready == leads_) return;
+    leads_ = leadership.self_ready;
+    if (leads_) {
+      driver_.lead(leadership.epoch);
+    } else {
+      driver_.resign();
+    }
+  }
+
+  void receive(GroupId from, ByteView payload) override {
+    auto message = decode_message(payload);
+    if (!message) {
+      ++malformed_;
+      return;
+    }
+    driver_.receive(Envelope{from, self_, std::move(*message)});
+  }
+  void request(const ClientRequest& request) override { driver_.request(request); }
+  void refused(const Bytes& proposal, const Error& error) override {
+    if (const auto command = Binding::decode(proposal)) driver_.refused(*command, error);
+  }
+  void read_ready(ReadId id) override { driver_.read_ready(id); }
+  void read_lost(ReadId id) override { driver_.read_lost(id); }
+  void tick() override { driver_.tick(); }
+
+  [[nodiscard]] Outbox take_outbox() override {
+    auto output = driver_.take_output();
+    Outbox outbox;
+    outbox.proposals.reserve(output.propose.size());
+    for (const Command& command : output.propose) outbox.proposals.push_back(encode(command));
+    outbox.messages.reserve(output.send.size());
+    for (const Envelope& envelope : output.send) {
+      outbox.messages.push_back({envelope.from, envelope.to, encode(envelope.message)});
+    }
+    outbox.replies = std::move(output.reply);
+    outbox.reads = std::move(output.read);
+    return outbox;
+  }
+
+  [[nodiscard]] Result<Bytes> snapshot() override { return binding_->snapshot(); }
+  [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView data) override {
+    return binding_->restore(mark, data);
+  }
+  [[nodiscard]] Result<std::uint64_t> digest() override { return binding_->digest(); }
+  [[nodiscard]] ApplicationStatus status() const override {
+    ApplicationStatus status = binding_->status();
+    status.active = driver_.active();
+    return status;
+  }
+
+  // For checkers and tests.
+  [[nodiscard]] const Binding& binding() const { return *binding_; }
+  [[nodiscard]] const Driver& driver() const { return driver_; }
+  [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
+
+ private:
+  GroupId self_;
+  std::unique_ptr<Binding> binding_;
+  Driver driver_;
+  bool leads_ = false;
+  std::uint64_t malformed_ = 0;
+};
+
+}  // namespace assent

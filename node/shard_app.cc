@@ -1,0 +1,50 @@
+#include "node/shard_app.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace assent {
+
+Result<void> ShardBinding::load() { return shard_.load(*store_); }
+
+Result<ShardBinding::Applied> ShardBinding::apply(const EntryContext& context, const Command& command) {
+  auto applied = shard_.apply(context, command, *store_);
+  if (applied) store_->set_applied(context.index);
+  return applied;
+}
+
+Result<void> ShardBinding::restore(const SnapshotMark& mark, ByteView data) {
+  if (auto done = store_->restore(data); !done) return done;
+  if (store_->applied() != mark.last.index) {
+    return fail(ErrorCode::corruption, fmt::format("a snapshot up to entry {} holds the rows as of entry {}",
+                                                   mark.last.index, store_->applied()));
+  }
+  return load();
+}
+
+ApplicationStatus ShardBinding::status() const {
+  ApplicationStatus status;
+  status.prepared = shard_.all_prepared().size();
+  status.locks = shard_.locks().size();
+  status.records = status.prepared + shard_.all_finished().size();
+  for (const auto& [txn, prepared] : shard_.all_prepared()) {
+    const std::uint64_t since = prepared.prepared_at.value;
+    const std::uint64_t now = std::max(shard_.stamp().value, since);
+    status.oldest_prepared_age_millis = std::max(status.oldest_prepared_age_millis, now - since);
+  }
+  return status;
+}
+
+Result<std::unique_ptr<Application>> make_shard_application(GroupId self, ShardAppOptions options,
+                                                            std::unique_ptr<Store> store, ResourceManager& resources) {
+  options.shard.self = self;
+  options.caretaker.self = self;
+  auto binding = std::make_unique<ShardBinding>(options.shard, std::move(store));
+  if (auto done = binding->load(); !done) return fail(done.error());
+  Caretaker caretaker(binding->machine(), resources, std::move(options.caretaker));
+  return std::make_unique<ShardApp>(self, std::move(binding), std::move(caretaker));
+}
+
+}  // namespace assent
