@@ -1,0 +1,92 @@
+// What Raft nodes say to each other: one small struct a message, one variant for all. `term` is always the sender's
+// term.
+//
+//     asks              answers
+//     PreVoteRequest    PreVoteReply                   dissertation 9.6: would you vote for me in term + 1?
+//     VoteRequest       VoteReply                      3.4
+//     AppendRequest     AppendAccept | AppendReject    3.5
+//     Heartbeat         HeartbeatReply                 liveness, commit index, read rounds (6.4)
+//     TimeoutNow        -                              3.10: leadership transfer
+//     -                 StaleTerm                      to a leader whose term is over
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/log_entry.h"
+
+namespace assent::raft {
+
+struct PreVoteRequest {
+  Epoch term;  // the vote asked for is one of term + 1
+  Position last;
+};
+
+struct PreVoteReply {
+  Epoch term;
+  Epoch proposed;  // the term that was asked about
+  bool granted = false;
+};
+
+struct VoteRequest {
+  Epoch term;
+  Position last;
+  bool forced = false;  // the leader asked for this election: loyalty to it does not stand in the way
+};
+
+struct VoteReply {
+  Epoch term;
+  bool granted = false;
+};
+
+struct AppendRequest {
+  Epoch term;
+  Position prev;
+  Index commit;
+  std::vector<EntryPtr> entries;  // contiguous from prev.index + 1
+};
+
+// The sender's log equals the leader's up to match, durably.
+struct AppendAccept {
+  Epoch term;
+  Index match;
+};
+
+// The sender's log does not hold the entry before `rejected` + 1. Beyond hint nothing can match: it is the last place
+// at or below `rejected` whose epoch is not newer than the one the leader has at `rejected`.
+struct AppendReject {
+  Epoch term;
+  Index rejected;
+  Position hint;
+};
+
+struct Heartbeat {
+  Epoch term;
+  Index commit;             // never beyond what the receiver is known to match
+  std::uint64_t round = 0;  // of read barriers; echoed
+};
+
+struct HeartbeatReply {
+  Epoch term;
+  std::uint64_t round = 0;
+};
+
+struct TimeoutNow {
+  Epoch term;
+};
+
+struct StaleTerm {
+  Epoch term;
+};
+
+using Message = std::variant<PreVoteRequest, PreVoteReply, VoteRequest, VoteReply, AppendRequest, AppendAccept,
+                             AppendReject, Heartbeat, HeartbeatReply, TimeoutNow, StaleTerm>;
+
+[[nodiscard]] Epoch term_of(const Message& message);
+// One line for transcripts and traces, such as "append 3 after 2@4: 3@5..3@6 commit 4". A place is written epoch@index.
+[[nodiscard]] std::string describe(const Message& message);
+
+}  // namespace assent::raft

@@ -1,0 +1,157 @@
+// Elections: timeouts, pre-votes, votes (dissertation 3.4, 9.6), loyalty to a live leader (4.2.3), transfer (3.10).
+#include <utility>
+
+#include "consensus/raft/raft.h"
+
+namespace assent::raft {
+
+// ---- time ----
+
+std::uint32_t Raft::draw_timeout() {
+  return options_.election_ticks + static_cast<std::uint32_t>(rng_.below(options_.election_ticks));
+}
+
+Follower Raft::follower_of(NodeId leader) {
+  return {.leader = leader, .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
+}
+
+Raft::Next Raft::on_tick(Follower& role) {
+  if (role.elapsed_ticks < role.timeout_ticks) ++role.elapsed_ticks;
+  if (role.elapsed_ticks < role.timeout_ticks || !is_member(self_)) return std::nullopt;
+  narrate("heard no leader for {} ticks", role.elapsed_ticks);
+  return pre_campaign();
+}
+
+Raft::Next Raft::on_tick(PreCandidate& role) {
+  if (++role.elapsed_ticks < role.timeout_ticks) return std::nullopt;
+  return pre_campaign();
+}
+
+Raft::Next Raft::on_tick(Candidate& role) {
+  if (++role.elapsed_ticks < role.timeout_ticks) return std::nullopt;
+  narrate("got no majority in term {}", term_);
+  return pre_campaign();
+}
+
+// ---- campaigns ----
+
+Role Raft::pre_campaign() {
+  PreCandidate next{.tally = Tally(members_.size()), .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
+  next.tally.add(self_, true);
+  if (next.tally.ballot() == Ballot::won) return campaign(false);
+  narrate("asks for pre-votes of term {}", term_.next());
+  for (const NodeId peer : members_) {
+    if (peer != self_) send_now(peer, PreVoteRequest{.term = term_, .last = log_.last()});
+  }
+  return next;
+}
+
+Role Raft::campaign(bool forced) {
+  term_ = term_.next();
+  vote_ = self_;
+  hard_dirty_ = true;
+  accept_.reset();
+  narrate("campaigns in term {}{}", term_, forced ? ", asked to" : "");
+  // Parked until term, own vote and log are durable: after a crash a stale answer must not elect this node with another
+  // log.
+  for (const NodeId peer : members_) {
+    if (peer != self_) send_after_sync(peer, VoteRequest{.term = term_, .last = log_.last(), .forced = forced});
+  }
+  return Candidate{.tally = Tally(members_.size()), .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
+}
+
+Raft::Next Raft::try_to_lead(const Candidate& role) {
+  switch (role.tally.ballot()) {
+    case Ballot::open: return std::nullopt;
+    case Ballot::won:
+      if (!hard_state_durable()) return std::nullopt;  // durable() asks again
+      return lead();
+    case Ballot::lost: narrate("lost the election of term {}", term_); return follower_of({});
+  }
+  return std::nullopt;
+}
+
+// ---- voters ----
+
+// A leader was heard within the shortest timeout, or this node leads itself and a majority was heard lately: then
+// nobody else has reason to campaign, and a node that comes back from a partition disturbs nothing (4.2.3).
+bool Raft::loyal() const {
+  if (std::holds_alternative<Leader>(role_)) return true;
+  const auto* follower = std::get_if<Follower>(&role_);
+  return follower != nullptr && !follower->leader.none() && follower->elapsed_ticks < options_.election_ticks;
+}
+
+void Raft::answer_pre_vote(NodeId from, const PreVoteRequest& message) {
+  if (message.term >= term_ && loyal()) {
+    narrate("ignores the pre-vote request of n{}: a leader is alive", from);
+    return;
+  }
+  const bool granted = message.term >= term_ && message.last >= log_.last();
+  narrate("{} n{} a pre-vote of term {}", granted ? "grants" : "refuses", from, message.term.next());
+  send_after_sync(from, PreVoteReply{.term = term_, .proposed = message.term.next(), .granted = granted});
+}
+
+// One vote a term, first come first served, and only for a log at least as new as the own (3.4, 3.6.1).
+bool Raft::answer_vote(NodeId from, const VoteRequest& message, NodeId leader) {
+  const bool free = vote_ == from || (vote_.none() && leader.none());
+  const bool granted = free && message.last >= log_.last();
+  if (granted && vote_ != from) {
+    vote_ = from;
+    hard_dirty_ = true;
+  }
+  const char* why = granted ? "" : free ? ": its log is behind" : ": it has voted";
+  narrate("{} n{} the vote of term {}{}", granted ? "grants" : "refuses", from, term_, why);
+  send_after_sync(from, VoteReply{.term = term_, .granted = granted});
+  return granted;
+}
+
+Raft::Next Raft::on(Follower& role, NodeId from, const VoteRequest& message) {
+  if (answer_vote(from, message, role.leader)) role.elapsed_ticks = 0;
+  return std::nullopt;
+}
+
+Raft::Next Raft::on(PreCandidate&, NodeId from, const VoteRequest& message) {
+  if (!answer_vote(from, message, {})) return std::nullopt;
+  return follower_of({});
+}
+
+Raft::Next Raft::on(Candidate&, NodeId from, const VoteRequest& message) {
+  (void)answer_vote(from, message, {});  // refused: it voted for itself
+  return std::nullopt;
+}
+
+Raft::Next Raft::on(Leader&, NodeId from, const VoteRequest& message) {
+  (void)answer_vote(from, message, self_);
+  return std::nullopt;
+}
+
+// ---- candidates ----
+
+Raft::Next Raft::on(PreCandidate& role, NodeId from, const PreVoteReply& message) {
+  if (message.proposed != term_.next()) {
+    ignore();
+    return std::nullopt;
+  }
+  role.tally.add(from, message.granted);
+  switch (role.tally.ballot()) {
+    case Ballot::open: return std::nullopt;
+    case Ballot::won: return campaign(false);
+    case Ballot::lost: narrate("would not win term {}", term_.next()); return follower_of({});
+  }
+  return std::nullopt;
+}
+
+Raft::Next Raft::on(Candidate& role, NodeId from, const VoteReply& message) {
+  role.tally.add(from, message.granted);
+  return try_to_lead(role);
+}
+
+// ---- transfer ----
+
+Raft::Next Raft::on(Follower&, NodeId from, const TimeoutNow&) {
+  if (!is_member(self_)) return std::nullopt;
+  narrate("is asked by n{} to take over", from);
+  return campaign(true);
+}
+
+}  // namespace assent::raft

@@ -1,0 +1,16 @@
+// Makes Raft cores behind the consensus seam. The host knows only what log_contract.h says.
+#pragma once
+
+#include "base/result.h"
+#include "consensus/log_contract.h"
+#include "consensus/raft/raft_options.h"
+
+namespace assent {
+
+[[nodiscard]] LogFactory make_raft_factory(RaftOptions options);
+
+// Whether a core may be rebuilt from this. A core built from anything else stays silent for ever: it cannot know what
+// it promised, so it neither votes, nor acknowledges, nor leads. Hosts that want to say so to a person ask here first.
+[[nodiscard]] Result<void> check_durable_log(const DurableLog& durable);
+
+}  // namespace assent

@@ -1,0 +1,238 @@
+// Leaders: proposals, replication with a window, commitment, read barriers, check-quorum, hand-over.
+#include <algorithm>
+#include <utility>
+
+#include "consensus/raft/message_codec.h"
+#include "consensus/raft/raft.h"
+
+namespace assent::raft {
+
+Leader Raft::lead() {
+  Leader role;
+  for (const NodeId node : members_) {
+    if (node != self_) role.peers.push_back({node, Progress(log_.last_index().next())});
+  }
+  for (Index index = commit_.next(); log_.in_memory(index); index = index.next()) {
+    role.uncommitted_bytes += entry_bytes(*log_.at(index));
+  }
+  // 3.6.2: entries of older terms become committed only under one of the own term. 6.4: so do reads.
+  Entry start{.epoch = term_,
+              .index = log_.last_index().next(),
+              .stamp = log_.last_stamp(),
+              .kind = EntryKind::epoch_start,
+              .payload = {}};
+  role.epoch_start = start.index;
+  role.uncommitted_bytes += entry_bytes(start);
+  narrate("leads term {} from index {}", term_, start.index);
+  log_.append(std::make_shared<const Entry>(std::move(start)));
+  return role;
+}
+
+// ---- inputs from the host ----
+
+Result<Position> Raft::propose(Bytes command, ClusterMillis now) {
+  auto* role = std::get_if<Leader>(&role_);
+  if (role == nullptr) return fail(ErrorCode::not_leader, "this replica does not lead the group", leadership().leader);
+  if (command.size() > options_.command_bytes_max) {
+    return fail(ErrorCode::refused,
+                fmt::format("the command has {} bytes, more than the {} that one log entry may have", command.size(),
+                            options_.command_bytes_max));
+  }
+  if (role->transfer) return fail(ErrorCode::busy, "leadership is being handed over; retry");
+  const std::size_t bytes = command.size() + entry_overhead_bytes;
+  if (role->uncommitted_bytes > 0 && role->uncommitted_bytes + bytes > options_.uncommitted_bytes_max) {
+    return fail(ErrorCode::busy, "too many bytes wait to be committed; retry later");
+  }
+  if (log_.bytes() + bytes > options_.log_bytes_max) {
+    return fail(ErrorCode::busy, "the log in memory is full until the next snapshot; retry later");
+  }
+  const Position at{term_, log_.last_index().next()};
+  role->uncommitted_bytes += bytes;
+  log_.append(std::make_shared<const Entry>(Entry{.epoch = at.epoch,
+                                                  .index = at.index,
+                                                  .stamp = std::max(now, log_.last_stamp()),
+                                                  .kind = EntryKind::command,
+                                                  .payload = std::move(command)}));
+  return at;
+}
+
+Result<void> Raft::request_read(ReadId id) {
+  auto* role = std::get_if<Leader>(&role_);
+  if (role == nullptr || handed_ < role->epoch_start) {
+    return fail(ErrorCode::not_leader, "this replica does not lead the group, or not yet for sure",
+                leadership().leader);
+  }
+  if (role->reads.size() >= options_.reads_max) return fail(ErrorCode::busy, "too many reads under way; retry later");
+  role->reads.add(id, commit_);
+  return {};
+}
+
+void Raft::transfer_leadership(NodeId to) {
+  auto* role = std::get_if<Leader>(&role_);
+  if (role == nullptr || role->find(to) == nullptr || role->transfer) return;
+  narrate("hands over to n{}", to);
+  role->transfer = Transfer{.to = to};
+  hand_over_if_ready(*role);
+}
+
+// ---- time ----
+
+Raft::Next Raft::on_tick(Leader& role) {
+  for (Peer& peer : role.peers) peer.progress.tick();
+  if (role.transfer && ++role.transfer->elapsed_ticks >= options_.election_ticks) {
+    narrate("gives up handing over to n{}", role.transfer->to);
+    role.transfer.reset();
+  }
+  if (++role.quorum_ticks >= options_.election_ticks) {
+    role.quorum_ticks = 0;
+    if (!majority_is_active(role)) {
+      narrate("steps down in term {}: heard from no majority", term_);
+      return follower_of({});
+    }
+  }
+  if (++role.heartbeat_ticks >= options_.heartbeat_ticks) {
+    send_heartbeats(role);
+    if (role.transfer) hand_over_if_ready(role);
+    return std::nullopt;
+  }
+  // A commit index that no request is under way to carry is told within a tick.
+  for (Peer& peer : role.peers) {
+    const Progress& progress = peer.progress;
+    if (!progress.waiting() && progress.commit_told < std::min(progress.match(), commit_)) send_heartbeat(role, peer);
+  }
+  return std::nullopt;
+}
+
+bool Raft::majority_is_active(Leader& role) {
+  std::size_t active = is_member(self_) ? 1 : 0;
+  for (Peer& peer : role.peers) active += std::exchange(peer.progress.recently_active, false) ? 1 : 0;
+  return active >= majority(members_.size());
+}
+
+// ---- answers ----
+
+Raft::Next Raft::on(Leader& role, NodeId from, const AppendAccept& message) {
+  Progress* progress = role.find(from);
+  if (progress == nullptr || message.match > log_.last_index()) {
+    ignore();
+    return std::nullopt;
+  }
+  progress->recently_active = true;
+  const Index before = progress->match();
+  progress->accepted(message.match, message.match >= log_.base().index);
+  if (progress->match() > before) advance_commit(role);
+  if (role.transfer && role.transfer->to == from) hand_over_if_ready(role);
+  return std::nullopt;
+}
+
+Raft::Next Raft::on(Leader& role, NodeId from, const AppendReject& message) {
+  Progress* progress = role.find(from);
+  if (progress == nullptr) {
+    ignore();
+    return std::nullopt;
+  }
+  progress->recently_active = true;
+  const Index suggested = log_.last_not_newer(message.hint.index, message.hint.epoch).next();
+  if (progress->rejected(message.rejected, suggested)) {
+    narrate("probes n{} from {}", from, progress->next());
+  } else {
+    ignore();
+  }
+  return std::nullopt;
+}
+
+Raft::Next Raft::on(Leader& role, NodeId from, const HeartbeatReply& message) {
+  Progress* progress = role.find(from);
+  if (progress == nullptr || message.round > role.reads.round()) {
+    ignore();
+    return std::nullopt;
+  }
+  progress->alive(log_.last_index());
+  progress->round_answered = std::max(progress->round_answered, message.round);
+  confirm_reads(role);
+  return std::nullopt;
+}
+
+// ---- commitment ----
+
+void Raft::advance_commit(Leader& role) {
+  std::vector<std::uint64_t> matches{log_.durable_index().value};
+  for (const Peer& peer : role.peers) matches.push_back(peer.progress.match().value);
+  const Index reached(reached_by_majority(std::move(matches)));
+  // 3.6.2 and Figure 3.7: only entries of the own term are committed by counting; older ones follow with them.
+  if (reached <= commit_ || log_.epoch_at(reached) != term_) return;
+  for (Index index = commit_.next(); index <= reached; index = index.next()) {
+    role.uncommitted_bytes -= entry_bytes(*log_.at(index));
+  }
+  commit_to(reached);
+}
+
+void Raft::confirm_reads(Leader& role) {
+  std::vector<std::uint64_t> rounds{role.reads.round()};
+  for (const Peer& peer : role.peers) rounds.push_back(peer.progress.round_answered);
+  role.reads.answered(reached_by_majority(std::move(rounds)), out_.reads);
+}
+
+void Raft::hand_over_if_ready(Leader& role) {
+  const Progress* progress = role.find(role.transfer->to);
+  if (progress == nullptr || progress->match() != log_.last_index()) return;
+  send_now(role.transfer->to, TimeoutNow{.term = term_});
+}
+
+// ---- sending ----
+
+void Raft::send_heartbeats(Leader& role) {
+  role.heartbeat_ticks = 0;
+  for (Peer& peer : role.peers) send_heartbeat(role, peer);
+}
+
+void Raft::send_heartbeat(const Leader& role, Peer& peer) {
+  const Index commit = std::min(peer.progress.match(), commit_);
+  peer.progress.commit_told = std::max(peer.progress.commit_told, commit);
+  send_now(peer.node, Heartbeat{.term = term_, .commit = commit, .round = role.reads.round()});
+}
+
+void Raft::flush(Leader& role) {
+  if (role.reads.begin_round()) {
+    send_heartbeats(role);
+    confirm_reads(role);  // a group of one is its own majority
+  }
+  EncodedAppend newest;
+  for (Peer& peer : role.peers) replicate(peer, newest);
+}
+
+void Raft::replicate(Peer& peer, EncodedAppend& newest) {
+  Progress& progress = peer.progress;
+  const Window window{.messages_max = options_.inflight_max, .bytes_max = options_.inflight_bytes_max};
+  while (progress.may_send(window) && progress.next() <= log_.last_index()) {
+    if (progress.next() < log_.first_index()) {
+      if (!progress.recently_active) return;  // nobody there to take a snapshot
+      narrate("has a snapshot sent to n{}: entries before {} are gone", peer.node, log_.first_index());
+      progress.begin_snapshot();
+      out_.snapshots_to_send.push_back({.to = peer.node, .epoch = term_});
+      return;
+    }
+    send_entries(peer, log_.slice(progress.next(), log_.last_index(), options_.append_bytes_max), newest);
+  }
+  if (progress.take_question() && progress.next() >= log_.first_index()) send_entries(peer, {}, newest);
+}
+
+void Raft::send_entries(Peer& peer, std::vector<EntryPtr> entries, EncodedAppend& newest) {
+  Progress& progress = peer.progress;
+  const Index prev = progress.next().previous();
+  const Index end(prev.value + entries.size());
+  std::size_t bytes = 0;
+  for (const EntryPtr& entry : entries) bytes += entry_bytes(*entry);
+  if (!entries.empty()) progress.sent(end, bytes);
+  progress.commit_told = std::max(progress.commit_told, std::min(commit_, end));
+  if (newest.bytes.empty() || newest.prev != prev || newest.end != end) {
+    newest = {prev, end,
+              encode(group_, AppendRequest{.term = term_,
+                                           .prev = {log_.epoch_at(prev).value_or(Epoch{}), prev},
+                                           .commit = commit_,
+                                           .entries = std::move(entries)})};
+  }
+  out_.send_now.push_back({peer.node, newest.bytes});
+}
+
+}  // namespace assent::raft

@@ -1,0 +1,30 @@
+// The tunables of the Raft core. Sizes are bytes of payload plus a fixed overhead an entry; times are ticks of the
+// host.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace assent {
+
+struct RaftOptions {
+  // A follower that hears nothing from a leader for [election_ticks, 2 * election_ticks) asks for pre-votes. Also the
+  // length of the leader's check-quorum interval and of a voter's loyalty to a leader that it heard.
+  std::uint32_t election_ticks = 100;
+  std::uint32_t heartbeat_ticks = 10;  // well below election_ticks
+
+  std::size_t command_bytes_max = 4ULL << 20U;       // one proposal; larger is refused
+  std::size_t append_bytes_max = 512ULL << 10U;      // entries in one AppendRequest, but always at least one entry
+  std::size_t inflight_max = 256;                    // unanswered AppendRequests to one follower
+  std::size_t inflight_bytes_max = 16ULL << 20U;     // ... and their bytes
+  std::size_t uncommitted_bytes_max = 64ULL << 20U;  // at the leader; beyond it proposals are busy
+  std::size_t log_bytes_max = 1ULL << 30U;           // entries in memory; beyond it proposals are busy until a snapshot
+  std::size_t tail_entries_max = 4'096;              // kept before a snapshot, so that slow followers need none
+  std::size_t tail_bytes_max = 16ULL << 20U;         // ... and their bytes
+  std::size_t committed_bytes_max = 16ULL << 20U;    // entries handed out by one take_output(); the rest by the next
+  std::size_t reads_max = 16'384;                    // barriers under way; beyond it request_read is busy
+
+  bool narrate = false;  // say why in Output::narration
+};
+
+}  // namespace assent

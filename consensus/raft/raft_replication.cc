@@ -1,0 +1,75 @@
+// Followers: storing what the leader sends (dissertation 3.5).
+#include <algorithm>
+#include <span>
+
+#include "consensus/raft/message_codec.h"
+#include "consensus/raft/raft.h"
+
+namespace assent::raft {
+
+Raft::Next Raft::on(Follower& role, NodeId from, const AppendRequest& message) {
+  role.elapsed_ticks = 0;
+  if (install_) return std::nullopt;  // the install leaves alone; the leader repeats itself
+  std::span<const EntryPtr> entries = message.entries;
+  const Index end(message.prev.index.value + entries.size());
+  if (end <= commit_) {
+    accept(from, commit_);  // what is committed is in every later leader's log (3.6.3)
+    return std::nullopt;
+  }
+  if (message.prev.index < commit_) {
+    entries = entries.subspan(commit_.value - message.prev.index.value);
+  } else if (!log_.holds(message.prev)) {
+    reject(from, message.prev);
+    return std::nullopt;
+  }
+  while (!entries.empty() && log_.holds({entries.front()->epoch, entries.front()->index})) entries = entries.subspan(1);
+  store(from, entries, end, message.commit);
+  return std::nullopt;
+}
+
+// entries: those that the log does not hold yet; end: where the log is known to match the leader's afterwards.
+void Raft::store(NodeId leader, std::span<const EntryPtr> entries, Index end, Index leader_commit) {
+  if (!entries.empty()) {
+    // An entry below commit_ never differs from an honest leader's.
+    if (entries.front()->index <= commit_ || !log_.fits(entries)) return ignore();
+    if (log_.bytes() > options_.log_bytes_max + options_.uncommitted_bytes_max) {
+      narrate("takes no entries until a snapshot makes room");
+      commit_to(std::min(leader_commit, entries.front()->index.previous()));
+      return;  // as if lost: heartbeats go on, and the leader asks again at their pace
+    }
+    if (entries.front()->index <= log_.last_index()) narrate("cuts off its log from {}", entries.front()->index);
+    log_.replace(entries);
+  }
+  commit_to(std::min(leader_commit, end));
+  accept(leader, end);
+}
+
+void Raft::reject(NodeId leader, const Position& prev) {
+  // 3.5, faster back-off: where the logs part is at or before the last place that is not newer than the leader's.
+  const Index hint = std::max(commit_, log_.last_not_newer(prev.index, prev.epoch));
+  const Position at{log_.epoch_at(hint).value_or(Epoch{}), hint};
+  narrate("rejects entries after {}@{}: has {}@{}", prev.epoch, prev.index, log_.last().epoch, log_.last_index());
+  send_after_sync(leader, AppendReject{.term = term_, .rejected = prev.index, .hint = at});
+}
+
+void Raft::accept(NodeId leader, Index match) {
+  if (accept_) match = std::max(match, accept_->second);
+  accept_ = {leader, match};
+}
+
+Raft::Next Raft::on(Follower& role, NodeId from, const Heartbeat& message) {
+  role.elapsed_ticks = 0;
+  commit_to(std::min(message.commit, log_.last_index()));
+  // Promises nothing but the term, so it need not wait for entries that are being written.
+  const HeartbeatReply reply{.term = term_, .round = message.round};
+  hard_state_durable() ? send_now(from, reply) : send_after_sync(from, reply);
+  return std::nullopt;
+}
+
+void Raft::commit_to(Index index) {
+  if (index <= commit_) return;
+  commit_ = index;
+  narrate("commits up to {}", commit_);
+}
+
+}  // namespace assent::raft

@@ -1,0 +1,72 @@
+// What a node is in its present term. Data of a role cannot outlive it.
+//
+//     Follower --no leader for a timeout--> PreCandidate --a majority would vote--> Candidate --a majority voted-->
+//     Leader
+//        |  ^                                    |  ^                                  |  |                           |
+//        |  +---------a majority would not-------+  +--------timeout-------------------+  |                           |
+//        |  +-------------------------------a majority refused----------------------------+                           |
+//        +--TimeoutNow from the leader--> Candidate                                                                   |
+//     any --newer term, or its leader heard--> Follower <---no majority heard from for an interval (check-quorum)-----+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "consensus/raft/progress.h"
+#include "consensus/raft/quorum.h"
+#include "consensus/raft/read_barriers.h"
+
+namespace assent::raft {
+
+struct Follower {
+  NodeId leader;                    // none when unknown
+  std::uint32_t elapsed_ticks = 0;  // since the leader was heard or a vote was given
+  std::uint32_t timeout_ticks = 0;
+};
+
+struct PreCandidate {
+  Tally tally;
+  std::uint32_t elapsed_ticks = 0;
+  std::uint32_t timeout_ticks = 0;
+};
+
+struct Candidate {
+  Tally tally;  // its own vote is added when it is durable
+  std::uint32_t elapsed_ticks = 0;
+  std::uint32_t timeout_ticks = 0;
+};
+
+struct Peer {
+  NodeId node;
+  Progress progress;
+};
+
+struct Transfer {
+  NodeId to;
+  std::uint32_t elapsed_ticks = 0;
+};
+
+struct Leader {
+  std::vector<Peer> peers;  // all members but itself, ascending
+  Index epoch_start;        // its first entry
+  ReadBarriers reads;
+  std::size_t uncommitted_bytes = 0;
+  std::uint32_t heartbeat_ticks = 0;
+  std::uint32_t quorum_ticks = 0;
+  std::optional<Transfer> transfer;
+
+  [[nodiscard]] Progress* find(NodeId node) {
+    for (Peer& peer : peers) {
+      if (peer.node == node) return &peer.progress;
+    }
+    return nullptr;
+  }
+};
+
+using Role = std::variant<Follower, PreCandidate, Candidate, Leader>;
+
+}  // namespace assent::raft
