@@ -1,0 +1,102 @@
+#include "client/client.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include "base/check.h"
+#include "client/operations.h"
+
+namespace assent::client {
+
+namespace {
+
+// Starts the task and waits for its value.
+template <class T>
+T wait_for(Runtime& runtime, Task<T> task) {
+  ASSENT_CHECK(!runtime.on_own_thread(), "a callback of a Client must not make a call that waits; use the async form");
+  struct Slot {
+    std::mutex mutex;  // protects value
+    std::condition_variable filled;
+    std::optional<T> value;
+  };
+  Slot slot;
+  runtime.start<T>(std::move(task), [&slot](T value) {
+    const std::lock_guard lock(slot.mutex);
+    slot.value.emplace(std::move(value));
+    slot.filled.notify_one();  // with the lock held: the slot lives until the waiter has it
+  });
+  std::unique_lock lock(slot.mutex);
+  slot.filled.wait(lock, [&slot] { return slot.value.has_value(); });
+  return std::move(*slot.value);
+}
+
+}  // namespace
+
+Result<Client> Client::connect(Options options) {
+  if (options.endpoints.empty()) return fail(ErrorCode::invalid, "no endpoint is given");
+  for (const std::string& endpoint : options.endpoints) {
+    const Result<std::vector<std::string>> parsed = parse_endpoints(endpoint);
+    if (!parsed) return tl::unexpected(parsed.error());
+  }
+  return Client(std::make_unique<Courier>(std::move(options)));
+}
+
+Client::Client(std::unique_ptr<Courier> courier) : courier_(std::move(courier)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+std::chrono::steady_clock::time_point Client::deadline(Timeout timeout) const {
+  return std::chrono::steady_clock::now() + timeout.value_or(courier_->options().timeout);
+}
+
+Result<TxnOutcome> Client::execute(Transaction transaction, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::execute(*courier_, std::move(transaction), deadline(timeout)));
+}
+
+void Client::execute_async(Transaction transaction, Callback<TxnOutcome> done, Timeout timeout) {
+  courier_->runtime().start<Result<TxnOutcome>>(client::execute(*courier_, std::move(transaction), deadline(timeout)),
+                                                std::move(done));
+}
+
+Result<TxnOutcome> Client::run_with_retry(Build build, RetryPolicy policy, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::run_with_retry(*courier_, std::move(build), policy, deadline(timeout)));
+}
+
+void Client::run_with_retry_async(Build build, Callback<TxnOutcome> done, RetryPolicy policy, Timeout timeout) {
+  courier_->runtime().start<Result<TxnOutcome>>(
+      client::run_with_retry(*courier_, std::move(build), policy, deadline(timeout)), std::move(done));
+}
+
+Result<QueryResult> Client::query(std::string_view shard, Work work, Timeout timeout) {
+  return wait_for(courier_->runtime(),
+                  client::query(*courier_, std::string(shard), std::move(work), deadline(timeout)));
+}
+
+void Client::query_async(std::string_view shard, Work work, Callback<QueryResult> done, Timeout timeout) {
+  courier_->runtime().start<Result<QueryResult>>(
+      client::query(*courier_, std::string(shard), std::move(work), deadline(timeout)), std::move(done));
+}
+
+Result<TxnOutcome> Client::get_outcome(OutcomeRequest request, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::get_outcome(*courier_, std::move(request), deadline(timeout)));
+}
+
+void Client::get_outcome_async(OutcomeRequest request, Callback<TxnOutcome> done, Timeout timeout) {
+  courier_->runtime().start<Result<TxnOutcome>>(client::get_outcome(*courier_, std::move(request), deadline(timeout)),
+                                                std::move(done));
+}
+
+Result<ClusterStatus> Client::status(bool digests, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::cluster_status(*courier_, digests, deadline(timeout)));
+}
+
+Result<void> Client::transfer_leader(std::string_view group, std::string_view to, Timeout timeout) {
+  LeaderTransfer transfer{std::string(group), std::string(to)};
+  const Result<LeaderTransfer> done =
+      wait_for(courier_->runtime(), client::transfer_leader(*courier_, std::move(transfer), deadline(timeout)));
+  if (!done) return tl::unexpected(done.error());
+  return {};
+}
+
+}  // namespace assent::client

@@ -1,0 +1,85 @@
+// A client of an Assent cluster.
+//
+//   auto client = Client::connect({.endpoints = {"127.0.0.1:7420"}});
+//   Transaction transfer;
+//   transfer.on("s1", sql("UPDATE accounts SET balance = balance - ?1 WHERE id = ?2", 50, "alice"))
+//       .on("s2", sql("UPDATE accounts SET balance = balance + ?1 WHERE id = ?2", 50, "bob"));
+//   Result<TxnOutcome> outcome = client->execute(transfer);
+//   if (!outcome)                  // nobody could be asked: certainly not begun; outcome.error().text() says why
+//   else if (outcome->committed())  // for ever
+//   else if (outcome->aborted())    // for ever: outcome->abort says why and by whom
+//   else                            // unknown: ask get_outcome({.id = outcome->id, .seal = true, .group =
+//   outcome->ask})
+//
+// What it does by itself: finds the nodes, the groups and their leaders; follows leaders as they change; sends again
+// what is safe to send again, which a transaction with an id always is; asks after an answer was lost. What it never
+// does: guess an outcome, or run the work twice.
+//
+// Results are values; nothing here throws. Every function may be called from any thread. The ..._async forms call back
+// on the client's one thread: a callback must not block, and must not call the forms that wait (that would wait for
+// itself, and ends the process with a message). Callbacks may start further calls. Destroying the Client cancels what
+// is under way (its callbacks still come, with ErrorCode::cancelled or an outcome that is not definite) and waits for
+// it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "client/cluster.h"
+#include "client/error.h"
+#include "client/options.h"
+#include "client/transaction.h"
+
+namespace assent::client {
+
+class Courier;
+
+class Client {
+ public:
+  // How long a call may last; nothing: Options::timeout.
+  using Timeout = std::optional<std::chrono::milliseconds>;
+  template <class T>
+  using Callback = std::function<void(Result<T>)>;
+  // Makes the transaction for a given id, which may stand in its statements.
+  using Build = std::function<Transaction(const TxnId&)>;
+
+  // Judges the options and makes no call: a cluster that is away is found out, with what each endpoint says, by the
+  // first call that needs it.
+  [[nodiscard]] static Result<Client> connect(Options options);
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  ~Client();
+
+  // Runs the transaction. An Error means that it was certainly not begun.
+  [[nodiscard]] Result<TxnOutcome> execute(Transaction transaction, Timeout timeout = {});
+  void execute_async(Transaction transaction, Callback<TxnOutcome> done, Timeout timeout = {});
+
+  // Runs it under a new id each time it aborts for a reason that a new attempt may escape (a conflict, a change of
+  // leaders), with pauses, keeping the age of the first attempt so that it is not starved.
+  [[nodiscard]] Result<TxnOutcome> run_with_retry(Build build, RetryPolicy policy = {}, Timeout timeout = {});
+  void run_with_retry_async(Build build, Callback<TxnOutcome> done, RetryPolicy policy = {}, Timeout timeout = {});
+
+  // A linearizable read on one shard. Repeated freely.
+  [[nodiscard]] Result<QueryResult> query(std::string_view shard, Work work, Timeout timeout = {});
+  void query_async(std::string_view shard, Work work, Callback<QueryResult> done, Timeout timeout = {});
+
+  // What came of a transaction. The state "unknown" is not "aborted": without seal it may still begin.
+  [[nodiscard]] Result<TxnOutcome> get_outcome(OutcomeRequest request, Timeout timeout = {});
+  void get_outcome_async(OutcomeRequest request, Callback<TxnOutcome> done, Timeout timeout = {});
+
+  // Asks every node. An Error only when none answers. digests: each replica computes the digest of its state.
+  [[nodiscard]] Result<ClusterStatus> status(bool digests = false, Timeout timeout = {});
+  // Asks the group's leader to hand over to the named node.
+  [[nodiscard]] Result<void> transfer_leader(std::string_view group, std::string_view to, Timeout timeout = {});
+
+ private:
+  explicit Client(std::unique_ptr<Courier> courier);
+  [[nodiscard]] std::chrono::steady_clock::time_point deadline(Timeout timeout) const;
+
+  std::unique_ptr<Courier> courier_;
+};
+
+}  // namespace assent::client

@@ -1,0 +1,101 @@
+// What the nodes say of themselves and of the groups, as plain values, and the merge of their answers into one picture.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace assent::client {
+
+struct NodeAddress {
+  std::string name;
+  std::string client_endpoint;  // empty when the asked node does not know it
+  std::string peer_endpoint;
+};
+
+struct NodeCounters {
+  std::uint64_t wal_syncs = 0;
+  std::uint64_t wal_bytes = 0;
+  std::uint64_t wal_records = 0;
+  std::uint64_t frames_sent = 0;
+  std::uint64_t frame_bytes_sent = 0;
+  std::uint64_t cpu_micros = 0;
+  std::uint64_t resident_bytes = 0;
+};
+
+// One replica of one group, as its own node sees it.
+struct ReplicaStatus {
+  std::string group;
+  std::string role;  // coordinator, shard
+  std::vector<std::string> members;
+  std::string leader;  // empty: not known
+  bool leads = false;  // this node leads and is ready
+  std::uint64_t epoch = 0;
+  std::uint64_t last_index = 0;
+  std::uint64_t committed_index = 0;
+  std::uint64_t applied_index = 0;
+  std::uint64_t snapshot_index = 0;
+  std::uint64_t prepared = 0;
+  std::uint64_t locks = 0;
+  std::uint64_t active = 0;
+  std::uint64_t records = 0;
+  std::uint64_t oldest_prepared_age_millis = 0;
+  std::string digest;
+  std::vector<std::string> active_peers;
+};
+
+// One node's answer.
+struct NodeStatus {
+  std::string node;
+  std::string version;
+  std::vector<NodeAddress> nodes;
+  std::vector<ReplicaStatus> replicas;
+  NodeCounters counters;
+};
+
+struct NodeView {
+  std::string name;      // empty when an endpoint never told
+  std::string endpoint;  // that was asked
+  bool reachable = false;
+  std::string trouble;  // why not
+  std::string version;
+  NodeCounters counters;
+};
+
+struct GroupView {
+  struct Replica {
+    std::string node;
+    ReplicaStatus status;
+  };
+  std::string name;
+  std::string role;
+  std::vector<std::string> members;
+  std::string leader;             // a node that says it leads, of the highest epoch; empty: none does
+  std::uint64_t epoch = 0;        // the highest that a replica knows
+  std::vector<Replica> replicas;  // of the nodes that answered, by name
+
+  [[nodiscard]] const ReplicaStatus* leader_status() const;
+  [[nodiscard]] const ReplicaStatus* replica_on(std::string_view node) const;
+};
+
+struct ClusterStatus {
+  std::vector<NodeView> nodes;    // by name
+  std::vector<GroupView> groups;  // coordinators first, then by name
+
+  [[nodiscard]] const GroupView* group(std::string_view name) const;
+  [[nodiscard]] std::vector<std::string> shards() const;
+  [[nodiscard]] std::vector<std::string> coordinators() const;
+};
+
+// What one endpoint answered, or why it did not.
+struct NodeAnswer {
+  std::string endpoint;
+  std::string name;  // known from earlier, when it did not answer now
+  std::optional<NodeStatus> status;
+  std::string trouble;
+};
+[[nodiscard]] ClusterStatus merge(std::vector<NodeAnswer> answers);
+
+}  // namespace assent::client

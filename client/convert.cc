@@ -1,0 +1,119 @@
+#include "client/convert.h"
+
+#include <algorithm>
+
+#include "txn_proto/api_codec.h"
+
+namespace assent::client {
+
+namespace {
+
+Protocol decode_protocol(v1::Protocol protocol) {
+  switch (protocol) {
+    case v1::ONE_PHASE: return Protocol::one_phase;
+    case v1::TWO_PHASE: return Protocol::two_phase;
+    default: return Protocol::automatic;
+  }
+}
+
+TxnState decode_state(v1::TxnState state) {
+  switch (state) {
+    case v1::RUNNING: return TxnState::running;
+    case v1::PREPARED: return TxnState::prepared;
+    case v1::COMMITTED: return TxnState::committed;
+    case v1::ABORTED: return TxnState::aborted;
+    case v1::EXPIRED: return TxnState::expired;
+    default: return TxnState::unknown;
+  }
+}
+
+// A value that this build cannot read becomes an empty result: the outcome beside it stands.
+WorkResult decode_results(const google::protobuf::RepeatedPtrField<v1::OperationResult>& results) {
+  WorkResult out;
+  out.reserve(static_cast<std::size_t>(results.size()));
+  for (const v1::OperationResult& result : results) out.push_back(from_api(result).value_or(OperationResult{}));
+  return out;
+}
+
+ReplicaStatus decode_replica(const v1::Replica& replica) {
+  ReplicaStatus out;
+  out.group = replica.group();
+  out.role = replica.role();
+  out.members.assign(replica.members().begin(), replica.members().end());
+  out.leader = replica.leader();
+  out.leads = replica.leads();
+  out.epoch = replica.epoch();
+  out.last_index = replica.last_index();
+  out.committed_index = replica.committed_index();
+  out.applied_index = replica.applied_index();
+  out.snapshot_index = replica.snapshot_index();
+  out.prepared = replica.prepared();
+  out.locks = replica.locks();
+  out.active = replica.active();
+  out.records = replica.records();
+  out.oldest_prepared_age_millis = replica.oldest_prepared_age_millis();
+  out.digest = replica.digest();
+  out.active_peers.assign(replica.active_peers().begin(), replica.active_peers().end());
+  return out;
+}
+
+}  // namespace
+
+void encode_work(const Work& work, google::protobuf::RepeatedPtrField<v1::Operation>& out) {
+  out.Reserve(static_cast<int>(work.size()));
+  for (const Operation& operation : work) *out.Add() = to_api(operation);
+}
+
+v1::ExecuteRequest encode(const Transaction& transaction) {
+  v1::ExecuteRequest out;
+  out.set_txn_id(transaction.id.to_hex());
+  if (!transaction.first_id.none()) out.set_first_txn_id(transaction.first_id.to_hex());
+  out.set_protocol(to_api(transaction.protocol));
+  for (const Branch& branch : transaction.branches) {
+    v1::Branch& one = *out.add_branches();
+    one.set_shard(branch.shard);
+    encode_work(branch.work, *one.mutable_operations());
+  }
+  return out;
+}
+
+TxnOutcome decode(const v1::Transaction& message) {
+  TxnOutcome out;
+  out.id = TxnId::from_hex(message.txn_id()).value_or(TxnId{});
+  out.state = decode_state(message.state());
+  out.protocol = decode_protocol(message.protocol());
+  if (out.aborted()) {
+    const v1::Abort& abort = message.abort();
+    Refusal refusal = from_api(abort);
+    out.abort = Abort{refusal.reason, abort.participant(), std::move(refusal.message), std::move(refusal.constraint),
+                      refusal.holder};
+  }
+  for (const v1::BranchResult& branch : message.results()) {
+    out.results.push_back(BranchResult{branch.shard(), decode_results(branch.results())});
+  }
+  out.participants.assign(message.participants().begin(), message.participants().end());
+  out.decided_at = ClusterMillis(static_cast<std::uint64_t>(std::max<std::int64_t>(0, message.decided_at_millis())));
+  out.answered_by = message.answered_by();
+  return out;
+}
+
+QueryResult decode(const v1::QueryResponse& message) {
+  return QueryResult{decode_results(message.results()), Index(message.index())};
+}
+
+NodeStatus decode(const v1::StatusResponse& message) {
+  NodeStatus out;
+  out.node = message.node();
+  out.version = message.version();
+  for (const v1::Node& node : message.nodes()) {
+    out.nodes.push_back({node.name(), node.client_endpoint(), node.peer_endpoint()});
+  }
+  for (const v1::Replica& replica : message.replicas()) out.replicas.push_back(decode_replica(replica));
+  const v1::NodeCounters& counters = message.counters();
+  out.counters =
+      NodeCounters{counters.wal_syncs(),        counters.wal_bytes(),  counters.wal_records(),   counters.frames_sent(),
+                   counters.frame_bytes_sent(), counters.cpu_micros(), counters.resident_bytes()};
+  return out;
+}
+
+}  // namespace assent::client

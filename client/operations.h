@@ -1,0 +1,94 @@
+// What a Client can do, each as a coroutine over a Courier: the rules of what is sent again, what is asked, and what is
+// told. Internal to the client.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "client/courier.h"
+#include "client/transaction.h"
+
+namespace assent::client {
+
+// The transaction for a given id: called once for each attempt of run_with_retry.
+using BuildTransaction = std::function<Transaction(const TxnId&)>;
+
+// Error: certainly not begun.
+[[nodiscard]] Task<Result<TxnOutcome>> execute(Courier& courier, Transaction transaction, SteadyTime deadline);
+[[nodiscard]] Task<Result<TxnOutcome>> run_with_retry(Courier& courier, BuildTransaction build, RetryPolicy policy,
+                                                      SteadyTime deadline);
+// Error: nobody could be asked.
+[[nodiscard]] Task<Result<TxnOutcome>> get_outcome(Courier& courier, OutcomeRequest request, SteadyTime deadline);
+[[nodiscard]] Task<Result<QueryResult>> query(Courier& courier, std::string shard, Work work, SteadyTime deadline);
+[[nodiscard]] Task<Result<ClusterStatus>> cluster_status(Courier& courier, bool digests, SteadyTime deadline);
+struct LeaderTransfer {
+  std::string group;
+  std::string to;  // a node's name; empty: whoever the leader chooses
+};
+[[nodiscard]] Task<Result<LeaderTransfer>> transfer_leader(Courier& courier, LeaderTransfer transfer,
+                                                           SteadyTime deadline);
+
+// An abort that a new attempt under a new id may escape.
+[[nodiscard]] bool worth_a_new_attempt(AbortReason reason);
+
+// ---- shared by the operations ----
+
+// Calls that may be repeated freely: asks the group's leader until it answers or the deadline passes.
+template <class Stub, class Request, class Response>
+[[nodiscard]] Task<Result<Delivery<Response>>> ask_until_answered(Courier& courier, std::string group,
+                                                                  Method<Stub, Request, Response> method,
+                                                                  const Request& request, SteadyTime deadline);
+
+// One question to one group's leader, repeated until it is answered; wait: how long the leader may hold the answer
+// back.
+[[nodiscard]] Task<Result<TxnOutcome>> ask_group(Courier& courier, OutcomeRequest request, SteadyTime deadline);
+
+// The pace of one operation: how long the next attempt may take and the pause before it.
+class Pace {
+ public:
+  Pace(Courier& courier, SteadyTime deadline);
+  [[nodiscard]] SteadyTime attempt_deadline();  // grows with each call
+  // Between attempts. Hints are followed at once, but not for ever: two nodes may point at each other.
+  [[nodiscard]] std::chrono::microseconds pause(bool follow_now);
+  [[nodiscard]] bool over() const;
+
+ private:
+  SteadyTime deadline_;
+  std::chrono::milliseconds attempt_timeout_;
+  Backoff backoff_;
+  int followed_ = 0;
+};
+
+template <class Stub, class Request, class Response>
+Task<Result<Delivery<Response>>> ask_until_answered(Courier& courier, std::string group,
+                                                    Method<Stub, Request, Response> method, const Request& request,
+                                                    SteadyTime deadline) {
+  Pace pace(courier, deadline);
+  for (;;) {
+    const SteadyTime attempt_deadline = pace.attempt_deadline();
+    Result<Delivery<Response>> delivery = co_await courier.deliver(group, method, request, attempt_deadline, deadline);
+    if (!delivery) co_return std::move(delivery);
+    const ServiceError& error = delivery->error;
+    switch (error.verdict) {
+      case Verdict::answered: co_return std::move(delivery);
+      case Verdict::invalid:
+      case Verdict::not_found:
+      case Verdict::refused: co_return tl::unexpected(to_error(error));
+      default: break;
+    }
+    if (courier.runtime().closing()) co_return fail(ErrorCode::cancelled, "the client is shutting down");
+    if (pace.over()) {
+      Error last = courier.directory().nobody(group);
+      if (error.verdict == Verdict::busy) last.code = ErrorCode::busy;
+      if (error.verdict == Verdict::lost) last.code = ErrorCode::timed_out;
+      last.message = delivery->target.node + " (" + delivery->target.endpoint + "), asked as the leader of " +
+                     delivery->target.group + ", said until the time was up: " + error.message;
+      last.reason = error.reason;
+      co_return tl::unexpected(std::move(last));
+    }
+    const std::chrono::microseconds pause = pace.pause(delivery->follow_now);
+    co_await courier.runtime().sleep(pause);
+  }
+}
+
+}  // namespace assent::client
