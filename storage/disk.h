@@ -2,8 +2,8 @@
 // simulated (sim/). SQLite keeps its own files and is rebuilt from the log when they are lost.
 //
 // Writes and syncs are asynchronous and complete through poll(); they are started in the order of the calls. Everything
-// else blocks and is for recovery, rotation and snapshots. Called from the loop's thread only. Paths are relative to the
-// data directory, with '/' between parts and no "..".
+// else blocks and is for recovery, rotation and snapshots. Called from the loop's thread only. Paths are relative to
+// the data directory, with '/' between parts and no "..".
 //
 // A completion with an error ends the process: after a failed fsync nobody knows what the disk holds, and it is never
 // retried (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
@@ -44,6 +44,8 @@ class Disk {
   virtual void write(FileId file, std::uint64_t offset, Bytes data, IoToken token) = 0;
   // Completes when every write to the file started before it is on the disk (fdatasync).
   virtual void sync(FileId file, IoToken token) = 0;
+  // Writes and syncs before it returns. Blocks: for recovery and small files, never while batches are on their way.
+  [[nodiscard]] virtual Result<void> write_durably(FileId file, std::uint64_t offset, Bytes data) = 0;
   // What finished since the last call, in order of completion. Never blocks.
   [[nodiscard]] virtual std::vector<IoCompletion> poll() = 0;
 

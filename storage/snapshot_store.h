@@ -1,5 +1,5 @@
-// Snapshots of groups as files of their own: written beside, synced, renamed, and only then named in the WAL. The newest
-// whole one of a group wins; older ones go once it is durable. Bytes: docs/FORMATS.md. Driven by the loop.
+// Snapshots of groups as files of their own: written beside, synced, renamed, and only then named in the WAL. The
+// newest whole one of a group wins; older ones go once it is durable. Bytes: docs/FORMATS.md. Driven by the loop.
 #pragma once
 
 #include <memory>
@@ -38,9 +38,11 @@ class SnapshotStore {
   virtual bool completed(const IoCompletion& completion, std::vector<Saved>& saved) = 0;
   [[nodiscard]] virtual std::optional<Error> failure() const = 0;
 
-  // The newest durable snapshot of the group; nullopt when there is none; corruption when its bytes are damaged.
+  // The newest whole snapshot of the group: damaged ones are passed over. nullopt when there is none at all; corruption
+  // when there are only damaged ones. For the one that the WAL names use load().
   [[nodiscard]] virtual Result<std::optional<Snapshot>> newest(GroupId group) = 0;
-  // The one snapshot of the group with exactly this mark: not_found when it is not there.
+  // The one snapshot of the group with exactly this mark: not_found when it is not there, corruption when
+  // its bytes are damaged.
   [[nodiscard]] virtual Result<Snapshot> load(GroupId group, const SnapshotMark& mark) = 0;
   // Drops every snapshot of the group older than the mark; best effort.
   virtual void drop_before(GroupId group, const SnapshotMark& mark) = 0;

@@ -1,5 +1,6 @@
-// The write-ahead log of a node: one sequence of checksummed records in segments, for all groups. One batch is one write
-// and one sync; the caller gathers the next batch while the last one syncs (group commit). Bytes: docs/FORMATS.md.
+// The write-ahead log of a node: one sequence of checksummed records in segments, for all groups. One batch is one
+// write and one sync; the caller gathers the next batch while the last one syncs (group commit). Bytes:
+// docs/FORMATS.md.
 //
 // Driven by the loop from one thread; no thread or clock of its own.
 #pragma once
@@ -19,20 +20,23 @@
 
 namespace assent {
 
-// What one group wants on disk; applied in the order: hard_state, install, append.
+// What one group wants on disk; applied in the order: hard_state, install, append, compact.
 struct GroupUpdate {
   GroupId group;
   std::optional<Bytes> hard_state;
   std::optional<SnapshotMark> install;  // the stored log up to and including the mark is void, later entries too:
                                         // the log goes on at mark.last.index + 1
-  std::optional<SnapshotMark> compact;  // a snapshot up to this mark is durable: earlier entries may go, later ones stay
-  std::vector<EntryPtr> append;         // replaces any stored suffix from its first index on
+  std::optional<SnapshotMark>
+      compact;                   // a snapshot up to this mark is durable: earlier entries may go, later ones stay
+  std::vector<EntryPtr> append;  // replaces any stored suffix from its first index on
 };
 
 struct WalOptions {
   std::string folder = "wal";
   std::uint64_t segment_bytes = 64ULL << 20U;
-  bool sync = true;  // false only for development: durable means "handed to the operating system"
+  std::uint64_t block_bytes = 4096;  // every batch begins at a multiple; a power of two from 64, no less than a sector
+  std::uint64_t identity = 0;  // of the data directory (storage/data_directory.h); other directories' bytes are refused
+  bool sync = true;            // false only for development: durable means "handed to the operating system"
 };
 
 // What recovery found, for the operator and the log file.
@@ -47,18 +51,18 @@ class Wal {
  public:
   using Ticket = std::uint64_t;
 
-  // Reads all segments, cuts a torn tail, and opens a fresh segment for writing. corruption when a damaged record has valid
-  // ones behind it; the error names file, offset and group if known. The damaged log is left as it is.
+  // Reads all segments, cuts a torn tail, and opens a fresh segment for writing. corruption when a damaged record has
+  // valid ones behind it; the error names file, offset and group if known. The damaged log is left as it is.
   [[nodiscard]] static Result<std::unique_ptr<Wal>> open(Disk& disk, WalOptions options, WalRecovery& recovered);
 
   virtual ~Wal() = default;
 
-  // Starts one write and one sync for the batch; returns its ticket. Tickets grow by one. At most one batch is on its way
-  // to the disk at a time: submit only when idle().
+  // Starts one write and one sync for the batch; returns its ticket. Tickets grow by one. At most one batch is on its
+  // way to the disk at a time: submit only when idle().
   virtual Result<Ticket> submit(const std::vector<GroupUpdate>& batch) = 0;
   [[nodiscard]] virtual bool idle() const = 0;
-  // Feeds completions whose token is the WAL's own; returns false for a token of somebody else. An error in the completion
-  // is reported by failure() from then on.
+  // Feeds completions whose token is the WAL's own; returns false for a token of somebody else. An error in the
+  // completion is reported by failure() from then on.
   virtual bool completed(const IoCompletion& completion) = 0;
   // The newest ticket that is durable; 0 before the first.
   [[nodiscard]] virtual Ticket durable() const = 0;

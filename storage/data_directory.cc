@@ -1,0 +1,176 @@
+#include "storage/data_directory.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <optional>
+
+#include "base/digest.h"
+
+namespace assent {
+namespace {
+
+constexpr std::string_view file_name = "identity";
+constexpr std::string_view unfinished_name = "identity.tmp";
+constexpr std::string_view first_line = "assent data directory";
+constexpr std::uint64_t format_version = 1;
+constexpr std::uint64_t file_bytes_max = 64ULL << 10U;
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7F) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::optional<int> hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return std::nullopt;
+}
+
+std::optional<std::string> unquoted(std::string_view text) {
+  if (text.size() < 2 || text.front() != '"' || text.back() != '"') return std::nullopt;
+  text = text.substr(1, text.size() - 2);
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') return std::nullopt;
+    if (text[i] != '\\') {
+      out += text[i];
+      continue;
+    }
+    if (++i == text.size()) return std::nullopt;
+    if (text[i] == '"' || text[i] == '\\') {
+      out += text[i];
+      continue;
+    }
+    if (text[i] != 'x' || text.size() - i < 3) return std::nullopt;
+    const auto high = hex_digit(text[i + 1]);
+    const auto low = hex_digit(text[i + 2]);
+    if (!high || !low) return std::nullopt;
+    out += static_cast<char>(*high * 16 + *low);
+    i += 2;
+  }
+  return out;
+}
+
+// The rest of the next line when it begins with the word; takes the line off.
+std::optional<std::string_view> take_line(ByteView& text, std::string_view word) {
+  const std::size_t end = text.find('\n');
+  if (end == ByteView::npos || !text.starts_with(word)) return std::nullopt;
+  const std::string_view rest = text.substr(word.size(), end - word.size());
+  text.remove_prefix(end + 1);
+  return rest;
+}
+
+tl::unexpected<Error> damaged() {
+  return fail(
+      ErrorCode::corruption,
+      "the file \"identity\" of the data directory is damaged; restore it, or let the node join again with an empty "
+      "data directory");
+}
+
+std::string described(const DirectoryIdentity& identity) {
+  return fmt::format("node {} of cluster {}", quoted(identity.node), quoted(identity.cluster));
+}
+
+Result<void> refuse_unmarked_data(Disk& disk) {
+  for (const std::string_view folder : {"wal", "snapshots"}) {
+    auto names = disk.list(folder);
+    if (!names) return fail(std::move(names.error()));
+    if (names->empty()) continue;
+    return fail(
+        ErrorCode::refused,
+        fmt::format("the data directory holds data in {}/ but no file \"identity\" that says whose it is; restore "
+                    "that file, or name an empty directory",
+                    folder));
+  }
+  return {};
+}
+
+Result<void> write_identity(Disk& disk, const DirectoryIdentity& identity) {
+  if (auto removed = disk.remove(unfinished_name); !removed && removed.error().code != ErrorCode::not_found)
+    return removed;
+  auto file = disk.open(unfinished_name, 0);
+  if (!file) return fail(std::move(file.error()));
+  auto written = disk.write_durably(*file, 0, encode_directory_identity(identity));
+  disk.close(*file);
+  if (!written) return written;
+  if (auto renamed = disk.rename(unfinished_name, file_name); !renamed) return renamed;
+  return disk.sync_directory("");
+}
+
+}  // namespace
+
+std::uint64_t identity_number(const DirectoryIdentity& identity) {
+  std::string text = identity.cluster;
+  text += '\0';
+  text += identity.node;
+  return xxh3(text);
+}
+
+Bytes encode_directory_identity(const DirectoryIdentity& identity) {
+  std::string text = fmt::format("{}\nformat {}\ncluster {}\nnode {}\n", first_line, format_version,
+                                 quoted(identity.cluster), quoted(identity.node));
+  const std::uint64_t checksum = xxh3(text);
+  text += fmt::format("checksum {:016x}\n", checksum);
+  return text;
+}
+
+Result<DirectoryIdentity> decode_directory_identity(ByteView text) {
+  const std::size_t checksum_line_bytes = std::string_view("checksum 0123456789abcdef\n").size();
+  if (text.size() < checksum_line_bytes) return damaged();
+  ByteView sealed = text.substr(0, text.size() - checksum_line_bytes);
+  if (text.substr(sealed.size()) != fmt::format("checksum {:016x}\n", xxh3(sealed))) return damaged();
+  const auto title = take_line(sealed, first_line);
+  const auto format = take_line(sealed, "format ");
+  if (!title || !title->empty() || !format || format->empty()) return damaged();
+  if (*format != fmt::format("{}", format_version)) {
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("the data directory is of format {}, and this program knows formats up to {}; use the program "
+                    "that wrote it, or a newer one",
+                    *format, format_version));
+  }
+  const auto cluster_line = take_line(sealed, "cluster ");
+  const auto node_line = take_line(sealed, "node ");
+  if (!cluster_line || !node_line || !sealed.empty()) return damaged();
+  auto cluster = unquoted(*cluster_line);
+  auto node = unquoted(*node_line);
+  if (!cluster || !node) return damaged();
+  return DirectoryIdentity{std::move(*cluster), std::move(*node)};
+}
+
+Result<DirectoryIdentity> read_directory_identity(Disk& disk) {
+  auto text = disk.read(file_name, 0, file_bytes_max);
+  if (!text) return fail(std::move(text.error()));
+  return decode_directory_identity(*text);
+}
+
+Result<void> claim_data_directory(Disk& disk, const DirectoryIdentity& identity) {
+  auto found = read_directory_identity(disk);
+  if (!found && found.error().code == ErrorCode::not_found) {
+    if (auto unmarked = refuse_unmarked_data(disk); !unmarked) return unmarked;
+    return write_identity(disk, identity);
+  }
+  if (!found) return fail(std::move(found.error()));
+  if (*found != identity) {
+    return fail(ErrorCode::refused,
+                fmt::format("the data directory belongs to {}, and this process is {}; name the right directory, or an "
+                            "empty one",
+                            described(*found), described(identity)));
+  }
+  // The rename may have been seen before a crash and not be durable yet.
+  return disk.sync_directory("");
+}
+
+}  // namespace assent

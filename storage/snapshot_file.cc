@@ -1,0 +1,105 @@
+#include "storage/snapshot_file.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/byte_codec.h"
+#include "base/digest.h"
+#include "storage/wal_format.h"
+
+namespace assent::snapshot_file {
+namespace {
+
+constexpr ByteView magic = "ASNTSNAP";
+constexpr std::string_view ending = ".snap";
+constexpr std::size_t fixed_bytes = 40;  // before the mark
+
+// Digits up to the separator, which is taken off too; an empty separator stands for the end.
+std::optional<std::uint64_t> take_number(std::string_view& text, std::string_view separator) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end == text.data()) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (!text.starts_with(separator)) return std::nullopt;
+  text.remove_prefix(separator.size());
+  return number;
+}
+
+}  // namespace
+
+std::string name(const Name& name) {
+  return fmt::format("g{}-{:020}-{:020}{}", name.group, name.last.index.value, name.last.epoch.value, ending);
+}
+
+std::string unfinished_name(GroupId group, const SnapshotMark& mark) {
+  return name({group, mark.last}) + std::string(unfinished_ending);
+}
+
+std::optional<Name> parse_name(std::string_view text) {
+  std::string_view rest = text;
+  if (!rest.starts_with('g')) return std::nullopt;
+  rest.remove_prefix(1);
+  const auto group = take_number(rest, "-");
+  const auto index = group ? take_number(rest, "-") : std::nullopt;
+  const auto epoch = index ? take_number(rest, ending) : std::nullopt;
+  if (!epoch || !rest.empty()) return std::nullopt;
+  const Name parsed{GroupId(*group), {Epoch(*epoch), Index(*index)}};
+  if (name(parsed) != text) return std::nullopt;
+  return parsed;
+}
+
+Bytes encode(GroupId group, const Snapshot& snapshot) {
+  Bytes mark;
+  wal_format::encode_mark(mark, snapshot.mark);
+  Bytes bytes;
+  bytes.reserve(fixed_bytes + mark.size() + 8 + snapshot.data.size());
+  ByteWriter(bytes)
+      .raw(magic)
+      .u32(format_version)
+      .u32(static_cast<std::uint32_t>(mark.size()))
+      .id(group)
+      .u64(snapshot.data.size())
+      .u64(xxh3(snapshot.data, group.value))
+      .raw(mark);
+  const std::uint64_t checksum = xxh3(bytes);
+  ByteWriter(bytes).u64(checksum).raw(snapshot.data);
+  return bytes;
+}
+
+Result<Snapshot> decode(ByteView file, const Name& name) {
+  ByteReader in(file);
+  const ByteView found_magic = in.raw(magic.size());
+  const std::uint32_t version = in.u32();
+  const std::uint32_t mark_bytes = in.u32();
+  const auto group = in.id<GroupId>();
+  const std::uint64_t data_bytes = in.u64();
+  const std::uint64_t data_checksum = in.u64();
+  const ByteView mark_raw = in.raw(mark_bytes);
+  const std::uint64_t checksum = in.u64();
+  if (!in.ok() || found_magic != magic || xxh3(file.substr(0, fixed_bytes + mark_bytes)) != checksum) {
+    return fail(ErrorCode::corruption, "the snapshot's header is damaged");
+  }
+  if (version > format_version) {
+    return fail(ErrorCode::unsupported,
+                fmt::format("written in format {}, and this program knows formats up to {}; use "
+                            "the program that wrote it",
+                            version, format_version));
+  }
+  auto mark = wal_format::decode_mark(mark_raw);
+  if (!mark) return fail(ErrorCode::corruption, "the snapshot's mark cannot be read");
+  if (group != name.group || mark->last != name.last) {
+    return fail(ErrorCode::corruption, "the snapshot is of another group or place than its name says");
+  }
+  if (in.remaining() != data_bytes) {
+    return fail(ErrorCode::corruption,
+                fmt::format("the snapshot has {} bytes of data and should have {}", in.remaining(), data_bytes));
+  }
+  const ByteView data = in.raw(in.remaining());
+  if (xxh3(data, group.value) != data_checksum) {
+    return fail(ErrorCode::corruption, "the snapshot's data is damaged: its checksum does not match");
+  }
+  return Snapshot{std::move(*mark), Bytes(data)};
+}
+
+}  // namespace assent::snapshot_file

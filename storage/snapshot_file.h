@@ -1,0 +1,32 @@
+// The bytes and names of snapshot files: docs/FORMATS.md section 3. Pure, total on any input.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "storage/snapshot_store.h"
+
+namespace assent::snapshot_file {
+
+inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::string_view unfinished_ending = ".tmp";
+
+struct Name {
+  GroupId group;
+  Position last;
+};
+
+[[nodiscard]] std::string name(const Name& name);
+[[nodiscard]] std::string unfinished_name(GroupId group, const SnapshotMark& mark);
+// nullopt for anything that name() does not produce.
+[[nodiscard]] std::optional<Name> parse_name(std::string_view text);
+
+[[nodiscard]] Bytes encode(GroupId group, const Snapshot& snapshot);
+// corruption: damaged, or of another name; unsupported: of a newer format.
+[[nodiscard]] Result<Snapshot> decode(ByteView file, const Name& name);
+
+}  // namespace assent::snapshot_file

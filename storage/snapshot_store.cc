@@ -1,0 +1,179 @@
+#include "storage/snapshot_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "storage/snapshot_file.h"
+
+namespace assent {
+namespace {
+
+// Written and synced piece by piece, so that a large snapshot never holds up the log's syncs for long.
+constexpr std::size_t piece_bytes = 1U << 20U;
+
+class FileSnapshotStore final : public SnapshotStore {
+ public:
+  FileSnapshotStore(Disk& disk, std::string folder) : disk_(disk), folder_(std::move(folder)) {}
+  ~FileSnapshotStore() override {
+    for (auto& [group, saving] : saving_) disk_.close(saving.file);
+  }
+  FileSnapshotStore(const FileSnapshotStore&) = delete;
+  FileSnapshotStore& operator=(const FileSnapshotStore&) = delete;
+
+  Result<void> start() {
+    if (auto made = disk_.make_folder(folder_); !made) return made;
+    const std::size_t slash = folder_.rfind('/');
+    const std::string above = slash == std::string::npos ? std::string() : folder_.substr(0, slash);
+    if (auto synced = disk_.sync_directory(above); !synced) return synced;
+    auto names = disk_.list(folder_);
+    if (!names) return fail(std::move(names.error()));
+    for (const std::string& name : *names) {
+      if (!name.ends_with(snapshot_file::unfinished_ending)) continue;
+      if (auto removed = disk_.remove(path(name)); !removed) return removed;
+    }
+    return {};
+  }
+
+  Result<void> save(GroupId group, const Snapshot& snapshot) override {
+    if (failure_) return fail(*failure_);
+    if (saving_.contains(group)) {
+      return fail(ErrorCode::busy, fmt::format("a snapshot of group {} is being written already", group));
+    }
+    Saving saving{snapshot.mark, snapshot_file::encode(group, snapshot), {}, 0, {}};
+    const std::string unfinished = path(snapshot_file::unfinished_name(group, snapshot.mark));
+    if (auto removed = disk_.remove(unfinished); !removed && removed.error().code != ErrorCode::not_found)
+      return removed;
+    auto file = disk_.open(unfinished, saving.bytes.size());
+    if (!file) return fail(std::move(file.error()));
+    saving.file = *file;
+    write_piece(saving_.emplace(group, std::move(saving)).first->second);
+    return {};
+  }
+
+  bool completed(const IoCompletion& completion, std::vector<Saved>& saved) override {
+    if ((completion.token.value & (0xFFULL << 56U)) != snapshot_token_base) return false;
+    if (completion.error && !failure_) failure_ = completion.error;
+    if (failure_) return true;
+    const auto found = std::find_if(saving_.begin(), saving_.end(),
+                                    [&](const auto& item) { return item.second.awaited == completion.token; });
+    if (found == saving_.end()) return true;  // of a write: its sync follows
+    auto& [group, saving] = *found;
+    if (saving.written < saving.bytes.size()) {
+      write_piece(saving);
+      return true;
+    }
+    if (auto finished = finish(group, saving); !finished) {
+      failure_ = finished.error();
+      return true;
+    }
+    saved.push_back({group, saving.mark});
+    saving_.erase(found);
+    return true;
+  }
+
+  [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
+
+  Result<std::optional<Snapshot>> newest(GroupId group) override {
+    auto names = names_of(group);
+    if (!names) return fail(std::move(names.error()));
+    std::optional<Error> damage;
+    for (auto name = names->rbegin(); name != names->rend(); ++name) {
+      auto snapshot = read(*name);
+      if (snapshot) return std::optional<Snapshot>(std::move(*snapshot));
+      if (snapshot.error().code != ErrorCode::corruption) return fail(std::move(snapshot.error()));
+      if (!damage) damage = snapshot.error();
+    }
+    if (damage) return fail(*damage);
+    return std::optional<Snapshot>();
+  }
+
+  Result<Snapshot> load(GroupId group, const SnapshotMark& mark) override {
+    auto snapshot = read({group, mark.last});
+    if (!snapshot) return snapshot;
+    if (snapshot->mark != mark) {
+      return fail(ErrorCode::not_found, fmt::format("{} is of the same place, but has another stamp or other members",
+                                                    path(snapshot_file::name({group, mark.last}))));
+    }
+    return snapshot;
+  }
+
+  void drop_before(GroupId group, const SnapshotMark& mark) override {
+    const auto names = names_of(group);
+    if (!names) return;
+    for (const snapshot_file::Name& name : *names) {
+      if (name.last.index < mark.last.index) (void)disk_.remove(path(snapshot_file::name(name)));
+    }
+  }
+
+ private:
+  struct Saving {
+    SnapshotMark mark;
+    Bytes bytes;
+    FileId file;
+    std::size_t written = 0;  // handed to the disk
+    IoToken awaited;          // the sync behind that
+  };
+
+  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+
+  void write_piece(Saving& saving) {
+    const std::size_t size = std::min(piece_bytes, saving.bytes.size() - saving.written);
+    disk_.write(saving.file, saving.written, saving.bytes.substr(saving.written, size),
+                IoToken(snapshot_token_base | ++last_token_));
+    saving.written += size;
+    saving.awaited = IoToken(snapshot_token_base | ++last_token_);
+    disk_.sync(saving.file, saving.awaited);
+  }
+
+  Result<void> finish(GroupId group, const Saving& saving) {
+    disk_.close(saving.file);
+    auto renamed = disk_.rename(path(snapshot_file::unfinished_name(group, saving.mark)),
+                                path(snapshot_file::name({group, saving.mark.last})));
+    if (!renamed) return renamed;
+    return disk_.sync_directory(folder_);
+  }
+
+  // Ascending by place.
+  Result<std::vector<snapshot_file::Name>> names_of(GroupId group) {
+    auto listed = disk_.list(folder_);
+    if (!listed) return fail(std::move(listed.error()));
+    std::vector<snapshot_file::Name> names;
+    for (const std::string& text : *listed) {
+      const auto name = snapshot_file::parse_name(text);
+      if (name && name->group == group) names.push_back(*name);
+    }
+    std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.last.index, a.last.epoch) < std::pair(b.last.index, b.last.epoch);
+    });
+    return names;
+  }
+
+  Result<Snapshot> read(const snapshot_file::Name& name) {
+    const std::string file = path(snapshot_file::name(name));
+    auto bytes = disk_.read(file, 0, std::numeric_limits<std::uint64_t>::max());
+    if (!bytes) return fail(std::move(bytes.error()));
+    auto snapshot = snapshot_file::decode(*bytes, name);
+    if (!snapshot) return fail(snapshot.error().code, fmt::format("{}: {}", file, snapshot.error().message));
+    return snapshot;
+  }
+
+  Disk& disk_;
+  std::string folder_;
+  std::map<GroupId, Saving> saving_;
+  std::uint64_t last_token_ = 0;
+  std::optional<Error> failure_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SnapshotStore>> SnapshotStore::open(Disk& disk, std::string folder) {
+  auto store = std::make_unique<FileSnapshotStore>(disk, std::move(folder));
+  if (auto started = store->start(); !started) return fail(std::move(started.error()));
+  return store;
+}
+
+}  // namespace assent

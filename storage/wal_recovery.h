@@ -1,0 +1,38 @@
+// Reads a write-ahead log back: finds the head and the chain of segments behind it, replays them, and tells a torn tail
+// from damage (docs/FORMATS.md 2.6). Changes nothing on the disk; what to do about what it found is the WAL's business.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "storage/disk.h"
+#include "storage/wal_format.h"
+#include "storage/wal_state.h"
+
+namespace assent {
+
+struct WalScan {
+  struct Head {
+    wal_format::SegmentHeader header;
+    std::uint64_t last_batch = 0;  // number
+    std::uint64_t last_batch_offset = 0;
+    bool last_batch_opens = false;
+  };
+
+  std::optional<Head> head;               // none: a new log
+  std::vector<std::uint64_t> chain;       // segments that were read, ascending
+  std::vector<std::uint64_t> left_overs;  // other segments in the folder
+  std::uint64_t highest = 0;              // number of any segment in the folder
+  std::uint64_t records = 0;
+  std::uint64_t torn_bytes = 0;
+  WalGroups groups;
+};
+
+// corruption, unsupported (newer format), refused (another directory's segments), io. The message names file, offset,
+// group.
+[[nodiscard]] Result<WalScan> scan_wal(Disk& disk, const std::string& folder, std::uint64_t identity);
+
+}  // namespace assent
