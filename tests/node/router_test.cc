@@ -1,0 +1,87 @@
+#include "node/router.h"
+
+#include <gtest/gtest.h>
+
+namespace assent {
+namespace {
+
+constexpr GroupId here{1};       // a group that this node carries
+constexpr GroupId elsewhere{2};  // one that it does not
+constexpr NodeId self{1};
+
+Router make() {
+  return Router(self, {GroupConfig{here, "c0", GroupRole::coordinator, {NodeId(1), NodeId(2), NodeId(3)}},
+                       GroupConfig{elsewhere, "s1", GroupRole::shard, {NodeId(2), NodeId(3), NodeId(4)}}});
+}
+
+Leadership led_by(std::uint64_t epoch, std::uint64_t node) {
+  return Leadership{Epoch(epoch), NodeId(node), NodeId(node) == self, false};
+}
+
+TEST(Router, AsksTheOtherMembersInTurnWhileNobodyIsKnown) {
+  Router router = make();
+  EXPECT_TRUE(router.leader(here).node.none());
+  EXPECT_EQ(router.route(here), NodeId(3));
+  EXPECT_EQ(router.route(here), NodeId(2));
+  EXPECT_EQ(router.route(here), NodeId(3));
+  EXPECT_EQ(router.route(elsewhere), NodeId(3));
+  EXPECT_EQ(router.route(elsewhere), NodeId(4));
+  EXPECT_EQ(router.route(elsewhere), NodeId(2));
+}
+
+TEST(Router, AnUnknownGroupHasNoPlace) {
+  Router router = make();
+  EXPECT_FALSE(router.knows(GroupId(7)));
+  EXPECT_TRUE(router.route(GroupId(7)).none());
+  router.learn(GroupId(7), {Epoch(1), NodeId(2)});
+  EXPECT_TRUE(router.leader(GroupId(7)).node.none());
+}
+
+TEST(Router, TheHigherEpochWins) {
+  Router router = make();
+  router.believe(here, led_by(5, 2));
+  router.learn(here, {Epoch(6), NodeId(3)});
+  EXPECT_EQ(router.route(here), NodeId(3));
+  router.believe(here, led_by(7, 1));
+  EXPECT_EQ(router.route(here), self);
+  router.learn(here, {Epoch(5), NodeId(2)});
+  EXPECT_EQ(router.route(here), self);
+}
+
+// The own replica has seen that epoch 5 is over: whoever led it does so no more.
+TEST(Router, ALeaderOfAPastEpochIsNobody) {
+  Router router = make();
+  router.learn(here, {Epoch(5), NodeId(2)});
+  router.believe(here, led_by(6, 0));
+  EXPECT_TRUE(router.leader(here).node.none());
+  router.learn(here, {Epoch(6), NodeId(3)});
+  EXPECT_EQ(router.leader(here).node, NodeId(3));
+}
+
+TEST(Router, HintsToStrangersOrToItselfAreIgnored) {
+  Router router = make();
+  router.learn(elsewhere, {Epoch(5), NodeId(9)});
+  router.learn(elsewhere, {Epoch(5), NodeId(0)});
+  EXPECT_TRUE(router.leader(elsewhere).node.none());
+  router.learn(here, {Epoch(5), self});
+  EXPECT_TRUE(router.leader(here).node.none());
+}
+
+// A hint that leads to a dead node must not be followed for ever.
+TEST(Router, AHintThatNothingConfirmsIsForgottenAfterUse) {
+  Router router = make();
+  router.learn(elsewhere, {Epoch(5), NodeId(4)});
+  for (std::uint64_t i = 0; i < 3 * Router::unconfirmed_ticks; ++i) router.tick();
+  EXPECT_EQ(router.route(elsewhere), NodeId(4)) << "idle time does not make it wrong";
+
+  for (std::uint64_t i = 0; i < Router::unconfirmed_ticks; ++i) router.tick();
+  router.learn(elsewhere, {Epoch(5), NodeId(4)});
+  for (std::uint64_t i = 0; i < Router::unconfirmed_ticks; ++i) router.tick();
+  EXPECT_EQ(router.route(elsewhere), NodeId(4)) << "it was confirmed";
+
+  for (std::uint64_t i = 0; i <= Router::unconfirmed_ticks; ++i) router.tick();
+  EXPECT_TRUE(router.leader(elsewhere).node.none());
+}
+
+}  // namespace
+}  // namespace assent
