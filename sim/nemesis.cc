@@ -1,0 +1,179 @@
+#include "sim/nemesis.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+namespace assent::sim {
+namespace {
+// Clocks are stepped, but stay so near that an id that is made now is inside every time window.
+std::int64_t offset_max_millis(const Swarm& swarm) {
+  return static_cast<std::int64_t>(std::min<std::uint64_t>(4'000, swarm.retention_millis / 4));
+}
+
+CrashKind draw_crash(Rng& rng) { return rng.chance(0.5) ? CrashKind::power : CrashKind::process; }
+}  // namespace
+
+Nemesis::Nemesis(const Swarm& swarm, Rng rng, Schedule& schedule, Recorder& recorder, Network& network,
+                 Processes& processes, std::function<void(const std::vector<Process*>&)> before_crash)
+    : swarm_(swarm),
+      rng_(rng),
+      schedule_(schedule),
+      recorder_(recorder),
+      network_(network),
+      processes_(processes),
+      before_crash_(std::move(before_crash)) {
+  for (const auto& [node, process] : processes_) nodes_.push_back(node);
+}
+
+void Nemesis::begin() {
+  active_ = true;
+  every(swarm_.life.crash_gap, "crash", [this](Rng& rng) { crash_one(rng); });
+  every(swarm_.life.crash_all_gap, "crash-all", [this](Rng& rng) { crash_all(rng); });
+  every(swarm_.life.pause_gap, "pause", [this](Rng& rng) { pause_one(rng); });
+  every(swarm_.life.partition_gap, "partition", [this](Rng& rng) { partition(rng); });
+  every(swarm_.life.transfer_gap, "transfer", [this](Rng& rng) { transfer(rng); });
+  every(swarm_.disk.sync_error_gap, "sync-error", [this](Rng& rng) { fail_sync(rng); });
+  every(swarm_.disk.no_space_gap, "no-space", [this](Rng& rng) { fill_disk(rng); });
+  every(swarm_.clock.step_gap, "clock", [this](Rng& rng) { step_clock(rng); });
+}
+
+void Nemesis::every(Micros gap, std::string_view label, std::function<void(Rng&)> act) {
+  if (gap == 0) return;
+  plan(gap, std::make_shared<Rng>(rng_.split(label)), std::make_shared<std::function<void(Rng&)>>(std::move(act)));
+}
+
+void Nemesis::plan(Micros gap, std::shared_ptr<Rng> rng, std::shared_ptr<std::function<void(Rng&)>> act) {
+  const auto wait = static_cast<Micros>(rng->exponential(static_cast<double>(gap)));
+  schedule_.after(wait, [this, gap, rng, act] {
+    if (!active_) return;
+    (*act)(*rng);
+    plan(gap, rng, act);
+  });
+}
+
+Process& Nemesis::any(Rng& rng) { return *processes_.at(nodes_[rng.below(nodes_.size())]); }
+
+Process* Nemesis::anyone_awake(Rng& rng) {
+  Process& process = any(rng);
+  return process.up() && !process.paused() ? &process : nullptr;
+}
+
+void Nemesis::heal() {
+  active_ = false;
+  network_.heal();
+  for (const auto& [node, process] : processes_) {
+    process->repair_disk();
+    process->clock().repair();
+    process->resume();
+    process->start();
+  }
+}
+
+void Nemesis::restart_later(Process& process, Rng& rng) {
+  const auto wait = static_cast<Micros>(rng.exponential(static_cast<double>(swarm_.life.restart_mean)));
+  schedule_.after(1 + wait, [&process] {
+    process.repair_disk();
+    process.start();
+  });
+}
+
+void Nemesis::went_down(Process& process) {
+  if (active_) return restart_later(process, rng_);
+  schedule_.after(10 * millisecond, [&process] {
+    process.repair_disk();
+    process.start();
+  });
+}
+
+void Nemesis::crash_one(Rng& rng) {
+  Process& process = any(rng);
+  if (!process.up()) return;
+  const CrashKind kind = draw_crash(rng);
+  recorder_.fault(kind == CrashKind::power ? "power loss" : "process crash");
+  recorder_.say("node {} crashes{}", process.node(), kind == CrashKind::power ? ", unsynced bytes are lost" : "");
+  before_crash_({&process});
+  process.crash(kind);
+}
+
+void Nemesis::crash_all(Rng& rng) {
+  recorder_.fault("power loss of all nodes");
+  recorder_.say("all nodes lose power");
+  std::vector<Process*> all;
+  for (const auto& [node, process] : processes_) all.push_back(process.get());
+  before_crash_(all);
+  for (Process* process : all) process->crash(rng.chance(0.8) ? CrashKind::power : CrashKind::process);
+}
+
+void Nemesis::pause_one(Rng& rng) {
+  Process* process = anyone_awake(rng);
+  if (process == nullptr) return;
+  recorder_.fault("process paused");
+  recorder_.say("node {} is paused", process->node());
+  process->pause();
+  const auto length = static_cast<Micros>(rng.exponential(static_cast<double>(swarm_.life.pause_mean)));
+  schedule_.after(1 + length, [this, process, life = process->life()] {
+    if (process->life() != life || !process->paused()) return;
+    recorder_.say("node {} goes on", process->node());
+    process->resume();
+  });
+}
+
+void Nemesis::partition(Rng& rng) {
+  const Cut cut = draw_cut(rng, nodes_, recorder_);
+  for (const auto& [from, to] : cut) {
+    recorder_.say("nothing gets from node {} to node {}", from, to);
+    network_.block(from, to);
+  }
+  const auto length = static_cast<Micros>(rng.exponential(static_cast<double>(swarm_.life.partition_mean)));
+  schedule_.after(1 + length, [this, cut] {
+    for (const auto& [from, to] : cut) network_.unblock(from, to);
+    if (!cut.empty()) recorder_.say("the partition of node {} and others ends", cut.front().first);
+  });
+}
+
+void Nemesis::fail_sync(Rng& rng) {
+  Process* process = anyone_awake(rng);
+  if (process == nullptr) return;
+  const bool sync = rng.chance(0.7);
+  recorder_.fault(sync ? "sync failed" : "write failed");
+  recorder_.say("the next {} of node {} fails", sync ? "sync" : "write", process->node());
+  if (sync) {
+    process->disk().fail_next_sync();
+  } else {
+    process->disk().fail_next_write();
+  }
+}
+
+void Nemesis::fill_disk(Rng& rng) {
+  Process* process = anyone_awake(rng);
+  if (process == nullptr) return;
+  recorder_.fault("disk full");
+  recorder_.say("the disk of node {} is full", process->node());
+  process->fill_disk();
+}
+
+void Nemesis::step_clock(Rng& rng) {
+  Process& process = any(rng);
+  const auto most = static_cast<std::int64_t>(swarm_.clock.step_max_millis);
+  const std::int64_t step = static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(2 * most + 1))) - most;
+  if (std::abs(process.clock().offset_millis() + step) > offset_max_millis(swarm_)) return;
+  recorder_.fault(step < 0 ? "clock stepped back" : "clock stepped ahead");
+  recorder_.say("the clock of node {} jumps by {} ms", process.node(), step);
+  process.clock().step(step);
+}
+
+void Nemesis::transfer(Rng& rng) {
+  Process* process = anyone_awake(rng);
+  if (process == nullptr) return;
+  const auto groups = process->loop().status();
+  if (groups.empty()) return;
+  const GroupStatus& group = groups[rng.below(groups.size())];
+  if (!group.log.leadership.self_leads) return;
+  const NodeId to = group.config.members[rng.below(group.config.members.size())];
+  recorder_.fault("leader asked to hand over");
+  recorder_.say("node {} is asked to hand group {} over to node {}", process->node(), group.config.id, to);
+  process->deliver(TransferLeadership{group.config.id, to});
+}
+
+}  // namespace assent::sim

@@ -1,0 +1,244 @@
+#include "sim/process.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/digest.h"
+
+namespace assent::sim {
+namespace {
+constexpr Micros tick_length = 10 * millisecond;
+constexpr std::size_t backlog_max = 20'000;
+
+SimDiskOptions disk_options(const Swarm& swarm, std::uint64_t seed) {
+  const Micros mean = swarm.disk.latency_mean * (Rng(seed).split("slow").chance(swarm.disk.slow) ? 10 : 1);
+  SimDiskOptions options;
+  options.write_micros_min = swarm.disk.latency_min;
+  options.write_micros_max = swarm.disk.latency_min + mean;
+  options.sync_micros_min = swarm.disk.latency_min;
+  options.sync_micros_max = swarm.disk.latency_min + 2 * mean;
+  return options;
+}
+}  // namespace
+
+Process::Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& recorder, Network& network,
+                 Surroundings& around)
+    : setup_(std::move(setup)),
+      swarm_(swarm),
+      schedule_(schedule),
+      recorder_(recorder),
+      network_(network),
+      around_(around),
+      rng_(Rng(setup_.seed).split("process")),
+      disk_(setup_.seed, disk_options(swarm, setup_.seed)),
+      clock_(schedule, setup_.drift, setup_.offset_millis) {}
+
+NodeConfig Process::config() const {
+  NodeConfig config;
+  config.self = setup_.node;
+  config.incarnation = life_;
+  config.seed = Digest().add(setup_.seed).add(life_).value();
+  config.groups = setup_.groups;
+  config.snapshot_every = swarm_.snapshot_every;
+  config.wal.segment_bytes = swarm_.wal_segment_bytes;
+  config.limits.peer_queue_bytes_max = swarm_.peer_queue_bytes_max;
+  config.limits.client_requests_max = swarm_.client_requests_max;
+  config.limits.flush_steps_max = swarm_.flush_steps_max;
+  return config;
+}
+
+// ---- life ----
+
+void Process::start() {
+  if (up()) return;
+  ++life_;
+  disk_.advance(schedule_.now());
+  auto opened = Loop::open(config(), disk_, *this, clock_, setup_.logs,
+                           [this](const GroupConfig& group) { return around_.make_application(*this, group); });
+  if (!opened) {
+    recorder_.say("node {} cannot start: {}", setup_.node, opened.error().message);
+    if (opened.error().code != ErrorCode::io) {
+      recorder_.wrong(
+          fmt::format("D1: node {} cannot recover from its own disk: {}", setup_.node, opened.error().message));
+    }
+    disk_.crash(CrashKind::process);
+    return around_.went_down(*this);
+  }
+  loop_ = std::move(*opened);
+  loop_->observe(Loop::Observer{
+      [this](GroupId group, const Entry& entry) { around_.applied(*this, group, entry); },
+      [this](GroupId group, const Leadership& leadership) { around_.leadership(*this, group, leadership); }});
+  recorder_.say("node {} starts, life {}: {} segments, {} records, {} torn bytes", setup_.node, life_,
+                loop_->recovery().segments, loop_->recovery().records, loop_->recovery().torn_bytes);
+  if (loop_->recovery().torn_bytes > 0) recorder_.rare("torn tail cut off in recovery");
+  schedule_tick(1 + rng_.below(tick_length));
+  step();
+}
+
+void Process::end_life() {
+  loop_.reset();
+  paused_ = false;
+  flush_planned_ = false;
+  backlog_.clear();
+  writing_.clear();
+  disk_watch_ = 0;
+}
+
+void Process::crash(CrashKind kind) {
+  if (!up()) return;
+  end_life();
+  disk_.crash(kind);
+  around_.went_down(*this);
+}
+
+void Process::stop_itself(const Error& error) {
+  recorder_.say("node {} stops: {}", setup_.node, error.message);
+  if (error.code != ErrorCode::io) {
+    recorder_.wrong(fmt::format("node {} stopped with an error that no fault explains: {}: {}", setup_.node,
+                                to_string(error.code), error.message));
+  }
+  recorder_.rare(disk_full_ ? "node stopped by a full disk" : "node stopped by a failed sync");
+  end_life();
+  disk_.crash(CrashKind::process);
+  around_.went_down(*this);
+}
+
+void Process::pause() {
+  if (!up() || paused_) return;
+  paused_ = true;
+}
+
+void Process::resume() {
+  if (!up() || !paused_) return;
+  paused_ = false;
+  std::deque<Event> backlog = std::exchange(backlog_, {});
+  for (Event& event : backlog) {
+    loop_->handle(std::move(event));
+    if (rng_.chance(0.2)) loop_->flush();
+  }
+  disk_.advance(schedule_.now());
+  loop_->handle(DiskProgress{});
+  step();
+}
+
+void Process::fill_disk() {
+  disk_full_ = true;
+  SimDiskOptions options = disk_.options();
+  options.capacity_bytes = disk_.used_bytes();
+  disk_.set_options(options);
+}
+
+void Process::repair_disk() {
+  disk_full_ = false;
+  disk_.set_options(disk_options(swarm_, setup_.seed));
+}
+
+// ---- events ----
+
+void Process::deliver(Event event) {
+  if (!up()) return;
+  if (paused_) {
+    if (backlog_.size() < backlog_max) backlog_.push_back(std::move(event));
+    return;
+  }
+  loop_->handle(std::move(event));
+  step();
+}
+
+void Process::deliver_frame(const Life& sender, std::uint64_t target_life, Bytes frame) {
+  if (!up()) return;
+  if (target_life != life_ || around_.process(sender.node).life() != sender) {
+    recorder_.rare("frame of an earlier incarnation delivered");
+  }
+  recorder_.trace(schedule_.now(), setup_.node, sender.node, std::string_view(frame));
+  deliver(FrameReceived{sender.node, std::move(frame)});
+}
+
+void Process::schedule_tick(Micros delay) {
+  schedule_.after(delay, [this, life = life_] {
+    if (life != life_ || !up()) return;
+    tick();
+  });
+}
+
+void Process::tick() {
+  schedule_tick(tick_length);
+  if (paused_) return;
+  loop_->tick();
+  step();
+}
+
+// The loop may gather events before it flushes, as it does in life when its inbox is full.
+void Process::step() {
+  if (swarm_.lazy_flush == 0 || !rng_.chance(swarm_.lazy_flush)) return flush();
+  if (std::exchange(flush_planned_, true)) return;
+  schedule_.after(rng_.between(1, 2 * millisecond), [this, life = life_] {
+    if (life != life_ || !up() || !flush_planned_) return;
+    if (!paused_) return flush();
+    flush_planned_ = false;
+  });
+}
+
+void Process::flush() {
+  flush_planned_ = false;
+  loop_->flush();
+  for (ClientReply& reply : loop_->take_replies()) around_.replied(*this, std::move(reply));
+  if (const auto failure = loop_->failure()) return stop_itself(*failure);
+  watch_disk();
+}
+
+void Process::watch_disk() {
+  const auto next = disk_.next_completion();
+  if (!next) return;
+  const Micros when = std::max<Micros>(*next, schedule_.now());
+  if (disk_watch_ != 0 && disk_watch_ <= when) return;
+  disk_watch_ = when;
+  schedule_.at(when, [this, life = life_, when] {
+    if (life != life_ || !up() || disk_watch_ != when) return;
+    disk_watch_ = 0;
+    disk_.advance(schedule_.now());
+    if (paused_) return;
+    loop_->handle(DiskProgress{});
+    step();
+  });
+}
+
+// ---- transport ----
+
+bool Process::ready(NodeId to) const { return std::find(writing_.begin(), writing_.end(), to) == writing_.end(); }
+
+void Process::send(NodeId to, Bytes frame) {
+  const Life sender = life();
+  Process& target = around_.process(to);
+  const std::uint64_t target_life = target.life().number;
+  writing_.push_back(to);
+  schedule_.after(network_.write_time(setup_.node, to, frame.size()), [this, to, sender] {
+    if (sender != life() || !up()) return;
+    std::erase(writing_, to);
+    deliver(TransportReady{to});
+  });
+  network_.frame(setup_.node, to, [&target, sender, target_life, frame = std::move(frame)] {
+    target.deliver_frame(sender, target_life, frame);
+  });
+}
+
+void Process::send_snapshot(NodeId to, SnapshotTransfer transfer) {
+  const Life sender = life();
+  const GroupId group = transfer.group;
+  Process& target = around_.process(to);
+  recorder_.say("node {} sends node {} a snapshot of group {} up to {}", setup_.node, to, group,
+                transfer.mark.last.index);
+  const std::size_t bytes = transfer.data.size();
+  network_.snapshot(
+      setup_.node, to, bytes,
+      [this, &target, transfer = std::move(transfer)] {
+        if (!target.up()) return;
+        recorder_.trace(schedule_.now(), std::string_view(transfer.data));
+        target.deliver(SnapshotReceived{setup_.node, transfer});
+      },
+      [this, to, group, sender](bool delivered) {
+        if (sender == life()) deliver(SnapshotSendEnded{to, group, delivered});
+      });
+}
+
+}  // namespace assent::sim

@@ -1,0 +1,108 @@
+// One simulated node: its disk, which outlives crashes, its clock, and while it is up the production loop. It is what
+// assentd's main is in life: it feeds events and ticks to the loop, flushes, and carries completions and replies out.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "node/loop.h"
+#include "sim/log_checker.h"
+#include "sim/network.h"
+#include "sim/recorder.h"
+#include "sim/schedule.h"
+#include "sim/sim_clock.h"
+#include "sim/sim_disk.h"
+#include "sim/swarm.h"
+
+namespace assent::sim {
+
+class Process;
+
+// What a process needs of the world around it. Called from the process, with the process in a consistent state.
+class Surroundings {
+ public:
+  virtual ~Surroundings() = default;
+  [[nodiscard]] virtual Process& process(NodeId node) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<Application>> make_application(Process& process,
+                                                                              const GroupConfig& group) = 0;
+  virtual void applied(Process& process, GroupId group, const Entry& entry) = 0;
+  virtual void leadership(Process& process, GroupId group, const Leadership& leadership) = 0;
+  virtual void replied(Process& process, ClientReply reply) = 0;
+  // It is gone: by a crash from outside, or because it stopped itself.
+  virtual void went_down(Process& process) = 0;
+};
+
+class Process final : public Transport {
+ public:
+  struct Setup {
+    NodeId node;
+    std::vector<GroupConfig> groups;
+    LogFactory logs;
+    std::uint64_t seed = 0;
+    double drift = 0;
+    std::int64_t offset_millis = 0;
+  };
+  Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& recorder, Network& network,
+          Surroundings& around);
+
+  // ---- life ----
+  void start();
+  void crash(CrashKind kind);
+  void pause();
+  void resume();
+  [[nodiscard]] bool up() const { return loop_ != nullptr; }
+  [[nodiscard]] bool paused() const { return paused_; }
+  [[nodiscard]] Life life() const { return Life{setup_.node, life_}; }
+  [[nodiscard]] NodeId node() const { return setup_.node; }
+  [[nodiscard]] Loop& loop() { return *loop_; }
+
+  // An event from outside; lost when the process is down, kept for later while it is paused.
+  void deliver(Event event);
+  // A frame that left sender's given life for the given life of this process.
+  void deliver_frame(const Life& sender, std::uint64_t target_life, Bytes frame);
+
+  [[nodiscard]] SimDisk& disk() { return disk_; }
+  [[nodiscard]] SimClock& clock() { return clock_; }
+  void fill_disk();
+  void repair_disk();
+
+  // ---- Transport, towards the loop ----
+  [[nodiscard]] bool ready(NodeId to) const override;
+  void send(NodeId to, Bytes frame) override;
+  void send_snapshot(NodeId to, SnapshotTransfer transfer) override;
+
+ private:
+  void tick();
+  void schedule_tick(Micros delay);
+  void step();  // after events: flush, replies, failure, disk
+  void flush();
+  void watch_disk();
+  void stop_itself(const Error& error);
+  void end_life();
+  [[nodiscard]] NodeConfig config() const;
+
+  Setup setup_;
+  const Swarm& swarm_;
+  Schedule& schedule_;
+  Recorder& recorder_;
+  Network& network_;
+  Surroundings& around_;
+  Rng rng_;
+  SimDisk disk_;
+  SimClock clock_;
+
+  std::unique_ptr<Loop> loop_;
+  std::uint64_t life_ = 0;
+  bool paused_ = false;
+  bool disk_full_ = false;
+  bool flush_planned_ = false;
+  std::deque<Event> backlog_;    // while paused
+  std::vector<NodeId> writing_;  // peers to which a frame is on its way
+  Micros disk_watch_ = 0;        // when a look at the disk is planned; 0: none is
+};
+
+}  // namespace assent::sim

@@ -1,0 +1,82 @@
+#include "sim/recorder.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/check.h"
+
+namespace assent::sim {
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::ok: return "ok";
+    case Verdict::crash: return "crash";
+    case Verdict::wrong: return "wrong";
+    case Verdict::stuck: return "stuck";
+  }
+  return "?";
+}
+
+void merge(Counters& into, const Counters& from) {
+  for (const auto& [name, count] : from) into[name] += count;
+}
+
+const std::vector<std::string_view>& rare_states() {
+  static const std::vector<std::string_view> names = {
+      "prepared transaction recovered after a restart",
+      "prepared transaction outlives a leader of its shard",
+      "commit delivered by a later coordinator leader",
+      "abort presumed from the absence of a decision",
+      "decision of a foreign epoch fenced off",
+      "decision found the transaction sealed",
+      "seal found the transaction decided",
+      "prepare found a tombstone or a seal",
+      "prepare found a vote of an earlier attempt",
+      "finish repeated at a shard",
+      "one-phase work logged twice",
+      "snapshot taken with prepared transactions",
+      "snapshot installed with prepared transactions",
+      "snapshot installed from a peer",
+      "torn tail cut off in recovery",
+      "all nodes crashed with prepared transactions",
+      "coordinator leader crashed with decisions not delivered",
+      "two nodes believed to lead one group",
+      "deposed leader was asked to read",
+      "node stopped by a failed sync",
+      "node stopped by a full disk",
+      "unknown outcome resolved as committed",
+      "unknown outcome resolved as aborted",
+      "outcome sealed by an asker",
+      "younger transaction refused by wait-die",
+      "overdraft refused by a constraint",
+      "prepare timed out",
+      "transaction id refused as too old",
+      "reused id refused",
+      "retry answered from the record",
+      "outcome expired",
+      "schema changed under load",
+      "frame of an earlier incarnation delivered",
+  };
+  return names;
+}
+
+Recorder::Recorder(const Schedule& schedule, bool narrate) : schedule_(schedule), narrate_(narrate) {}
+
+void Recorder::rare(std::string_view name) {
+  const auto& names = rare_states();
+  ASSENT_CHECK(std::find(names.begin(), names.end(), name) != names.end(), "a rare state must be listed");
+  ++rare_[std::string(name)];
+}
+
+void Recorder::line(const std::string& text) const {
+  std::printf("%11.6f %s\n", static_cast<double>(schedule_.now()) / static_cast<double>(second), text.c_str());
+}
+
+void Recorder::fail(Verdict verdict, std::string why) {
+  if (failed()) return;
+  say("VERDICT {}: {}", to_string(verdict), why);
+  verdict_ = verdict;
+  why_ = std::move(why);
+}
+
+}  // namespace assent::sim

@@ -1,0 +1,267 @@
+#include "sim/runner.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace assent::sim {
+namespace {
+
+constexpr double progress_seconds = 5.0;
+
+nlohmann::json to_json(const RunResult& result) {
+  return {{"seed", result.seed},         {"verdict", static_cast<int>(result.verdict)},
+          {"why", result.why},           {"digest", result.digest},
+          {"events", result.events},     {"time", result.virtual_time},
+          {"shape", result.shape},       {"faults", result.faults},
+          {"outcomes", result.outcomes}, {"rare", result.rare}};
+}
+
+RunResult from_json(const nlohmann::json& json) {
+  RunResult result;
+  result.seed = json.at("seed").get<std::uint64_t>();
+  result.verdict = static_cast<Verdict>(json.at("verdict").get<int>());
+  result.why = json.at("why").get<std::string>();
+  result.digest = json.at("digest").get<std::uint64_t>();
+  result.events = json.at("events").get<std::uint64_t>();
+  result.virtual_time = json.at("time").get<Micros>();
+  result.shape = json.at("shape").get<std::string>();
+  result.faults = json.at("faults").get<Counters>();
+  result.outcomes = json.at("outcomes").get<Counters>();
+  result.rare = json.at("rare").get<Counters>();
+  return result;
+}
+
+RunResult crashed(std::uint64_t seed, const std::string& how) {
+  RunResult result;
+  result.seed = seed;
+  result.verdict = Verdict::crash;
+  result.why = how;
+  return result;
+}
+
+RunResult run_checked(std::uint64_t seed, bool twice) {
+  RunResult result = run_seed(RunOptions{seed, false, {}});
+  if (!twice) return result;
+  const RunResult again = run_seed(RunOptions{seed, false, {}});
+  if (again.digest != result.digest && result.verdict == Verdict::ok) {
+    result.verdict = Verdict::wrong;
+    result.why = fmt::format("L7 determinism: two runs of this seed have the digests {:016x} and {:016x}",
+                             result.digest, again.digest);
+  }
+  return result;
+}
+
+// A child that runs seeds one after the other and writes "start <seed>" and a line of JSON for each.
+struct Worker {
+  pid_t process = 0;
+  int pipe = -1;
+  std::string text;
+  std::optional<std::uint64_t> at;
+  std::uint64_t next = 0;  // the seed after the one it is at
+};
+
+void write_line(int file, const std::string& line) {
+  const std::string text = line + "\n";
+  std::size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t now = ::write(file, text.data() + written, text.size() - written);
+    if (now <= 0) ::_exit(9);
+    written += static_cast<std::size_t>(now);
+  }
+}
+
+Worker start_worker(const Campaign& campaign, std::uint64_t first) {
+  int ends[2] = {-1, -1};
+  std::fflush(stdout);
+  if (::pipe(ends) != 0) return {};
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(ends[0]);
+    for (std::uint64_t seed = first; seed <= campaign.last; seed += campaign.jobs) {
+      write_line(ends[1], fmt::format("start {}", seed));
+      write_line(ends[1], to_json(run_checked(seed, campaign.check_determinism)).dump());
+    }
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  return Worker{child, ends[0], {}, std::nullopt, first};
+}
+
+std::string ending(pid_t process) {
+  int status = 0;
+  ::waitpid(process, &status, 0);
+  if (WIFSIGNALED(status))
+    return fmt::format("the process was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  return fmt::format("the process ended with code {}", WEXITSTATUS(status));
+}
+
+class Runner {
+ public:
+  explicit Runner(const Campaign& campaign) : campaign_(campaign) {}
+
+  Report run() {
+    begun_ = std::chrono::steady_clock::now();
+    for (unsigned job = 0; job < campaign_.jobs && campaign_.first + job <= campaign_.last; ++job) {
+      workers_.push_back(start_worker(campaign_, campaign_.first + job));
+    }
+    while (!workers_.empty()) wait_and_read();
+    report_.seconds = elapsed();
+    return std::move(report_);
+  }
+
+ private:
+  [[nodiscard]] double elapsed() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
+  }
+
+  void wait_and_read() {
+    std::vector<pollfd> files;
+    for (const Worker& worker : workers_) files.push_back(pollfd{worker.pipe, POLLIN, 0});
+    ::poll(files.data(), files.size(), 1000);
+    for (std::size_t i = files.size(); i-- > 0;) {
+      if (files[i].revents != 0) read(i);
+    }
+    if (elapsed() < next_progress_) return;
+    next_progress_ = elapsed() + progress_seconds;
+    const std::uint64_t all = campaign_.last - campaign_.first + 1;
+    fmt::print(stderr, "{} of {} seeds, {} failed, {:.1f} seeds a second\n", report_.seeds, all,
+               report_.failures.size(), static_cast<double>(report_.seeds) / elapsed());
+  }
+
+  void read(std::size_t which) {
+    Worker& worker = workers_[which];
+    char buffer[65536];
+    const ssize_t size = ::read(worker.pipe, buffer, sizeof buffer);
+    if (size > 0) {
+      worker.text.append(buffer, static_cast<std::size_t>(size));
+      for (std::size_t end = worker.text.find('\n'); end != std::string::npos; end = worker.text.find('\n')) {
+        line(worker, worker.text.substr(0, end));
+        worker.text.erase(0, end + 1);
+      }
+      return;
+    }
+    ::close(worker.pipe);
+    const std::string how = ending(worker.process);
+    const std::optional<std::uint64_t> at = worker.at;
+    workers_.erase(workers_.begin() + static_cast<std::ptrdiff_t>(which));
+    if (!at) return;
+    finished(crashed(*at, how));
+    if (*at + campaign_.jobs <= campaign_.last) workers_.push_back(start_worker(campaign_, *at + campaign_.jobs));
+  }
+
+  void line(Worker& worker, const std::string& text) {
+    if (text.starts_with("start ")) {
+      worker.at = std::stoull(text.substr(6));
+      return;
+    }
+    worker.at.reset();
+    finished(from_json(nlohmann::json::parse(text)));
+  }
+
+  void finished(const RunResult& result) {
+    report_.add(result);
+    fmt::print("seed={} verdict={} digest={:016x} events={} virtual_ms={}\n", result.seed, to_string(result.verdict),
+               result.digest, result.events, result.virtual_time / millisecond);
+    if (result.verdict != Verdict::ok) fmt::print("{}", describe_failure(result, campaign_.program));
+    std::fflush(stdout);
+  }
+
+  Campaign campaign_;
+  std::vector<Worker> workers_;
+  Report report_;
+  std::chrono::steady_clock::time_point begun_;
+  double next_progress_ = progress_seconds;
+};
+
+}  // namespace
+
+void Report::add(const RunResult& result) {
+  ++seeds;
+  events += result.events;
+  virtual_time += result.virtual_time;
+  merge(faults, result.faults);
+  merge(outcomes, result.outcomes);
+  merge(rare, result.rare);
+  if (result.verdict != Verdict::ok) failures.push_back(result);
+}
+
+// The exit code: the lowest that occurred, because a crash is worse than a wrong answer, and that worse than a stuck
+// run.
+Verdict Report::worst() const {
+  Verdict worst = Verdict::ok;
+  for (const RunResult& failure : failures) {
+    if (worst == Verdict::ok || failure.verdict < worst) worst = failure.verdict;
+  }
+  return worst;
+}
+
+RunResult run_seed(const RunOptions& options) {
+  World world(options);
+  auto result = world.run();
+  if (result) return *result;
+  return crashed(options.seed, result.error().message);
+}
+
+RunResult run_seed_guarded(const RunOptions& options) {
+  int ends[2] = {-1, -1};
+  std::fflush(stdout);
+  if (::pipe(ends) != 0) return crashed(options.seed, "no pipe can be made");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(ends[0]);
+    const RunResult result = run_seed(options);
+    std::fflush(stdout);
+    write_line(ends[1], to_json(result).dump());
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  std::string text;
+  char buffer[65536];
+  for (ssize_t size = ::read(ends[0], buffer, sizeof buffer); size > 0; size = ::read(ends[0], buffer, sizeof buffer)) {
+    text.append(buffer, static_cast<std::size_t>(size));
+  }
+  ::close(ends[0]);
+  const std::string how = ending(child);
+  return text.empty() ? crashed(options.seed, how) : from_json(nlohmann::json::parse(text));
+}
+
+Report run_campaign(const Campaign& campaign) { return Runner(campaign).run(); }
+
+std::string describe_failure(const RunResult& result, const std::string& program) {
+  return fmt::format("FAILED seed={} {}: {}\n  drawn: {}\n  replay: {} --seed {} --narrate\n", result.seed,
+                     to_string(result.verdict), result.why, result.shape, program, result.seed);
+}
+
+std::string describe(const Report& report) {
+  std::string text = fmt::format(
+      "{} seeds, {} failed; {} events, {:.0f} simulated seconds in {:.1f} s: {:.1f} seeds a second, {:.0f} times real "
+      "time\n",
+      report.seeds, report.failures.size(), report.events, static_cast<double>(report.virtual_time) / second,
+      report.seconds, static_cast<double>(report.seeds) / std::max(report.seconds, 0.001),
+      static_cast<double>(report.virtual_time) / second / std::max(report.seconds, 0.001));
+  text += "faults fired\n";
+  for (const auto& [name, count] : report.faults) text += fmt::format("  {:>10}  {}\n", count, name);
+  text += "outcomes\n";
+  for (const auto& [name, count] : report.outcomes) text += fmt::format("  {:>10}  {}\n", count, name);
+  text += "rare states\n";
+  for (const std::string_view name : rare_states()) {
+    const auto found = report.rare.find(std::string(name));
+    text += found == report.rare.end() ? fmt::format("  {:>10}  {}\n", "NEVER", name)
+                                       : fmt::format("  {:>10}  {}\n", found->second, name);
+  }
+  for (const RunResult& failure : report.failures) {
+    text += fmt::format("failed: seed={} {}: {}\n", failure.seed, to_string(failure.verdict), failure.why);
+  }
+  return text;
+}
+
+}  // namespace assent::sim

@@ -1,0 +1,177 @@
+#include "sim/swarm.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string_view>
+#include <vector>
+
+namespace assent::sim {
+namespace {
+
+template <class T, std::size_t N>
+T pick(Rng& rng, const std::array<T, N>& choices) {
+  return choices[rng.below(N)];
+}
+
+Micros span(Rng& rng, Micros low, Micros high) { return rng.between(low, high); }
+
+struct FaultKind {
+  std::string_view name;
+  void (*draw)(Swarm&, Rng&);
+};
+
+const std::vector<FaultKind>& fault_kinds() {
+  static const std::vector<FaultKind> kinds = {
+      {"delay",
+       [](Swarm& s, Rng& r) {
+         s.network.delay_min = span(r, 0, 5 * millisecond);
+         s.network.delay_mean = span(r, 1 * millisecond, 30 * millisecond);
+       }},
+      {"loss", [](Swarm& s, Rng& r) { s.network.loss = r.unit() * 0.3; }},
+      {"duplicate", [](Swarm& s, Rng& r) { s.network.duplicate = r.unit() * 0.5; }},
+      {"reorder", [](Swarm& s, Rng& r) { s.network.reorder = r.unit(); }},
+      {"straggle", [](Swarm& s, Rng& r) { s.network.straggle = r.unit() * 0.05; }},
+      {"stale", [](Swarm& s, Rng& r) { s.network.stale = r.unit() * 0.05; }},
+      {"clog",
+       [](Swarm& s, Rng& r) {
+         s.network.clog = r.unit() * 0.005;
+         s.network.clog_mean = span(r, 50 * millisecond, 2 * second);
+       }},
+      {"snapshot-loss", [](Swarm& s, Rng& r) { s.network.snapshot_loss = r.unit() * 0.7; }},
+      {"client-loss", [](Swarm& s, Rng& r) { s.network.client_loss = r.unit() * 0.2; }},
+      {"partition",
+       [](Swarm& s, Rng& r) {
+         s.life.partition_gap = span(r, 300 * millisecond, 3 * second);
+         s.life.partition_mean = span(r, 200 * millisecond, 3 * second);
+       }},
+      {"crash",
+       [](Swarm& s, Rng& r) {
+         s.life.crash_gap = span(r, 300 * millisecond, 4 * second);
+         s.life.restart_mean = span(r, 10 * millisecond, 2 * second);
+       }},
+      {"crash-all", [](Swarm& s, Rng& r) { s.life.crash_all_gap = span(r, 1 * second, 6 * second); }},
+      {"pause",
+       [](Swarm& s, Rng& r) {
+         s.life.pause_gap = span(r, 300 * millisecond, 3 * second);
+         s.life.pause_mean = span(r, 50 * millisecond, 2 * second);
+       }},
+      {"transfer", [](Swarm& s, Rng& r) { s.life.transfer_gap = span(r, 300 * millisecond, 2 * second); }},
+      {"slow-disk",
+       [](Swarm& s, Rng& r) {
+         s.disk.latency_mean = span(r, 1 * millisecond, 20 * millisecond);
+         s.disk.slow = r.unit() * 0.5;
+       }},
+      {"sync-error", [](Swarm& s, Rng& r) { s.disk.sync_error_gap = span(r, 1 * second, 5 * second); }},
+      {"no-space", [](Swarm& s, Rng& r) { s.disk.no_space_gap = span(r, 1 * second, 5 * second); }},
+      {"clock",
+       [](Swarm& s, Rng& r) {
+         s.clock.drift_max = r.chance(0.5) ? r.unit() * 0.05 : 0;
+         s.clock.offset_max_millis = r.below(1'000);
+         s.clock.step_gap = r.chance(0.6) ? span(r, 300 * millisecond, 3 * second) : 0;
+         s.clock.step_max_millis = r.below(1'500);
+       }},
+      {"client-crash", [](Swarm& s, Rng& r) { s.client_crash = r.unit() * 0.1; }},
+      {"first-sends", [](Swarm& s, Rng&) { s.drop_first_sends = true; }},
+  };
+  return kinds;
+}
+
+void draw_faults(Swarm& swarm, Rng rng) {
+  const auto& kinds = fault_kinds();
+  std::vector<bool> on(kinds.size(), false);
+  const std::uint64_t style = rng.below(10);
+  if (style == 1 || style == 2) on[rng.below(kinds.size())] = true;
+  if (style >= 3) {
+    const double density = rng.unit() * 0.7;
+    for (std::size_t i = 0; i < kinds.size(); ++i) on[i] = rng.chance(density);
+  }
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    Rng own = rng.split(kinds[i].name);
+    if (!on[i]) continue;
+    kinds[i].draw(swarm, own);
+    swarm.faults += (swarm.faults.empty() ? "" : ",") + std::string(kinds[i].name);
+  }
+  if (swarm.faults.empty()) swarm.faults = "none";
+}
+
+void draw_shape(Swarm& swarm, Rng rng) {
+  swarm.nodes = rng.chance(0.25) ? 5 : 3;
+  swarm.shards = rng.chance(0.4) ? 3 : 2;
+  const std::uint64_t backend = rng.below(10);
+  swarm.backend = backend < 5 ? Backend::sql : backend < 7 ? Backend::sqlite_kv : Backend::memory_kv;
+  swarm.clients = static_cast<unsigned>(rng.between(1, 6));
+  swarm.accounts = swarm.shards * static_cast<unsigned>(rng.between(1, 8));
+  swarm.chaos = span(rng, 4 * second, 12 * second);
+}
+
+// Each limit is small in half of the seeds, apart from the others.
+void draw_limits(Swarm& swarm, Rng rng) {
+  if (rng.chance(0.5)) swarm.wal_segment_bytes = pick<std::uint64_t, 4>(rng, {4096, 8192, 16384, 65536});
+  if (rng.chance(0.6)) swarm.snapshot_every = pick<std::uint64_t, 5>(rng, {3, 7, 20, 50, 100});
+  swarm.election_ticks = rng.between(10, 40);
+  swarm.heartbeat_ticks = std::max<std::uint64_t>(1, swarm.election_ticks / rng.between(4, 10));
+  if (rng.chance(0.3)) swarm.append_bytes_max = pick<std::size_t, 3>(rng, {256, 1024, 4096});
+  if (rng.chance(0.3)) swarm.inflight_max = pick<std::size_t, 3>(rng, {1, 2, 8});
+  if (rng.chance(0.2)) swarm.peer_queue_bytes_max = pick<std::size_t, 3>(rng, {16384, 65536, 262144});
+  if (rng.chance(0.1)) swarm.client_requests_max = rng.between(1, 4);
+  if (rng.chance(0.3)) swarm.flush_steps_max = rng.between(1, 3);
+  if (rng.chance(0.6)) swarm.tail_entries_max = rng.below(20);
+  if (rng.chance(0.2)) swarm.committed_bytes_max = pick<std::size_t, 3>(rng, {1, 500, 5000});
+  if (rng.chance(0.3)) swarm.lazy_flush = rng.unit();
+  swarm.retry_ticks = rng.between(5, 50);
+  swarm.prepare_timeout_ticks = rng.chance(0.4) ? rng.between(5, 60) : rng.between(60, 400);
+  swarm.end_ticks = rng.chance(0.5) ? 100 : rng.between(1, 50);
+  if (rng.chance(0.5)) swarm.tidy_ticks = rng.between(50, 300);
+  if (rng.chance(0.3)) swarm.history_millis = rng.between(1'000, 20'000);
+  if (rng.chance(0.3)) swarm.retention_millis = rng.between(5'000, 12'000);
+}
+
+void draw_workload(Swarm& swarm, Rng rng) {
+  swarm.think_mean = span(rng, 1 * millisecond, 100 * millisecond);
+  swarm.reply_timeout = span(rng, 100 * millisecond, 2 * second);
+  swarm.local_share = rng.chance(0.3) ? 0 : rng.unit() * 0.5;
+  swarm.read_share = rng.chance(0.3) ? 0 : rng.unit() * 0.3;
+  swarm.query_share = rng.chance(0.3) ? 0 : rng.unit() * 0.3;
+  swarm.bad_share = rng.chance(0.3) ? 0 : rng.unit() * 0.15;
+  swarm.ddl_share = swarm.backend == Backend::sql && rng.chance(0.3) ? rng.unit() * 0.03 : 0;
+  swarm.ask_share = rng.chance(0.3) ? 0 : rng.unit() * 0.2;
+  swarm.seal_share = rng.chance(0.3) ? 0 : rng.unit();
+  swarm.force_two_phase = rng.chance(0.15);
+}
+
+// Without faults and conflicts everything must commit: such a seed keeps its limits at sane values.
+void make_calm(Swarm& swarm, Rng rng) {
+  swarm.disjoint = rng.chance(0.6);
+  if (!swarm.disjoint) return;
+  swarm.accounts = swarm.shards * swarm.clients * 2;
+  swarm.prepare_timeout_ticks = 500;
+  swarm.reply_timeout = 10 * second;
+  swarm.client_requests_max = 1'000;
+  swarm.retention_millis = 600'000;
+  swarm.read_share = swarm.bad_share = swarm.ddl_share = 0;
+}
+
+}  // namespace
+
+Swarm draw_swarm(Rng rng) {
+  Swarm swarm;
+  draw_shape(swarm, rng.split("shape"));
+  draw_limits(swarm, rng.split("limits"));
+  draw_workload(swarm, rng.split("workload"));
+  draw_faults(swarm, rng.split("faults"));
+  if (swarm.faultless()) make_calm(swarm, rng.split("calm"));
+  return swarm;
+}
+
+std::string Swarm::describe() const {
+  constexpr std::array<std::string_view, 3> backends = {"sql", "sqlite-kv", "memory-kv"};
+  return fmt::format(
+      "nodes={} shards={} backend={} clients={} accounts={} chaos={}ms faults={}{} snapshot_every={} segment={} "
+      "election={} inflight={} prepare_timeout={} retention={}ms",
+      nodes, shards, backends[static_cast<std::size_t>(backend)], clients, accounts, chaos / millisecond, faults,
+      disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks, inflight_max,
+      prepare_timeout_ticks, retention_millis);
+}
+
+}  // namespace assent::sim

@@ -1,0 +1,119 @@
+// What one seed draws before its world begins: the shape of the cluster, its limits, and how often each fault comes.
+// Swarm testing (Groce et al., ISSTA 2012): zero is a value for every probability, some seeds have one kind of fault
+// and some none, because faults that always come together hide the states that one of them alone would reach.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/rng.h"
+#include "sim/schedule.h"
+
+namespace assent::sim {
+
+enum class Backend : std::uint8_t {
+  sql,        // SqliteStore in memory, SQL statements
+  sqlite_kv,  // SqliteStore in memory, key-value operations
+  memory_kv,  // MemoryStore, key-value operations
+};
+
+struct NetworkFaults {
+  Micros delay_min = 100;
+  Micros delay_mean = 300;  // on top of the minimum, exponential
+  double loss = 0;
+  double duplicate = 0;
+  double reorder = 0;   // of the messages that do not keep their place behind the one before them
+  double straggle = 0;  // of the messages that come seconds later
+  double stale = 0;     // of the messages after which an old frame of the same link comes again
+  double clog = 0;      // of the messages after which the link stands still for a while
+  Micros clog_mean = 0;
+  double snapshot_loss = 0;
+  double client_loss = 0;
+};
+
+struct DiskFaults {
+  Micros latency_min = 20;
+  Micros latency_mean = 200;
+  double slow = 0;            // of the nodes whose disk takes ten times as long
+  Micros sync_error_gap = 0;  // mean time between; 0: never
+  Micros no_space_gap = 0;
+};
+
+// Mean times between faults of a kind over the whole cluster, and how long each lasts; 0: never.
+struct LifeFaults {
+  Micros crash_gap = 0;
+  Micros restart_mean = 500 * millisecond;
+  Micros crash_all_gap = 0;
+  Micros pause_gap = 0;
+  Micros pause_mean = 0;
+  Micros partition_gap = 0;
+  Micros partition_mean = 0;
+  Micros transfer_gap = 0;  // an operator asks a leader to hand over
+};
+
+struct ClockFaults {
+  double drift_max = 0;
+  std::uint64_t offset_max_millis = 0;
+  Micros step_gap = 0;
+  std::uint64_t step_max_millis = 0;
+};
+
+struct Swarm {
+  // shape
+  unsigned nodes = 3;
+  unsigned shards = 2;
+  Backend backend = Backend::sql;
+  unsigned clients = 4;
+  unsigned accounts = 12;
+  Micros chaos = 10 * second;  // how long clients and faults run
+
+  // limits
+  std::uint64_t wal_segment_bytes = 1ULL << 20U;
+  std::uint64_t snapshot_every = 0;
+  std::uint64_t election_ticks = 20;
+  std::uint64_t heartbeat_ticks = 4;
+  std::size_t append_bytes_max = 64ULL << 10U;
+  std::size_t inflight_max = 64;
+  std::size_t peer_queue_bytes_max = 1ULL << 20U;
+  std::size_t client_requests_max = 1'000;
+  std::size_t flush_steps_max = 16;
+  std::size_t tail_entries_max = 4'096;           // kept in a log before its snapshot
+  std::size_t committed_bytes_max = 1ULL << 20U;  // handed out at once
+  double lazy_flush = 0;  // of the events after which the loop waits for others before it flushes
+  std::uint64_t prepare_timeout_ticks = 100;
+  std::uint64_t retry_ticks = 20;
+  std::uint64_t retention_millis = 600'000;
+  std::uint64_t clock_skew_max_millis = 60'000;
+  std::uint64_t history_millis = 24ULL * 3600 * 1000;
+  std::uint64_t end_ticks = 100;
+  std::uint64_t tidy_ticks = 1'000;
+  bool drop_first_sends = false;  // every first message between groups is lost: repetition alone must carry the system
+
+  // workload
+  bool disjoint = false;  // every client has accounts of its own: nothing may conflict (A4)
+  Micros think_mean = 20 * millisecond;
+  Micros reply_timeout = 500 * millisecond;
+  double local_share = 0.2;  // transfers inside one shard
+  double read_share = 0.1;   // read-only transactions over all shards
+  double query_share = 0.1;  // linearizable reads on one shard
+  double bad_share = 0.05;   // overdrafts, reused ids, ids out of the window, statements that do not run
+  double ddl_share = 0;
+  double ask_share = 0.05;       // an outcome is asked for once more after it was told
+  double seal_share = 0.3;       // of the asks
+  double client_crash = 0;       // of the transactions
+  bool force_two_phase = false;  // also for one shard
+
+  NetworkFaults network;
+  DiskFaults disk;
+  LifeFaults life;
+  ClockFaults clock;
+
+  [[nodiscard]] bool faultless() const { return faults == "none"; }
+  std::string faults;  // the kinds switched on, in words
+
+  [[nodiscard]] std::string describe() const;
+};
+
+[[nodiscard]] Swarm draw_swarm(Rng rng);
+
+}  // namespace assent::sim

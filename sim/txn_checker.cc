@@ -1,0 +1,239 @@
+#include "sim/txn_checker.h"
+
+#include <algorithm>
+
+namespace assent::sim {
+namespace {
+
+using State = Register::State;
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+std::string words(const Attempt& attempt) { return fmt::format("({}, {})", attempt.epoch, attempt.number); }
+
+// Reasons for which a transaction is refused before any log hears of it, and would be refused the same way again.
+bool refused_at_the_door(AbortReason reason) {
+  return reason == AbortReason::too_large || reason == AbortReason::invalid || reason == AbortReason::too_old;
+}
+
+}  // namespace
+
+std::string_view to_string(State state) {
+  switch (state) {
+    case State::empty: return "empty";
+    case State::prepared: return "prepared";
+    case State::committed: return "committed";
+    case State::aborted: return "aborted";
+  }
+  return "?";
+}
+
+void TxnChecker::wrong(const TxnId& txn, std::string_view rule, const std::string& what) {
+  recorder_.wrong(fmt::format("{}: transaction {} {}", rule, txn, what));
+}
+
+void TxnChecker::invoked(const Execute& execute) {
+  Fate& fate = fates_[execute.txn];
+  if (!fate.participants.empty()) return;
+  for (const Branch& branch : execute.branches) fate.participants.push_back(branch.shard);
+  fate.fingerprint = fingerprint(execute);
+}
+
+void TxnChecker::commits(const TxnId& txn, Fate& fate, const Attempt& attempt, const Entry& entry) {
+  if (fate.decided) wrong(txn, "A8 at most once", fmt::format("commits again at index {}", entry.index));
+  fate.decided = attempt;
+  fate.decided_at = entry.stamp.value;
+  if (fate.no) wrong(txn, "A2 stability", "commits although " + *fate.no);
+  if (fate.told == Outcome::aborted) wrong(txn, "A6 honest answer", "commits after " + fate.told_by + " said aborted");
+}
+
+void TxnChecker::forbids(const TxnId& txn, Fate& fate, const std::string& what) {
+  if (fate.committed()) wrong(txn, "A1 agreement", "is committed, but " + what);
+  if (!fate.no) fate.no = what;
+}
+
+void TxnChecker::decides(const Entry& entry, const Decide& decide) {
+  Fate& fate = fates_[decide.txn];
+  if (entry.epoch != decide.attempt.epoch) return recorder_.rare("decision of a foreign epoch fenced off");
+  if (fate.registers.contains(coordinator_)) return recorder_.rare("decision found the transaction sealed");
+  if (fate.committed()) return;  // the machine ignores it too: the digests say so
+  for (const GroupId participant : decide.participants) {
+    const Register& vote = fate.registers[participant];
+    if (vote.state != State::prepared || vote.attempt != decide.attempt) {
+      wrong(decide.txn, "A3 validity",
+            fmt::format("is decided under attempt {} while its register at group {} is {} under {}",
+                        words(decide.attempt), participant, to_string(vote.state), words(vote.attempt)));
+    }
+  }
+  if (!fate.participants.empty() &&
+      (fate.participants != decide.participants || fate.fingerprint != decide.fingerprint)) {
+    wrong(decide.txn, "A3 validity", "is decided with other participants or content than the client sent");
+  }
+  commits(decide.txn, fate, decide.attempt, entry);
+}
+
+void TxnChecker::coordinator_applied(const Entry& entry, const CoordinatorCommand& command) {
+  std::visit(
+      Overloaded{[&](const Decide& decide) { decides(entry, decide); },
+                 [&](const SealOutcome& seal) {
+                   Fate& fate = fates_[seal.txn];
+                   if (fate.committed()) return recorder_.rare("seal found the transaction decided");
+                   fate.registers[coordinator_] = Register{State::aborted, {}};
+                   forbids(seal.txn, fate, "its coordinator had sealed it");
+                 },
+                 [&](const EndTxns& end) {
+                   for (const TxnId& txn : end.txns) {
+                     Fate& fate = fates_[txn];
+                     fate.ended = true;
+                     for (const GroupId participant : fate.participants) {
+                       if (fate.committed() && fate.registers[participant].state != State::committed) {
+                         wrong(txn, "A1 agreement",
+                               fmt::format("was ended by its coordinator before group {} finished it", participant));
+                       }
+                     }
+                   }
+                 },
+                 [](const Tidy&) {}},
+      command);
+}
+
+// The register at the shard goes from what it was to what the machine says it is now.
+void TxnChecker::moves(GroupId shard, const TxnId& txn, const Register& after, const Entry& entry) {
+  Fate& fate = fates_[txn];
+  Register& now = fate.registers[shard];
+  if (after.state == State::empty) return;  // forgotten, or never noted: nothing may follow from it
+  const bool legal = now.state == State::empty || now.state == after.state || now.state == State::prepared;
+  if (!legal) {
+    wrong(txn, "A2 stability",
+          fmt::format("goes from {} to {} at group {}, index {}", to_string(now.state), to_string(after.state), shard,
+                      entry.index));
+  }
+  if (now.state == State::prepared && after.state == State::prepared && now.attempt != after.attempt) {
+    wrong(txn, "A3 validity", fmt::format("changes the attempt of its vote at group {}", shard));
+  }
+  if (after.state == State::aborted && now.state != State::aborted) {
+    forbids(txn, fate, fmt::format("group {} had logged its no", shard));
+  }
+  now.state = after.state;
+  if (after.state == State::prepared) now.attempt = after.attempt;
+}
+
+void TxnChecker::finishes(GroupId shard, const FinishWork& finish, const Register& before, const Register& after,
+                          const Entry& entry) {
+  const Fate& fate = fates_[finish.txn];
+  if (before.state != State::prepared) {
+    if (before.state != State::empty) recorder_.rare("finish repeated at a shard");
+    if (after.state == State::committed && before.state != State::committed) {
+      wrong(finish.txn, "A3 validity", fmt::format("is committed at group {}, where it was never prepared", shard));
+    }
+    return;
+  }
+  if (after.state == State::committed && (!fate.decided || *fate.decided != before.attempt)) {
+    wrong(finish.txn, "A1 agreement",
+          fmt::format("is committed at group {}, index {}, under attempt {} without a decision for it", shard,
+                      entry.index, words(before.attempt)));
+  }
+  if (finish.attempt == before.attempt && after.state == State::prepared) {
+    wrong(finish.txn, "A5 termination", fmt::format("stays prepared at group {} after its finish was applied", shard));
+  }
+}
+
+void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCommand& command, const Register& after) {
+  std::visit(Overloaded{[&](const PrepareWork& prepare) {
+                          const Register before = fates_[prepare.txn].registers[shard];
+                          if (before.state == State::aborted) recorder_.rare("prepare found a tombstone or a seal");
+                          if (before.state == State::prepared && before.attempt != prepare.attempt) {
+                            recorder_.rare("prepare found a vote of an earlier attempt");
+                          }
+                          if (before.state == State::empty && after.state == State::committed) {
+                            wrong(prepare.txn, "A3 validity",
+                                  fmt::format("is committed by a prepare at group {}", shard));
+                          }
+                          moves(shard, prepare.txn, after, entry);
+                        },
+                        [&](const RefuseWork& refuse) { moves(shard, refuse.txn, after, entry); },
+                        [&](const ExecuteWork& execute) {
+                          Fate& fate = fates_[execute.txn];
+                          const Register before = fate.registers[shard];
+                          if (before.state != State::empty) recorder_.rare("one-phase work logged twice");
+                          moves(shard, execute.txn, after, entry);
+                          if (before.state == State::empty && after.state == State::committed) {
+                            if (fate.participants.size() > 1) {
+                              wrong(execute.txn, "A3 validity", "commits in one phase but has several participants");
+                            }
+                            commits(execute.txn, fate, Attempt{}, entry);
+                            fate.ended = true;
+                          }
+                        },
+                        [&](const FinishWork& finish) {
+                          const Register before = fates_[finish.txn].registers[shard];
+                          finishes(shard, finish, before, after, entry);
+                          moves(shard, finish.txn, after, entry);
+                        },
+                        [&](const SealWork& seal) { moves(shard, seal.txn, after, entry); }, [](const Tidy&) {}},
+             command);
+}
+
+void TxnChecker::told(GroupId by, const TxnAnswer& answer, bool reused) {
+  if (answer.state != TxnState::committed && answer.state != TxnState::aborted) return;
+  const bool committed = answer.state == TxnState::committed;
+  if (reused && committed) {
+    return wrong(answer.txn, "A8 at most once", "is answered committed for content that it never had");
+  }
+  if (!committed && answer.refusal.reason == AbortReason::reused_id) {
+    if (!reused) wrong(answer.txn, "A6 honest answer", "is refused as reused although its content is the first one's");
+    return;
+  }
+  Fate& fate = fates_[answer.txn];
+  const std::string who =
+      fmt::format("group {} ({})", by, committed ? "committed" : assent::to_string(answer.refusal.reason));
+  if (committed && !fate.committed())
+    wrong(answer.txn, "A6 honest answer", "is answered committed by " + who + " without a decision");
+  if (!committed && fate.committed())
+    wrong(answer.txn, "A6 honest answer", "is answered aborted by " + who + " but it is committed");
+  if (!committed && !fate.no && !refused_at_the_door(answer.refusal.reason)) {
+    wrong(answer.txn, "A6 honest answer",
+          "is answered aborted by " + who + " before any log holds the no that makes it final");
+  }
+  const Outcome outcome = committed ? Outcome::committed : Outcome::aborted;
+  if (fate.told && *fate.told != outcome)
+    wrong(answer.txn, "A2 stability", "is answered otherwise than by " + fate.told_by);
+  if (!fate.told) fate.told_by = who;
+  fate.told = outcome;
+}
+
+const Fate* TxnChecker::find(const TxnId& txn) const {
+  const auto found = fates_.find(txn);
+  return found == fates_.end() ? nullptr : &found->second;
+}
+
+std::size_t TxnChecker::undelivered() const {
+  return static_cast<std::size_t>(std::count_if(
+      fates_.begin(), fates_.end(), [](const auto& item) { return item.second.committed() && !item.second.ended; }));
+}
+
+void TxnChecker::judge_settled() {
+  for (const auto& [txn, fate] : fates_) {
+    for (const auto& [group, vote] : fate.registers) {
+      if (vote.state == State::prepared)
+        wrong(txn, "A7 no orphans", fmt::format("is still prepared at group {}", group));
+      if (vote.state == State::committed && !fate.committed())
+        wrong(txn, "A1 agreement", "is committed without a decision");
+      if (vote.state == State::aborted && fate.committed()) wrong(txn, "A1 agreement", "is committed and aborted");
+    }
+    if (!fate.committed()) continue;
+    for (const GroupId participant : fate.participants) {
+      const auto vote = fate.registers.find(participant);
+      if (vote == fate.registers.end() || vote->second.state != State::committed) {
+        wrong(txn, "A1 agreement", fmt::format("is committed but not at group {}", participant));
+      }
+    }
+  }
+}
+
+}  // namespace assent::sim

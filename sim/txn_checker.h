@@ -1,0 +1,84 @@
+// Judges transactions from the logs and from what anybody was told: A1 agreement, A2 stability, A3 validity, A6 honest
+// answers, A8 at most once (TESTING.md section 2). It is a second, much simpler reading of PROTOCOL.md: it follows the
+// entries of every group in the order in which the cluster first applied them, and trusts the machines for one thing
+// only, whether a prepare found its locks free, which it cross-checks against everything else.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/log_entry.h"
+#include "sim/recorder.h"
+#include "txn_proto/commands.h"
+#include "txn_proto/types.h"
+
+namespace assent::sim {
+
+//     empty --prepare, locks free--> prepared --finish commit--> committed
+//       |                               '------finish abort----> aborted
+//       |--one-phase, fits------------------------------------> committed
+//       '--refused, sealed, finish abort, does not fit--------> aborted
+struct Register {
+  enum class State : std::uint8_t { empty, prepared, committed, aborted };
+  State state = State::empty;
+  Attempt attempt;  // of the vote, when there was one
+  bool operator==(const Register&) const = default;
+};
+
+// All that the logs say of one transaction.
+struct Fate {
+  std::vector<GroupId> participants;  // from the first content that a client sent
+  std::uint64_t fingerprint = 0;
+  std::map<GroupId, Register> registers;
+  std::optional<Attempt> decided;  // a valid decision, or {} attempt for one-phase
+  std::uint64_t decided_at = 0;    // stamp, milliseconds
+  bool ended = false;              // the coordinator knows that every participant has finished
+  std::optional<std::string> no;   // the first logged thing that forbids the commit
+  std::optional<Outcome> told;
+  std::string told_by;
+
+  [[nodiscard]] bool committed() const { return decided.has_value(); }
+};
+
+class TxnChecker {
+ public:
+  TxnChecker(Recorder& recorder, GroupId coordinator) : recorder_(recorder), coordinator_(coordinator) {}
+
+  // A client sends this content for the first time. Content under a reused id is not reported here.
+  void invoked(const Execute& execute);
+  // Entries, each once, in the order of its log. after: what the machine says of the transaction once it has applied
+  // it.
+  void coordinator_applied(const Entry& entry, const CoordinatorCommand& command);
+  void shard_applied(GroupId shard, const Entry& entry, const ShardCommand& command, const Register& after);
+  // A node answered. reused: the question carried other content under this id. Judged when it leaves the node, whether
+  // or not it arrives.
+  void told(GroupId by, const TxnAnswer& answer, bool reused);
+
+  [[nodiscard]] const Fate* find(const TxnId& txn) const;
+  [[nodiscard]] const std::map<TxnId, Fate>& fates() const { return fates_; }
+  // Committed transactions of which the coordinator does not know yet that everybody finished.
+  [[nodiscard]] std::size_t undelivered() const;
+  // At quiescence: nothing is prepared, nothing undelivered, and the participants agree.
+  void judge_settled();
+
+ private:
+  void wrong(const TxnId& txn, std::string_view rule, const std::string& what);
+  void commits(const TxnId& txn, Fate& fate, const Attempt& attempt, const Entry& entry);
+  void forbids(const TxnId& txn, Fate& fate, const std::string& what);
+  void decides(const Entry& entry, const Decide& decide);
+  void moves(GroupId shard, const TxnId& txn, const Register& after, const Entry& entry);
+  void finishes(GroupId shard, const FinishWork& finish, const Register& before, const Register& after,
+                const Entry& entry);
+
+  Recorder& recorder_;
+  GroupId coordinator_;
+  std::map<TxnId, Fate> fates_;
+};
+
+[[nodiscard]] std::string_view to_string(Register::State state);
+
+}  // namespace assent::sim

@@ -1,0 +1,53 @@
+// An application as the simulator sees it: passes every call on to the real one, tells the world of snapshots and
+// restores, and, when the seed asks for it, loses the first copy of every message between groups (ARCHITECTURE: effects
+// are hints, state is truth; repetition alone must carry the system). It changes nothing else.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "node/application.h"
+
+namespace assent::sim {
+
+class WatchedApplication final : public Application {
+ public:
+  struct Watcher {
+    std::function<void(Index, const ApplicationStatus&)> restored;
+    std::function<void(const ApplicationStatus&)> snapshot_taken;
+    std::function<void()> read_refused;  // a read barrier that a deposed leader could not give
+    std::function<void()> message_lost;
+    bool lose_first_sends = false;
+  };
+
+  WatchedApplication(std::unique_ptr<Application> real, Watcher watcher)
+      : real_(std::move(real)), watcher_(std::move(watcher)) {}
+
+  [[nodiscard]] const Application& real() const { return *real_; }
+
+  Result<void> apply(const Entry& entry) override { return real_->apply(entry); }
+  void skip(Index index) override { real_->skip(index); }
+  [[nodiscard]] Index applied() const override { return real_->applied(); }
+  Result<void> batch_applied() override { return real_->batch_applied(); }
+  void leadership(const Leadership& leadership) override { real_->leadership(leadership); }
+  void receive(GroupId from, ByteView payload) override { real_->receive(from, payload); }
+  void request(const ClientRequest& request) override { real_->request(request); }
+  void refused(const Bytes& proposal, const Error& error) override { real_->refused(proposal, error); }
+  void read_ready(ReadId id) override { real_->read_ready(id); }
+  void read_lost(ReadId id) override;
+  void tick() override { real_->tick(); }
+  Outbox take_outbox() override;
+  Result<Bytes> snapshot() override;
+  Result<void> restore(const SnapshotMark& mark, ByteView data) override;
+  Result<std::uint64_t> digest() override { return real_->digest(); }
+  [[nodiscard]] ApplicationStatus status() const override { return real_->status(); }
+
+ private:
+  std::unique_ptr<Application> real_;
+  Watcher watcher_;
+  std::set<std::uint64_t> sent_;  // digests of messages that had their first loss
+};
+
+}  // namespace assent::sim

@@ -1,0 +1,136 @@
+// One run of one seed: a whole cluster of production loops, its network, disks and clocks, the tellers, the nemesis and
+// the checkers, in virtual time, from one seed split by label.
+//
+//     opening   no faults: the schema is made, the accounts are filled
+//     chaos     tellers work, the nemesis breaks things
+//     healing   everything is repaired; tellers finish what they are at; then nothing may be left in doubt (A5, A7, L1)
+//     last      a fresh transaction commits, everything is read once more, the books are audited
+//
+// Deterministic: nothing here depends on anything but the seed. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/bank.h"
+#include "sim/bank_checker.h"
+#include "sim/client.h"
+#include "sim/history.h"
+#include "sim/log_checker.h"
+#include "sim/nemesis.h"
+#include "sim/network.h"
+#include "sim/process.h"
+#include "sim/recorder.h"
+#include "sim/schedule.h"
+#include "sim/swarm.h"
+#include "sim/teller.h"
+#include "sim/txn_checker.h"
+
+namespace assent::sim {
+
+struct RunOptions {
+  std::uint64_t seed = 0;
+  bool narrate = false;
+  std::string history_path;  // empty: none
+};
+
+struct RunResult {
+  std::uint64_t seed = 0;
+  Verdict verdict = Verdict::ok;
+  std::string why;
+  std::uint64_t digest = 0;
+  std::uint64_t events = 0;
+  Micros virtual_time = 0;
+  std::string shape;  // what the seed drew
+  Counters faults;
+  Counters outcomes;
+  Counters rare;
+};
+
+class World final : private Surroundings {
+ public:
+  explicit World(const RunOptions& options);
+  ~World() override;
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  [[nodiscard]] Result<RunResult> run();
+
+ private:
+  struct Pending {  // a request at a node
+    NodeId node;
+    bool reused = false;
+    GroupId group;
+    Client::Reply reply;
+  };
+
+  // ---- building ----
+  void build_processes();
+  void build_tellers();
+  [[nodiscard]] Client::Options client_options(unsigned number) const;
+
+  // ---- phases ----
+  void opening();
+  void chaos();
+  void healing();
+  void last();
+  void open_shard(std::size_t shard, std::size_t step, unsigned* open);
+  // Runs until done, the verdict, or the deadline; false at the deadline.
+  bool run_until(Micros deadline, const std::function<bool()>& done);
+  [[nodiscard]] std::string unrest() const;  // what is not quiet yet; empty when everything is
+  [[nodiscard]] std::string unrest_of(const GroupConfig& group) const;
+  void fresh_transfer(bool* done);
+  void audit_shard(std::size_t shard, std::size_t part, bool* done);
+
+  // ---- checks ----
+  void look_around();
+  void check_all(bool digests);
+  void check_replica(Process& process, const GroupStatus& status, bool digest);
+  void before_crash(const std::vector<Process*>& victims);
+  [[nodiscard]] Register register_of(Process& process, GroupId shard, const TxnId& txn) const;
+  void judge_command(Process& process, GroupId group, const Entry& entry, bool fresh);
+  void note_finish(GroupId shard, const FinishWork& finish);
+
+  // ---- Surroundings ----
+  Process& process(NodeId node) override { return *processes_.at(node); }
+  Result<std::unique_ptr<Application>> make_application(Process& process, const GroupConfig& group) override;
+  void applied(Process& process, GroupId group, const Entry& entry) override;
+  void leadership(Process& process, GroupId group, const Leadership& leadership) override;
+  void replied(Process& process, ClientReply reply) override;
+  void went_down(Process& process) override;
+
+  void carry(const Client::Call& call, Client::Reply reply);
+  void answer(const Pending& pending, const Result<ClientAnswer>& answer);
+
+  RunOptions options_;
+  Rng rng_;
+  Swarm swarm_;
+  Schedule schedule_;
+  Recorder recorder_;
+  Network network_;
+  std::vector<GroupConfig> groups_;  // the coordinator first
+  Bank bank_;
+  LogChecker logs_;
+  TxnChecker txns_;
+  BankChecker books_;
+  History history_;
+  Office office_;
+  std::map<NodeId, std::unique_ptr<Process>> processes_;
+  std::unique_ptr<Nemesis> nemesis_;
+  std::vector<std::unique_ptr<Teller>> tellers_;
+  std::unique_ptr<Client> clerk_;  // for opening and last
+
+  std::uint64_t last_request_ = 0;
+  std::map<RequestId, Pending> pending_;
+  Rng lines_;  // what becomes of connections when a node dies
+  unsigned looks_ = 0;
+  Books last_books_;
+  Journal last_journal_;
+};
+
+}  // namespace assent::sim

@@ -1,0 +1,257 @@
+// How the world connects processes, clients and checkers: what is judged when an entry is applied, a leader elected, a
+// node down, a request answered.
+#include <algorithm>
+#include <utility>
+
+#include "node/coordinator_app.h"
+#include "node/shard_app.h"
+#include "participant/memory_store.h"
+#include "sim/watched_application.h"
+#include "sim/world.h"
+#include "sql_adapter/sqlite_store.h"
+#include "txn_proto/wire_codec.h"
+
+namespace assent::sim {
+namespace {
+
+constexpr Micros look_gap = 200 * millisecond;
+constexpr unsigned looks_between_digests = 8;
+
+TxnId txn_of(const ShardCommand& command) {
+  return std::visit(
+      [](const auto& one) {
+        if constexpr (requires { one.txn; }) {
+          return one.txn;
+        } else {
+          return TxnId{};
+        }
+      },
+      command);
+}
+
+CoordinatorAppOptions coordinator_options(const Swarm& swarm) {
+  CoordinatorAppOptions options;
+  options.decisions.window = TimeWindow{swarm.retention_millis, swarm.clock_skew_max_millis};
+  options.decisions.history.keep_millis = std::max<std::uint64_t>(swarm.retention_millis, swarm.history_millis);
+  options.conductor.timeout_ticks = swarm.prepare_timeout_ticks;
+  options.conductor.resend_ticks = swarm.retry_ticks;
+  options.conductor.resend_ticks_max = swarm.retry_ticks * 5;
+  options.conductor.end_ticks = swarm.end_ticks;
+  options.conductor.tidy_ticks = swarm.tidy_ticks;
+  return options;
+}
+
+ShardAppOptions shard_options(const Swarm& swarm) {
+  ShardAppOptions options;
+  options.shard.window = TimeWindow{swarm.retention_millis, swarm.clock_skew_max_millis};
+  options.caretaker.prepare_timeout_ticks = std::max<std::uint64_t>(1, swarm.prepare_timeout_ticks / 2);
+  options.caretaker.resend_ticks = swarm.retry_ticks;
+  options.caretaker.resend_ticks_max = swarm.retry_ticks * 5;
+  options.caretaker.tidy_ticks = swarm.tidy_ticks;
+  return options;
+}
+
+}  // namespace
+
+// ---- applications ----
+
+Result<std::unique_ptr<Application>> World::make_application(Process& process, const GroupConfig& group) {
+  WatchedApplication::Watcher watcher;
+  watcher.lose_first_sends = swarm_.drop_first_sends;
+  watcher.message_lost = [this] { recorder_.fault("first send lost"); };
+  watcher.read_refused = [this] { recorder_.rare("deposed leader was asked to read"); };
+  watcher.snapshot_taken = [this](const ApplicationStatus& status) {
+    recorder_.outcome("snapshot taken");
+    if (status.prepared > 0) recorder_.rare("snapshot taken with prepared transactions");
+  };
+  watcher.restored = [this, &process, id = group.id](Index index, const ApplicationStatus& status) {
+    logs_.restored(process.life(), id, index);
+    if (!process.up()) return;
+    recorder_.say("node {} installs a snapshot of group {} up to {}", process.node(), id, index);
+    recorder_.rare("snapshot installed from a peer");
+    if (status.prepared > 0) recorder_.rare("snapshot installed with prepared transactions");
+  };
+  Result<std::unique_ptr<Application>> real = nullptr;
+  if (group.role == GroupRole::coordinator) {
+    real = make_coordinator_application(group.id, coordinator_options(swarm_));
+  } else if (swarm_.backend == Backend::memory_kv) {
+    real = make_shard_application(group.id, shard_options(swarm_), std::make_unique<MemoryStore>());
+  } else {
+    auto store = SqliteStore::open(SqliteOptions{});
+    if (!store) return fail(store.error());
+    real = make_shard_application(group.id, shard_options(swarm_), std::move(*store));
+  }
+  if (!real) return real;
+  return std::make_unique<WatchedApplication>(std::move(*real), std::move(watcher));
+}
+
+Register World::register_of(Process& process, GroupId shard, const TxnId& txn) const {
+  const auto* watched = dynamic_cast<const WatchedApplication*>(process.loop().application(shard));
+  const auto* app = watched == nullptr ? nullptr : dynamic_cast<const ShardApp*>(&watched->real());
+  if (app == nullptr) return {};
+  const Shard& machine = app->binding().machine();
+  if (const PreparedTxn* prepared = machine.prepared(txn)) return {Register::State::prepared, prepared->attempt};
+  if (const FinishedTxn* finished = machine.finished(txn)) {
+    const bool committed = finished->outcome == Outcome::committed;
+    return {committed ? Register::State::committed : Register::State::aborted, finished->attempt};
+  }
+  return {};
+}
+
+// ---- what the loops report ----
+
+void World::applied(Process& process, GroupId group, const Entry& entry) {
+  recorder_.trace(process.node(), group, entry.index, entry.epoch, entry.stamp, std::string_view(entry.payload));
+  const bool fresh = logs_.applied(process.life(), group, entry);
+  if (entry.kind == EntryKind::command) judge_command(process, group, entry, fresh);
+}
+
+void World::judge_command(Process& process, GroupId group, const Entry& entry, bool fresh) {
+  if (group == office_.coordinator) {
+    if (!fresh) return;
+    const auto command = decode_coordinator_command(entry.payload);
+    if (!command) return recorder_.wrong("a committed command cannot be read: " + command.error().message);
+    return txns_.coordinator_applied(entry, *command);
+  }
+  const auto command = decode_shard_command(entry.payload);
+  if (!command) return recorder_.wrong("a committed command cannot be read: " + command.error().message);
+  const TxnId txn = txn_of(*command);
+  if (!fresh) {
+    if (!std::holds_alternative<PrepareWork>(*command) || process.life().number == 1) return;
+    const Fate* fate = txns_.find(txn);
+    const auto vote = fate == nullptr ? decltype(fate->registers.begin()){} : fate->registers.find(group);
+    if (fate != nullptr && vote != fate->registers.end() && vote->second.state == Register::State::prepared) {
+      recorder_.rare("prepared transaction recovered after a restart");
+    }
+    return;
+  }
+  if (const auto* finish = std::get_if<FinishWork>(&*command)) note_finish(group, *finish);
+  txns_.shard_applied(group, entry, *command, register_of(process, group, txn));
+}
+
+// Before the checker moves the register.
+void World::note_finish(GroupId shard, const FinishWork& finish) {
+  const Fate* fate = txns_.find(finish.txn);
+  if (fate == nullptr) return;
+  const auto vote = fate->registers.find(shard);
+  if (vote == fate->registers.end() || vote->second.state != Register::State::prepared) return;
+  const Epoch newest = logs_.newest_epoch(office_.coordinator);
+  if (finish.commit && fate->decided && fate->decided->epoch < newest) {
+    recorder_.rare("commit delivered by a later coordinator leader");
+  }
+  if (!finish.commit && !fate->no) recorder_.rare("abort presumed from the absence of a decision");
+}
+
+void World::leadership(Process& process, GroupId group, const Leadership& leadership) {
+  recorder_.trace(process.node(), group, leadership.epoch, leadership.leader);
+  if (!leadership.self_leads) return;
+  logs_.leads(process.life(), group, leadership.epoch);
+  if (!leadership.self_ready) return;
+  recorder_.say("node {} leads group {} in epoch {}", process.node(), group, leadership.epoch);
+  const auto* application = process.loop().application(group);
+  if (application != nullptr && application->status().prepared > 0) {
+    recorder_.rare("prepared transaction outlives a leader of its shard");
+  }
+}
+
+void World::before_crash(const std::vector<Process*>& victims) {
+  bool prepared = false;
+  for (Process* process : victims) {
+    if (!process->up()) continue;
+    for (const GroupStatus& status : process->loop().status()) {
+      prepared = prepared || status.application.prepared > 0;
+      if (status.config.id == office_.coordinator && status.log.leadership.self_ready && txns_.undelivered() > 0) {
+        recorder_.rare("coordinator leader crashed with decisions not delivered");
+      }
+    }
+  }
+  if (prepared && victims.size() == processes_.size()) recorder_.rare("all nodes crashed with prepared transactions");
+}
+
+void World::went_down(Process& process) {
+  for (auto item = pending_.begin(); item != pending_.end();) {
+    if (item->second.node != process.node()) {
+      ++item;
+      continue;
+    }
+    if (lines_.chance(0.5)) {
+      network_.client(
+          [reply = item->second.reply] { reply(fail(ErrorCode::unknown_outcome, "the connection was lost")); });
+    }
+    item = pending_.erase(item);
+  }
+  nemesis_->went_down(process);
+}
+
+// ---- requests ----
+
+void World::carry(const Client::Call& call, Client::Reply reply) {
+  network_.client([this, call, reply = std::move(reply)] {
+    Process& process = *processes_.at(call.node);
+    if (!process.up()) {
+      if (!lines_.chance(0.7)) return;
+      return network_.client([reply] { reply(fail(ErrorCode::cancelled, "the connection was refused")); });
+    }
+    const RequestId id(++last_request_);
+    pending_[id] = Pending{call.node, call.reused, call.group, reply};
+    process.deliver(ClientRequest{id, call.group, call.body});
+  });
+}
+
+void World::replied(Process& process, ClientReply reply) {
+  const auto found = pending_.find(reply.id);
+  if (found == pending_.end() || found->second.node != process.node()) {
+    return recorder_.wrong(
+        fmt::format("node {} answered a request that nobody asked, or answered twice", process.node()));
+  }
+  const Pending pending = std::move(found->second);
+  pending_.erase(found);
+  if (reply.answer) {
+    if (const auto* answer = std::get_if<TxnAnswer>(&*reply.answer)) {
+      recorder_.trace(answer->txn, static_cast<std::uint64_t>(answer->state));
+      recorder_.say("node {} answers for group {}: {} is {}{}", process.node(), pending.group, answer->txn,
+                    to_string(answer->state), answer->state == TxnState::aborted ? ", " + answer->refusal.message : "");
+      txns_.told(pending.group, *answer, pending.reused);
+    }
+  } else {
+    recorder_.trace(static_cast<std::uint64_t>(reply.answer.error().code));
+  }
+  network_.client([to = pending.reply, answer = std::move(reply.answer)] { to(answer); });
+}
+
+// ---- now and then ----
+
+void World::look_around() {
+  check_all(++looks_ % looks_between_digests == 0);
+  schedule_.after(look_gap, [this] { look_around(); });
+}
+
+void World::check_all(bool digests) {
+  std::map<GroupId, unsigned> leaders;
+  for (const auto& [node, process] : processes_) {
+    if (!process->up()) continue;
+    for (const GroupStatus& status : process->loop().status()) {
+      check_replica(*process, status, digests);
+      if (status.log.leadership.self_leads && ++leaders[status.config.id] == 2) {
+        recorder_.rare("two nodes believed to lead one group");
+      }
+    }
+  }
+}
+
+void World::check_replica(Process& process, const GroupStatus& status, bool digest) {
+  const GroupId group = status.config.id;
+  logs_.status(process.life(), group, status.applied, status.log.committed);
+  if (status.config.role == GroupRole::shard && status.application.prepared == 0 && status.application.locks > 0) {
+    recorder_.wrong(fmt::format("locks: node {} holds {} locks of group {} although nothing is prepared there",
+                                process.node(), status.application.locks, group));
+  }
+  if (!digest) return;
+  const auto state = process.loop().application_digest(group);
+  if (!state)
+    return recorder_.wrong(fmt::format("the state of group {} cannot be read: {}", group, state.error().message));
+  recorder_.trace(*state);
+  logs_.state_digest(process.life(), group, status.applied, *state);
+}
+
+}  // namespace assent::sim

@@ -1,0 +1,9 @@
+#!/bin/sh
+# kept_seeds.sh ASSENT_SIM SEEDS_FILE: runs each seed of the list twice; fails when one fails.
+set -eu
+failed=0
+while read -r seed why; do
+  case "$seed" in ''|'#'*) continue ;; esac
+  "$1" --seed "$seed" --check-determinism || { echo "this seed is kept because: $why"; failed=1; }
+done < "$2"
+exit $failed

@@ -1,0 +1,234 @@
+// Each rule of the transaction checker is shown a history that breaks it, and one that keeps it.
+#include "sim/txn_checker.h"
+
+#include <gtest/gtest.h>
+
+namespace assent::sim {
+namespace {
+
+using State = Register::State;
+
+struct Fixture : testing::Test {
+  Schedule schedule;
+  Recorder recorder{schedule, false};
+  const GroupId coordinator{1};
+  const GroupId left{2};
+  const GroupId right{3};
+  TxnChecker checker{recorder, coordinator};
+  const TxnId txn = TxnId::make(ClusterMillis(1000), 1, 1);
+  const Attempt attempt{Epoch(4), 1};
+  std::uint64_t index = 0;
+  Execute execute;
+
+  void SetUp() override {
+    execute.txn = txn;
+    execute.branches = {Branch{left, {KvPut{"a", "1"}}}, Branch{right, {KvPut{"b", "1"}}}};
+    checker.invoked(execute);
+  }
+  Entry entry(std::uint64_t epoch = 4) {
+    return Entry{Epoch(epoch), Index(++index), ClusterMillis(1000 + index), EntryKind::command, ""};
+  }
+  void prepare(GroupId shard, State after = State::prepared, Attempt in = {Epoch(4), 1}) {
+    PrepareWork work;
+    work.txn = txn;
+    work.attempt = in;
+    checker.shard_applied(shard, entry(), work, Register{after, in});
+  }
+  void decide(Attempt in = {Epoch(4), 1}, std::uint64_t epoch = 4) {
+    Decide decide;
+    decide.txn = txn;
+    decide.attempt = in;
+    decide.participants = {left, right};
+    decide.fingerprint = fingerprint(execute);
+    checker.coordinator_applied(entry(epoch), decide);
+  }
+  void seal() { checker.coordinator_applied(entry(), SealOutcome{txn, Refusal{}}); }
+  void end() { checker.coordinator_applied(entry(), EndTxns{{txn}}); }
+  void finish(GroupId shard, bool commit, State after) {
+    checker.shard_applied(shard, entry(), FinishWork{txn, attempt, commit}, Register{after, attempt});
+  }
+  void told(TxnState state, AbortReason reason = AbortReason::none, bool reused = false) {
+    TxnAnswer answer;
+    answer.txn = txn;
+    answer.state = state;
+    answer.refusal.reason = reason;
+    checker.told(coordinator, answer, reused);
+  }
+  void expect_wrong(std::string_view rule) {
+    EXPECT_EQ(recorder.verdict(), Verdict::wrong);
+    EXPECT_NE(recorder.why().find(rule), std::string::npos) << recorder.why();
+  }
+  void expect_fine() { EXPECT_FALSE(recorder.failed()) << recorder.why(); }
+};
+
+TEST_F(Fixture, AcceptsACommit) {
+  prepare(left);
+  prepare(right);
+  decide();
+  told(TxnState::committed);
+  EXPECT_EQ(checker.undelivered(), 1U);
+  finish(left, true, State::committed);
+  finish(right, true, State::committed);
+  finish(right, true, State::committed);
+  end();
+  EXPECT_EQ(checker.undelivered(), 0U);
+  checker.judge_settled();
+  expect_fine();
+}
+
+TEST_F(Fixture, AcceptsAnAbortThatAShardLogged) {
+  prepare(left);
+  prepare(right, State::aborted);
+  told(TxnState::aborted, AbortReason::conflict);
+  finish(left, false, State::aborted);
+  checker.judge_settled();
+  expect_fine();
+}
+
+TEST_F(Fixture, AcceptsADecisionThatLostToASeal) {
+  prepare(left);
+  prepare(right);
+  seal();
+  told(TxnState::aborted, AbortReason::sealed);
+  decide();
+  finish(left, false, State::aborted);
+  finish(right, false, State::aborted);
+  checker.judge_settled();
+  expect_fine();
+}
+
+TEST_F(Fixture, AcceptsADecisionThatTheEpochFenceStopped) {
+  prepare(left);
+  prepare(right);
+  decide(attempt, 5);
+  finish(left, false, State::aborted);
+  finish(right, false, State::aborted);
+  checker.judge_settled();
+  expect_fine();
+  EXPECT_FALSE(checker.find(txn)->committed());
+}
+
+TEST_F(Fixture, FindsADecisionWithoutAVote) {
+  prepare(left);
+  decide();
+  expect_wrong("A3");
+}
+
+TEST_F(Fixture, FindsADecisionOnAVoteOfAnotherAttempt) {
+  prepare(left);
+  prepare(right, State::prepared, Attempt{Epoch(3), 7});
+  decide();
+  expect_wrong("A3");
+}
+
+TEST_F(Fixture, FindsADecisionThatForgotAParticipant) {
+  prepare(left);
+  prepare(right);
+  Decide decide;
+  decide.txn = txn;
+  decide.attempt = attempt;
+  decide.participants = {left};
+  decide.fingerprint = fingerprint(execute);
+  checker.coordinator_applied(entry(), decide);
+  expect_wrong("A3");
+}
+
+TEST_F(Fixture, FindsACommitAfterALoggedNo) {
+  prepare(left);
+  finish(left, false, State::aborted);
+  prepare(right);
+  decide();
+  expect_wrong("A");
+}
+
+TEST_F(Fixture, FindsAShardThatAbortsWhatIsCommitted) {
+  prepare(left);
+  prepare(right);
+  decide();
+  finish(left, false, State::aborted);
+  expect_wrong("A1");
+}
+
+TEST_F(Fixture, FindsAShardThatCommitsWithoutADecision) {
+  prepare(left);
+  prepare(right);
+  finish(left, true, State::committed);
+  expect_wrong("A1");
+}
+
+TEST_F(Fixture, FindsAShardThatChangesItsMind) {
+  prepare(left, State::aborted);
+  prepare(left, State::prepared);
+  expect_wrong("A2");
+}
+
+TEST_F(Fixture, FindsACommitTheClientIsToldTooEarly) {
+  prepare(left);
+  prepare(right);
+  told(TxnState::committed);
+  expect_wrong("A6");
+}
+
+TEST_F(Fixture, FindsAnAbortThatIsToldOnATimeoutAlone) {
+  prepare(left);
+  told(TxnState::aborted, AbortReason::timeout);
+  expect_wrong("A6");
+}
+
+TEST_F(Fixture, FindsAnAbortThatIsToldOfACommit) {
+  prepare(left);
+  prepare(right);
+  decide();
+  told(TxnState::aborted, AbortReason::too_old);
+  expect_wrong("A6");
+}
+
+TEST_F(Fixture, FindsACommitAfterTheClientWasToldAborted) {
+  told(TxnState::aborted, AbortReason::too_old);
+  prepare(left);
+  prepare(right);
+  decide();
+  expect_wrong("A6");
+}
+
+TEST_F(Fixture, FindsAReusedIdThatIsAnsweredCommitted) {
+  prepare(left);
+  prepare(right);
+  decide();
+  told(TxnState::committed, AbortReason::none, true);
+  expect_wrong("A8");
+}
+
+TEST_F(Fixture, FindsATransactionThatIsEndedTooEarly) {
+  prepare(left);
+  prepare(right);
+  decide();
+  finish(left, true, State::committed);
+  end();
+  expect_wrong("A1");
+}
+
+TEST_F(Fixture, FindsWhatIsLeftPrepared) {
+  prepare(left);
+  checker.judge_settled();
+  expect_wrong("A7");
+}
+
+TEST_F(Fixture, FindsACommitThatOneShardNeverGot) {
+  prepare(left);
+  prepare(right);
+  decide();
+  finish(left, true, State::committed);
+  checker.judge_settled();
+  EXPECT_TRUE(recorder.failed());
+}
+
+TEST_F(Fixture, FindsOnePhaseWorkOfATransactionWithTwoParticipants) {
+  ExecuteWork work;
+  work.txn = txn;
+  checker.shard_applied(left, entry(), work, Register{State::committed, {}});
+  expect_wrong("A3");
+}
+
+}  // namespace
+}  // namespace assent::sim
