@@ -116,9 +116,11 @@ class Conductor {
   void execute(const ClientRequest& request, const Execute& execute);
   void begin(RequestId id, const Execute& execute, std::uint64_t print);
   bool answer_known(RequestId id, const Execute& execute, std::uint64_t print);
-  void join(RequestId id, const Execute& execute, std::uint64_t print, Running& running);
+  void join(RequestId id, std::uint64_t print, Running& running);
+  void refuse_other_content(RequestId id);
   void get_outcome(const ClientRequest& request, const GetOutcome& ask);
   [[nodiscard]] TxnAnswer outcome_of(const TxnId& txn) const;
+  void hold(const ClientRequest& request);
   void judge_held();
 
   // messages
@@ -147,12 +149,13 @@ class Conductor {
   void answer_askers(const TxnId& txn, const TxnAnswer& answer);
   void remember_abort(const TxnId& txn, std::uint64_t fingerprint, const Refusal& refusal);
   void propose_tidy();
-  void propose_end(bool now);
+  void propose_end(bool by_time);
 
   void tick_running();
   void tick_finishing();
   void tick_askers();
   void schedule(const TxnId& txn, Running& running);
+  [[nodiscard]] static GroupId missing(const Running& running);  // who has not voted
 
   const Decisions* decisions_;
   ConductorOptions options_;

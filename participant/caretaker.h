@@ -31,6 +31,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -55,6 +57,7 @@ struct CaretakerOptions {
   std::uint64_t resend_ticks = 20;      // before a vote is repeated; doubles up to ...
   std::uint64_t resend_ticks_max = 100;
   std::uint64_t inquire_after_sends = 2;  // votes sent in vain before the coordinator is asked
+  std::uint64_t wait_ticks_max = 6'000;   // a GetOutcome waits no longer
   std::uint64_t tidy_ticks = 1'000;       // without any entry for so long, one is proposed for its stamp
   std::size_t jobs_max = 10'000;     // running, waiting and proposed; beyond: Prepares are dropped, clients hear busy
   std::size_t waiting_max = 2'000;   // beyond: conflict
@@ -97,16 +100,15 @@ class Caretaker {
     std::vector<LockRequest> wanted;  // with waiting
     TxnId holder;                     // with waiting: one of those in the way
     std::set<TxnId> settling_for;     // with settling
+    bool settled = false;             // it waited for them: the next refusal counts
     std::uint64_t deadline = 0;
     std::vector<RequestId> clients;  // one-phase
   };
   struct Read {
     RequestId client;
     Work work;
-    ReadId barrier;               // not yet ready; none afterwards
     std::set<TxnId> waiting_for;  // conflicting ones that were prepared or proposed when it last ran
     std::uint64_t deadline = 0;
-    std::uint64_t hold_until = 0;  // 0: holds nothing
   };
   struct Asker {
     RequestId id;
@@ -121,7 +123,7 @@ class Caretaker {
   // messages
   void on(const Envelope& envelope, const Prepare& prepare);
   void on(const Envelope& envelope, const Finish& finish);
-  void vote_again(const Prepare& prepare, GroupId to);
+  void vote_again(GroupId to, const Prepare& prepare);
   void finish_empty(GroupId from, const Finish& finish);
 
   // requests
@@ -130,7 +132,9 @@ class Caretaker {
   void query(const ClientRequest& request, const Query& query);
   void get_outcome(const ClientRequest& request, const GetOutcome& ask);
   [[nodiscard]] TxnAnswer outcome_of(const TxnId& txn) const;
+  void hold_back(const ClientRequest& request);
   void judge_held();
+  void propose_seal(const TxnId& txn);
 
   // jobs
   enum class Verdict : std::uint8_t { granted, wait, die };
@@ -142,6 +146,7 @@ class Caretaker {
   [[nodiscard]] bool older(const TxnId& holder, const Job& job) const;
   [[nodiscard]] TxnId age_of(const TxnId& txn) const;
   void add_job(Job job);
+  void settle_first(Job& job);
   void run(Job& job);
   void obey(Job& job, Evaluation evaluation);
   void park(Job& job, std::vector<LockRequest> locks, const TxnId& holder);
@@ -156,8 +161,8 @@ class Caretaker {
 
   // queries
   void run_query(const TxnId& key);
+  void run_query_again(const TxnId& key);
   void end_query(const TxnId& key);
-  void lift_hold(const TxnId& key);
 
   // applied
   void on_applied(const PrepareWork& command, const Shard::Applied& applied);
@@ -166,15 +171,21 @@ class Caretaker {
   void on_applied(const FinishWork& command, const Shard::Applied& applied);
   void on_applied(const SealWork& command, const Shard::Applied& applied);
   void on_applied(const Tidy& command, const Shard::Applied& applied);
-  void voted(const TxnId& txn, const Attempt& attempt, const Shard::Applied& applied);
+  void voted(GroupId coordinator, const TxnId& txn, const Attempt& attempt, const Shard::Applied& applied);
+
+  void refuse_job(const TxnId& txn, const Error& error, bool with_effects);
 
   // output
+  [[nodiscard]] Refusal refusal(AbortReason reason, std::string message, const TxnId& holder = {}) const;
+  [[nodiscard]] TxnAnswer aborted(const TxnId& txn, Refusal refusal) const;
   void send(GroupId to, TxnMessage message);
   void send_vote(const TxnId& txn, const PreparedTxn& prepared);
   void send_no(GroupId to, const TxnId& txn, const Attempt& attempt, Refusal refusal);
   void tell(RequestId client, const TxnAnswer& answer);
   void fail_client(RequestId client, ErrorCode code, std::string message);
   void answer_askers(const TxnId& txn);
+  void fail_askers(const TxnId& txn, const Error& error);
+  void drop_asker(RequestId id);
   void propose_tidy();
   void propose_finish(GroupId from, const Finish& finish);
 

@@ -25,6 +25,8 @@
 namespace assent {
 
 [[nodiscard]] bool compatible(LockMode held, LockMode asked);
+// The weakest mode that forbids whatever either forbids.
+[[nodiscard]] LockMode cover(LockMode a, LockMode b);
 
 class LockTable {
  public:
@@ -36,7 +38,7 @@ class LockTable {
   // Those who hold the key in whatever mode; ascending.
   [[nodiscard]] std::vector<TxnId> holders(const Bytes& key) const;
 
-  // Adds without asking. A holder acquires once; the requests name each key once.
+  // Adds without asking. A holder acquires once. A key named twice is held in a mode that covers both.
   void acquire(const TxnId& holder, std::span<const LockRequest> requests);
   // Everything that the holder has; what it had. Nothing when it has nothing.
   std::vector<LockRequest> release(const TxnId& holder);

@@ -109,6 +109,9 @@ class Shard {
   [[nodiscard]] bool too_old(const TxnId& txn) const { return options_.window.too_old(txn, stamp_); }
   [[nodiscard]] bool too_new(const TxnId& txn) const { return options_.window.too_new(txn, stamp_); }
 
+  // The index of the last entry applied.
+  [[nodiscard]] Index applied() const { return applied_; }
+
   // Of registers and locks; the store has its own.
   [[nodiscard]] std::uint64_t digest() const;
 
@@ -134,6 +137,7 @@ class Shard {
 
   ShardOptions options_;
   ClusterMillis stamp_;
+  Index applied_;
   std::map<TxnId, PreparedTxn> prepared_;
   std::map<TxnId, FinishedTxn> finished_;
   LockTable locks_;

@@ -1,0 +1,374 @@
+// Attempts: how they begin, how votes are counted, how they end. The clients' side is conductor_clients.cc.
+#include "coordinator/conductor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "coordinator/conductor_detail.h"
+
+namespace assent {
+
+Conductor::Conductor(const Decisions& decisions, ConductorOptions options) : decisions_(&decisions), options_(options) {
+  ASSENT_CHECK(!options_.self.none(), "a conductor belongs to a group");
+}
+
+// Every commit that is still open is carried out again: what an earlier leader sent of it may be lost. They fall due at
+// the first tick, as many a tick as the budget allows.
+void Conductor::lead(Epoch epoch) {
+  leading_ = true;
+  epoch_ = epoch;
+  last_entry_tick_ = now_;
+  for (const auto& [txn, commit] : decisions_->open()) {
+    Finishing finishing{.attempt = commit.attempt, .commit = true, .left = {}, .backoff = {}, .sends = 0};
+    finishing.left.insert(commit.participants.begin(), commit.participants.end());
+    finishing_.emplace(txn, std::move(finishing));
+    finishing_due_.set(txn, now_ + 1);
+  }
+  propose_tidy();
+}
+
+void Conductor::resign() {
+  for (const auto& [txn, running] : running_) {
+    const bool prepares_left = running.attempt != Attempt{};
+    for (const RequestId client : running.executes) {
+      if (prepares_left) {
+        fail_client(client, ErrorCode::unknown_outcome,
+                    "the coordinator lost its leadership while the transaction ran; ask for its outcome");
+      } else {
+        fail_client(client, ErrorCode::not_leader, "the coordinator lost its leadership; nothing was started");
+      }
+    }
+  }
+  for (const ClientRequest& request : held_) {
+    fail_client(request.id, ErrorCode::not_leader, "the coordinator lost its leadership; nothing was started");
+  }
+  for (const auto& [id, asker] : askers_) {
+    fail_client(id, ErrorCode::not_leader, "the coordinator lost its leadership; ask again");
+  }
+  Conductor fresh(*decisions_, options_);
+  fresh.attempts_ = attempts_;
+  fresh.now_ = now_;
+  fresh.output_.reply = std::move(output_.reply);
+  *this = std::move(fresh);
+}
+
+DriverOutput<CoordinatorCommand> Conductor::take_output() { return std::exchange(output_, {}); }
+
+void Conductor::receive(const Envelope& envelope) {
+  if (!leading_) return;
+  if (const auto* vote = std::get_if<Vote>(&envelope.message)) return on(envelope, *vote);
+  if (const auto* finished = std::get_if<Finished>(&envelope.message)) return on(envelope, *finished);
+  if (const auto* inquire = std::get_if<Inquire>(&envelope.message)) return on(envelope, *inquire);
+}
+
+// ---- messages
+// --------------------------------------------------------------------------------------------------------
+
+void Conductor::on(const Envelope& envelope, const Vote& vote) {
+  const auto found = running_.find(vote.txn);
+  const bool asked = found != running_.end() && found->second.phase == Phase::collecting &&
+                     names(found->second.branches, envelope.from);
+  if (asked) return count(vote.txn, found->second, envelope.from, vote);
+  // Nobody counts it here. A yes says that its shard is in doubt: that is a question too.
+  if (vote.yes) answer_doubt(envelope.from, vote.txn, vote.attempt);
+}
+
+void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vote& vote) {
+  if (!vote.yes) {
+    // The no stands in its shard's log, whatever attempt it is of: no attempt of this transaction can collect every
+    // vote.
+    Refusal refusal = vote.refusal;
+    if (refusal.participant.none()) refusal.participant = from;
+    return abort(txn, std::move(refusal));
+  }
+  if (vote.attempt == running.attempt) {
+    running.yes.emplace(from, vote.result);
+    if (running.yes.size() == running.branches.size()) decide(txn, running);
+    return;
+  }
+  if (vote.attempt.epoch > epoch_) return;  // there is a later leader: it decides, this one is about to learn of it
+  // The register holds an earlier attempt's yes for ever: this attempt can never have every vote. That earlier attempt
+  // can no longer be decided either: of an earlier epoch it would have been applied before this leader was ready, of
+  // this epoch it was dropped. Sealed all the same, so that the client's "aborted" rests on this log.
+  const Attempt earlier = vote.attempt;
+  drop(txn, running);
+  seal(txn, running, refusal_of(AbortReason::superseded, from, "an earlier attempt had already been voted on there"));
+  answer_doubt(from, txn, earlier);
+}
+
+void Conductor::on(const Envelope& envelope, const Finished& finished) {
+  const auto found = finishing_.find(finished.txn);
+  if (found == finishing_.end()) return;
+  Finishing& finishing = found->second;
+  if (finishing.attempt != finished.attempt || finishing.commit != finished.commit) return;
+  finishing.left.erase(envelope.from);
+  if (!finishing.left.empty()) return;
+  if (finishing.commit) {
+    if (ended_.empty()) ended_since_ = now_;
+    ended_.push_back(finished.txn);
+  }
+  finishing_due_.erase(finished.txn);
+  finishing_.erase(found);
+  propose_end(false);
+}
+
+void Conductor::on(const Envelope& envelope, const Inquire& inquire) {
+  answer_doubt(envelope.from, inquire.txn, inquire.attempt);
+}
+
+// The rule that blocks nobody for longer than a leader is missing (PROTOCOL.md section 2; Inquire in TwoPhase.tla):
+//   committed in that very attempt: commit;
+//   the attempt is of an earlier epoch: this leader was ready only after it had applied every entry of that epoch that
+//     there will ever be, and the fence lets no later entry decide it. Without a record: abort, for ever;
+//   the attempt is of this epoch and does not run: only this leader could propose its decision, and never will. Abort;
+//   the attempt runs, or is of a later epoch: nothing is known yet, or nothing is known here. No answer.
+void Conductor::answer_doubt(GroupId from, const TxnId& txn, const Attempt& attempt) {
+  if (attempt.epoch > epoch_) return;
+  const bool commit = decisions_->committed(txn, attempt);
+  if (!commit && attempt.epoch == epoch_) {
+    const auto found = running_.find(txn);
+    const bool runs =
+        found != running_.end() && found->second.attempt == attempt && found->second.phase != Phase::sealing;
+    if (runs) return;
+  }
+  send(from, Finish{.txn = txn, .attempt = attempt, .commit = commit});
+}
+
+// ---- transitions
+// -----------------------------------------------------------------------------------------------------
+
+void Conductor::begin(RequestId id, const Execute& execute, std::uint64_t print) {
+  if (running_.size() >= options_.attempts_max || decisions_->open().size() >= options_.open_max) {
+    return fail_client(id, ErrorCode::busy, "the coordinator has as many transactions as it may; try again");
+  }
+  std::uint64_t ticks = execute.timeout_ticks == 0 ? options_.timeout_ticks : execute.timeout_ticks;
+  ticks = std::min(ticks, options_.timeout_ticks_max);
+  Running& running = running_[execute.txn];
+  running.attempt = Attempt{.epoch = epoch_, .number = ++attempts_};
+  running.fingerprint = print;
+  running.protocol = Protocol::two_phase;
+  running.age = execute.age.none() ? execute.txn : execute.age;
+  running.branches = execute.branches;
+  running.deadline = now_ + ticks;
+  running.executes.push_back(id);
+  send_prepares(execute.txn, running);
+  schedule(execute.txn, running);
+}
+
+void Conductor::decide(const TxnId& txn, Running& running) {
+  running.phase = Phase::proposed;
+  propose_phase(txn, running);
+  schedule(txn, running);
+}
+
+// From here on this attempt is never decided: only this leader could, and it counts no more votes of it.
+void Conductor::drop(const TxnId& txn, Running& running) {
+  ASSENT_CHECK(running.phase == Phase::collecting, "an attempt that may be decided is never dropped");
+  finish(txn, running.attempt, false, participants_of(running.branches));
+}
+
+void Conductor::seal(const TxnId& txn, Running& running, Refusal refusal) {
+  running.phase = Phase::sealing;
+  running.refusal = std::move(refusal);
+  running.yes.clear();
+  propose_phase(txn, running);
+  schedule(txn, running);
+}
+
+// A participant's log holds the no: told at once, no record is needed.
+void Conductor::abort(const TxnId& txn, Refusal refusal) {
+  const auto found = running_.find(txn);
+  drop(txn, found->second);
+  const Running ended = std::move(found->second);
+  running_.erase(found);
+  running_due_.erase(txn);
+  remember_abort(txn, ended.fingerprint, refusal);
+  const TxnAnswer answer = aborted_answer(txn, std::move(refusal), participants_of(ended.branches));
+  tell(ended.executes, answer);
+  answer_askers(txn, answer);
+}
+
+// An entry about this transaction was applied: its record, if it has one now, is its outcome.
+void Conductor::settle(const TxnId& txn, const Decisions::Applied& applied) {
+  if (applied.outcome == Outcome::committed && !finishing_.contains(txn)) {
+    const auto open = decisions_->open().find(txn);
+    if (open != decisions_->open().end()) finish(txn, applied.attempt, true, open->second.participants);
+  }
+  const auto found = running_.find(txn);
+  if (found == running_.end()) return;
+  if (applied.outcome == Outcome::none) {  // fenced: of no epoch but its own, so it will never count
+    found->second.phase = Phase::collecting;
+    drop(txn, found->second);
+    return seal(txn, found->second, refusal_of(AbortReason::superseded, {}, "another leader took over"));
+  }
+  const Running ended = std::move(found->second);
+  running_.erase(found);
+  running_due_.erase(txn);
+  TxnAnswer answer = outcome_of(txn);
+  if (answer.state == TxnState::aborted && ended.refusal.reason == applied.reason) answer.refusal = ended.refusal;
+  if (answer.participants.empty()) answer.participants = participants_of(ended.branches);
+  answer_askers(txn, answer);
+  if (answer.state == TxnState::committed && ended.attempt == applied.attempt) {
+    for (const auto& [shard, result] : ended.yes) answer.results.push_back(BranchResult{shard, result});
+  }
+  tell(ended.executes, answer);
+}
+
+void Conductor::finish(const TxnId& txn, const Attempt& attempt, bool commit,
+                       const std::vector<GroupId>& participants) {
+  Finishing finishing{.attempt = attempt, .commit = commit, .left = {}, .backoff = {}, .sends = 0};
+  finishing.left.insert(participants.begin(), participants.end());
+  Finishing& stored = finishing_[txn] = std::move(finishing);
+  send_finishes(txn, stored);
+}
+
+void Conductor::applied(const EntryContext&, const Command& command, const Decisions::Applied& applied) {
+  if (!leading_) return;
+  last_entry_tick_ = now_;
+  if (const auto* decided = std::get_if<Decide>(&command)) return settle(decided->txn, applied);
+  if (const auto* sealed = std::get_if<SealOutcome>(&command)) return settle(sealed->txn, applied);
+  if (std::holds_alternative<Tidy>(command)) {
+    tidy_in_log_ = false;
+    judge_held();
+  }
+}
+
+// What the log refused is not in it and never will be: it may be proposed again, or given up.
+void Conductor::refused(const Command& command, const Error& error) {
+  if (!leading_) return;
+  if (const auto* decide = std::get_if<Decide>(&command)) {
+    const auto found = running_.find(decide->txn);
+    if (found == running_.end() || found->second.attempt != decide->attempt) return;
+    found->second.in_log = false;
+    found->second.phase = Phase::collecting;  // with every vote: the next tick proposes again, or time is up
+  } else if (const auto* sealed = std::get_if<SealOutcome>(&command)) {
+    const auto found = running_.find(sealed->txn);
+    if (found != running_.end() && found->second.phase == Phase::sealing) found->second.in_log = false;
+  } else if (const auto* end = std::get_if<EndTxns>(&command)) {
+    ended_.insert(ended_.end(), end->txns.begin(), end->txns.end());
+    ended_since_ = now_;
+  } else {
+    tidy_in_log_ = false;
+    for (const ClientRequest& request : std::exchange(held_, {})) fail_client(request.id, error.code, error.message);
+  }
+}
+
+// ---- ticks
+// -----------------------------------------------------------------------------------------------------------
+
+void Conductor::tick() {
+  ++now_;
+  if (!leading_) return;
+  tick_running();
+  tick_finishing();
+  tick_askers();
+  propose_end(true);
+  if (now_ - last_entry_tick_ >= options_.tidy_ticks) propose_tidy();
+}
+
+void Conductor::tick_running() {
+  for (std::size_t served = 0; served < options_.sends_per_tick_max; ++served) {
+    const auto due = running_due_.pop(now_);
+    if (!due) return;
+    Running& running = running_.at(*due);
+    if (running.phase != Phase::collecting) {
+      propose_phase(*due, running);
+      schedule(*due, running);
+    } else if (now_ >= running.deadline) {
+      drop(*due, running);
+      seal(*due, running, refusal_of(AbortReason::timeout, missing(running), "not everybody had voted in time"));
+    } else if (running.yes.size() == running.branches.size()) {
+      decide(*due, running);
+    } else {
+      send_prepares(*due, running);
+      schedule(*due, running);
+    }
+  }
+}
+
+GroupId Conductor::missing(const Running& running) {
+  for (const Branch& branch : running.branches) {
+    if (!running.yes.contains(branch.shard)) return branch.shard;
+  }
+  return {};
+}
+
+void Conductor::schedule(const TxnId& txn, Running& running) {
+  std::uint64_t due = now_ + running.backoff.next(options_.resend_ticks, options_.resend_ticks_max);
+  if (running.phase == Phase::collecting) due = std::max(now_ + 1, std::min(due, running.deadline));
+  running_due_.set(txn, due);
+}
+
+void Conductor::tick_finishing() {
+  for (std::size_t served = 0; served < options_.sends_per_tick_max; ++served) {
+    const auto due = finishing_due_.pop(now_);
+    if (!due) return;
+    const auto found = finishing_.find(*due);
+    if (!found->second.commit && found->second.sends >= options_.abort_sends_max) {
+      finishing_.erase(found);
+    } else {
+      send_finishes(*due, found->second);
+    }
+  }
+}
+
+// ---- output
+// ----------------------------------------------------------------------------------------------------------
+
+void Conductor::propose_phase(const TxnId& txn, Running& running) {
+  if (running.in_log) return;
+  running.in_log = true;
+  if (running.phase == Phase::proposed) {
+    output_.propose.emplace_back(Decide{.txn = txn,
+                                        .attempt = running.attempt,
+                                        .protocol = running.protocol,
+                                        .participants = participants_of(running.branches),
+                                        .fingerprint = running.fingerprint});
+  } else {
+    output_.propose.emplace_back(SealOutcome{.txn = txn, .refusal = running.refusal});
+  }
+}
+
+void Conductor::send(GroupId to, TxnMessage message) {
+  output_.send.push_back(Envelope{.from = options_.self, .to = to, .message = std::move(message)});
+}
+
+void Conductor::send_prepares(const TxnId& txn, Running& running) {
+  const std::vector<GroupId> participants = participants_of(running.branches);
+  for (const Branch& branch : running.branches) {
+    if (running.yes.contains(branch.shard)) continue;
+    send(branch.shard, Prepare{.txn = txn,
+                               .attempt = running.attempt,
+                               .coordinator = options_.self,
+                               .participants = participants,
+                               .fingerprint = running.fingerprint,
+                               .age = running.age,
+                               .work = branch.work});
+  }
+}
+
+void Conductor::send_finishes(const TxnId& txn, Finishing& finishing) {
+  for (const GroupId to : finishing.left) {
+    send(to, Finish{.txn = txn, .attempt = finishing.attempt, .commit = finishing.commit});
+  }
+  ++finishing.sends;
+  finishing_due_.set(txn, now_ + finishing.backoff.next(options_.resend_ticks, options_.resend_ticks_max));
+}
+
+void Conductor::propose_tidy() {
+  if (tidy_in_log_) return;
+  tidy_in_log_ = true;
+  last_entry_tick_ = now_;
+  output_.propose.emplace_back(Tidy{});
+}
+
+// Lazily: nobody waits for it, and one entry ends many.
+void Conductor::propose_end(bool by_time) {
+  const bool full = ended_.size() >= options_.end_batch;
+  const bool due = by_time && !ended_.empty() && now_ - ended_since_ >= options_.end_ticks;
+  if (!full && !due) return;
+  output_.propose.emplace_back(EndTxns{.txns = std::exchange(ended_, {})});
+}
+
+}  // namespace assent

@@ -1,0 +1,39 @@
+// Small makers of values that the conductor's two source files share. Not for others.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "txn_proto/types.h"
+
+namespace assent {
+
+inline std::vector<GroupId> participants_of(const std::vector<Branch>& branches) {
+  std::vector<GroupId> groups;
+  groups.reserve(branches.size());
+  for (const Branch& branch : branches) groups.push_back(branch.shard);
+  return groups;
+}
+
+inline bool names(const std::vector<Branch>& branches, GroupId shard) {
+  return std::any_of(branches.begin(), branches.end(), [&](const Branch& branch) { return branch.shard == shard; });
+}
+
+inline Refusal refusal_of(AbortReason reason, GroupId participant, std::string message) {
+  return Refusal{
+      .reason = reason, .participant = participant, .message = std::move(message), .constraint = {}, .holder = {}};
+}
+
+inline TxnAnswer aborted_answer(const TxnId& txn, Refusal refusal, std::vector<GroupId> participants) {
+  TxnAnswer answer;
+  answer.txn = txn;
+  answer.state = TxnState::aborted;
+  answer.protocol = Protocol::two_phase;
+  answer.refusal = std::move(refusal);
+  answer.participants = std::move(participants);
+  return answer;
+}
+
+}  // namespace assent

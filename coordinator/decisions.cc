@@ -1,0 +1,115 @@
+#include "coordinator/decisions.h"
+
+#include <algorithm>
+
+#include "base/digest.h"
+
+namespace assent {
+
+namespace {
+constexpr std::size_t forget_per_entry =
+    8;  // and two for each record that the entry adds: the history shrinks to its bound
+}
+
+Decisions::Applied Decisions::apply(const EntryContext& context, const Command& command) {
+  stamp_ = std::max(stamp_, context.stamp);
+  const std::size_t before = history_.size();
+  Applied applied = std::visit([&](const auto& one) { return apply_one(context, one); }, command);
+  history_.forget(stamp_, options_.history, options_.window, forget_per_entry + 2 * (history_.size() - before));
+  return applied;
+}
+
+Decisions::Applied Decisions::standing(const TxnId& txn) const {
+  const auto record = find(txn);
+  if (!record) return Applied{};
+  return Applied{.outcome = record->outcome, .attempt = record->attempt, .reason = record->reason, .changed = false};
+}
+
+// The fence. Without it an entry that an old leader proposed and a later one carried into its own epoch could commit a
+// transaction after that later leader had answered "abort" to a participant in doubt. With it the entry's epoch tells
+// that the proposer still led when the entry was appended, so everything that a later leader says is said after it was
+// applied.
+Decisions::Applied Decisions::apply_one(const EntryContext& context, const Decide& command) {
+  Applied applied = standing(command.txn);
+  if (applied.outcome != Outcome::none || command.attempt.epoch != context.epoch) return applied;
+  open_.emplace(command.txn, OpenCommit{.attempt = command.attempt,
+                                        .protocol = command.protocol,
+                                        .participants = command.participants,
+                                        .fingerprint = command.fingerprint,
+                                        .decided_at = context.stamp});
+  return Applied{
+      .outcome = Outcome::committed, .attempt = command.attempt, .reason = AbortReason::none, .changed = true};
+}
+
+Decisions::Applied Decisions::apply_one(const EntryContext& context, const SealOutcome& command) {
+  Applied applied = standing(command.txn);
+  if (applied.outcome != Outcome::none) return applied;
+  history_.add(SettledOutcome{.txn = command.txn,
+                              .attempt = {},
+                              .fingerprint = 0,
+                              .decided_at = context.stamp,
+                              .outcome = Outcome::aborted,
+                              .protocol = Protocol::two_phase,
+                              .reason = command.refusal.reason});
+  return Applied{.outcome = Outcome::aborted, .attempt = {}, .reason = command.refusal.reason, .changed = true};
+}
+
+Decisions::Applied Decisions::apply_one(const EntryContext&, const EndTxns& command) {
+  Applied applied;
+  for (const TxnId& txn : command.txns) {
+    const auto found = open_.find(txn);
+    if (found == open_.end()) continue;  // said twice, by two leaders
+    const OpenCommit& commit = found->second;
+    history_.add(SettledOutcome{.txn = txn,
+                                .attempt = commit.attempt,
+                                .fingerprint = commit.fingerprint,
+                                .decided_at = commit.decided_at,
+                                .outcome = Outcome::committed,
+                                .protocol = commit.protocol,
+                                .reason = AbortReason::none});
+    open_.erase(found);
+    applied.changed = true;
+  }
+  return applied;
+}
+
+Decisions::Applied Decisions::apply_one(const EntryContext&, const Tidy&) { return Applied{}; }
+
+std::optional<SettledOutcome> Decisions::find(const TxnId& txn) const {
+  if (const auto found = open_.find(txn); found != open_.end()) {
+    const OpenCommit& commit = found->second;
+    return SettledOutcome{.txn = txn,
+                          .attempt = commit.attempt,
+                          .fingerprint = commit.fingerprint,
+                          .decided_at = commit.decided_at,
+                          .outcome = Outcome::committed,
+                          .protocol = commit.protocol,
+                          .reason = AbortReason::none};
+  }
+  if (const SettledOutcome* settled = history_.find(txn)) return *settled;
+  return std::nullopt;
+}
+
+bool Decisions::committed(const TxnId& txn, const Attempt& attempt) const {
+  const auto record = find(txn);
+  return record && record->outcome == Outcome::committed && record->attempt == attempt;
+}
+
+bool Decisions::may_be_forgotten(const TxnId& txn) const {
+  const auto forgotten = history_.forgotten_up_to();
+  return forgotten && txn.created() <= *forgotten;
+}
+
+std::uint64_t Decisions::digest() const {
+  Digest digest;
+  digest.add(stamp_).add(open_.size());
+  for (const auto& [txn, commit] : open_) {
+    digest.add(txn).add(commit.attempt.epoch).add(commit.attempt.number).add(commit.fingerprint);
+    digest.add(static_cast<std::uint64_t>(commit.protocol)).add(commit.decided_at).add(commit.participants.size());
+    for (const GroupId group : commit.participants) digest.add(group);
+  }
+  history_.add_to(digest);
+  return digest.value();
+}
+
+}  // namespace assent

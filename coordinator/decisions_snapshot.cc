@@ -1,0 +1,112 @@
+// The bytes of a Decisions snapshot. docs/FORMATS.md has the layout; a change of it is a new version.
+#include "base/byte_codec.h"
+#include "coordinator/decisions.h"
+#include "txn_proto/record_codec.h"
+
+namespace assent {
+namespace {
+
+constexpr std::uint8_t version = 1;
+constexpr std::size_t open_bytes_least = 16 + 16 + 1 + 8 + 8 + 4;
+constexpr std::size_t settled_bytes = 16 + 16 + 8 + 8 + 1 + 1 + 1;
+
+void write(ByteWriter& out, const TxnId& txn, const OpenCommit& commit) {
+  out.txn(txn);
+  write(out, commit.attempt);
+  out.u8(static_cast<std::uint8_t>(commit.protocol)).u64(commit.fingerprint).id(commit.decided_at);
+  write(out, commit.participants);
+}
+
+void write(ByteWriter& out, const SettledOutcome& record) {
+  out.txn(record.txn);
+  write(out, record.attempt);
+  out.u64(record.fingerprint).id(record.decided_at).u8(static_cast<std::uint8_t>(record.outcome));
+  out.u8(static_cast<std::uint8_t>(record.protocol)).u8(static_cast<std::uint8_t>(record.reason));
+}
+
+bool read_protocol(ByteReader& in, Protocol& protocol) {
+  const std::uint8_t value = in.u8();
+  if (value > static_cast<std::uint8_t>(Protocol::two_phase)) return false;
+  protocol = static_cast<Protocol>(value);
+  return in.ok();
+}
+
+bool read(ByteReader& in, OpenCommit& commit) {
+  if (!read(in, commit.attempt) || !read_protocol(in, commit.protocol)) return false;
+  commit.fingerprint = in.u64();
+  commit.decided_at = in.id<ClusterMillis>();
+  return read(in, commit.participants);
+}
+
+bool read(ByteReader& in, SettledOutcome& record) {
+  record.txn = in.txn();
+  if (!read(in, record.attempt)) return false;
+  record.fingerprint = in.u64();
+  record.decided_at = in.id<ClusterMillis>();
+  const std::uint8_t outcome = in.u8();
+  if (outcome == 0 || outcome > static_cast<std::uint8_t>(Outcome::aborted)) return false;
+  record.outcome = static_cast<Outcome>(outcome);
+  if (!read_protocol(in, record.protocol)) return false;
+  const std::uint8_t reason = in.u8();
+  if (reason > static_cast<std::uint8_t>(AbortReason::presumed)) return false;
+  record.reason = static_cast<AbortReason>(reason);
+  return in.ok();
+}
+
+bool read_open(ByteReader& in, std::map<TxnId, OpenCommit>& open) {
+  const std::uint64_t count = in.u64();
+  if (!in.ok() || count > in.remaining() / open_bytes_least) return false;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const TxnId txn = in.txn();
+    OpenCommit commit;
+    if (!read(in, commit)) return false;
+    if (!open.empty() && txn <= open.rbegin()->first) return false;
+    open.emplace_hint(open.end(), txn, std::move(commit));
+  }
+  return true;
+}
+
+bool read_history(ByteReader& in, std::deque<SettledOutcome>& records, std::optional<ClusterMillis>& forgotten) {
+  const bool has_forgotten = in.u8() != 0;
+  const auto forgotten_up_to = in.id<ClusterMillis>();
+  if (has_forgotten) forgotten = forgotten_up_to;
+  const std::uint64_t count = in.u64();
+  if (!in.ok() || count > in.remaining() / settled_bytes) return false;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (!read(in, records.emplace_back())) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Bytes Decisions::snapshot() const {
+  Bytes bytes;
+  ByteWriter out(bytes);
+  out.u8(version).id(stamp_).u64(open_.size());
+  for (const auto& [txn, commit] : open_) write(out, txn, commit);
+  const auto forgotten = history_.forgotten_up_to();
+  out.u8(forgotten ? 1 : 0).id(forgotten.value_or(ClusterMillis())).u64(history_.size());
+  for (const SettledOutcome& record : history_.records()) write(out, record);
+  return bytes;
+}
+
+Result<void> Decisions::restore(ByteView snapshot) {
+  ByteReader in(snapshot);
+  const std::uint8_t found = in.u8();
+  if (!in.ok() || found != version)
+    return fail(ErrorCode::corruption, "not a snapshot of decisions, or of a newer build");
+  const auto stamp = in.id<ClusterMillis>();
+  std::map<TxnId, OpenCommit> open;
+  std::deque<SettledOutcome> records;
+  std::optional<ClusterMillis> forgotten;
+  if (!read_open(in, open) || !read_history(in, records, forgotten) || !in.complete()) {
+    return fail(ErrorCode::corruption, "the snapshot of decisions is damaged");
+  }
+  stamp_ = stamp;
+  open_ = std::move(open);
+  history_.restore(std::move(records), forgotten);
+  return {};
+}
+
+}  // namespace assent

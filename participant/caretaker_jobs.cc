@@ -1,0 +1,214 @@
+// Jobs: running work, letting it wait or die, proposing what it came to.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "participant/caretaker.h"
+
+namespace assent {
+
+TxnId Caretaker::age_of(const TxnId& txn) const {
+  if (const PreparedTxn* prepared = shard_->prepared(txn)) return prepared->age.none() ? txn : prepared->age;
+  const auto job = jobs_.find(txn);
+  return job == jobs_.end() ? txn : job->second.age;
+}
+
+// By age, then id: one order for all transactions on all shards, which is what keeps waiting free of cycles.
+bool Caretaker::older(const TxnId& holder, const Job& job) const {
+  return std::pair(age_of(holder), holder) < std::pair(job.age, job.txn);
+}
+
+// Wait-die. A job that newly arrives also dies rather than overtake an older one that waits for the same thing: waiting
+// behind it would be a younger one waiting for an older one. A query counts as younger than everybody: it is waited
+// for.
+Caretaker::Admission Caretaker::admit(const Job& job, const std::vector<LockRequest>& locks) const {
+  std::vector<TxnId> holders = shard_->locks().conflicts(locks, job.txn);
+  const std::vector<TxnId> reserved = reservations_.conflicts(locks, job.txn);
+  holders.insert(holders.end(), reserved.begin(), reserved.end());
+  for (const TxnId& holder : holders) {
+    if (older(holder, job)) return {Verdict::die, holder};
+  }
+  if (!holders.empty()) return {Verdict::wait, holders.front()};
+  if (job.phase == Phase::arrived) {
+    for (const TxnId& waiter : wanted_.conflicts(locks, job.txn)) {
+      if (older(waiter, job)) return {Verdict::die, waiter};
+    }
+  }
+  if (!holds_.free(locks, job.txn)) return {Verdict::wait, {}};
+  return {Verdict::granted, {}};
+}
+
+void Caretaker::add_job(Job job) {
+  const TxnId txn = job.txn;
+  Job& stored = jobs_[txn] = std::move(job);
+  jobs_due_.set(txn, stored.deadline);
+  run(stored);
+}
+
+void Caretaker::run(Job& job) {
+  auto evaluated = resources_->evaluate(job.work);
+  if (!evaluated) return on_refusal(job, std::move(evaluated.error()));
+  obey(job, std::move(*evaluated));
+}
+
+void Caretaker::obey(Job& job, Evaluation evaluation) {
+  const Admission admission = admit(job, evaluation.effects.locks);
+  switch (admission.verdict) {
+    case Verdict::granted: return propose_work(job, std::move(evaluation));
+    case Verdict::wait: return park(job, std::move(evaluation.effects.locks), admission.holder);
+    case Verdict::die:
+      return propose_refusal(
+          job, refusal(AbortReason::conflict, fmt::format("{}, which is older, holds what it needs", admission.holder),
+                       admission.holder));
+  }
+}
+
+// What was refused may be allowed once those are finished that were prepared before it came, and their clients may have
+// heard "committed" already: a refusal that ignored them would deny what was told. So it runs again after them, and
+// after no later ones. It takes no part in wait-die, for it has no locks to name: settle_ticks ends a cycle.
+void Caretaker::on_refusal(Job& job, Refusal refusal) {
+  const bool by_state = refusal.reason == AbortReason::constraint;
+  if (by_state && !job.settled && !shard_->all_prepared().empty()) return settle_first(job);
+  propose_refusal(job, std::move(refusal));
+}
+
+void Caretaker::settle_first(Job& job) {
+  unpark(job);
+  job.phase = Phase::settling;
+  for (const auto& [txn, prepared] : shard_->all_prepared()) {
+    job.settling_for.insert(txn);
+    watch(txn, job.txn);
+  }
+  jobs_due_.set(job.txn, std::min(job.deadline, now_ + options_.settle_ticks));
+}
+
+void Caretaker::park(Job& job, std::vector<LockRequest> locks, const TxnId& holder) {
+  unpark(job);
+  if (waiting_ >= options_.waiting_max) {
+    return propose_refusal(job, refusal(AbortReason::conflict, "too many transactions wait for locks here", holder));
+  }
+  job.phase = Phase::waiting;
+  job.wanted = std::move(locks);
+  job.holder = holder;
+  wanted_.acquire(job.txn, job.wanted);
+  ++waiting_;
+  jobs_due_.set(job.txn, job.deadline);
+}
+
+void Caretaker::unpark(Job& job) {
+  if (job.phase != Phase::waiting) return;
+  wanted_.release(job.txn);
+  job.wanted.clear();
+  --waiting_;
+  job.phase = Phase::settling;  // neither new nor waiting; the caller decides
+}
+
+void Caretaker::propose_work(Job& job, Evaluation evaluation) {
+  unpark(job);
+  job.phase = Phase::proposed;
+  jobs_due_.erase(job.txn);
+  reservations_.acquire(job.txn, evaluation.effects.locks);
+  if (!job.prepare) {
+    output_.propose.emplace_back(ExecuteWork{.txn = job.txn,
+                                             .fingerprint = job.fingerprint,
+                                             .effects = std::move(evaluation.effects),
+                                             .result = std::move(evaluation.result),
+                                             .refusal = {}});
+    return;
+  }
+  output_.propose.emplace_back(PrepareWork{.txn = job.txn,
+                                           .attempt = job.prepare->attempt,
+                                           .coordinator = job.prepare->coordinator,
+                                           .participants = job.prepare->participants,
+                                           .fingerprint = job.fingerprint,
+                                           .age = job.age,
+                                           .effects = std::move(evaluation.effects),
+                                           .result = std::move(evaluation.result)});
+}
+
+void Caretaker::propose_refusal(Job& job, Refusal refusal) {
+  unpark(job);
+  job.phase = Phase::proposed;
+  jobs_due_.erase(job.txn);
+  refusal.participant = options_.self;
+  if (!job.prepare) {
+    output_.propose.emplace_back(ExecuteWork{
+        .txn = job.txn, .fingerprint = job.fingerprint, .effects = {}, .result = {}, .refusal = std::move(refusal)});
+    return;
+  }
+  output_.propose.emplace_back(RefuseWork{.txn = job.txn,
+                                          .attempt = job.prepare->attempt,
+                                          .coordinator = job.prepare->coordinator,
+                                          .participants = job.prepare->participants,
+                                          .fingerprint = job.fingerprint,
+                                          .refusal = std::move(refusal)});
+}
+
+void Caretaker::end_job(const TxnId& txn) {
+  const auto found = jobs_.find(txn);
+  if (found == jobs_.end()) return;
+  unpark(found->second);
+  jobs_due_.erase(txn);
+  jobs_.erase(found);
+}
+
+// The youngest goes first. All of them are older than whoever held the lock, so each older one may go on waiting for a
+// younger that is served before it; served in the order of age, every younger one would have to die instead. The oldest
+// is not starved: a new arrival older than the next holder is rare, a younger one may not overtake it (admit).
+void Caretaker::wake(const std::vector<LockRequest>& released) {
+  std::set<std::pair<TxnId, TxnId>> woken;
+  for (const LockRequest& lock : released) {
+    for (const TxnId& txn : wanted_.holders(lock.key)) woken.emplace(jobs_.at(txn).age, txn);
+  }
+  for (auto next = woken.rbegin(); next != woken.rend(); ++next) {
+    Job& job = jobs_.at(next->second);
+    const Admission admission = admit(job, job.wanted);
+    switch (admission.verdict) {
+      case Verdict::granted: run(job); break;  // on the state as it is now
+      case Verdict::wait: job.holder = admission.holder; break;
+      case Verdict::die:
+        propose_refusal(
+            job, refusal(AbortReason::conflict,
+                         fmt::format("{}, which is older, holds what it needs", admission.holder), admission.holder));
+        break;
+    }
+  }
+}
+
+void Caretaker::watch(const TxnId& txn, const TxnId& watcher) { watchers_[txn].push_back(watcher); }
+
+// A transaction that was prepared or proposed no longer is.
+void Caretaker::ended(const TxnId& txn) {
+  const auto found = watchers_.find(txn);
+  if (found == watchers_.end()) return;
+  const std::vector<TxnId> watchers = std::move(found->second);
+  watchers_.erase(found);
+  for (const TxnId& watcher : watchers) {
+    if (const auto read = queries_.find(watcher); read != queries_.end()) {
+      if (read->second.waiting_for.erase(txn) > 0 && read->second.waiting_for.empty()) run_query_again(watcher);
+      continue;
+    }
+    const auto job = jobs_.find(watcher);
+    if (job == jobs_.end() || job->second.phase != Phase::settling) continue;
+    job->second.settling_for.erase(txn);
+    if (!job->second.settling_for.empty()) continue;
+    job->second.settled = true;
+    run(job->second);
+  }
+}
+
+void Caretaker::tick_jobs() {
+  while (const auto due = jobs_due_.pop(now_)) {
+    Job& job = jobs_.at(*due);
+    const bool settling = job.phase == Phase::settling && !job.settling_for.empty();
+    const TxnId holder = settling ? *job.settling_for.begin() : job.holder;
+    const std::uint64_t waited_since = job.deadline - std::min(job.deadline, options_.prepare_timeout_ticks);
+    std::string message = holder.none()
+                              ? fmt::format("it waited {} ms for queries to end", (now_ - waited_since) * 10)
+                              : fmt::format("it waited {} ms for {} to end", (now_ - waited_since) * 10, holder);
+    propose_refusal(job, refusal(AbortReason::conflict, std::move(message), holder));
+  }
+}
+
+}  // namespace assent

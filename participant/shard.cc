@@ -1,0 +1,287 @@
+#include "participant/shard.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/byte_codec.h"
+#include "base/digest.h"
+#include "participant/shard_records.h"
+#include "txn_proto/record_codec.h"
+
+namespace assent {
+
+Refusal FinishedTxn::refusal() const {
+  Refusal refusal;
+  if (outcome != Outcome::aborted) return refusal;
+  ByteReader in(detail);
+  if (!detail.empty() && read(in, refusal)) return refusal;
+  return Refusal{.reason = AbortReason::presumed,
+                 .participant = {},
+                 .message = "it was prepared here and its coordinator aborted it",
+                 .constraint = {},
+                 .holder = {}};
+}
+
+WorkResult FinishedTxn::result() const {
+  WorkResult result;
+  ByteReader in(detail);
+  if (outcome != Outcome::committed || detail.empty() || !read(in, result)) return {};
+  return result;
+}
+
+Result<void> Shard::load(const Store& store) {
+  auto machine = store.machine_record();
+  if (!machine) return fail(machine.error());
+  auto stamp = decode_machine_record(*machine);
+  if (!stamp) return fail(stamp.error());
+  auto records = store.records();
+  if (!records) return fail(records.error());
+  Shard loaded(options_);
+  loaded.stamp_ = *stamp;
+  loaded.applied_ = store.applied();
+  for (const auto& [txn, bytes] : *records) {
+    auto record = decode_record(bytes);
+    if (!record) return fail(record.error());
+    if (auto* prepared = std::get_if<PreparedTxn>(&*record)) {
+      loaded.locks_.acquire(txn, prepared->effects.locks);
+      loaded.prepared_.emplace(txn, std::move(*prepared));
+    } else {
+      loaded.finished_.emplace(txn, std::move(std::get<FinishedTxn>(*record)));
+    }
+  }
+  *this = std::move(loaded);
+  return {};
+}
+
+const PreparedTxn* Shard::prepared(const TxnId& txn) const {
+  const auto found = prepared_.find(txn);
+  return found == prepared_.end() ? nullptr : &found->second;
+}
+
+const FinishedTxn* Shard::finished(const TxnId& txn) const {
+  const auto found = finished_.find(txn);
+  return found == finished_.end() ? nullptr : &found->second;
+}
+
+Result<Shard::Applied> Shard::apply(const EntryContext& context, const Command& command, Store& store) {
+  stamp_ = std::max(stamp_, context.stamp);
+  applied_ = context.index;
+  const Entry entry{.context = context, .store = store};
+  Result<Applied> applied = std::visit([&](const auto& one) { return apply_one(entry, one); }, command);
+  if (!applied) return applied;
+  if (auto forgotten = forget(store); !forgotten) return fail(forgotten.error());
+  return applied;
+}
+
+Refusal Shard::refuse(AbortReason reason, std::string message, TxnId holder) const {
+  return Refusal{.reason = reason,
+                 .participant = options_.self,
+                 .message = std::move(message),
+                 .constraint = {},
+                 .holder = holder};
+}
+
+// The register is filled: it stays as it is. Other content under the same id is told so; it never ran and never will.
+Shard::Applied Shard::already(const TxnId& txn, std::uint64_t fingerprint) const {
+  const PreparedTxn* in_doubt = prepared(txn);
+  const std::uint64_t known = in_doubt != nullptr ? in_doubt->fingerprint : finished(txn)->fingerprint;
+  Applied applied;
+  if (known != 0 && known != fingerprint) {
+    applied.refused = refuse(AbortReason::reused_id, "this id was already used with other content");
+  }
+  return applied;
+}
+
+// What makes the vote a no: an id from the future, a lock that is held, rows that are not as the author saw them. Under
+// one leader none of the last two happens (caretaker.h has the argument); this is what makes it true of any log.
+Result<std::optional<Refusal>> Shard::find_obstacle(const Entry& entry, const TxnId& txn,
+                                                    const Effects& effects) const {
+  if (options_.window.too_new(txn, entry.context.stamp)) {
+    return refuse(AbortReason::too_old, "the id's time is further ahead of the shard's than the clock skew allows");
+  }
+  const std::vector<TxnId> holders = locks_.conflicts(effects.locks, txn);
+  if (!holders.empty()) {
+    return refuse(AbortReason::conflict, fmt::format("{} holds what it needs", holders.front()), holders.front());
+  }
+  if (effects.change.empty()) return std::nullopt;
+  const Result<void> fits = entry.store.check(effects.change);
+  if (fits) return std::nullopt;
+  if (fits.error().code != ErrorCode::conflict) return fail(fits.error());
+  return refuse(AbortReason::conflict, fits.error().message);
+}
+
+namespace {
+
+// Too old, by the entry's own stamp: it will never be accepted again, so nothing need be kept to make this final.
+Refusal too_old_refusal(GroupId self) {
+  return Refusal{.reason = AbortReason::too_old,
+                 .participant = self,
+                 .message = "the id is older than the shard's retention",
+                 .constraint = {},
+                 .holder = {}};
+}
+
+FinishedTxn aborted_by_no(const Attempt& attempt, std::uint64_t fingerprint, const Refusal& refusal) {
+  FinishedTxn finished;
+  finished.outcome = Outcome::aborted;
+  finished.attempt = attempt;
+  finished.fingerprint = fingerprint;
+  finished.detail = encode_detail(refusal);
+  return finished;
+}
+
+}  // namespace
+
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const PrepareWork& command) {
+  if (!empty(command.txn)) return already(command.txn, command.fingerprint);
+  Applied applied;
+  if (too_old(command.txn)) {
+    applied.refused = too_old_refusal(options_.self);
+    return applied;
+  }
+  auto obstacle = find_obstacle(entry, command.txn, command.effects);
+  if (!obstacle) return fail(obstacle.error());
+  if (*obstacle) {
+    return settle(entry, command.txn, aborted_by_no(command.attempt, command.fingerprint, **obstacle));
+  }
+  PreparedTxn prepared{.attempt = command.attempt,
+                       .coordinator = command.coordinator,
+                       .participants = command.participants,
+                       .fingerprint = command.fingerprint,
+                       .age = command.age,
+                       .effects = command.effects,
+                       .result = command.result,
+                       .prepared_at = entry.context.stamp};
+  if (auto put = entry.store.put_record(command.txn, encode_record(prepared)); !put) return fail(put.error());
+  locks_.acquire(command.txn, prepared.effects.locks);
+  prepared_.emplace(command.txn, std::move(prepared));
+  applied.changed = true;
+  return applied;
+}
+
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const RefuseWork& command) {
+  if (!empty(command.txn)) return already(command.txn, command.fingerprint);
+  if (too_old(command.txn)) {
+    Applied applied;
+    applied.refused = too_old_refusal(options_.self);
+    return applied;
+  }
+  return settle(entry, command.txn, aborted_by_no(command.attempt, command.fingerprint, command.refusal));
+}
+
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ExecuteWork& command) {
+  if (!empty(command.txn)) return already(command.txn, command.fingerprint);
+  if (too_old(command.txn)) {
+    Applied applied;
+    applied.refused = too_old_refusal(options_.self);
+    return applied;
+  }
+  std::optional<Refusal> refusal;
+  if (command.refusal.reason != AbortReason::none) {
+    refusal = command.refusal;
+  } else {
+    auto obstacle = find_obstacle(entry, command.txn, command.effects);
+    if (!obstacle) return fail(obstacle.error());
+    refusal = std::move(*obstacle);
+  }
+  FinishedTxn finished;
+  if (refusal) {
+    finished = aborted_by_no({}, command.fingerprint, *refusal);
+  } else {
+    if (!command.effects.change.empty()) {
+      if (auto installed = entry.store.install(command.effects.change); !installed) return fail(installed.error());
+    }
+    finished.outcome = Outcome::committed;
+    finished.voted_yes = true;
+    finished.fingerprint = command.fingerprint;
+    finished.detail = encode_detail(command.result);
+    if (finished.detail.size() > options_.reply_bytes_max) {
+      finished.detail.clear();
+      finished.result_dropped = true;
+    }
+  }
+  finished.one_phase = true;
+  return settle(entry, command.txn, std::move(finished));
+}
+
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const FinishWork& command) {
+  const PreparedTxn* in_doubt = prepared(command.txn);
+  if (in_doubt != nullptr) {
+    if (in_doubt->attempt != command.attempt) return Applied{};  // of an attempt that this shard did not vote in
+    return finish_prepared(entry, command);
+  }
+  if (finished(command.txn) != nullptr || command.commit || too_old(command.txn)) return Applied{};
+  // The abort overtook its prepare. A tombstone keeps that prepare from taking locks that nobody would release.
+  return settle(entry, command.txn,
+                aborted_by_no(command.attempt, 0,
+                              refuse(AbortReason::superseded, "an attempt was aborted before its work arrived")));
+}
+
+Result<Shard::Applied> Shard::finish_prepared(const Entry& entry, const FinishWork& command) {
+  const auto found = prepared_.find(command.txn);
+  const PreparedTxn& prepared = found->second;
+  if (command.commit && !prepared.effects.change.empty()) {
+    if (auto installed = entry.store.install(prepared.effects.change); !installed) return fail(installed.error());
+  }
+  FinishedTxn finished;
+  finished.outcome = command.commit ? Outcome::committed : Outcome::aborted;
+  finished.voted_yes = true;
+  finished.attempt = prepared.attempt;
+  finished.fingerprint = prepared.fingerprint;
+  prepared_.erase(found);
+  std::vector<LockRequest> released = locks_.release(command.txn);
+  Result<Applied> applied = settle(entry, command.txn, std::move(finished));
+  if (applied) applied->released = std::move(released);
+  return applied;
+}
+
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const SealWork& command) {
+  Applied applied;
+  if (!empty(command.txn)) return applied;
+  if (too_old(command.txn)) {
+    applied.refused = too_old_refusal(options_.self);
+    return applied;
+  }
+  return settle(
+      entry, command.txn,
+      aborted_by_no({}, 0,
+                    refuse(AbortReason::sealed, "somebody asked for the outcome with seal before it was decided")));
+}
+
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const Tidy&) {
+  if (auto put = entry.store.put_machine_record(encode_machine_record(stamp_)); !put) return fail(put.error());
+  return Applied{};
+}
+
+Result<Shard::Applied> Shard::settle(const Entry& entry, const TxnId& txn, FinishedTxn finished) {
+  finished.finished_at = entry.context.stamp;
+  if (auto put = entry.store.put_record(txn, encode_record(finished)); !put) return fail(put.error());
+  finished_.emplace(txn, std::move(finished));
+  Applied applied;
+  applied.changed = true;
+  return applied;
+}
+
+// Ids order by time, so what is too old stands first. A few an entry: as each adds one at most, the backlog shrinks.
+Result<void> Shard::forget(Store& store) {
+  for (std::size_t i = 0; i < options_.forget_per_entry && !finished_.empty(); ++i) {
+    const auto oldest = finished_.begin();
+    if (!too_old(oldest->first)) break;
+    if (auto erased = store.erase_record(oldest->first); !erased) return erased;
+    finished_.erase(oldest);
+  }
+  return {};
+}
+
+std::uint64_t Shard::digest() const {
+  Digest digest;
+  digest.add(prepared_.size());
+  for (const auto& [txn, prepared] : prepared_) digest.add(txn).add(encode_record(prepared));
+  digest.add(finished_.size());
+  for (const auto& [txn, finished] : finished_) digest.add(txn).add(encode_record(finished));
+  locks_.add_to(digest);
+  return digest.value();
+}
+
+}  // namespace assent

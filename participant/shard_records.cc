@@ -1,0 +1,114 @@
+#include "participant/shard_records.h"
+
+#include "base/byte_codec.h"
+#include "txn_proto/record_codec.h"
+
+namespace assent {
+namespace {
+
+constexpr std::uint8_t version = 1;
+enum class RecordKind : std::uint8_t { prepared = 1, finished = 2 };
+
+enum Flag : std::uint8_t { flag_voted_yes = 1, flag_one_phase = 2, flag_result_dropped = 4, flag_all = 7 };
+
+bool read_prepared(ByteReader& in, PreparedTxn& prepared) {
+  if (!read(in, prepared.attempt)) return false;
+  prepared.coordinator = in.id<GroupId>();
+  if (!read(in, prepared.participants)) return false;
+  prepared.fingerprint = in.u64();
+  prepared.age = in.txn();
+  if (!read(in, prepared.effects) || !read(in, prepared.result)) return false;
+  prepared.prepared_at = in.id<ClusterMillis>();
+  return in.complete();
+}
+
+bool read_finished(ByteReader& in, FinishedTxn& finished) {
+  const std::uint8_t outcome = in.u8();
+  const std::uint8_t flags = in.u8();
+  if (outcome == 0 || outcome > static_cast<std::uint8_t>(Outcome::aborted) || flags > flag_all) return false;
+  finished.outcome = static_cast<Outcome>(outcome);
+  finished.voted_yes = (flags & flag_voted_yes) != 0;
+  finished.one_phase = (flags & flag_one_phase) != 0;
+  finished.result_dropped = (flags & flag_result_dropped) != 0;
+  if (!read(in, finished.attempt)) return false;
+  finished.fingerprint = in.u64();
+  finished.finished_at = in.id<ClusterMillis>();
+  finished.detail = in.bytes();
+  return in.complete();
+}
+
+}  // namespace
+
+Bytes encode_record(const PreparedTxn& prepared) {
+  Bytes bytes;
+  ByteWriter out(bytes);
+  out.u8(version).u8(static_cast<std::uint8_t>(RecordKind::prepared));
+  write(out, prepared.attempt);
+  out.id(prepared.coordinator);
+  write(out, prepared.participants);
+  out.u64(prepared.fingerprint).txn(prepared.age);
+  write(out, prepared.effects);
+  write(out, prepared.result);
+  out.id(prepared.prepared_at);
+  return bytes;
+}
+
+Bytes encode_record(const FinishedTxn& finished) {
+  Bytes bytes;
+  ByteWriter out(bytes);
+  out.u8(version).u8(static_cast<std::uint8_t>(RecordKind::finished)).u8(static_cast<std::uint8_t>(finished.outcome));
+  out.u8(static_cast<std::uint8_t>((finished.voted_yes ? flag_voted_yes : 0) |
+                                   (finished.one_phase ? flag_one_phase : 0) |
+                                   (finished.result_dropped ? flag_result_dropped : 0)));
+  write(out, finished.attempt);
+  out.u64(finished.fingerprint).id(finished.finished_at).bytes(finished.detail);
+  return bytes;
+}
+
+Result<std::variant<PreparedTxn, FinishedTxn>> decode_record(ByteView bytes) {
+  ByteReader in(bytes);
+  const bool known = in.u8() == version;
+  const std::uint8_t kind = in.u8();
+  if (known && in.ok() && kind == static_cast<std::uint8_t>(RecordKind::prepared)) {
+    PreparedTxn prepared;
+    if (read_prepared(in, prepared)) return prepared;
+  }
+  if (known && in.ok() && kind == static_cast<std::uint8_t>(RecordKind::finished)) {
+    FinishedTxn finished;
+    if (read_finished(in, finished)) return finished;
+  }
+  return fail(ErrorCode::corruption, "a transaction's record in the shard's store is damaged, or of a newer build");
+}
+
+Bytes encode_machine_record(ClusterMillis stamp) {
+  Bytes bytes;
+  ByteWriter(bytes).u8(version).id(stamp);
+  return bytes;
+}
+
+Result<ClusterMillis> decode_machine_record(ByteView bytes) {
+  if (bytes.empty()) return ClusterMillis();
+  ByteReader in(bytes);
+  const bool known = in.u8() == version;
+  const auto stamp = in.id<ClusterMillis>();
+  if (!known || !in.complete()) {
+    return fail(ErrorCode::corruption, "the machine's record in the shard's store is damaged, or of a newer build");
+  }
+  return stamp;
+}
+
+Bytes encode_detail(const Refusal& refusal) {
+  Bytes bytes;
+  ByteWriter out(bytes);
+  write(out, refusal);
+  return bytes;
+}
+
+Bytes encode_detail(const WorkResult& result) {
+  Bytes bytes;
+  ByteWriter out(bytes);
+  write(out, result);
+  return bytes;
+}
+
+}  // namespace assent
