@@ -73,7 +73,8 @@ class SegmentedWal final : public Wal {
     if (fits) {
       apply(batch, number_, last_batch_ + 1);
       has_plain_batches_ = true;
-      return send(position_, plain.end(), plain.records(), plain.finish());
+      const std::uint64_t end = plain.end();
+      return send(position_, end, plain.records(), plain.finish());
     }
     if (auto rotated = rotate(batch); !rotated) {
       failure_ = rotated.error();

@@ -1,0 +1,281 @@
+// Damage of bytes at rest (TESTING.md B08, B09, W09): each byte of a small log and of a snapshot is changed, one at a
+// time, and each file is cut at each length. What comes out is the truth, or an error; the last batch alone may be
+// taken for a torn one.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/data_directory.h"
+#include "storage/inspect.h"
+#include "storage/snapshot_store.h"
+#include "storage/wal.h"
+#include "storage/wal_recovery.h"
+#include "tests/storage/wal_model.h"
+
+namespace assent::storage_test {
+namespace {
+
+using Files = std::map<std::string, Bytes>;
+
+struct Case {
+  Files files;
+  std::string head;              // the newest segment
+  std::uint64_t last_batch = 0;  // its offset there
+  bool last_batch_opens = false;
+  Model full;
+  Model without_last;
+};
+
+WalOptions options() { return small_options(1024, 64); }
+
+Case make_case(std::uint64_t batches) {
+  Case made;
+  SimDisk disk(7);
+  WalRecovery recovered;
+  auto wal = Wal::open(disk, options(), recovered);
+  EXPECT_TRUE(wal);
+  Rng rng(11);
+  for (std::uint64_t i = 1; i <= batches; ++i) {
+    const auto batch = random_batch(rng, made.full, i);
+    made.without_last = made.full;
+    made.full.apply(batch);
+    EXPECT_TRUE((*wal)->submit(batch));
+    EXPECT_TRUE(settle(**wal, disk));
+  }
+  wal->reset();
+  for (const std::string& path : disk.paths()) made.files[path] = *disk.contents(path);
+  const auto scan = scan_wal(disk, "wal", options().identity);
+  EXPECT_TRUE(scan);
+  made.head = "wal/" + wal_format::segment_name(scan->head->header.number);
+  made.last_batch = scan->head->last_batch_offset;
+  made.last_batch_opens = scan->head->last_batch_opens;
+  return made;
+}
+
+// What a start on these files comes to must be the truth or an error that changes nothing.
+void expect_truth_or_error(const Case& made, const Files& files, const std::string& changed, std::uint64_t offset,
+                           bool in_last_batch, std::uint64_t& errors) {
+  SimDisk disk(1);
+  for (const auto& [path, bytes] : files) disk.put(path, bytes);
+  WalRecovery recovered;
+  auto wal = Wal::open(disk, options(), recovered);
+  if (!wal) {
+    ++errors;
+    EXPECT_EQ(wal.error().code, ErrorCode::corruption) << wal.error().message;
+    EXPECT_THAT(wal.error().message, ::testing::HasSubstr("wal/000"));
+    for (const auto& [path, bytes] : files) EXPECT_EQ(disk.contents(path), bytes) << "changed " << path;
+    return;
+  }
+  const Model found = model_of(recovered);
+  const bool right = found == made.full || (in_last_batch && found == made.without_last);
+  EXPECT_TRUE(right) << changed << " at " << offset << " gave " << summary(found) << "\n wanted " << summary(made.full);
+}
+
+bool in_last_batch(const Case& made, const std::string& path, std::uint64_t offset) {
+  return path == made.head && (made.last_batch_opens || offset >= made.last_batch);
+}
+
+class DamagedLog : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(DamagedLog, EachByteChanged) {
+  const Case made = make_case(GetParam());
+  std::uint64_t errors = 0;
+  std::uint64_t cases = 0;
+  for (const auto& [path, bytes] : made.files) {
+    for (std::uint64_t offset = 0; offset < bytes.size(); ++offset) {
+      for (const unsigned mask : {0x01U, 0x80U, 0xFFU}) {
+        Files files = made.files;
+        files[path][offset] = static_cast<char>(static_cast<unsigned char>(files[path][offset]) ^ mask);
+        ++cases;
+        expect_truth_or_error(made, files, path, offset, in_last_batch(made, path, offset), errors);
+        if (HasFailure()) return;
+      }
+    }
+  }
+  // Most bytes are not padding, and most batches not the last.
+  EXPECT_TRUE(GetParam() <= 4 || errors > cases / 4) << errors << " of " << cases;
+}
+
+TEST_P(DamagedLog, CutAtEachLength) {
+  const Case made = make_case(GetParam());
+  std::uint64_t errors = 0;
+  for (const auto& [path, bytes] : made.files) {
+    for (std::uint64_t size = 0; size < bytes.size(); ++size) {
+      // What is cut off may be much more than the last batch: then only a later segment can tell.
+      const bool behind_last = in_last_batch(made, path, size);
+      if (path == made.head && !behind_last) continue;
+      Files files = made.files;
+      files[path].resize(size);
+      expect_truth_or_error(made, files, path, size, behind_last, errors);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(DamagedLog, EachSegmentMissing) {
+  const Case made = make_case(GetParam());
+  std::uint64_t errors = 0;
+  for (const auto& [path, bytes] : made.files) {
+    if (path == made.head) continue;
+    Files files = made.files;
+    files.erase(path);
+    expect_truth_or_error(made, files, path, 0, false, errors);
+  }
+  EXPECT_EQ(errors, made.files.size() - 1);  // each is needed: the writer removes the others
+}
+
+// Misdirected: a block of the log written over another one.
+TEST_P(DamagedLog, EachBlockOverEachOther) {
+  const Case made = make_case(GetParam());
+  const Bytes& head = made.files.at(made.head);
+  std::uint64_t errors = 0;
+  for (const auto& [path, bytes] : made.files) {
+    for (std::uint64_t from = 0; from + 64 <= bytes.size(); from += 64) {
+      for (std::uint64_t to = 0; to + 64 <= head.size(); to += 64) {
+        Files files = made.files;
+        files[made.head].replace(to, 64, bytes, from, 64);
+        expect_truth_or_error(made, files, path, to, in_last_batch(made, made.head, to), errors);
+        if (HasFailure()) return;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, DamagedLog, ::testing::Values(1, 2, 5, 9, 16));
+
+TEST(DamagedLogs, MessageNamesFileOffsetGroupAndProof) {
+  SimDisk disk(1);
+  WalRecovery recovered;
+  auto wal = Wal::open(disk, small_options(8192, 512), recovered);
+  ASSERT_TRUE(wal);
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    ASSERT_TRUE((*wal)->submit({append(42, {make_entry(1, i, "payload")})}));
+    ASSERT_TRUE(settle(**wal, disk));
+  }
+  wal->reset();
+  ASSERT_TRUE(disk.rot("wal/00000000000000000001.wal", 1024 + 32 + 30, 0x10));
+  const auto failed = Wal::open(disk, small_options(8192, 512), recovered);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, ErrorCode::corruption);
+  for (const char* part :
+       {"wal/00000000000000000001.wal", "offset 1056", "group 42", "a valid batch follows at offset 1536"}) {
+    EXPECT_THAT(failed.error().message, ::testing::HasSubstr(part));
+  }
+}
+
+TEST(DamagedSnapshots, EachByteChangedAndEachLength) {
+  SimDisk disk(1);
+  const Snapshot snapshot{make_mark(3, 17), "the application's bytes"};
+  {
+    auto store = SnapshotStore::open(disk);
+    ASSERT_TRUE(store);
+    ASSERT_TRUE((*store)->save(GroupId(5), snapshot));
+    std::vector<SnapshotStore::Saved> saved;
+    for (const IoCompletion& completion : disk.poll()) (*store)->completed(completion, saved);
+    ASSERT_EQ(saved.size(), 1U);
+  }
+  const std::string path = "snapshots/g5-00000000000000000017-00000000000000000003.snap";
+  const Bytes bytes = *disk.contents(path);
+  const auto check = [&](const Bytes& changed) {
+    SimDisk other(1);
+    other.put(path, changed);
+    auto store = SnapshotStore::open(other);
+    ASSERT_TRUE(store);
+    const auto newest = (*store)->newest(GroupId(5));
+    ASSERT_FALSE(newest);
+    EXPECT_EQ(newest.error().code, ErrorCode::corruption) << newest.error().message;
+    EXPECT_THAT(newest.error().message, ::testing::HasSubstr(path));
+    EXPECT_EQ((*store)->load(GroupId(5), snapshot.mark).error().code, ErrorCode::corruption);
+  };
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    Bytes changed = bytes;
+    changed[i] = static_cast<char>(changed[i] ^ 0x40);
+    check(changed);
+    check(bytes.substr(0, i));
+  }
+  check(bytes + "x");
+}
+
+// Bytes that nobody wrote: decoders give values or errors, and the log is refused or empty.
+TEST(GarbageInput, RandomFiles) {
+  Rng rng(99);
+  const Case made = make_case(12);
+  for (int i = 0; i < 3'000; ++i) {
+    SimDisk disk(1);
+    const std::uint64_t kind = rng.below(3);
+    for (const auto& [path, bytes] : made.files) {
+      Bytes changed = bytes;
+      if (kind == 0) {
+        changed.resize(rng.below(3'000));
+        for (char& byte : changed) byte = static_cast<char>(rng.next());
+      } else {
+        for (std::uint64_t k = rng.below(6); k > 0 && !changed.empty(); --k) {
+          const std::uint64_t from = rng.below(changed.size());
+          const std::uint64_t size = rng.below(std::min<std::uint64_t>(changed.size() - from, 90) + 1);
+          if (kind == 1) {
+            for (std::uint64_t at = from; at < from + size; ++at) changed[at] = static_cast<char>(rng.next());
+          } else {
+            changed.erase(from, size);
+          }
+        }
+      }
+      disk.put(path, changed);
+    }
+    (void)inspect_data_directory(disk);
+    WalRecovery recovered;
+    (void)Wal::open(disk, options(), recovered);
+  }
+}
+
+// The same below the checksums: record bodies that carry a right checksum and nonsense.
+TEST(GarbageInput, RandomRecordBodies) {
+  Rng rng(5);
+  for (int i = 0; i < 50'000; ++i) {
+    Bytes body(rng.below(80), '\0');
+    for (char& byte : body) byte = static_cast<char>(rng.chance(0.5) ? rng.below(4) : rng.next());
+    const auto mark = wal_format::decode_mark(body);
+    if (mark) {
+      Bytes again;
+      wal_format::encode_mark(again, *mark);
+      EXPECT_EQ(again, body);
+    }
+    (void)wal_format::decode_entry(body);
+    (void)wal_format::decode_group(body);
+    (void)wal_format::read_segment_header(body, {});
+    (void)wal_format::read_batch(body, {}, rng.below(100), 64);
+    (void)decode_directory_identity(body);
+  }
+}
+
+TEST(GarbageInput, ForgedRecordsWithRightChecksums) {
+  using wal_format::BatchBuilder;
+  Rng rng(6);
+  std::uint64_t accepted = 0;
+  for (int i = 0; i < 3'000; ++i) {
+    BatchBuilder builder = BatchBuilder::opening({77, 1}, 64, 1);
+    for (std::uint64_t k = rng.below(5); k > 0; --k) {
+      const GroupId group(rng.below(2));
+      const std::uint64_t index = rng.chance(0.2) ? rng.next() : rng.below(5);
+      switch (rng.below(5)) {
+        case 0: builder.group(group, Index(index), make_mark(1, rng.below(4)), "hs"); break;
+        case 1: builder.carried(group, *make_entry(1, index, "c")); break;
+        case 2: builder.entry(group, *make_entry(1, index, "e")); break;
+        case 3: builder.install(group, make_mark(1, index)); break;
+        default: builder.compact(group, make_mark(1, index)); break;
+      }
+    }
+    wal_format::SegmentHeader header;
+    header.block_bytes = 64;
+    header.identity = 77;
+    header.number = 1;
+    SimDisk disk(1);
+    disk.put("wal/00000000000000000001.wal", builder.finish(header));
+    WalRecovery recovered;
+    const auto wal = Wal::open(disk, options(), recovered);
+    if (wal) ++accepted;
+    EXPECT_TRUE(wal || wal.error().code == ErrorCode::corruption);
+  }
+  EXPECT_GT(accepted, 100U);
+}
+
+}  // namespace
+}  // namespace assent::storage_test

@@ -1,0 +1,91 @@
+#include "storage/data_directory.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/digest.h"
+#include "sim/sim_disk.h"
+
+namespace assent {
+namespace {
+
+using ::testing::HasSubstr;
+
+const DirectoryIdentity n1{"bank", "n1"};
+
+TEST(DataDirectory, ClaimedOnceAndKnownAgain) {
+  SimDisk disk(1);
+  EXPECT_EQ(read_directory_identity(disk).error().code, ErrorCode::not_found);
+  ASSERT_TRUE(claim_data_directory(disk, n1));
+  disk.crash(CrashKind::power);
+  ASSERT_TRUE(claim_data_directory(disk, n1));
+  EXPECT_EQ(*read_directory_identity(disk), n1);
+}
+
+TEST(DataDirectory, RefusesAnotherNodeOrCluster) {
+  SimDisk disk(1);
+  ASSERT_TRUE(claim_data_directory(disk, n1));
+  for (const DirectoryIdentity& other : {DirectoryIdentity{"bank", "n2"}, DirectoryIdentity{"shop", "n1"}}) {
+    const auto claimed = claim_data_directory(disk, other);
+    ASSERT_FALSE(claimed);
+    EXPECT_EQ(claimed.error().code, ErrorCode::refused);
+    EXPECT_THAT(claimed.error().message, HasSubstr("belongs to node \"n1\" of cluster \"bank\""));
+    EXPECT_THAT(claimed.error().message, HasSubstr(other.node));
+    EXPECT_NE(identity_number(other), identity_number(n1));
+  }
+}
+
+TEST(DataDirectory, RefusesANewerFormat) {
+  std::string text = "assent data directory\nformat 2\nsomething new\n";
+  text += fmt::format("checksum {:016x}\n", xxh3(text));
+  SimDisk disk(1);
+  disk.put("identity", text);
+  const auto claimed = claim_data_directory(disk, n1);
+  ASSERT_FALSE(claimed);
+  EXPECT_EQ(claimed.error().code, ErrorCode::unsupported);
+  EXPECT_THAT(claimed.error().message, HasSubstr("format 2"));
+}
+
+TEST(DataDirectory, RefusesDataWithoutAName) {
+  SimDisk disk(1);
+  disk.put("wal/00000000000000000001.wal", "x");
+  const auto claimed = claim_data_directory(disk, n1);
+  ASSERT_FALSE(claimed);
+  EXPECT_EQ(claimed.error().code, ErrorCode::refused);
+  EXPECT_THAT(claimed.error().message, HasSubstr("identity"));
+}
+
+TEST(DataDirectory, EachByteChangedIsDamage) {
+  const Bytes text = encode_directory_identity(n1);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    Bytes changed = text;
+    changed[i] = static_cast<char>(changed[i] ^ 0x01);
+    ASSERT_FALSE(decode_directory_identity(changed)) << i;
+    EXPECT_EQ(decode_directory_identity(changed).error().code, ErrorCode::corruption) << i;
+    EXPECT_FALSE(decode_directory_identity(ByteView(text).substr(0, i))) << i;
+  }
+  EXPECT_FALSE(decode_directory_identity(text + "\n"));
+}
+
+TEST(DataDirectory, OddNamesComeBack) {
+  const std::string odd = std::string("a\"b\\c\n\x01\x7f", 8) + "\xc3\xa4" + std::string(1, '\0');
+  const DirectoryIdentity identity{odd, ""};
+  EXPECT_EQ(*decode_directory_identity(encode_directory_identity(identity)), identity);
+}
+
+TEST(DataDirectory, CrashAtEveryOperationOfTheFirstStart) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    SimDisk disk(seed);
+    disk.cut_power_after(seed % 7);
+    const bool claimed = claim_data_directory(disk, n1).has_value();
+    disk.crash(CrashKind::power);
+    EXPECT_TRUE(!claimed || read_directory_identity(disk).has_value());
+    const auto again = claim_data_directory(disk, n1);
+    ASSERT_TRUE(again) << again.error().message;
+    disk.crash(CrashKind::power);
+    EXPECT_EQ(*read_directory_identity(disk), n1);
+  }
+}
+
+}  // namespace
+}  // namespace assent
