@@ -1,0 +1,130 @@
+#include "describe.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "support.h"
+
+namespace assent::testing {
+
+std::string Names::of(const TxnId& txn) const {
+  const auto found = txns.find(txn);
+  return found == txns.end() ? txn.to_hex() : found->second;
+}
+
+std::string Names::of(GroupId group) {
+  return group == coordinator_group ? std::string("c") : fmt::format("s{}", group);
+}
+
+namespace {
+
+std::string text(const Attempt& attempt) { return fmt::format("({},{})", attempt.epoch, attempt.number); }
+
+std::string text(const Names& names, const Refusal& refusal) {
+  std::string words(to_string(refusal.reason));
+  if (!refusal.participant.none()) words += " at " + Names::of(refusal.participant);
+  if (!refusal.holder.none()) words += " held by " + names.of(refusal.holder);
+  return words;
+}
+
+std::string text(const Effects& effects) {
+  constexpr const char* modes[] = {"IS", "IX", "S", "X"};
+  std::string words;
+  for (const LockRequest& lock : effects.locks) {
+    words += fmt::format(" {}:{}", lock.key, modes[static_cast<std::size_t>(lock.mode)]);
+  }
+  return words;
+}
+
+std::string text(const SqlValue& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return std::to_string(*integer);
+  if (const auto* blob = std::get_if<SqlBlob>(&value)) return blob->bytes;
+  if (const auto* word = std::get_if<std::string>(&value)) return *word;
+  return "null";
+}
+
+std::string text(const WorkResult& result) {
+  std::string words;
+  for (const OperationResult& operation : result) {
+    for (const auto& row : operation.rows) {
+      for (const SqlValue& value : row) words += " " + text(value);
+    }
+  }
+  return words;
+}
+
+struct Describe {
+  const Names& names;
+
+  std::string operator()(const Prepare& m) const {
+    return fmt::format("Prepare {} {}", names.of(m.txn), text(m.attempt));
+  }
+  std::string operator()(const Vote& m) const {
+    return fmt::format("Vote {} {} {}", names.of(m.txn), text(m.attempt),
+                       m.yes ? "yes" : "no: " + text(names, m.refusal));
+  }
+  std::string operator()(const Finish& m) const {
+    return fmt::format("Finish {} {} {}", names.of(m.txn), text(m.attempt), m.commit ? "commit" : "abort");
+  }
+  std::string operator()(const Finished& m) const {
+    return fmt::format("Finished {} {} {}", names.of(m.txn), text(m.attempt), m.commit ? "commit" : "abort");
+  }
+  std::string operator()(const Inquire& m) const {
+    return fmt::format("Inquire {} {}", names.of(m.txn), text(m.attempt));
+  }
+
+  std::string operator()(const Decide& c) const {
+    return fmt::format("Decide {} {}", names.of(c.txn), text(c.attempt));
+  }
+  std::string operator()(const SealOutcome& c) const {
+    return fmt::format("SealOutcome {} {}", names.of(c.txn), text(names, c.refusal));
+  }
+  std::string operator()(const EndTxns& c) const {
+    std::string words = "EndTxns";
+    for (const TxnId& txn : c.txns) words += " " + names.of(txn);
+    return words;
+  }
+  std::string operator()(const Tidy&) const { return "Tidy"; }
+
+  std::string operator()(const PrepareWork& c) const {
+    return fmt::format("PrepareWork {} {}{}", names.of(c.txn), text(c.attempt), text(c.effects));
+  }
+  std::string operator()(const RefuseWork& c) const {
+    return fmt::format("RefuseWork {} {} {}", names.of(c.txn), text(c.attempt), text(names, c.refusal));
+  }
+  std::string operator()(const ExecuteWork& c) const {
+    if (c.refusal.reason != AbortReason::none) {
+      return fmt::format("ExecuteWork {} refused: {}", names.of(c.txn), text(names, c.refusal));
+    }
+    return fmt::format("ExecuteWork {}{}", names.of(c.txn), text(c.effects));
+  }
+  std::string operator()(const FinishWork& c) const {
+    return fmt::format("FinishWork {} {} {}", names.of(c.txn), text(c.attempt), c.commit ? "commit" : "abort");
+  }
+  std::string operator()(const SealWork& c) const { return fmt::format("SealWork {}", names.of(c.txn)); }
+
+  std::string operator()(const TxnAnswer& answer) const {
+    std::string words = fmt::format("{} {}", names.of(answer.txn), to_string(answer.state));
+    if (answer.state == TxnState::aborted) words += " (" + text(names, answer.refusal) + ")";
+    for (const BranchResult& branch : answer.results) {
+      words += fmt::format(" {}:[{} ]", Names::of(branch.shard), text(branch.result));
+    }
+    return words;
+  }
+  std::string operator()(const QueryAnswer& answer) const { return "read" + text(answer.result); }
+};
+
+}  // namespace
+
+std::string describe(const Names& names, const TxnMessage& message) { return std::visit(Describe{names}, message); }
+std::string describe(const Names& names, const CoordinatorCommand& command) {
+  return std::visit(Describe{names}, command);
+}
+std::string describe(const Names& names, const ShardCommand& command) { return std::visit(Describe{names}, command); }
+std::string describe(const Names& names, const ClientReply& reply) {
+  if (!reply.answer)
+    return fmt::format("error {}: {}", to_string(reply.answer.error().code), reply.answer.error().message);
+  return std::visit(Describe{names}, *reply.answer);
+}
+
+}  // namespace assent::testing

@@ -1,0 +1,318 @@
+// Random histories: clients that retry, lose answers and ask for outcomes; messages lost, doubled, reordered and late;
+// leaders replaced, their log's tail lost, deposed ones that go on; logs that refuse. Then the faults end and all must
+// end.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+#include "world.h"
+
+namespace assent::testing {
+namespace {
+
+// What one seed does how often: drawn anew for each, zero is a value.
+struct Swarm {
+  double drop, keep, to_deposed, elect, depose, refuse, lose_answer;
+  std::uint64_t clients, keys, steps, commit_weight, tick_weight;
+  bool short_retention;
+};
+
+Swarm draw(Rng& rng) {
+  const auto sometimes = [&](double most) { return rng.chance(0.4) ? 0.0 : rng.unit() * most; };
+  return Swarm{.drop = sometimes(0.4),
+               .keep = sometimes(0.4),
+               .to_deposed = sometimes(0.5),
+               .elect = sometimes(0.02),
+               .depose = sometimes(0.05),
+               .refuse = sometimes(0.1),
+               .lose_answer = sometimes(0.3),
+               .clients = rng.between(1, 6),
+               .keys = rng.between(1, 5),
+               .steps = rng.between(200, 1'200),
+               .commit_weight = rng.between(1, 6),
+               .tick_weight = rng.between(1, 4),
+               .short_retention = rng.chance(0.25)};
+}
+
+WorldOptions options_for(const Swarm& swarm) {
+  WorldOptions options;
+  options.conductor.timeout_ticks = 60;
+  options.conductor.resend_ticks = 3;
+  options.conductor.resend_ticks_max = 10;
+  options.conductor.end_ticks = 5;
+  options.conductor.end_batch = 3;
+  options.conductor.tidy_ticks = 50;
+  options.caretaker.prepare_timeout_ticks = 20;
+  options.caretaker.settle_ticks = 10;
+  options.caretaker.query_timeout_ticks = 100;
+  options.caretaker.query_hold_ticks = 5;
+  options.caretaker.resend_ticks = 3;
+  options.caretaker.resend_ticks_max = 10;
+  options.caretaker.tidy_ticks = 50;
+  if (swarm.short_retention) {
+    options.shard.window.retention_millis = 1'500;
+    options.decisions.window.retention_millis = 1'500;
+    options.decisions.history.records_max = 2;
+    options.decisions.history.keep_millis = 500;
+  }
+  return options;
+}
+
+constexpr GroupId groups[] = {coordinator_group, shard_1, shard_2};
+
+class History {
+ public:
+  explicit History(std::uint64_t seed)
+      : rng_(seed), swarm_(draw(rng_)), world_(options_for(swarm_)), clients_(swarm_.clients) {
+    world_.rng = rng_.split("refusals");
+    world_.refuse_chance = swarm_.refuse;
+    world_.on_reply = [this](const ClientReply& reply) { hear(reply); };
+  }
+
+  void run() {
+    for (step_ = 0; step_ < swarm_.steps; ++step_) act();
+    ASSERT_TRUE(world_.converge()) << "A5, A7: it does not come to rest";
+    resolve();
+    check();
+  }
+  [[nodiscard]] const World& world() const { return world_; }
+  std::uint64_t committed = 0;
+  std::uint64_t aborted = 0;
+  std::uint64_t queries_answered = 0;
+
+ private:
+  struct Txn {
+    GroupId group;
+    Execute execute;
+    std::uint64_t begun = 0;
+    std::optional<std::uint64_t> told_committed;
+    bool ended = false;  // its client has a definite answer, or gave up
+  };
+  struct Asked {
+    TxnId txn;                                 // of an Execute or GetOutcome
+    std::vector<std::pair<TxnId, bool>> read;  // of a query: what it reads, and whether it was told committed before
+    GroupId shard;
+  };
+  struct Client {
+    TxnId txn;
+    bool waiting = false;
+  };
+
+  void act() {
+    const std::uint64_t choice = rng_.below(10 + swarm_.commit_weight + swarm_.tick_weight);
+    if (choice < 3) {
+      client_step(clients_[rng_.below(clients_.size())]);
+    } else if (choice < 10) {
+      network_step();
+    } else if (choice < 10 + swarm_.commit_weight) {
+      world_.commit(groups[rng_.below(3)]);
+    } else {
+      world_.advance(10);
+      for (const GroupId group : groups) world_.tick(group, rng_.chance(0.5));
+    }
+    if (rng_.chance(swarm_.elect)) {
+      const GroupId group = groups[rng_.below(3)];
+      world_.elect(group, rng_.below(world_.pending(group) + 1));
+    }
+    if (rng_.chance(swarm_.depose)) {
+      const GroupId group = groups[rng_.below(3)];
+      if (world_.deposed(group) > 0) world_.depose(group, rng_.below(world_.deposed(group)));
+    }
+  }
+
+  void network_step() {
+    if (world_.network().empty()) return;
+    const std::size_t message = rng_.below(world_.network().size());
+    if (rng_.chance(swarm_.drop)) return world_.drop(message);
+    std::optional<std::size_t> deposed;
+    const std::size_t count = world_.deposed(world_.network()[message].to);
+    if (count > 0 && rng_.chance(swarm_.to_deposed)) deposed = rng_.below(count);
+    world_.deliver(message, rng_.chance(swarm_.keep), deposed);
+  }
+
+  void client_step(Client& client) {
+    if (client.waiting) {
+      if (!rng_.chance(swarm_.lose_answer)) return;
+      client.waiting = false;  // its connection is gone: whatever comes is not heard
+    }
+    if (rng_.chance(0.2)) return ask_query();
+    if (client.txn.none() || txns_.at(client.txn).ended) begin(client);
+    Txn& txn = txns_.at(client.txn);
+    const RequestId id(++requests_);
+    asked_[id] = Asked{client.txn, {}, {}};
+    client_of_[id] = &client;
+    client.waiting = true;
+    const bool ask = txn.begun != step_ && rng_.chance(0.3);
+    if (ask) {
+      world_.request(id, txn.group, GetOutcome{client.txn, rng_.chance(0.5), rng_.below(20)});
+    } else {
+      world_.request(id, txn.group, txn.execute);
+    }
+  }
+
+  void begin(Client& client) {
+    const TxnId id = TxnId::make(ClusterMillis(world_.now()), rng_.next(), rng_.next());
+    client.txn = id;
+    Txn& txn = txns_[id];
+    order_.push_back(id);
+    txn.begun = step_;
+    const auto work = [&](std::int64_t delta) {
+      Work one;
+      const std::string key = fmt::format("account/{}", rng_.below(swarm_.keys));
+      if (rng_.chance(0.1)) one.emplace_back(KvExpect{key, Bytes("no such value")});
+      one.emplace_back(
+          KvAdd{key, delta, rng_.chance(0.3) ? std::optional<std::int64_t>(-20) : std::nullopt, std::nullopt});
+      one.emplace_back(add("done/" + id.to_hex(), 1));
+      if (rng_.chance(0.3)) one.emplace_back(KvGet{fmt::format("account/{}", rng_.below(swarm_.keys))});
+      return one;
+    };
+    if (rng_.chance(0.3)) {
+      txn.group = rng_.chance(0.5) ? shard_1 : shard_2;
+      txn.execute = single(id, txn.group, work(0));
+    } else {
+      txn.group = coordinator_group;
+      const auto amount = static_cast<std::int64_t>(rng_.below(10));
+      txn.execute = transfer(id, work(-amount), work(amount));
+    }
+  }
+
+  // Reads the marks of a few transactions at one shard.
+  void ask_query() {
+    if (order_.empty()) return;
+    Asked asked;
+    asked.shard = rng_.chance(0.5) ? shard_1 : shard_2;
+    Work work;
+    std::set<TxnId> chosen;
+    for (int i = 0; i < 4; ++i)
+      chosen.insert(order_[order_.size() - 1 - rng_.below(std::min<std::size_t>(order_.size(), 8))]);
+    for (const TxnId& id : chosen) {
+      const Txn& txn = txns_.at(id);
+      if (txn.group != coordinator_group && txn.group != asked.shard) continue;
+      asked.read.emplace_back(id, txn.told_committed.has_value());
+      work.emplace_back(KvGet{"done/" + id.to_hex()});
+    }
+    if (work.empty()) return;
+    const RequestId id(++requests_);
+    asked_[id] = asked;
+    world_.request(id, asked.shard, Query{work});
+  }
+
+  void hear(const ClientReply& reply) {
+    const auto found = asked_.find(reply.id);
+    ASSERT_NE(found, asked_.end()) << "an answer nobody asked for, or a second one";
+    const Asked asked = found->second;
+    asked_.erase(found);
+    if (!asked.read.empty()) return hear_query(asked, reply);
+    Client* client = client_of_[reply.id];
+    Txn& txn = txns_.at(asked.txn);
+    const bool heard = client != nullptr && client->txn == asked.txn && client->waiting;
+    if (heard) client->waiting = false;
+    if (!reply.answer) {
+      if (reply.answer.error().code == ErrorCode::too_old) txn.ended = true;
+      return;
+    }
+    const auto& answer = std::get<TxnAnswer>(*reply.answer);
+    if (answer.state == TxnState::committed && !txn.told_committed) txn.told_committed = step_;
+    const bool definite =
+        answer.state == TxnState::committed || answer.state == TxnState::aborted || answer.state == TxnState::expired;
+    if (heard && definite) txn.ended = true;
+  }
+
+  // I1: what was told before the query came is seen; and if one transaction was told before another began, nobody sees
+  // the later without the earlier.
+  void hear_query(const Asked& asked, const ClientReply& reply) {
+    if (!reply.answer) return;
+    ++queries_answered;
+    const auto& results = std::get<QueryAnswer>(*reply.answer).result;
+    ASSERT_EQ(results.size(), asked.read.size());
+    std::vector<const Txn*> seen;
+    std::vector<const Txn*> unseen;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      const auto& [id, told] = asked.read[i];
+      (results[i].rows.empty() ? unseen : seen).push_back(&txns_.at(id));
+      EXPECT_FALSE(told && results[i].rows.empty()) << "a query missed what was told before it came";
+    }
+    for (const Txn* later : seen) {
+      for (const Txn* earlier : unseen) {
+        EXPECT_FALSE(earlier->told_committed && *earlier->told_committed < later->begun)
+            << "a query saw a transaction without one that was told before it began";
+      }
+    }
+  }
+
+  // Every client asks until it knows.
+  void resolve() {
+    for (int round = 0; round < 3; ++round) {
+      for (auto& [id, txn] : txns_) {
+        if (world_.outcome(id) != Outcome::none) continue;
+        const RequestId request(++requests_);
+        asked_[request] = Asked{id, {}, {}};
+        client_of_[request] = nullptr;
+        world_.request(request, txn.group, GetOutcome{id, true, 50});
+      }
+      ASSERT_TRUE(world_.converge());
+    }
+  }
+
+  void check() {
+    for (const std::string& violation : world_.violations()) ADD_FAILURE() << violation;
+    std::int64_t total = 0;
+    for (const GroupId shard : {shard_1, shard_2}) {
+      for (const auto& [key, value] : world_.shard(shard).leader->store.rows()) {
+        if (key.starts_with("account/")) total += std::stoll(value);
+      }
+    }
+    EXPECT_EQ(total, 0) << "I2: money is conserved";
+    for (const auto& [id, txn] : txns_) {
+      const bool committed_now = world_.outcome(id) == Outcome::committed;
+      if (!swarm_.short_retention) {
+        EXPECT_NE(world_.outcome(id), Outcome::none) << "who asks with seal gets to know";
+      }
+      for (const Branch& branch : txn.execute.branches) {
+        const auto mark = world_.shard(branch.shard).leader->store.get("done/" + id.to_hex());
+        EXPECT_EQ(mark.value_or("none"), committed_now ? "1" : "none") << "A1, A8 of " << id.to_hex();
+      }
+      ++(committed_now ? committed : aborted);
+    }
+    EXPECT_TRUE(asked_.empty()) << "every request gets exactly one answer";
+  }
+
+  Rng rng_;
+  Swarm swarm_;
+  World world_;
+  std::vector<Client> clients_;
+  std::map<TxnId, Txn> txns_;
+  std::vector<TxnId> order_;
+  std::map<RequestId, Asked> asked_;
+  std::map<RequestId, Client*> client_of_;
+  std::uint64_t requests_ = 0;
+  std::uint64_t step_ = 0;
+};
+
+class RandomHistories : public ::testing::TestWithParam<std::uint64_t> {};
+
+// One case a hundred seeds, so that a failure names its seed and the cases run side by side.
+TEST_P(RandomHistories, P01_P02_P03_P04_KeepEveryInvariant) {
+  std::uint64_t committed = 0;
+  std::uint64_t aborted = 0;
+  std::uint64_t queries = 0;
+  for (std::uint64_t seed = GetParam() * 100 + 1; seed <= GetParam() * 100 + 100; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    History history(seed);
+    history.run();
+    committed += history.committed;
+    aborted += history.aborted;
+    queries += history.queries_answered;
+    if (::testing::Test::HasFailure()) return;
+  }
+  RecordProperty("committed", static_cast<int>(committed));
+  RecordProperty("aborted", static_cast<int>(aborted));
+  EXPECT_GT(committed, 300U) << "A4: a system that aborts everything keeps no promise";
+  EXPECT_GT(aborted, 100U) << "a history without aborts tests little";
+  EXPECT_GT(queries, 300U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomHistories, ::testing::Range<std::uint64_t>(0, 10));
+
+}  // namespace
+}  // namespace assent::testing

@@ -1,0 +1,328 @@
+#include "world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace assent::testing {
+namespace {
+
+template <class Options>
+Options with_self(Options options, GroupId self) {
+  options.self = self;
+  return options;
+}
+
+}  // namespace
+
+CoordinatorSide::CoordinatorSide(const WorldOptions& options, GroupId self)
+    : machine(options.decisions), driver(machine, with_self(options.conductor, self)) {}
+
+void CoordinatorSide::succeed(CoordinatorSide& earlier) {
+  ASSENT_CHECK(machine.restore(earlier.machine.snapshot()), "a snapshot restores");
+  ASSENT_CHECK(machine.digest() == earlier.machine.digest(), "a restored machine is equal");
+}
+
+void CoordinatorSide::apply(const EntryContext& context, const Command& command, bool tell_driver) {
+  const auto applied = machine.apply(context, command);
+  if (tell_driver) driver.applied(context, command, applied);
+}
+
+ShardSide::ShardSide(const WorldOptions& options, GroupId self)
+    : machine(with_self(options.shard, self)), driver(machine, store, with_self(options.caretaker, self)) {}
+
+void ShardSide::succeed(ShardSide& earlier) {
+  ASSENT_CHECK(store.restore(*earlier.store.snapshot()), "a snapshot restores");
+  ASSENT_CHECK(machine.load(store), "a store loads");
+  ASSENT_CHECK(machine.digest() == earlier.machine.digest(), "a reloaded machine is equal");
+}
+
+void ShardSide::apply(const EntryContext& context, const Command& command, bool tell_driver) {
+  const auto applied = machine.apply(context, command, store);
+  ASSENT_CHECK(applied, "the memory store never fails");
+  store.set_applied(context.index);
+  if (tell_driver) driver.applied(context, command, *applied);
+}
+
+World::World(WorldOptions options) : options_(std::move(options)) {
+  coordinator_.id = coordinator_group;
+  shards_.resize(2);
+  shards_[0].id = shard_1;
+  shards_[1].id = shard_2;
+  start(coordinator_);
+  for (auto& group : shards_) start(group);
+}
+
+template <class Side>
+void World::start(Group<Side>& group) {
+  group.epoch = Epoch(1);
+  group.leader = std::make_unique<Side>(options_, group.id);
+  group.leader->driver.lead(group.epoch);
+  drain(group, *group.leader, true);
+}
+
+template <class F>
+void World::with(GroupId group, F f) {
+  if (group == coordinator_group) return f(coordinator_);
+  f(shard(group));
+}
+
+void World::say(const std::string& line) const {
+  if (narrate) narrate(line);
+}
+
+void World::violate(const std::string& what) { violations_.push_back(what); }
+
+// ---- actions
+// ---------------------------------------------------------------------------------------------------------
+
+void World::request(RequestId id, GroupId to, ClientBody body) {
+  with(to, [&](auto& group) {
+    group.leader->driver.request(ClientRequest{id, to, std::move(body)});
+    drain(group, *group.leader, true);
+  });
+}
+
+void World::deliver(std::size_t message, bool keep, std::optional<std::size_t> to_deposed) {
+  const Envelope envelope = network_.at(message);
+  if (!keep) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(message));
+  with(envelope.to, [&](auto& group) {
+    const bool stale = to_deposed && *to_deposed < group.deposed.size();
+    auto& side = stale ? *group.deposed[*to_deposed] : *group.leader;
+    side.driver.receive(envelope);
+    drain(group, side, !stale);
+  });
+}
+
+void World::drop(std::size_t message) { network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(message)); }
+
+bool World::commit(GroupId id) {
+  bool any = false;
+  with(id, [&](auto& group) {
+    any = !group.pending.empty();
+    if (any) commit_one(group);
+  });
+  return any;
+}
+
+bool World::refuse(GroupId id, ErrorCode code) {
+  bool any = false;
+  with(id, [&](auto& group) {
+    any = !group.pending.empty();
+    if (!any) return;
+    const auto command = group.pending.back();
+    group.pending.pop_back();
+    group.leader->driver.refused(command, Error{code, "the log takes no more", {}});
+    drain(group, *group.leader, true);
+  });
+  return any;
+}
+
+void World::elect(GroupId id, std::size_t survive) {
+  with(id, [&](auto& group) { elect_in(group, survive); });
+}
+
+void World::depose(GroupId id, std::size_t which) {
+  with(id, [&](auto& group) {
+    if (which >= group.deposed.size()) return;
+    group.deposed[which]->driver.resign();
+    drain(group, *group.deposed[which], false);
+    group.deposed.erase(group.deposed.begin() + static_cast<std::ptrdiff_t>(which));
+  });
+}
+
+void World::tick(GroupId id, bool deposed_too) {
+  with(id, [&](auto& group) {
+    group.leader->driver.tick();
+    drain(group, *group.leader, true);
+    if (!deposed_too) return;
+    for (auto& side : group.deposed) {
+      side->driver.tick();
+      drain(group, *side, false);
+    }
+  });
+}
+
+bool World::converge(std::uint64_t ticks_max) {
+  refuse_chance = 0;
+  for (std::uint64_t ticks = 0; ticks < ticks_max; ++ticks) {
+    for (const GroupId id : {coordinator_group, shard_1, shard_2}) {
+      while (deposed(id) > 0) depose(id, 0);
+      while (commit(id)) {
+      }
+    }
+    while (!network_.empty()) {
+      deliver(0, false);
+      for (const GroupId id : {coordinator_group, shard_1, shard_2}) {
+        while (commit(id)) {
+        }
+      }
+    }
+    if (quiescent()) return true;
+    now_ += options_.tick_millis;
+    for (const GroupId id : {coordinator_group, shard_1, shard_2}) tick(id, false);
+  }
+  return quiescent();
+}
+
+// ---- the abstract logs
+// -----------------------------------------------------------------------------------------------
+
+template <class Side>
+void World::drain(Group<Side>& group, Side& side, bool leads) {
+  for (;;) {
+    auto output = side.driver.take_output();
+    if (output.empty()) return;
+    for (auto& envelope : output.send) {
+      say(fmt::format("  {}{} -> {}: {}", Names::of(group.id), leads ? "" : " (deposed)", Names::of(envelope.to),
+                      describe(names, envelope.message)));
+      network_.push_back(std::move(envelope));
+    }
+    for (auto& command : output.propose) {
+      if (leads && refuse_chance > 0 && rng.chance(refuse_chance)) {
+        side.driver.refused(command, Error{ErrorCode::busy, "the log takes no more", {}});
+        continue;
+      }
+      say(fmt::format("  {}{} proposes {}", Names::of(group.id), leads ? "" : " (deposed)", describe(names, command)));
+      if (leads) group.pending.push_back(std::move(command));
+    }
+    for (const ClientReply& one : output.reply) reply(one);
+    for (const ReadId read : output.read) {
+      if (leads) {
+        side.driver.read_ready(read);
+      } else {
+        side.driver.read_lost(read);
+      }
+    }
+  }
+}
+
+template <class Side>
+void World::commit_one(Group<Side>& group) {
+  const auto command = std::move(group.pending.front());
+  group.pending.pop_front();
+  group.index = group.index.next();
+  group.stamp = std::max(group.stamp, ClusterMillis(now_));
+  say(fmt::format("  {} applies {}", Names::of(group.id), describe(names, command)));
+  group.leader->apply(EntryContext{group.epoch, group.index, group.stamp}, command, true);
+  check_entry(group.id, command);
+  drain(group, *group.leader, true);
+}
+
+// The new leader starts from what was committed and what survives of the old one's log, applied before it leads.
+template <class Side>
+void World::elect_in(Group<Side>& group, std::size_t survive) {
+  auto next = std::make_unique<Side>(options_, group.id);
+  next->succeed(*group.leader);
+  group.deposed.push_back(std::move(group.leader));
+  group.leader = std::move(next);
+  for (std::size_t i = 0; i < survive && !group.pending.empty(); ++i) {
+    const auto command = std::move(group.pending.front());
+    group.pending.pop_front();
+    group.index = group.index.next();
+    group.stamp = std::max(group.stamp, ClusterMillis(now_));
+    say(fmt::format("  {} applies {}", Names::of(group.id), describe(names, command)));
+    group.leader->apply(EntryContext{group.epoch, group.index, group.stamp}, command, false);
+    check_entry(group.id, command);
+  }
+  group.pending.clear();
+  group.epoch = group.epoch.next();
+  group.leader->driver.lead(group.epoch);
+  drain(group, *group.leader, true);
+}
+
+// ---- checks
+// ----------------------------------------------------------------------------------------------------------
+
+void World::reply(const ClientReply& one) {
+  say(fmt::format("  r{} hears {}", one.id, describe(names, one)));
+  if (one.answer) {
+    if (const auto* answer = std::get_if<TxnAnswer>(&*one.answer)) {
+      if (answer->state == TxnState::committed)
+        learn(answer->txn, Outcome::committed, fmt::format("r{} heard", one.id));
+      const bool of_this_content = answer->refusal.reason != AbortReason::reused_id;
+      if (answer->state == TxnState::aborted && of_this_content) {
+        learn(answer->txn, Outcome::aborted, fmt::format("r{} heard", one.id));
+      }
+    }
+  }
+  if (on_reply) on_reply(one);
+}
+
+// A1, A2, A6: whoever says what came of a transaction, everybody says the same, for ever.
+void World::learn(const TxnId& txn, Outcome outcome, const std::string& where) {
+  const auto [found, first] = known_.emplace(txn, std::pair(outcome, where));
+  if (first || found->second.first == outcome) return;
+  violate(fmt::format("A1: {} is {} ({}) and {} ({})", names.of(txn), to_string(found->second.first),
+                      found->second.second, to_string(outcome), where));
+}
+
+// A3: when a commit is decided, every participant had voted yes in that very attempt, in its log.
+void World::check_entry(GroupId, const CoordinatorCommand& command) {
+  const auto* decide = std::get_if<Decide>(&command);
+  if (decide == nullptr || !coordinator_.leader->machine.committed(decide->txn, decide->attempt)) return;
+  learn(decide->txn, Outcome::committed, "decided");
+  for (const GroupId participant : decide->participants) {
+    const Shard& machine = shard(participant).leader->machine;
+    const PreparedTxn* prepared = machine.prepared(decide->txn);
+    const FinishedTxn* finished = machine.finished(decide->txn);
+    const bool yes = (prepared != nullptr && prepared->attempt == decide->attempt) ||
+                     (finished != nullptr && finished->voted_yes && finished->attempt == decide->attempt);
+    if (!yes) violate(fmt::format("A3: {} committed without the yes of {}", names.of(decide->txn), participant));
+  }
+}
+
+void World::check_entry(GroupId id, const ShardCommand& command) {
+  const Group<ShardSide>& group = shard(id);
+  check_shard(group);
+  std::visit(
+      [&](const auto& one) {
+        if constexpr (requires { one.txn; }) {
+          const FinishedTxn* finished = group.leader->machine.finished(one.txn);
+          if (finished == nullptr) return;
+          learn(one.txn, finished->outcome, fmt::format("applied at {}", Names::of(id)));
+          const auto [seen, first] = finished_.emplace(std::pair(id, one.txn), finished->outcome);
+          if (!first && seen->second != finished->outcome) violate("A2: a finished register changed");
+        }
+      },
+      command);
+}
+
+void World::check_shard(const Group<ShardSide>& group) {
+  const Shard& machine = group.leader->machine;
+  LockTable expected;
+  for (const auto& [txn, prepared] : machine.all_prepared()) {
+    if (!expected.free(prepared.effects.locks, txn)) violate("two prepared transactions hold conflicting locks");
+    expected.acquire(txn, prepared.effects.locks);
+  }
+  if (!(machine.locks() == expected)) violate("locks are not a function of the prepared set");
+}
+
+std::size_t World::pending(GroupId id) const {
+  if (id == coordinator_group) return coordinator_.pending.size();
+  return (id == shard_1 ? shards_[0] : shards_[1]).pending.size();
+}
+
+std::size_t World::deposed(GroupId id) const {
+  if (id == coordinator_group) return coordinator_.deposed.size();
+  return (id == shard_1 ? shards_[0] : shards_[1]).deposed.size();
+}
+
+bool World::quiescent() const {
+  if (!network_.empty() || !coordinator_.pending.empty()) return false;
+  if (!coordinator_.leader->machine.open().empty() || coordinator_.leader->driver.active() > 0) return false;
+  return std::all_of(shards_.begin(), shards_.end(), [](const Group<ShardSide>& group) {
+    const ShardSide& side = *group.leader;
+    return group.pending.empty() && side.machine.all_prepared().empty() && side.machine.locks().empty() &&
+           side.driver.active() == 0 && side.driver.reservations().empty();
+  });
+}
+
+Outcome World::outcome(const TxnId& txn) const {
+  const auto found = known_.find(txn);
+  return found == known_.end() ? Outcome::none : found->second.first;
+}
+
+}  // namespace assent::testing
