@@ -1,0 +1,125 @@
+#include "sql_adapter/image.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstring>
+
+#include "base/byte_codec.h"
+#include "base/digest.h"
+
+namespace assent::sql {
+namespace {
+
+constexpr ByteView magic = "ASNTSQL1";
+constexpr std::size_t header_bytes = 16;
+constexpr std::size_t sqlite_header_bytes = 100;
+constexpr std::size_t journal_mode_offset = 18;  // write and read format: 1 rollback journal, 2 WAL
+
+struct Closer {
+  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+};
+using Connection = std::unique_ptr<sqlite3, Closer>;
+
+tl::unexpected<Error> not_a_snapshot(std::string_view why) {
+  return fail(ErrorCode::corruption, fmt::format("the bytes are not a snapshot of this store: {}", why));
+}
+
+// The image as a database of its own, in memory.
+Result<Connection> open_image(ByteView file) {
+  sqlite3* handle = nullptr;
+  const int opened = sqlite3_open_v2(":memory:", &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  Connection out(handle);
+  if (opened != SQLITE_OK) return fail(ErrorCode::io, "SQLite has no memory for a snapshot");
+  auto* copy = static_cast<unsigned char*>(sqlite3_malloc64(file.size()));
+  if (copy == nullptr) return fail(ErrorCode::io, "there is no memory for a snapshot");
+  std::memcpy(copy, file.data(), file.size());
+  const auto size = static_cast<sqlite3_int64>(file.size());
+  const int code = sqlite3_deserialize(handle, "main", copy, size, size, SQLITE_DESERIALIZE_FREEONCLOSE);
+  if (code != SQLITE_OK) return not_a_snapshot(sqlite3_errmsg(handle));
+  return out;
+}
+
+Result<std::int64_t> number(sqlite3* db, const char* sql) {
+  sqlite3_stmt* raw = nullptr;
+  const int code = sqlite3_prepare_v2(db, sql, -1, &raw, nullptr);
+  Statement statement(raw);
+  if (code != SQLITE_OK || statement.step() != SQLITE_ROW) return not_a_snapshot(sqlite3_errmsg(db));
+  return std::int64_t{sqlite3_column_int64(raw, 0)};
+}
+
+Result<void> check_identity(sqlite3* db) {
+  const auto id = number(db, "PRAGMA application_id");
+  if (!id) return fail(id.error());
+  if (*id != application_id) return not_a_snapshot("it is a database of something else");
+  const auto version = number(db, "PRAGMA user_version");
+  if (!version) return fail(version.error());
+  if (*version > format_version) {
+    return fail(ErrorCode::unsupported,
+                fmt::format("the snapshot has format {}, and this build knows {}: use a newer build", *version,
+                            format_version));
+  }
+  const auto tables =
+      number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('assent_kv', 'assent_record', 'assent_meta')");
+  if (!tables) return fail(tables.error());
+  return *tables == 3 ? Result<void>() : Result<void>(not_a_snapshot("it lacks tables of the store"));
+}
+
+}  // namespace
+
+Result<Bytes> take_image(Database& db) {
+  sqlite3_int64 size = 0;
+  std::unique_ptr<unsigned char, void (*)(void*)> file(sqlite3_serialize(db.handle(), "main", &size, 0), sqlite3_free);
+  if (file == nullptr || size < static_cast<sqlite3_int64>(sqlite_header_bytes)) {
+    return fail(ErrorCode::io, fmt::format("SQLite could not make a snapshot: {}", db.message()));
+  }
+  file.get()[journal_mode_offset] = file.get()[journal_mode_offset + 1] = 1;
+  const ByteView pages(reinterpret_cast<const char*>(file.get()), static_cast<std::size_t>(size));
+  Bytes out;
+  out.reserve(header_bytes + pages.size());
+  ByteWriter(out).raw(magic).u64(xxh3(pages)).raw(pages);
+  return out;
+}
+
+Result<void> put_image(Database& db, ByteView image) {
+  ByteReader in(image);
+  const ByteView found = in.raw(magic.size());
+  const std::uint64_t sum = in.u64();
+  if (!in.ok() || found != magic) return not_a_snapshot("it does not begin as one");
+  const ByteView file = in.raw(in.remaining());
+  if (file.size() < sqlite_header_bytes || xxh3(file) != sum) return not_a_snapshot("its checksum is wrong");
+  auto source = open_image(file);
+  if (!source) return fail(source.error());
+  if (auto done = check_identity(source->get()); !done) return done;
+
+  sqlite3_backup* backup = sqlite3_backup_init(db.handle(), "main", source->get(), "main");
+  if (backup == nullptr) return fail(db.error(sqlite3_errcode(db.handle()), "restoring a snapshot"));
+  const int stepped = sqlite3_backup_step(backup, -1);
+  const int code = sqlite3_backup_finish(backup);
+  if (stepped != SQLITE_DONE) return fail(db.error(code == SQLITE_OK ? stepped : code, "restoring a snapshot"));
+  return {};
+}
+
+Result<std::uint64_t> digest_of_rows(Database& db, const Schema& schema) {
+  Digest out;
+  out.add(schema.fingerprint());
+  for (const auto& [name, table] : schema.tables()) {
+    if (table->key.empty() || (table->internal && name != "assent_kv")) continue;
+    std::string columns;
+    for (const Column& column : table->columns) columns += (columns.empty() ? "" : ", ") + quote_name(column.name);
+    std::string order;
+    for (const int column : table->key) {
+      order += (order.empty() ? "" : ", ") + quote_name(table->columns[static_cast<std::size_t>(column)].name);
+    }
+    const std::string text = fmt::format("SELECT {} FROM {} ORDER BY {}", columns, quote_name(table->name), order);
+    auto statement = db.prepare(text);
+    if (!statement) return fail(statement.error());
+    out.add(table->name);
+    int code = SQLITE_ROW;
+    while ((code = statement->step()) == SQLITE_ROW) out.add(row_hash(statement->row()));
+    if (code != SQLITE_DONE) return fail(db.error(code, text));
+  }
+  return out.value();
+}
+
+}  // namespace assent::sql

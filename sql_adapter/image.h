@@ -1,0 +1,26 @@
+// A store's database as one string of bytes, the way back, and a digest of what it means. The bytes:
+//
+//   snapshot := "ASNTSQL1" , XXH3-64 of the rest u64 , database file (SQLite 3, rollback-journal header)
+//
+// The database is a page image: equal contents may have unequal images; compare digests. Called from sqlite_store.cc,
+// with no transaction open on the connection (snapshot, restore) or in any state (digest).
+#pragma once
+
+#include "sql_adapter/database.h"
+#include "sql_adapter/schema.h"
+
+namespace assent::sql {
+
+[[nodiscard]] Result<Bytes> take_image(Database& db);
+// Replaces the whole content in one SQLite transaction: a crash leaves the old or the new. corruption when the bytes
+// are not such an image; then, and after any other error, the old content stands.
+[[nodiscard]] Result<void> put_image(Database& db, ByteView image);
+
+// Over the schema's text and all rows of all tables of users and of assent_kv, in primary-key order.
+[[nodiscard]] Result<std::uint64_t> digest_of_rows(Database& db, const Schema& schema);
+
+// What marks a database file as ours; in its header.
+inline constexpr std::int64_t application_id = 0x41534E54;  // "ASNT"
+inline constexpr std::int64_t format_version = 1;
+
+}  // namespace assent::sql

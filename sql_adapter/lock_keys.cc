@@ -1,0 +1,50 @@
+#include "sql_adapter/lock_keys.h"
+
+#include <algorithm>
+
+namespace assent::sql {
+namespace {
+
+Bytes keyed(char kind, std::string_view name, std::string_view key) {
+  Bytes out;
+  out.reserve(name.size() + key.size() + 2);
+  out.push_back(kind);
+  out.append(name);
+  out.push_back('\0');
+  out.append(key);
+  return out;
+}
+
+}  // namespace
+
+Bytes root_lock() { return "*"; }
+
+Bytes table_lock(std::string_view table) { return Bytes("t").append(table); }
+
+Bytes row_lock(std::string_view table, std::string_view key) { return keyed('r', table, key); }
+
+Bytes unique_lock(std::string_view index, std::string_view key) { return keyed('u', index, key); }
+
+LockMode join(LockMode a, LockMode b) {
+  const LockMode low = std::min(a, b);
+  const LockMode high = std::max(a, b);
+  if (low == LockMode::intention_exclusive && high == LockMode::shared) return LockMode::exclusive;
+  return high;
+}
+
+std::vector<LockRequest> LockSet::take() {
+  std::sort(requests_.begin(), requests_.end());
+  std::vector<LockRequest> out;
+  out.reserve(requests_.size());
+  for (LockRequest& request : requests_) {
+    if (!out.empty() && out.back().key == request.key) {
+      out.back().mode = join(out.back().mode, request.mode);
+    } else {
+      out.push_back(std::move(request));
+    }
+  }
+  requests_.clear();
+  return out;
+}
+
+}  // namespace assent::sql
