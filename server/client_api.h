@@ -1,0 +1,49 @@
+// The gRPC server on the client port: the public services, health checking and reflection. start() and stop() from the
+// main thread; set_serving() from the loop's.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/result.h"
+#include "server/client_service.h"
+#include "server/cluster_service.h"
+#include "server/config_values.h"
+
+namespace grpc {
+class Server;
+}
+
+namespace assent {
+
+class ClientApi {
+ public:
+  struct Serving {
+    bool node = false;         // service "": the node runs and is not stopping
+    bool coordinator = false;  // assent.v1.Coordinator: its coordinator groups have leaders
+    bool shard = false;        // assent.v1.Shard: its shard groups have leaders
+    bool operator==(const Serving&) const = default;
+  };
+
+  ClientApi(const ClientGate& gate, std::size_t message_bytes_max);
+  ~ClientApi();
+
+  [[nodiscard]] Result<void> start(const Endpoint& listen);
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  void set_serving(const Serving& serving);
+  // Ends connections; calls that were not answered by then are cut off. Every call must have been answered or
+  // abandoned.
+  void stop();
+
+ private:
+  CoordinatorService coordinator_;
+  ShardService shard_;
+  ClusterService cluster_;
+  const std::size_t message_bytes_max_;
+  std::unique_ptr<grpc::Server> server_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace assent

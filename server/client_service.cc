@@ -1,0 +1,143 @@
+#include "server/client_service.h"
+
+#include <algorithm>
+
+#include "txn_proto/api_codec.h"
+#include "txn_proto/api_error.h"
+
+namespace assent {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// A caller's deadline, as far as it matters here.
+constexpr auto patience_max = std::chrono::minutes(61);
+// An answer must arrive before its caller stops listening.
+constexpr auto answer_margin = milliseconds(60);
+
+// How long the caller still listens; not positive when it no longer does.
+milliseconds patience_of(const grpc::CallbackServerContext& context) {
+  const auto left = context.deadline() - std::chrono::system_clock::now();
+  if (left > patience_max) return std::chrono::duration_cast<milliseconds>(patience_max);  // also when it named none
+  return std::chrono::duration_cast<milliseconds>(left);
+}
+
+milliseconds usable(milliseconds patience) { return patience - std::min(answer_margin, patience / 4); }
+
+grpc::Status status_of(const Error& error) {
+  ApiError api{.code = error.code, .reason = {}, .message = error.message, .metadata = {}, .retry_after_millis = 0};
+  if (error.code == ErrorCode::not_found) api.reason = "GROUP_NOT_FOUND";
+  if (error.code == ErrorCode::busy) api.retry_after_millis = 50;
+  if (error.code == ErrorCode::malformed) {
+    if (const std::size_t colon = error.message.find(": "); colon != std::string::npos) {
+      api.metadata[metadata_field] = error.message.substr(0, colon);
+    }
+  }
+  return to_status(api);
+}
+
+grpc::Status deadline_passed() {
+  return to_status({.code = ErrorCode::cancelled,
+                    .reason = "DEADLINE_PASSED",
+                    .message = "the deadline passed before the request was begun; nothing was done",
+                    .metadata = {},
+                    .retry_after_millis = 0},
+                   grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+void submit(const ClientGate& gate, PendingCalls::Call call, ClientBody body) {
+  const GroupId group = call.group;
+  grpc::ServerUnaryReactor* const reactor = call.reactor;
+  const Result<RequestId> id = gate.pending.add(std::move(call));
+  if (!id) return reactor->Finish(status_of(id.error()));
+  gate.inbox.push(ClientRequest{.id = *id, .group = group, .body = std::move(body)});
+}
+
+// The shard decides alone when it is the only one; else the coordinator group of T.
+GroupId group_of(const Execute& execute, const GroupDirectory& groups) {
+  const bool alone = execute.branches.size() == 1 && execute.protocol != Protocol::two_phase;
+  return alone ? execute.branches.front().shard : groups.coordinator_of(execute.txn);
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* CoordinatorService::Execute(grpc::CallbackServerContext* context,
+                                                      const v1::ExecuteRequest* request, v1::Transaction* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  const milliseconds patience = patience_of(*context);
+  Result<assent::Execute> execute = from_api(*request, gate_.cluster.groups);
+  if (!execute) {
+    reactor->Finish(status_of(execute.error()));
+  } else if (patience.count() <= 0) {
+    reactor->Finish(deadline_passed());
+  } else if (const GroupId group = group_of(*execute, gate_.cluster.groups); group.none()) {
+    reactor->Finish(
+        status_of({ErrorCode::refused, "this cluster has no coordinator group, which two-phase needs", {}}));
+  } else {
+    const std::uint64_t wanted = execute->timeout_ticks == 0
+                                     ? ticks_of_millis(static_cast<std::uint64_t>(gate_.txn_timeout.count()))
+                                     : execute->timeout_ticks;
+    // It aborts by itself before its caller stops listening, so that most callers hear a definite answer.
+    const auto usable_ticks = static_cast<std::uint64_t>(usable(usable(patience)).count()) / tick_millis;
+    execute->timeout_ticks = std::clamp<std::uint64_t>(wanted, 1, std::max<std::uint64_t>(usable_ticks, 1));
+    submit(gate_,
+           {.reactor = reactor,
+            .response = response,
+            .group = group,
+            .txn = execute->txn,
+            .may_commit = true,
+            .answer_by = std::chrono::steady_clock::now() + usable(patience)},
+           std::move(*execute));
+  }
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* CoordinatorService::GetOutcome(grpc::CallbackServerContext* context,
+                                                         const v1::GetOutcomeRequest* request,
+                                                         v1::Transaction* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  const milliseconds patience = patience_of(*context);
+  Result<GetOutcomeCall> call = from_api(*request, gate_.cluster.groups);
+  if (!call) {
+    reactor->Finish(status_of(call.error()));
+  } else if (patience.count() <= 0) {
+    reactor->Finish(deadline_passed());
+  } else {
+    const auto usable_ticks = static_cast<std::uint64_t>(usable(usable(patience)).count()) / tick_millis;
+    call->body.wait_ticks = std::min(call->body.wait_ticks, usable_ticks);
+    submit(gate_,
+           {.reactor = reactor,
+            .response = response,
+            .group = call->group,
+            .txn = call->body.txn,
+            .may_commit = false,
+            .answer_by = std::chrono::steady_clock::now() + usable(patience)},
+           std::move(call->body));
+  }
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ShardService::Query(grpc::CallbackServerContext* context, const v1::QueryRequest* request,
+                                              v1::QueryResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  const milliseconds patience = patience_of(*context);
+  Result<QueryCall> call = from_api(*request, gate_.cluster.groups);
+  if (!call) {
+    reactor->Finish(status_of(call.error()));
+  } else if (patience.count() <= 0) {
+    reactor->Finish(deadline_passed());
+  } else {
+    submit(gate_,
+           {.reactor = reactor,
+            .response = response,
+            .group = call->shard,
+            .txn = {},
+            .may_commit = false,
+            .answer_by = std::chrono::steady_clock::now() + usable(patience)},
+           std::move(call->body));
+  }
+  return reactor;
+}
+
+}  // namespace assent

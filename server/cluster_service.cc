@@ -1,0 +1,183 @@
+#include "server/cluster_service.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "server/version.h"
+#include "txn_proto/api_error.h"
+
+namespace assent {
+
+namespace {
+
+grpc::Status error_status(ErrorCode code, std::string message, std::string reason = {}) {
+  return to_status({.code = code,
+                    .reason = std::move(reason),
+                    .message = std::move(message),
+                    .metadata = {},
+                    .retry_after_millis = 0});
+}
+
+// Ends a call whose task the loop may never run: the inbox drops tasks when the node stops.
+class Answer {
+ public:
+  explicit Answer(grpc::ServerUnaryReactor* reactor) : reactor_(reactor) {}
+  ~Answer() {
+    if (reactor_ != nullptr)
+      finish(error_status(ErrorCode::not_leader, "this node is stopping; ask another one", "SHUTTING_DOWN"));
+  }
+  Answer(const Answer&) = delete;
+  Answer& operator=(const Answer&) = delete;
+  void finish(const grpc::Status& status) {
+    reactor_->Finish(status);
+    reactor_ = nullptr;
+  }
+
+ private:
+  grpc::ServerUnaryReactor* reactor_;
+};
+
+std::uint64_t micros(const timeval& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_usec);
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total_pages = 0;
+  std::uint64_t resident_pages = 0;
+  statm >> total_pages >> resident_pages;
+  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+void write_counters(const LoopStatistics& statistics, v1::NodeCounters& out) {
+  out.set_wal_syncs(statistics.wal.syncs);
+  out.set_wal_bytes(statistics.wal.bytes);
+  out.set_wal_records(statistics.wal.records);
+  out.set_frames_sent(statistics.frames_sent);
+  out.set_frame_bytes_sent(statistics.frame_bytes_sent);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  out.set_cpu_micros(micros(usage.ru_utime) + micros(usage.ru_stime));
+  out.set_resident_bytes(resident_bytes());
+}
+
+void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Replica& out) {
+  out.set_group(status.config.name);
+  out.set_role(status.config.role == GroupRole::coordinator ? "coordinator" : "shard");
+  for (const NodeId member : status.log.members) out.add_members(cluster.node_name(member));
+  out.set_leader(cluster.node_name(status.log.leadership.leader));
+  out.set_leads(status.log.leadership.self_ready);
+  out.set_epoch(status.log.leadership.epoch.value);
+  out.set_last_index(status.log.last.value);
+  out.set_committed_index(status.log.committed.value);
+  out.set_applied_index(status.applied.value);
+  out.set_snapshot_index(status.log.snapshot.last.index.value);
+  out.set_prepared(status.application.prepared);
+  out.set_locks(status.application.locks);
+  out.set_active(status.application.active);
+  out.set_records(status.application.records);
+  out.set_oldest_prepared_age_millis(status.application.oldest_prepared_age_millis);
+  for (const PeerProgress& peer : status.log.peers) {
+    if (peer.recently_active) out.add_active_peers(cluster.node_name(peer.node));
+  }
+}
+
+void write_status(const ClusterView& cluster, Loop& loop, bool digests, v1::StatusResponse& out) {
+  out.set_node(cluster.self_node().name);
+  out.set_version(std::string(version));
+  for (const auto& [id, node] : cluster.nodes) {
+    v1::Node& out_node = *out.add_nodes();
+    out_node.set_name(node.name);
+    out_node.set_client_endpoint(node.client_endpoint);
+    out_node.set_peer_endpoint(node.peer_endpoint);
+  }
+  for (const GroupStatus& status : loop.status()) {
+    v1::Replica& replica = *out.add_replicas();
+    write_replica(cluster, status, replica);
+    if (!digests) continue;
+    const Result<std::uint64_t> digest = loop.application_digest(status.config.id);
+    if (digest) replica.set_digest(fmt::format("{:016x}", *digest));
+  }
+  write_counters(loop.statistics(), *out.mutable_counters());
+}
+
+// The group's own replica here; nullopt when this node carries none.
+std::optional<GroupStatus> status_of(Loop& loop, GroupId group) {
+  for (GroupStatus& status : loop.status()) {
+    if (status.config.id == group) return std::move(status);
+  }
+  return std::nullopt;
+}
+
+grpc::Status not_leader(const ClusterView& cluster, const std::string& group, NodeId leader_id) {
+  ApiError error{.code = ErrorCode::not_leader,
+                 .reason = {},
+                 .message = {},
+                 .metadata = {{metadata_group, group}},
+                 .retry_after_millis = 0};
+  const ClusterView::Node* leader = leader_id == cluster.self ? nullptr : cluster.find(leader_id);
+  error.message = fmt::format("node {} does not lead group {}; {}", cluster.self_node().name, group,
+                              leader == nullptr ? "it knows of no leader now" : leader->name + " does");
+  if (leader != nullptr) {
+    error.metadata[metadata_leader] = leader->name;
+    if (!leader->client_endpoint.empty()) error.metadata[metadata_endpoint] = leader->client_endpoint;
+  }
+  return to_status(error);
+}
+
+grpc::Status transfer(const ClusterView& cluster, Loop& loop, GroupId group, NodeId to) {
+  const std::optional<GroupStatus> status = status_of(loop, group);
+  const std::string name = cluster.groups.name(group);
+  if (!status) return not_leader(cluster, name, {});
+  if (!status->log.leadership.self_ready) return not_leader(cluster, name, status->log.leadership.leader);
+  const auto& members = status->log.members;
+  if (std::find(members.begin(), members.end(), to) == members.end()) {
+    return error_status(ErrorCode::refused,
+                        fmt::format("to: node {} is no member of group {}", cluster.node_name(to), name));
+  }
+  loop.handle(TransferLeadership{.group = group, .to = to});
+  return grpc::Status::OK;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ClusterService::Status(grpc::CallbackServerContext* context, const v1::StatusRequest* request,
+                                                 v1::StatusResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  const auto answer = std::make_shared<Answer>(reactor);
+  static_cast<void>(inbox_.post([this, answer, response, digests = request->digests()](Loop& loop) {
+    write_status(cluster_, loop, digests, *response);
+    answer->finish(grpc::Status::OK);
+  }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ClusterService::TransferLeader(grpc::CallbackServerContext* context,
+                                                         const v1::TransferLeaderRequest* request,
+                                                         v1::TransferLeaderResponse* /*response*/) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  const GroupDirectory::Group* group = cluster_.groups.find(request->group());
+  if (group == nullptr) {
+    reactor->Finish(
+        error_status(ErrorCode::not_found,
+                     fmt::format("group: there is no group \"{:.63}\"; there are {}, {}", request->group(),
+                                 cluster_.groups.list(GroupKind::coordinator), cluster_.groups.list(GroupKind::shard)),
+                     "GROUP_NOT_FOUND"));
+    return reactor;
+  }
+  const NodeId to = node_id(request->to());
+  if (cluster_.find(to) == nullptr || cluster_.node_name(to) != request->to()) {
+    reactor->Finish(error_status(ErrorCode::malformed, fmt::format("to: there is no node \"{:.63}\"", request->to())));
+    return reactor;
+  }
+  const auto answer = std::make_shared<Answer>(reactor);
+  static_cast<void>(inbox_.post(
+      [this, answer, id = group->id, to](Loop& loop) { answer->finish(transfer(cluster_, loop, id, to)); }));
+  return reactor;
+}
+
+}  // namespace assent

@@ -1,0 +1,96 @@
+// What a node is told at its start: from flags, the environment, a YAML file and defaults, in this order of strength.
+//
+// Pure: callers read the file and the environment. Unknown keys are errors, and so is every value that a
+// later part would choke on; all problems are reported at once, each saying what, where and what to do. Used by main
+// once.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "server/config_values.h"
+
+namespace assent {
+
+struct GroupSetting {
+  std::string name;
+  std::string role;  // coordinator, shard
+  std::vector<std::string> members;
+  bool operator==(const GroupSetting&) const = default;
+};
+
+struct ServerConfig {
+  std::string node_name;
+  std::string data_dir;
+  Endpoint listen_client;
+  Endpoint listen_peer;
+  std::string cluster_name;
+  std::map<std::string, Endpoint> peers;    // every node of the cluster, this one included
+  std::map<std::string, Endpoint> clients;  // where clients reach the nodes; some may be missing
+  std::vector<GroupSetting> groups;
+  std::chrono::milliseconds txn_timeout{};
+  std::chrono::milliseconds prepare_timeout{};
+  std::chrono::milliseconds history_keep{};
+  std::chrono::milliseconds retention{};
+  std::chrono::milliseconds clock_skew_max{};
+  std::chrono::milliseconds heartbeat{};
+  std::chrono::milliseconds election_timeout{};
+  std::uint64_t snapshot_every = 0;  // entries
+  std::uint64_t batch_bytes_max = 0;
+  bool fsync = true;
+  std::string log_level;
+  std::string log_format;  // auto: text on a terminal, json otherwise
+  std::uint64_t active_txns_max = 0;
+  std::uint64_t participants_max = 0;
+  std::uint64_t message_bytes_max = 0;
+  std::uint64_t statement_bytes_max = 0;
+  std::uint64_t transaction_bytes_max = 0;
+  std::uint64_t result_bytes_max = 0;
+};
+
+struct ConfigProblem {
+  std::string where;  // "n1.yaml:12", "environment ASSENT_X", "flag --x"; empty when it is about several
+  std::string what;   // a sentence with the key in it, and what to do
+
+  [[nodiscard]] std::string text() const { return where.empty() ? what : where + ": " + what; }
+};
+
+struct ConfigSources {
+  std::map<std::string, std::string> flags;        // by key: "raft.heartbeat"
+  std::map<std::string, std::string> environment;  // by variable; only ASSENT_* ones are looked at
+  std::optional<std::string> file;                 // its content
+  std::string file_name;                           // as the user gave it
+  std::string host_name;                           // the default of node.name
+};
+
+struct LoadedConfig {
+  ServerConfig config;
+  // Each key in the order of the documentation, its value as it could be written, and where that came from: "flag",
+  // "env ASSENT_X", "n1.yaml:12", "default".
+  struct Line {
+    std::string key;
+    std::string value;
+    std::string origin;
+  };
+  std::vector<Line> lines;
+  std::vector<std::string> warnings;
+};
+
+[[nodiscard]] tl::expected<LoadedConfig, std::vector<ConfigProblem>> load_config(const ConfigSources& sources);
+
+// Every key, for flags and for the documentation.
+struct ConfigKeyInfo {
+  std::string key;          // "txn.prepare_timeout"
+  std::string flag;         // "--txn.prepare-timeout"
+  std::string environment;  // "ASSENT_TXN_PREPARE_TIMEOUT"
+  std::string default_text;
+  std::string help;
+};
+[[nodiscard]] std::vector<ConfigKeyInfo> config_keys();
+
+}  // namespace assent

@@ -1,0 +1,239 @@
+#include "server/daemon.h"
+
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "consensus/raft/raft_factory.h"
+#include "server/incarnation.h"
+#include "server/log.h"
+#include "server/node_setup.h"
+#include "server/version.h"
+#include "storage/data_directory.h"
+
+namespace assent {
+
+namespace {
+
+constexpr std::uint64_t expire_every_ticks = 2;
+constexpr std::uint64_t watch_every_ticks = 10;
+constexpr auto drain_time_max = std::chrono::seconds(2);
+constexpr auto answers_time_max = std::chrono::seconds(2);
+
+std::string_view advice(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::io: return "free space on the disk or replace it, then start this node again; the others go on";
+    case ErrorCode::corruption:
+      return "assentd inspect shows the damage; docs/OPERATIONS.md says how to replace a node";
+    case ErrorCode::unsupported: return "a newer version wrote this; start that version";
+    default: return "see docs/OPERATIONS.md";
+  }
+}
+
+// Whoever has most of the log takes over fastest.
+NodeId best_successor(const GroupStatus& group, NodeId self) {
+  const PeerProgress* best = nullptr;
+  for (const PeerProgress& peer : group.log.peers) {
+    if (peer.node == self || !peer.recently_active) continue;
+    if (best == nullptr || peer.match > best->match) best = &peer;
+  }
+  return best == nullptr ? NodeId() : best->node;
+}
+
+}  // namespace
+
+Daemon::Daemon(const ServerConfig& config)
+    : config_(config),
+      cluster_(cluster_view(config)),
+      pending_(cluster_, config.active_txns_max),
+      gate_{.cluster = cluster_, .pending = pending_, .inbox = inbox_, .txn_timeout = config.txn_timeout},
+      api_(gate_, config.message_bytes_max),
+      failure_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::open(const ServerConfig& config) {
+  std::unique_ptr<Daemon> daemon(new Daemon(config));
+  if (auto started = daemon->start(); !started) return fail(std::move(started.error()));
+  return daemon;
+}
+
+Result<void> Daemon::start() {
+  if (failure_event_ < 0) return fail(ErrorCode::io, "cannot make an eventfd: too many open files");
+  if (auto opened = open_loop(); !opened) return opened;
+  // The peer port first: health checking and reflection are switched on for all servers made after it.
+  if (auto listening = transport_->start(config_.listen_peer); !listening) {
+    return fail(ErrorCode::io, "listen.peer: " + listening.error().message);
+  }
+  if (auto listening = api_.start(config_.listen_client); !listening) {
+    return fail(ErrorCode::io, "listen.client: " + listening.error().message);
+  }
+  begin_threads();
+  return {};
+}
+
+Result<void> Daemon::open_loop() {
+  auto disk = PosixDisk::open(config_.data_dir, [this] { inbox_.disk_progress(); });
+  if (!disk) return fail(std::move(disk.error()));
+  disk_ = std::move(*disk);
+  if (auto mine = claim_data_directory(*disk_, {.cluster = config_.cluster_name, .node = config_.node_name}); !mine)
+    return mine;
+  const Result<std::uint64_t> incarnation = next_incarnation(config_.data_dir, SystemClock::wall_micros());
+  if (!incarnation) return fail(incarnation.error());
+  transport_ = std::make_unique<GrpcTransport>(peer_identity(config_, *incarnation), inbox_);
+  auto loop = Loop::open(node_config(config_, cluster_, *incarnation), *disk_, *transport_, clock_,
+                         make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
+  if (!loop) return fail(std::move(loop.error()));
+  loop_ = std::move(*loop);
+  loop_->observe({.applied = {}, .leadership = [this](GroupId group, const Leadership& leadership) {
+                    watch_leadership(group, leadership);
+                  }});
+  const WalRecovery& recovery = loop_->recovery();
+  LogEvent(LogLevel::info, "store", "data directory open")
+      .field("data_dir", config_.data_dir)
+      .field("groups", recovery.groups.size())
+      .field("segments", recovery.segments)
+      .field("records", recovery.records)
+      .field("torn_bytes", recovery.torn_bytes)
+      .write();
+  return {};
+}
+
+void Daemon::begin_threads() {
+  thread_ = std::make_unique<LoopThread>(
+      *loop_, inbox_,
+      LoopThread::Hooks{.replies = [this](std::vector<ClientReply> replies) { pending_.answer(std::move(replies)); },
+                        .ticked = [this](Loop& loop) { ticked(loop); },
+                        .failed = [this](const Error& error) { failed(error); }});
+  thread_->start();
+  LogEvent(LogLevel::info, "node", "started")
+      .field("version", version)
+      .field("name", config_.node_name)
+      .field("cluster", config_.cluster_name)
+      .field("client", config_.listen_client.text())
+      .field("peer", config_.listen_peer.text())
+      .field("coordinators", cluster_.groups.list(GroupKind::coordinator))
+      .field("shards", cluster_.groups.list(GroupKind::shard))
+      .write();
+}
+
+Daemon::~Daemon() {
+  stop();
+  if (failure_event_ >= 0) close(failure_event_);
+}
+
+std::optional<Error> Daemon::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+void Daemon::stop() {
+  if (thread_ == nullptr) return;
+  LogEvent(LogLevel::info, "node", "stopping").write();
+  {
+    std::unique_lock lock(mutex_);
+    draining_ = true;
+    if (!failure_) drained_event_.wait_for(lock, drain_time_max, [this] { return drained_ || failure_.has_value(); });
+  }
+  pending_.close();
+  const auto until = std::chrono::steady_clock::now() + answers_time_max;
+  while (!failure() && pending_.size() > 0 && std::chrono::steady_clock::now() < until) usleep(2'000);
+  thread_->stop();
+  pending_.abandon();
+  api_.stop();
+  transport_->stop();
+  thread_.reset();
+  if (!failure()) {
+    for (SqliteStore* store : stores_) {
+      if (const auto done = store->commit(); !done)
+        LogEvent(LogLevel::warn, "store", "last commit failed; the log has it")
+            .field("error", done.error().message)
+            .write();
+    }
+  }
+  loop_.reset();
+  transport_.reset();
+  disk_.reset();
+  LogEvent(LogLevel::info, "node", "stopped").write();
+}
+
+// ---- on the loop's thread ----
+
+void Daemon::ticked(Loop& loop) {
+  ++ticks_;
+  transport_->tick();
+  if (ticks_ % expire_every_ticks == 0) pending_.expire(std::chrono::steady_clock::now());
+  if (ticks_ % watch_every_ticks != 0) return;
+  const std::vector<GroupStatus> groups = loop.status();
+  watch_groups(groups);
+  if (draining_) hand_over(loop, groups);
+}
+
+void Daemon::failed(const Error& error) {
+  LogEvent(LogLevel::error, "node", "this node cannot go on and stops")
+      .field("code", to_string(error.code))
+      .field("error", error.message)
+      .field("next", advice(error.code))
+      .write();
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = error;
+  }
+  drained_event_.notify_all();
+  const std::uint64_t one = 1;
+  ASSENT_CHECK(write(failure_event_, &one, sizeof one) == sizeof one, "the main thread waits for this");
+}
+
+void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
+  Leadership& last = leaders_[group];
+  const bool news = leadership.leader != last.leader || leadership.self_ready != last.self_ready;
+  last = leadership;
+  if (!news) return;
+  LogEvent event(LogLevel::info, "raft",
+                 leadership.leader.none()             ? "no leader"
+                 : leadership.self_ready              ? "this node leads"
+                 : leadership.leader == cluster_.self ? "this node is elected"
+                                                      : "leader changed");
+  event.field("group", cluster_.groups.name(group));
+  if (!leadership.leader.none()) event.field("leader", cluster_.node_name(leadership.leader));
+  event.field("term", leadership.epoch).write();
+}
+
+void Daemon::watch_groups(const std::vector<GroupStatus>& groups) {
+  ClientApi::Serving serving{.node = !draining_, .coordinator = !draining_, .shard = !draining_};
+  for (const GroupStatus& group : groups) {
+    bool& served = group.config.role == GroupRole::coordinator ? serving.coordinator : serving.shard;
+    served = served && !group.log.leadership.leader.none();
+    const auto [last, fresh] = snapshots_.emplace(group.config.id, group.log.snapshot.last.index);
+    if (!fresh && last->second < group.log.snapshot.last.index) {
+      last->second = group.log.snapshot.last.index;
+      LogEvent(LogLevel::info, "store", "snapshot")
+          .field("group", group.config.name)
+          .field("index", last->second)
+          .write();
+    }
+  }
+  if (serving == serving_) return;
+  serving_ = serving;
+  api_.set_serving(serving);
+}
+
+void Daemon::hand_over(Loop& loop, const std::vector<GroupStatus>& groups) {
+  bool leads = false;
+  for (const GroupStatus& group : groups) {
+    if (!group.log.leadership.self_leads) continue;
+    const NodeId successor = best_successor(group, cluster_.self);
+    if (successor.none()) continue;  // nobody is there to take it
+    leads = true;
+    loop.handle(TransferLeadership{.group = group.config.id, .to = successor});
+  }
+  if (leads) return;
+  {
+    const std::lock_guard lock(mutex_);
+    drained_ = true;
+  }
+  drained_event_.notify_all();
+}
+
+}  // namespace assent

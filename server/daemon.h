@@ -1,0 +1,84 @@
+// One node: the data directory, the loop and its thread, the transport, the client API, and their order of birth and
+// death. Used by main's thread alone.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "node/loop.h"
+#include "server/client_api.h"
+#include "server/cluster_view.h"
+#include "server/config.h"
+#include "server/grpc_transport.h"
+#include "server/inbox.h"
+#include "server/loop_thread.h"
+#include "server/pending_calls.h"
+#include "server/posix_disk.h"
+#include "server/system_clock.h"
+#include "sql_adapter/sqlite_store.h"
+
+namespace assent {
+
+class Daemon {
+ public:
+  // Opens the data directory, recovers, listens on both ports. The error says what to do.
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>> open(const ServerConfig& config);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Becomes readable once the loop has failed: failure() then says why.
+  [[nodiscard]] int failure_event() const { return failure_event_; }
+  [[nodiscard]] std::optional<Error> failure() const;
+
+  // A graceful end: no longer serving, leadership handed over, what waits answered, everything closed.
+  void stop();
+
+ private:
+  explicit Daemon(const ServerConfig& config);
+  Result<void> start();
+  Result<void> open_loop();
+  void begin_threads();
+
+  // On the loop's thread.
+  void ticked(Loop& loop);
+  void failed(const Error& error);
+  void watch_leadership(GroupId group, const Leadership& leadership);
+  void watch_groups(const std::vector<GroupStatus>& groups);
+  void hand_over(Loop& loop, const std::vector<GroupStatus>& groups);
+
+  const ServerConfig config_;
+  const ClusterView cluster_;
+  Inbox inbox_;
+  PendingCalls pending_;
+  const ClientGate gate_;
+  SystemClock clock_;
+  std::vector<SqliteStore*> stores_;  // owned by the loop
+  std::unique_ptr<PosixDisk> disk_;
+  std::unique_ptr<GrpcTransport> transport_;
+  std::unique_ptr<Loop> loop_;
+  ClientApi api_;
+  std::unique_ptr<LoopThread> thread_;
+  int failure_event_ = -1;
+
+  // Of the loop's thread.
+  std::uint64_t ticks_ = 0;
+  std::map<GroupId, Leadership> leaders_;
+  std::map<GroupId, Index> snapshots_;
+  ClientApi::Serving serving_;
+
+  // Shared between the loop's thread and the main one.
+  std::atomic<bool> draining_ = false;
+  mutable std::mutex mutex_;
+  std::condition_variable drained_event_;
+  bool drained_ = false;          // guarded by mutex_: nothing is led here any more
+  std::optional<Error> failure_;  // guarded by mutex_
+};
+
+}  // namespace assent

@@ -1,0 +1,115 @@
+#include "server/grpc_transport.h"
+
+#include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+
+#include "server/peer_limits.h"
+#include "server/peer_service.h"
+
+namespace assent {
+
+namespace {
+
+constexpr auto stop_grace = std::chrono::milliseconds(200);
+
+}  // namespace
+
+GrpcTransport::GrpcTransport(PeerIdentity identity, Inbox& inbox)
+    : identity_(std::move(identity)), inbox_(inbox), service_(std::make_unique<PeerService>(identity_, inbox)) {
+  for (const auto& [id, node] : identity_.nodes) {
+    if (id != identity_.self) links_.emplace(id, std::make_unique<PeerLink>(identity_, id, inbox_));
+  }
+}
+
+GrpcTransport::~GrpcTransport() { stop(); }
+
+Result<void> GrpcTransport::start(const Endpoint& listen) {
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(listen.text(), grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(service_.get());
+  builder.SetMaxReceiveMessageSize(static_cast<int>(peer_message_bytes_max));
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(peer_streams_max));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, peer_keepalive_millis);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, peer_keepalive_timeout_millis);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, peer_keepalive_millis / 2);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  // Without probing for bandwidth the window is fixed: large enough for two frames on their way.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 8 << 20);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || port == 0) {
+    server_.reset();
+    return fail(ErrorCode::io, why_not_listening(listen));
+  }
+  port_ = static_cast<std::uint16_t>(port);
+  return {};
+}
+
+void GrpcTransport::stop() {
+  for (auto& [id, link] : links_) link->stop();
+  if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + stop_grace);
+  server_.reset();
+}
+
+void GrpcTransport::tick() {
+  const auto now = std::chrono::steady_clock::now();
+  for (auto& [id, link] : links_) link->tick(now);
+}
+
+bool GrpcTransport::ready(NodeId to) const {
+  const auto found = links_.find(to);
+  return found != links_.end() && found->second->ready();
+}
+
+void GrpcTransport::send(NodeId to, Bytes frame) {
+  const auto found = links_.find(to);
+  if (found != links_.end()) found->second->send(std::move(frame));
+}
+
+void GrpcTransport::send_snapshot(NodeId to, SnapshotTransfer transfer) {
+  const auto found = links_.find(to);
+  if (found != links_.end()) return found->second->send_snapshot(std::move(transfer));
+  inbox_.push(SnapshotSendEnded{.to = to, .group = transfer.group, .delivered = false});
+}
+
+bool GrpcTransport::up(NodeId peer) const {
+  const auto found = links_.find(peer);
+  return found != links_.end() && found->second->up();
+}
+
+std::string why_not_listening(const Endpoint& endpoint) {
+  const std::string what = fmt::format("cannot listen at {}", endpoint.text());
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  if (const int error = getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
+      error != 0) {
+    return fmt::format("{}: {}; name an address of this machine", what, gai_strerror(error));
+  }
+  int error = 0;
+  const int socket_fd = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
+  if (socket_fd < 0) {
+    error = errno;
+  } else {
+    const int on = 1;  // as gRPC does: what only lingers from an ended process does not count
+    setsockopt(socket_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(socket_fd, found->ai_addr, found->ai_addrlen) != 0 || listen(socket_fd, 1) != 0) error = errno;
+    close(socket_fd);
+  }
+  freeaddrinfo(found);
+  if (error == EADDRINUSE) return what + ": the port is in use; end the other process or choose another port";
+  if (error == 0) return what;
+  return fmt::format("{}: {}", what, std::system_category().message(error));
+}
+
+}  // namespace assent

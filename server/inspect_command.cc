@@ -1,0 +1,108 @@
+#include "server/inspect_command.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <set>
+
+#include "consensus/raft/hard_state.h"
+#include "server/posix_disk.h"
+#include "txn_proto/names.h"
+#include "txn_proto/wire_codec.h"
+
+namespace assent {
+
+namespace {
+
+std::string name_of(std::uint64_t number) { return name_of_number(number).value_or(fmt::format("#{}", number)); }
+
+std::string names_of(const std::vector<GroupId>& groups) {
+  std::vector<std::string> names;
+  names.reserve(groups.size());
+  for (const GroupId group : groups) names.push_back(name_of(group.value));
+  return fmt::format("{}", fmt::join(names, " "));
+}
+
+std::string attempt_text(const Attempt& attempt) { return fmt::format("attempt {}.{}", attempt.epoch, attempt.number); }
+
+std::string refusal_text(const Refusal& refusal) {
+  return refusal.message.empty() ? std::string(to_string(refusal.reason))
+                                 : fmt::format("{}: {:.120}", to_string(refusal.reason), refusal.message);
+}
+
+struct Describe {
+  std::string operator()(const Decide& c) const {
+    return fmt::format("decide commit {} {} of {}", c.txn, attempt_text(c.attempt), names_of(c.participants));
+  }
+  std::string operator()(const SealOutcome& c) const {
+    return fmt::format("seal {} as aborted ({})", c.txn, refusal_text(c.refusal));
+  }
+  std::string operator()(const EndTxns& c) const { return fmt::format("end {} transactions", c.txns.size()); }
+  std::string operator()(const Tidy&) const { return "tidy"; }
+  std::string operator()(const PrepareWork& c) const {
+    return fmt::format("prepare {} {} for {}: {} locks, {} bytes of change", c.txn, attempt_text(c.attempt),
+                       name_of(c.coordinator.value), c.effects.locks.size(), c.effects.change.size());
+  }
+  std::string operator()(const RefuseWork& c) const {
+    return fmt::format("vote no {} {} ({})", c.txn, attempt_text(c.attempt), refusal_text(c.refusal));
+  }
+  std::string operator()(const ExecuteWork& c) const {
+    if (c.refusal.reason != AbortReason::none)
+      return fmt::format("abort {} one-phase ({})", c.txn, refusal_text(c.refusal));
+    return fmt::format("commit {} one-phase: {} locks, {} bytes of change", c.txn, c.effects.locks.size(),
+                       c.effects.change.size());
+  }
+  std::string operator()(const FinishWork& c) const {
+    return fmt::format("finish {} {} with {}", c.txn, attempt_text(c.attempt), c.commit ? "commit" : "abort");
+  }
+  std::string operator()(const SealWork& c) const { return fmt::format("seal {}", c.txn); }
+};
+
+// Logs do not say which kind of group they are of; a shard's database does.
+std::set<GroupId> shards_in(const std::string& path) {
+  std::set<GroupId> shards;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(std::filesystem::path(path) / "shards", error)) {
+    if (file.path().extension() == ".db") shards.insert(group_id(file.path().stem().string()));
+  }
+  return shards;
+}
+
+}  // namespace
+
+std::string describe_coordinator_command(std::string_view payload) {
+  const Result<CoordinatorCommand> command = decode_coordinator_command(payload);
+  if (!command) return fmt::format("{} bytes that are no command: {}", payload.size(), command.error().message);
+  return std::visit(Describe{}, *command);
+}
+
+std::string describe_shard_command(std::string_view payload) {
+  const Result<ShardCommand> command = decode_shard_command(payload);
+  if (!command) return fmt::format("{} bytes that are no command: {}", payload.size(), command.error().message);
+  return std::visit(Describe{}, *command);
+}
+
+Result<Inspection> inspect_directory(const std::string& path, std::size_t entries_max) {
+  if (!std::filesystem::is_directory(path))
+    return fail(ErrorCode::not_found, fmt::format("{} is no folder; name a node's data_dir", path));
+  auto disk = PosixDisk::open_for_reading(path);
+  if (!disk) return fail(std::move(disk.error()));
+  InspectOptions options;
+  options.entries_max = entries_max;
+  options.describe_entry = [shards = shards_in(path)](GroupId group, const Entry& entry) {
+    if (entry.kind == EntryKind::epoch_start) return std::string("a leader's first entry");
+    const std::string words =
+        shards.contains(group) ? describe_shard_command(entry.payload) : describe_coordinator_command(entry.payload);
+    return fmt::format("{}: {}", name_of(group.value), words);
+  };
+  options.describe_hard_state = [](GroupId group, ByteView bytes) {
+    const auto state = raft::decode_hard_state(bytes);
+    if (!state) return fmt::format("{}: not a hard state that this build knows", name_of(group.value));
+    return fmt::format("{}: term {}, voted for {}", name_of(group.value), state->term,
+                       state->vote.none() ? std::string("nobody") : name_of(state->vote.value));
+  };
+  return inspect_data_directory(**disk, options);
+}
+
+}  // namespace assent

@@ -1,0 +1,226 @@
+// assentd: start | check-config | inspect | version. Exit codes: 0 ended as asked, 1 an error, 2 usage or
+// configuration.
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "server/config.h"
+#include "server/daemon.h"
+#include "server/inspect_command.h"
+#include "server/log.h"
+#include "server/version.h"
+
+namespace {
+
+using namespace assent;
+
+constexpr int exit_error = 1;
+constexpr int exit_usage = 2;
+
+void say_error(const std::string& text) { fmt::print(stderr, "assentd: {}\n", text); }
+
+// ---- configuration ----
+
+struct ConfigArguments {
+  std::string file;
+  std::map<std::string, std::string> flags;
+  bool print = false;
+};
+
+void add_config_options(CLI::App& command, ConfigArguments& arguments) {
+  command.add_option("-c,--config", arguments.file, "YAML file; also ASSENT_CONFIG")->type_name("FILE");
+  for (const ConfigKeyInfo& key : config_keys()) {
+    std::string names = key.flag;
+    if (key.flag != "--" + key.key) names += ",--" + key.key;
+    const std::string shown = key.default_text.empty() ? key.help : fmt::format("{} [{}]", key.help, key.default_text);
+    command
+        .add_option_function<std::string>(
+            names, [&arguments, name = key.key](const std::string& value) { arguments.flags[name] = value; }, shown)
+        ->type_name("")
+        ->group("Configuration (flag, then environment, then file, then default)");
+  }
+}
+
+std::map<std::string, std::string> assent_environment() {
+  std::map<std::string, std::string> variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const std::size_t equals = text.find('=');
+    if (text.starts_with("ASSENT_") && equals != std::string::npos)
+      variables[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return variables;
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) return "n1";
+  std::string text = name.data();
+  return text.substr(0, text.find('.'));
+}
+
+std::optional<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (file.bad()) return std::nullopt;
+  return text;
+}
+
+std::optional<LoadedConfig> load(const ConfigArguments& arguments) {
+  ConfigSources sources{.flags = arguments.flags,
+                        .environment = assent_environment(),
+                        .file = {},
+                        .file_name = arguments.file,
+                        .host_name = host_name()};
+  if (sources.file_name.empty() && sources.environment.contains("ASSENT_CONFIG"))
+    sources.file_name = sources.environment["ASSENT_CONFIG"];
+  if (!sources.file_name.empty()) {
+    errno = 0;
+    sources.file = read_file(sources.file_name);
+    if (!sources.file) {
+      say_error(fmt::format("cannot read the configuration file {}: {}; name an existing file with --config",
+                            sources.file_name, errno == 0 ? "it is not a file" : std::strerror(errno)));
+      return std::nullopt;
+    }
+  }
+  auto loaded = load_config(sources);
+  if (!loaded) {
+    for (const ConfigProblem& problem : loaded.error()) say_error(problem.text());
+    return std::nullopt;
+  }
+  return std::move(*loaded);
+}
+
+void print_config(const LoadedConfig& loaded) {
+  std::size_t key_width = 0;
+  for (const auto& line : loaded.lines) key_width = std::max(key_width, line.key.size());
+  for (const auto& line : loaded.lines) fmt::print("{:<{}}  {}  ({})\n", line.key, key_width, line.value, line.origin);
+}
+
+// ---- start ----
+
+// Signals are taken from a descriptor, so no thread is ever interrupted.
+int block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+// A second signal ends the process at once.
+void unblock_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+void wait_for_end(int signals, const Daemon& daemon) {
+  std::array<pollfd, 2> waiting{pollfd{.fd = signals, .events = POLLIN, .revents = 0},
+                                pollfd{.fd = daemon.failure_event(), .events = POLLIN, .revents = 0}};
+  while (poll(waiting.data(), waiting.size(), -1) < 0 && errno == EINTR) {
+  }
+  if (waiting[0].revents == 0) return;
+  signalfd_siginfo info{};
+  if (read(signals, &info, sizeof info) != sizeof info) return;
+  LogEvent(LogLevel::info, "node", "asked to stop")
+      .field("signal", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM")
+      .write();
+}
+
+int run_start(const ConfigArguments& arguments) {
+  const std::optional<LoadedConfig> loaded = load(arguments);
+  if (!loaded) return exit_usage;
+  if (arguments.print) {
+    print_config(*loaded);
+    return 0;
+  }
+  const ServerConfig& config = loaded->config;
+  const bool json = config.log_format == "json" || (config.log_format == "auto" && isatty(STDERR_FILENO) == 0);
+  set_up_log({.level = log_level_of(config.log_level), .json = json, .node = config.node_name, .sink = {}});
+  for (const std::string& warning : loaded->warnings) LogEvent(LogLevel::warn, "config", warning).write();
+  const int signals = block_signals();
+  auto daemon = Daemon::open(config);
+  if (!daemon) {
+    LogEvent(LogLevel::error, "node", "cannot start")
+        .field("code", to_string(daemon.error().code))
+        .field("error", daemon.error().message)
+        .write();
+    return exit_error;
+  }
+  wait_for_end(signals, **daemon);
+  unblock_signals();
+  (*daemon)->stop();
+  return (*daemon)->failure() ? exit_error : 0;
+}
+
+int run_check_config(const ConfigArguments& arguments) {
+  const std::optional<LoadedConfig> loaded = load(arguments);
+  if (!loaded) return exit_usage;
+  if (arguments.print) print_config(*loaded);
+  for (const std::string& warning : loaded->warnings) fmt::print("warning: {}\n", warning);
+  fmt::print("the configuration is good: node {} of cluster {}, {} nodes, {} groups\n", loaded->config.node_name,
+             loaded->config.cluster_name, loaded->config.peers.size(), loaded->config.groups.size());
+  return 0;
+}
+
+int run_inspect(const std::string& folder, std::size_t entries) {
+  const Result<Inspection> inspection = inspect_directory(folder, entries);
+  if (!inspection) {
+    say_error(inspection.error().message);
+    return exit_error;
+  }
+  fmt::print("{}", inspection->text);
+  return inspection->damaged ? exit_error : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("A node of an Assent cluster: transactions over several shards that happen everywhere or nowhere.",
+               "assentd");
+  app.require_subcommand(1);
+  ConfigArguments arguments;
+  CLI::App* const start = app.add_subcommand("start", "run a node until SIGTERM");
+  add_config_options(*start, arguments);
+  start->add_flag("--print-config", arguments.print, "print every value with where it came from, and end");
+  CLI::App* const check = app.add_subcommand("check-config", "judge a configuration; exit 2 when it is bad");
+  add_config_options(*check, arguments);
+  check->add_flag("--print-config", arguments.print, "print every value with where it came from");
+  CLI::App* const inspect =
+      app.add_subcommand("inspect", "say in plain words what a data directory holds; the node must not run");
+  std::string folder;
+  std::size_t entries = 20;
+  inspect->add_option("DIR", folder, "a node's data_dir")->required();
+  inspect->add_option("--entries", entries, "newest log entries of each group to show");
+  app.add_subcommand("version", "print the version");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : exit_usage;
+  }
+  if (start->parsed()) return run_start(arguments);
+  if (check->parsed()) return run_check_config(arguments);
+  if (inspect->parsed()) return run_inspect(folder, entries);
+  fmt::print("assentd {}\n", version);
+  return 0;
+}

@@ -1,0 +1,137 @@
+#include "server/node_setup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "base/digest.h"
+#include "node/coordinator_app.h"
+#include "node/shard_app.h"
+#include "storage/data_directory.h"
+#include "txn_proto/api_codec.h"
+#include "txn_proto/names.h"
+
+namespace assent {
+
+namespace {
+
+std::uint64_t ticks_of(std::chrono::milliseconds duration) {
+  return std::max<std::uint64_t>(1, ticks_of_millis(static_cast<std::uint64_t>(duration.count())));
+}
+
+TimeWindow time_window(const ServerConfig& config) {
+  return {.retention_millis = static_cast<std::uint64_t>(config.retention.count()),
+          .clock_skew_max_millis = static_cast<std::uint64_t>(config.clock_skew_max.count())};
+}
+
+TxnLimits txn_limits(const ServerConfig& config) {
+  TxnLimits limits;
+  limits.branches_max = config.participants_max;
+  limits.statement_bytes_max = config.statement_bytes_max;
+  limits.transaction_bytes_max = config.transaction_bytes_max;
+  limits.result_bytes_max = config.result_bytes_max;
+  return limits;
+}
+
+std::unique_ptr<Application> make_coordinator(const ServerConfig& config, const GroupConfig& group) {
+  CoordinatorAppOptions options;
+  options.decisions.window = time_window(config);
+  options.decisions.history.keep_millis = static_cast<std::uint64_t>(config.history_keep.count());
+  options.conductor.limits = txn_limits(config);
+  options.conductor.timeout_ticks = ticks_of(config.txn_timeout);
+  options.conductor.timeout_ticks_max = std::max(options.conductor.timeout_ticks_max, options.conductor.timeout_ticks);
+  options.conductor.attempts_max = config.active_txns_max;
+  return make_coordinator_application(group.id, std::move(options));
+}
+
+Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, const GroupConfig& group,
+                                                std::vector<SqliteStore*>& stores) {
+  SqliteOptions sqlite;
+  sqlite.path = (std::filesystem::path(config.data_dir) / "shards" / (group.name + ".db")).string();
+  sqlite.statement_bytes_max = config.statement_bytes_max;
+  sqlite.result_bytes_max = config.result_bytes_max;
+  sqlite.change_bytes_max = config.transaction_bytes_max;
+  Result<std::unique_ptr<SqliteStore>> store = SqliteStore::open(sqlite);
+  if (!store) return fail(store.error().code, fmt::format("shard {}: {}", group.name, store.error().message));
+  SqliteStore* const kept = store->get();
+  ShardAppOptions options;
+  options.shard.window = time_window(config);
+  options.caretaker.limits = txn_limits(config);
+  options.caretaker.prepare_timeout_ticks = ticks_of(config.prepare_timeout);
+  options.caretaker.jobs_max = config.active_txns_max;
+  options.caretaker.queries_max = config.active_txns_max;
+  Result<std::unique_ptr<Application>> application =
+      make_shard_application(group.id, std::move(options), std::move(*store));
+  if (application) stores.push_back(kept);
+  return application;
+}
+
+}  // namespace
+
+ClusterView cluster_view(const ServerConfig& config) {
+  ClusterView view;
+  view.self = node_id(config.node_name);
+  for (const auto& [name, peer] : config.peers) {
+    const auto client = config.clients.find(name);
+    view.nodes[node_id(name)] = {
+        .name = name,
+        .client_endpoint = client == config.clients.end() ? std::string() : client->second.text(),
+        .peer_endpoint = peer.text()};
+  }
+  for (const GroupSetting& group : config.groups) {
+    const bool coordinates = group.role == "coordinator";
+    // Checked with the configuration: names are unique.
+    static_cast<void>(view.groups.add(group.name, coordinates ? GroupKind::coordinator : GroupKind::shard));
+    GroupConfig out{.id = group_id(group.name),
+                    .name = group.name,
+                    .role = coordinates ? GroupRole::coordinator : GroupRole::shard,
+                    .members = {}};
+    for (const std::string& member : group.members) out.members.push_back(node_id(member));
+    std::sort(out.members.begin(), out.members.end());
+    view.group_configs.push_back(std::move(out));
+  }
+  return view;
+}
+
+PeerIdentity peer_identity(const ServerConfig& config, std::uint64_t incarnation) {
+  PeerIdentity identity{
+      .cluster = config.cluster_name, .self = node_id(config.node_name), .incarnation = incarnation, .nodes = {}};
+  for (const auto& [name, endpoint] : config.peers)
+    identity.nodes[node_id(name)] = {.name = name, .endpoint = endpoint};
+  return identity;
+}
+
+NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, std::uint64_t incarnation) {
+  NodeConfig node;
+  node.self = cluster.self;
+  node.incarnation = incarnation;
+  node.seed = Digest().add(cluster.self).add(incarnation).value();
+  node.groups = cluster.group_configs;
+  node.snapshot_every = config.snapshot_every;
+  node.wal.sync = config.fsync;
+  node.wal.identity = identity_number({.cluster = config.cluster_name, .node = config.node_name});
+  node.limits.client_requests_max = config.active_txns_max;
+  return node;
+}
+
+RaftOptions raft_options(const ServerConfig& config) {
+  RaftOptions options;
+  options.election_ticks = static_cast<std::uint32_t>(ticks_of(config.election_timeout));
+  options.heartbeat_ticks = static_cast<std::uint32_t>(ticks_of(config.heartbeat));
+  options.append_bytes_max = config.batch_bytes_max;
+  return options;
+}
+
+ApplicationFactory application_factory(const ServerConfig& config, std::vector<SqliteStore*>& stores) {
+  return [config, &stores](const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
+    if (group.role == GroupRole::coordinator) return make_coordinator(config, group);
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(config.data_dir) / "shards", error);
+    if (error) return fail(ErrorCode::io, fmt::format("cannot make {}/shards: {}", config.data_dir, error.message()));
+    return make_shard(config, group, stores);
+  };
+}
+
+}  // namespace assent

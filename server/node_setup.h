@@ -1,0 +1,28 @@
+// What a configuration means for the parts of a node: options of consensus, log, machines and drivers. No I/O but the
+// opening of shard databases when the loop asks for applications.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "consensus/raft/raft_options.h"
+#include "node/application.h"
+#include "node/loop.h"
+#include "server/cluster_view.h"
+#include "server/config.h"
+#include "server/peer_identity.h"
+#include "sql_adapter/sqlite_store.h"
+
+namespace assent {
+
+[[nodiscard]] ClusterView cluster_view(const ServerConfig& config);
+[[nodiscard]] PeerIdentity peer_identity(const ServerConfig& config, std::uint64_t incarnation);
+[[nodiscard]] NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, std::uint64_t incarnation);
+[[nodiscard]] RaftOptions raft_options(const ServerConfig& config);
+
+// Opens <data_dir>/shards/<group>.db for each shard. The loop owns the stores; they are listed in stores so that a
+// graceful stop can commit what they gather.
+[[nodiscard]] ApplicationFactory application_factory(const ServerConfig& config, std::vector<SqliteStore*>& stores);
+
+}  // namespace assent

@@ -1,0 +1,64 @@
+// Client calls that wait for the loop's answer. A call is answered once: by the loop's reply, by its deadline, or
+// because the node stops, whichever comes first; what comes later finds nothing.
+//
+// add() and close() from any thread, answer() and expire() from the loop's. Every member is guarded by mutex_.
+#pragma once
+
+#include <grpcpp/support/server_callback.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "assent/v1/assent.pb.h"
+#include "base/result.h"
+#include "server/cluster_view.h"
+#include "txn_proto/types.h"
+
+namespace assent {
+
+class PendingCalls {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  struct Call {
+    grpc::ServerUnaryReactor* reactor = nullptr;
+    std::variant<v1::Transaction*, v1::QueryResponse*> response;
+    GroupId group;
+    TxnId txn;                // none for a query
+    bool may_commit = false;  // an Execute: giving up on it leaves its outcome unknown
+    TimePoint answer_by;      // a little before the caller stops listening
+  };
+
+  PendingCalls(const ClusterView& cluster, std::size_t calls_max) : cluster_(cluster), calls_max_(calls_max) {}
+
+  // The id to send to the loop; busy when there are too many, not_leader when the node stops.
+  [[nodiscard]] Result<RequestId> add(Call call);
+  void answer(std::vector<ClientReply> replies);
+  // Answers the calls whose time is up.
+  void expire(TimePoint now);
+  // Refuses new calls from now on; those that wait go on.
+  void close();
+  // Answers every call that still waits: their outcome is unknown.
+  void abandon();
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  void finish(const Call& call, Result<ClientAnswer> answer) const;
+  [[nodiscard]] grpc::Status error_status(const Call& call, Error error) const;
+  [[nodiscard]] grpc::Status gave_up(const Call& call, bool deadline, const std::string& why) const;
+
+  const ClusterView& cluster_;
+  const std::size_t calls_max_;
+  mutable std::mutex mutex_;
+  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::uint64_t, Call> calls_;
+  bool closed_ = false;
+};
+
+}  // namespace assent
