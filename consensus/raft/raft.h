@@ -128,6 +128,7 @@ class Raft final : public ReplicatedLog {
   void send_heartbeat(const Leader& role, Peer& peer);
   void flush(Leader& role);
   void replicate(Peer& peer, EncodedAppend& newest);
+  void send_snapshot(Peer& peer);
   void send_entries(Peer& peer, std::vector<EntryPtr> entries, EncodedAppend& newest);
 
   // What does not concern the role: an answer to a question of a former one.

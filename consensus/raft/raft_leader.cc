@@ -205,16 +205,19 @@ void Raft::replicate(Peer& peer, EncodedAppend& newest) {
   Progress& progress = peer.progress;
   const Window window{.messages_max = options_.inflight_max, .bytes_max = options_.inflight_bytes_max};
   while (progress.may_send(window) && progress.next() <= log_.last_index()) {
-    if (progress.next() < log_.first_index()) {
-      if (!progress.recently_active) return;  // nobody there to take a snapshot
-      narrate("has a snapshot sent to n{}: entries before {} are gone", peer.node, log_.first_index());
-      progress.begin_snapshot();
-      out_.snapshots_to_send.push_back({.to = peer.node, .epoch = term_});
-      return;
-    }
+    if (progress.next() < log_.first_index()) return send_snapshot(peer);
     send_entries(peer, log_.slice(progress.next(), log_.last_index(), options_.append_bytes_max), newest);
   }
-  if (progress.take_question() && progress.next() >= log_.first_index()) send_entries(peer, {}, newest);
+  if (!progress.take_question()) return;
+  if (progress.next() < log_.first_index()) return send_snapshot(peer);  // what was sent may be lost, and is gone here
+  send_entries(peer, {}, newest);
+}
+
+void Raft::send_snapshot(Peer& peer) {
+  if (!peer.progress.recently_active) return;  // nobody there to take it
+  narrate("has a snapshot sent to n{}: entries before {} are gone", peer.node, log_.first_index());
+  peer.progress.begin_snapshot();
+  out_.snapshots_to_send.push_back({.to = peer.node, .epoch = term_});
 }
 
 void Raft::send_entries(Peer& peer, std::vector<EntryPtr> entries, EncodedAppend& newest) {

@@ -1,0 +1,39 @@
+// The configurations of the Raft core that the contract suite runs over.
+#pragma once
+
+#include "consensus/raft/raft_factory.h"
+#include "tests/consensus/cluster.h"
+
+namespace assent::testing {
+
+inline RaftOptions small_raft_options() {
+  RaftOptions options;
+  options.election_ticks = 10;
+  options.heartbeat_ticks = 2;
+  return options;
+}
+
+// Everything at its minimum: windows of one or two, batches of a few entries, no tail.
+inline RaftOptions tiny_raft_options() {
+  RaftOptions options = small_raft_options();
+  options.command_bytes_max = 256;
+  options.append_bytes_max = 200;
+  options.inflight_max = 2;
+  options.inflight_bytes_max = 600;
+  options.uncommitted_bytes_max = 2'000;
+  options.log_bytes_max = 400'000;
+  options.tail_entries_max = 0;
+  options.committed_bytes_max = 300;
+  options.reads_max = 4;
+  return options;
+}
+
+inline CoreLimits limits_of(const RaftOptions& options) {
+  constexpr std::size_t slack = 1'024;
+  return {.election_ticks = options.election_ticks,
+          .command_bytes_max = options.command_bytes_max,
+          .message_bytes_max = options.append_bytes_max + options.command_bytes_max + slack,
+          .log_bytes_max = options.log_bytes_max + options.uncommitted_bytes_max + options.append_bytes_max + slack};
+}
+
+}  // namespace assent::testing
