@@ -14,12 +14,14 @@ namespace assent {
 
 class TestCluster {
  public:
-  TestCluster(std::size_t nodes, std::vector<GroupConfig> groups, std::uint64_t snapshot_every = 0) {
+  TestCluster(std::size_t nodes, const std::vector<GroupConfig>& groups, std::uint64_t snapshot_every = 0,
+              const ApplicationFactory& factory = {}) {
     for (std::uint64_t i = 1; i <= nodes; ++i) {
       auto& node = nodes_.emplace_back(std::make_unique<TestNode>());
       node->config.self = NodeId(i);
       node->config.seed = 42;
       node->config.groups = groups;
+      node->factory = factory;
       node->config.snapshot_every = snapshot_every;
       node->config.wal.segment_bytes = 1ULL << 20U;
     }

@@ -42,11 +42,13 @@ struct TestNode {
   std::map<GroupId, TestApplication*> applications;  // of this life
   std::unique_ptr<Loop> loop;
   std::map<RequestId, std::vector<Result<ClientAnswer>>> replies;
+  ApplicationFactory factory;  // instead of test applications
 
   Result<void> open(const LogFactory& logs) {
     ++config.incarnation;
     auto opened = Loop::open(config, disk, transport, clock, logs,
                              [this](const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
+                               if (factory) return factory(group);
                                auto made = std::make_unique<TestApplication>(group.id, databases[group.id]);
                                applications[group.id] = made.get();
                                return std::unique_ptr<Application>(std::move(made));
