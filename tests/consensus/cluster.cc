@@ -10,6 +10,7 @@ namespace assent::testing {
 namespace {
 
 constexpr std::uint64_t sent_kept_max = 20'000;
+constexpr double resume_probability = 0.03;  // a tick
 
 std::string text(const Entry& entry) {
   return fmt::format("{}@{} stamp {} '{}'", entry.epoch, entry.index, entry.stamp, entry.payload.substr(0, 16));
@@ -35,6 +36,7 @@ Faults Faults::swarm(Rng& rng) {
   faults.restart = 0.01 + 0.1 * rng.unit();
   faults.partition = sometimes(rng, 0.005, 0.03);
   faults.heal = 0.01 + 0.1 * rng.unit();
+  faults.pause = sometimes(rng, 0.001, 0.01);
   faults.skew = sometimes(rng, 0.02, 0.3);
   faults.transfer = sometimes(rng, 0.002, 0.02);
   faults.propose = 0.05 + 0.9 * rng.unit();
@@ -78,6 +80,7 @@ void Cluster::step() {
       if (clients_on_ && rng_.chance(faults_.restart) && faults_.crash > 0) restart(node.host.id().value);
       continue;
     }
+    if (node.paused && faults_.pause > 0 && rng_.chance(resume_probability)) node.paused = false;
     if (node.paused) continue;
     sync_due(node);
     const std::uint64_t ticks = rng_.chance(faults_.skew) ? 2 * rng_.below(2) : 1;
@@ -140,6 +143,7 @@ void Cluster::clients(Node& node) {
 }
 
 void Cluster::misfortune(Node& node) {
+  if (rng_.chance(faults_.pause)) node.paused = true;
   if (rng_.chance(faults_.crash)) crash(node.host.id().value, rng_.below(node.host.writes() + 1));
   if (rng_.chance(faults_.heal / static_cast<double>(nodes_.size()))) heal();
   if (!rng_.chance(faults_.partition / static_cast<double>(nodes_.size()))) return;

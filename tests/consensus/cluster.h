@@ -33,7 +33,8 @@ struct Faults {
   double restart = 0.05;             // a tick, when down
   double partition = 0;              // a tick
   double heal = 0.05;
-  double skew = 0;  // a node ticks not at all or twice
+  double pause = 0;  // a node and a tick; what arrives meanwhile is lost
+  double skew = 0;   // a node ticks not at all or twice
   double transfer = 0;
   double propose = 0.3;
   double read = 0.1;
