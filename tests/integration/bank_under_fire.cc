@@ -1,0 +1,92 @@
+#include "tests/integration/bank_under_fire.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "cli/bank/books.h"
+
+namespace assent::testing {
+
+using namespace std::chrono_literals;
+
+BankUnderFire::BankUnderFire(Cluster& cluster, std::uint32_t clients) : client_(cluster.connect()) {
+  options_.clients = clients;
+  options_.cross_shard = 0.8;
+  options_.seed = static_cast<std::uint64_t>(::testing::UnitTest::GetInstance()->random_seed()) + 1;
+}
+
+bool BankUnderFire::set_up() {
+  auto made = bank::set_up(client_, 200, 1000, [](std::uint64_t, std::uint64_t) {});
+  if (!made) {
+    ADD_FAILURE() << made.error().text();
+    return false;
+  }
+  made_ = std::move(*made);
+  since_ = client::new_txn_id();
+  return true;
+}
+
+void BankUnderFire::start_load() {
+  load_ = std::make_unique<bank::Load>(client_, made_.bank, options_, nullptr);
+  load_->start();
+}
+
+std::uint64_t BankUnderFire::committed() {
+  static_cast<void>(load_->sample());  // moves what happened since the last one into the total
+  return load_->total().committed;
+}
+
+bool BankUnderFire::wait_for_commits(std::uint64_t more) {
+  const std::uint64_t before = committed();
+  return eventually(60s, [&] { return committed() >= before + more; });
+}
+
+void BankUnderFire::stop_load() { load_->stop(); }
+
+void BankUnderFire::judge() {
+  const bank::Tally tally = load_->total();
+  EXPECT_EQ(tally.unknown_resolved, tally.unknown) << "an unknown outcome was not resolved by asking";
+  judge_books();
+  judge_replicas();
+}
+
+void BankUnderFire::judge_books() {
+  // Nothing in doubt ten seconds after healing.
+  const auto in_doubt = bank::wait_until_settled(client_, made_.bank, 10s);
+  ASSERT_TRUE(in_doubt.has_value()) << in_doubt.error().text();
+  EXPECT_EQ(*in_doubt, 0U);
+  const auto after = bank::read_balances(client_, made_.bank);
+  ASSERT_TRUE(after.has_value()) << after.error().text();
+  const auto entries = bank::read_entries(client_, made_.bank, since_);
+  ASSERT_TRUE(entries.has_value()) << entries.error().text();
+  const bank::Ledger ledger = load_->ledger();
+  const auto judgement = bank::judge(made_.bank, made_.balances, *after, *entries, &ledger);
+  for (const std::string& complaint : judgement.complaints()) ADD_FAILURE() << complaint;
+  EXPECT_EQ(judgement.total_before, judgement.total_after);
+  EXPECT_TRUE(judgement.sound());
+}
+
+// At one applied index, all replicas of a group have one digest. They reach the same index because nothing is written.
+void BankUnderFire::judge_replicas() {
+  std::string difference;
+  const bool equal = eventually(20s, [&] {
+    difference = "no status";
+    const auto status = client_.status(true);
+    if (!status) return false;
+    difference.clear();
+    for (const auto& group : status->groups) {
+      std::set<std::pair<std::uint64_t, std::string>> states;
+      for (const auto& replica : group.replicas) states.emplace(replica.status.applied_index, replica.status.digest);
+      if (group.replicas.size() != 3 || states.size() != 1) {
+        difference += group.name + ":";
+        for (const auto& [index, digest] : states) difference += " " + std::to_string(index) + "=" + digest;
+      }
+    }
+    return difference.empty();
+  });
+  EXPECT_TRUE(equal) << "replicas differ: " << difference;
+}
+
+}  // namespace assent::testing

@@ -1,0 +1,117 @@
+// Real assentd processes on loopback for a test: made, signalled and ended by it, with their data in a folder of its
+// own that is removed when the test passed. Not thread-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/client.h"
+
+namespace assent::testing {
+
+// Calls until it returns true, at most for the given time; false when it never did.
+[[nodiscard]] bool eventually(std::chrono::milliseconds at_most, const std::function<bool()>& condition);
+
+// A TCP port on 127.0.0.1 that nobody listens on now.
+[[nodiscard]] std::uint16_t free_port();
+
+// A folder under the system's temporary one, removed at the end unless the test failed.
+class TestFolder {
+ public:
+  explicit TestFolder(std::string_view name);
+  ~TestFolder();
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// One child process. Its end by anything but this object is a failure that the test sees in exit_status().
+class Process {
+ public:
+  Process(std::vector<std::string> command, const std::filesystem::path& output);
+  ~Process();  // SIGKILL when it still runs
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  void signal(int number);
+  // Waits for the end; nullopt when it does not come in time. A signal's number counts as 128 + number, as in a shell.
+  [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds at_most);
+  [[nodiscard]] bool running();
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = -1;
+  std::optional<int> status_;
+};
+
+// What a command printed and how it ended.
+struct CommandResult {
+  int status = -1;
+  std::string output;  // standard output and standard error
+};
+[[nodiscard]] CommandResult run_command(std::vector<std::string> command,
+                                        std::chrono::milliseconds at_most = std::chrono::seconds(30));
+// A program of this build: assentd, assentctl.
+[[nodiscard]] std::string program(std::string_view name);
+
+struct ClusterOptions {
+  // Where clients are told to find a node; empty: the node itself. For proxies.
+  std::map<std::string, std::string> advertised;
+  std::map<std::string, std::uint16_t> client_ports;  // of nodes whose port must be known before; others: a free one
+  std::string extra_yaml;                             // appended to each node's file
+  std::map<std::string, std::filesystem::path> data_dirs;  // of nodes whose data lies elsewhere
+};
+
+// Three nodes with coordinator c0 and shards s1, s2.
+class Cluster {
+ public:
+  explicit Cluster(std::string_view name, ClusterOptions options = {});
+
+  static constexpr std::array<std::string_view, 3> nodes{"n1", "n2", "n3"};
+
+  void start(std::string_view node);
+  void start_all();
+  void kill(std::string_view node);    // SIGKILL, and waits for its end
+  void kill_all();                     // all of them before waiting for any
+  void stop(std::string_view node);    // SIGTERM, expects status 0
+  void pause(std::string_view node);   // SIGSTOP
+  void resume(std::string_view node);  // SIGCONT
+  [[nodiscard]] Process& process(std::string_view node);
+  [[nodiscard]] std::string log_of(std::string_view node) const;
+  [[nodiscard]] std::string client_address(std::string_view node) const;
+  [[nodiscard]] std::string peer_address(std::string_view node) const;
+  [[nodiscard]] std::filesystem::path config_of(std::string_view node) const;
+  [[nodiscard]] std::filesystem::path data_of(std::string_view node) const;
+  [[nodiscard]] std::vector<std::string> endpoints() const;
+  [[nodiscard]] std::string endpoint_list() const;  // comma-separated
+  [[nodiscard]] client::Client connect(client::Options options = {}) const;
+
+  // Every group has a leader that is ready, seen within 30 s.
+  [[nodiscard]] bool wait_for_leaders();
+  [[nodiscard]] std::string leader_of(std::string_view group);
+
+ private:
+  void write_configuration(std::string_view node);
+
+  TestFolder folder_;
+  ClusterOptions options_;
+  std::map<std::string, std::uint16_t, std::less<>> client_ports_;
+  std::map<std::string, std::uint16_t, std::less<>> peer_ports_;
+  std::map<std::string, std::unique_ptr<Process>, std::less<>> processes_;
+};
+
+}  // namespace assent::testing
