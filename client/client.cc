@@ -30,6 +30,11 @@ T wait_for(Runtime& runtime, Task<T> task) {
   return std::move(*slot.value);
 }
 
+Task<bool> pause_for(Runtime& runtime, std::chrono::milliseconds pause) {
+  co_await runtime.sleep(pause);
+  co_return true;
+}
+
 }  // namespace
 
 Result<Client> Client::connect(Options options) {
@@ -85,6 +90,12 @@ Result<TxnOutcome> Client::get_outcome(OutcomeRequest request, Timeout timeout) 
 void Client::get_outcome_async(OutcomeRequest request, Callback<TxnOutcome> done, Timeout timeout) {
   courier_->runtime().start<Result<TxnOutcome>>(client::get_outcome(*courier_, std::move(request), deadline(timeout)),
                                                 std::move(done));
+}
+
+void Client::call_later(std::chrono::milliseconds pause, std::function<void()> done) {
+  Runtime& runtime = courier_->runtime();
+  runtime.start<bool>(pause_for(runtime, std::max(pause, std::chrono::milliseconds(1))),
+                      [done = std::move(done)](bool) { done(); });
 }
 
 Result<ClusterStatus> Client::status(bool digests, Timeout timeout) {

@@ -70,6 +70,9 @@ class Client {
   [[nodiscard]] Result<TxnOutcome> get_outcome(OutcomeRequest request, Timeout timeout = {});
   void get_outcome_async(OutcomeRequest request, Callback<TxnOutcome> done, Timeout timeout = {});
 
+  // Calls back after the pause, on the client's thread; at once when the Client is being destroyed.
+  void call_later(std::chrono::milliseconds pause, std::function<void()> done);
+
   // Asks every node. An Error only when none answers. digests: each replica computes the digest of its state.
   [[nodiscard]] Result<ClusterStatus> status(bool digests = false, Timeout timeout = {});
   // Asks the group's leader to hand over to the named node.

@@ -97,7 +97,9 @@ std::shared_ptr<Courier::Survey> Courier::join_refresh(SteadyTime deadline, bool
   pause = std::chrono::duration_cast<microseconds>(refreshed_ + refresh_spacing - now);
   refreshing_ = std::make_shared<Survey>();
   refreshing_->until_led = true;
-  refreshing_->deadline = std::min(deadline, now + options_.status_timeout);
+  // Others wait for this survey, too, and a node is not failing because the time of the first of them is nearly up.
+  refreshing_->deadline =
+      std::clamp(deadline, now + doubtful_timeout, now + std::max(options_.status_timeout, doubtful_timeout));
   return refreshing_;
 }
 

@@ -82,16 +82,6 @@ struct Settling {
   }
 };
 
-Error last_words(const Delivery<v1::Transaction>& delivery) {
-  Error error = to_error(delivery.error);
-  if (delivery.error.verdict == Verdict::busy) error.code = ErrorCode::busy;
-  if (delivery.error.verdict == Verdict::unsent) error.code = ErrorCode::unreachable;
-  if (delivery.error.verdict == Verdict::elsewhere) error.code = ErrorCode::no_leader;
-  error.message = fmt::format("{} ({}), asked as the leader of {}, said: {}", delivery.target.node,
-                              delivery.target.endpoint, delivery.target.group, delivery.error.message);
-  return error;
-}
-
 }  // namespace
 
 Task<Result<TxnOutcome>> execute(Courier& courier, Transaction transaction, SteadyTime deadline) {
@@ -139,7 +129,7 @@ Task<Result<TxnOutcome>> execute(Courier& courier, Transaction transaction, Stea
     if (courier.runtime().closing()) {
       co_return settling.give_up(Error{ErrorCode::cancelled, "the client is shutting down", {}, {}});
     }
-    if (pace.over()) co_return settling.give_up(last_words(*delivery));
+    if (pace.over()) co_return settling.give_up(time_is_up(courier, delivery->target, delivery->error));
     const std::chrono::microseconds pause = pace.pause(delivery->follow_now);
     co_await courier.runtime().sleep(pause);
   }
@@ -161,7 +151,7 @@ Task<Result<TxnOutcome>> run_with_retry(Courier& courier, BuildTransaction build
     if (attempt == 1) first_id = id;
     transaction.first_id = first_id;
     Result<TxnOutcome> outcome = co_await execute(courier, std::move(transaction), deadline);
-    // An attempt that could not begin leaves the abort before it as the answer, which is as good: nothing happened.
+    // Not begun, and every attempt before it aborted: nothing happened.
     if (!outcome) co_return std::move(outcome);
     const bool again = outcome->aborted() && worth_a_new_attempt(outcome->abort.reason) &&
                        attempt < policy.attempts_max && std::chrono::steady_clock::now() < deadline &&

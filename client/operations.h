@@ -59,33 +59,28 @@ class Pace {
   int followed_ = 0;
 };
 
+// What to say when the time is up: the last word of the leader that was asked, or that none was found.
+[[nodiscard]] Error time_is_up(Courier& courier, const Target& target, const ServiceError& error);
+
 template <class Stub, class Request, class Response>
 Task<Result<Delivery<Response>>> ask_until_answered(Courier& courier, std::string group,
                                                     Method<Stub, Request, Response> method, const Request& request,
                                                     SteadyTime deadline) {
   Pace pace(courier, deadline);
+  std::optional<Error> last;
   for (;;) {
     const SteadyTime attempt_deadline = pace.attempt_deadline();
     Result<Delivery<Response>> delivery = co_await courier.deliver(group, method, request, attempt_deadline, deadline);
-    if (!delivery) co_return std::move(delivery);
-    const ServiceError& error = delivery->error;
-    switch (error.verdict) {
+    if (!delivery) co_return tl::unexpected(last.value_or(delivery.error()));
+    switch (delivery->error.verdict) {
       case Verdict::answered: co_return std::move(delivery);
       case Verdict::invalid:
       case Verdict::not_found:
-      case Verdict::refused: co_return tl::unexpected(to_error(error));
-      default: break;
+      case Verdict::refused: co_return tl::unexpected(to_error(delivery->error));
+      default: last = time_is_up(courier, delivery->target, delivery->error);
     }
     if (courier.runtime().closing()) co_return fail(ErrorCode::cancelled, "the client is shutting down");
-    if (pace.over()) {
-      Error last = courier.directory().nobody(group);
-      if (error.verdict == Verdict::busy) last.code = ErrorCode::busy;
-      if (error.verdict == Verdict::lost) last.code = ErrorCode::timed_out;
-      last.message = delivery->target.node + " (" + delivery->target.endpoint + "), asked as the leader of " +
-                     delivery->target.group + ", said until the time was up: " + error.message;
-      last.reason = error.reason;
-      co_return tl::unexpected(std::move(last));
-    }
+    if (pace.over()) co_return tl::unexpected(*last);
     const std::chrono::microseconds pause = pace.pause(delivery->follow_now);
     co_await courier.runtime().sleep(pause);
   }

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "client/operations.h"
 
 namespace assent::client {
@@ -21,6 +23,16 @@ std::chrono::microseconds Pace::pause(bool follow_now) {
   if (follow_now && ++followed_ % (hints_followed_at_once_max + 1) != 0) return std::chrono::microseconds(0);
   const auto left = std::chrono::duration_cast<std::chrono::microseconds>(deadline_ - std::chrono::steady_clock::now());
   return std::min(backoff_.next(), std::max(left, std::chrono::microseconds(0)));
+}
+
+Error time_is_up(Courier& courier, const Target& target, const ServiceError& error) {
+  Error last = courier.directory().nobody(target.group);
+  if (error.verdict == Verdict::busy) last.code = ErrorCode::busy;
+  if (error.verdict == Verdict::lost) last.code = ErrorCode::timed_out;
+  last.message = fmt::format("{} ({}), asked as the leader of {}, said until the time was up: {}", target.node,
+                             target.endpoint, target.group, error.message);
+  last.reason = error.reason;
+  return last;
 }
 
 bool Pace::over() const { return std::chrono::steady_clock::now() >= deadline_; }

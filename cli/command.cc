@@ -1,0 +1,280 @@
+#include "cli/command.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+
+#include "cli/exit_code.h"
+#include "cli/values.h"
+#include "client/options.h"
+
+namespace assent::cli {
+
+namespace {
+
+// What CLI11 writes to, before it becomes an Invocation: options of all subcommands, and which one was chosen.
+struct Draft {
+  GlobalOptions global;
+  std::function<Command()> chosen;
+};
+
+// An option whose text is read by a function of ours; its error names the option and what it wants.
+template <class T>
+CLI::Option* add_parsed(CLI::App& app, const std::string& name, T& target, std::optional<T> (*read)(std::string_view),
+                        const char* wanted, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&target, read, name, wanted](const std::string& text) {
+            const std::optional<T> value = read(text);
+            if (!value) throw CLI::ValidationError(name, fmt::format("'{}' is not {}", text, wanted));
+            target = *value;
+          },
+          help)
+      ->type_name("");
+}
+
+CLI::Option* add_duration(CLI::App& app, const std::string& name, std::chrono::milliseconds& target,
+                          const std::string& help) {
+  return add_parsed<std::chrono::milliseconds>(app, name, target, &parse_duration, "a time such as 500ms, 5s or 2m",
+                                               help)
+      ->type_name("TIME");
+}
+
+CLI::Option* add_txn_id(CLI::App& app, const std::string& name, TxnId& target, const std::string& help) {
+  return add_parsed<TxnId>(app, name, target, &TxnId::from_hex, "a transaction id (32 hex digits)", help)
+      ->type_name("T");
+}
+
+std::optional<Protocol> read_protocol(std::string_view text) {
+  for (const Protocol protocol : {Protocol::automatic, Protocol::one_phase, Protocol::two_phase}) {
+    if (text == to_string(protocol)) return protocol;
+  }
+  return std::nullopt;
+}
+
+std::optional<OutputFormat> read_output(std::string_view text) {
+  if (text == "table") return OutputFormat::table;
+  if (text == "json") return OutputFormat::json;
+  return std::nullopt;
+}
+
+std::optional<std::string> read_endpoints(std::string_view text) {
+  return client::parse_endpoints(text) ? std::optional(std::string(text)) : std::nullopt;
+}
+
+// The last subcommand: everything above it is a heading.
+template <class Specific>
+std::shared_ptr<Specific> leaf(CLI::App& app, Draft& draft) {
+  auto specific = std::make_shared<Specific>();
+  app.fallthrough();
+  app.callback([&draft, specific] { draft.chosen = [specific] { return Command(*specific); }; });
+  return specific;
+}
+
+CLI::App& heading(CLI::App& app, const std::string& name, const std::string& help) {
+  CLI::App& group = *app.add_subcommand(name, help);
+  group.require_subcommand(1);
+  group.fallthrough();
+  return group;
+}
+
+void add_global(CLI::App& app, Draft& draft) {
+  add_parsed<std::string>(app, "--endpoints", draft.global.endpoints, &read_endpoints,
+                          "a list of host:port with commas",
+                          "Client addresses of nodes; one is enough (default 127.0.0.1:7420)")
+      ->envname("ASSENT_ENDPOINTS")
+      ->type_name("HOST:PORT,...");
+  add_duration(app, "--timeout", draft.global.timeout, "How long a call may last (default 5s)");
+  add_parsed<OutputFormat>(app, "-o,--output", draft.global.output, &read_output, "an output format (table, json)",
+                           "table, or json: always one JSON document")
+      ->type_name("FORMAT");
+  app.add_flag("--no-headers", draft.global.no_headers, "Tables without their first line");
+}
+
+void add_cluster(CLI::App& app, Draft& draft) {
+  CLI::App& cluster = heading(app, "cluster", "Nodes and groups");
+  CLI::App& status = *cluster.add_subcommand("status", "Every group and every node, as the nodes see themselves");
+  const auto specific = leaf<ClusterStatusCommand>(status, draft);
+  status.add_flag("--digests", specific->digests, "Compute and show the digest of every replica's state");
+  CLI::App& health = *cluster.add_subcommand(
+      "health",
+      "Ends with 0 when every group has a leader and all members answer, 5 when not all do, 3 without a leader");
+  leaf<ClusterHealthCommand>(health, draft);
+}
+
+void add_sql(CLI::App& app, Draft& draft) {
+  CLI::App& sql =
+      *app.add_subcommand("sql", "Run one SQL statement on one shard: a SELECT reads, all else is a transaction");
+  const auto specific = leaf<SqlCommand>(sql, draft);
+  sql.add_option("--shard", specific->shard, "The shard")->required();
+  sql.add_option("statement", specific->statement, "One SQL statement")->required();
+  sql.add_option_function<std::vector<std::string>>(
+         "--param",
+         [specific](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) {
+             const std::optional<SqlValue> value = parse_parameter(text);
+             if (!value) throw CLI::ValidationError("--param", fmt::format("'{}' is not what its prefix says", text));
+             specific->parameters.push_back(*value);
+           }
+         },
+         "For ?1, ?2, ...: 5, 5.5, null, text; or text:V int:V real:V hex:V")
+      ->type_name("V")
+      ->allow_extra_args(false);
+}
+
+void add_txn(CLI::App& app, Draft& draft) {
+  CLI::App& txn = heading(app, "txn", "Transactions");
+  CLI::App& exec = *txn.add_subcommand("exec", "Run statements on one or more shards: all of them happen or none");
+  const auto run = leaf<TxnExecCommand>(exec, draft);
+  exec.add_option("--on", run->on, "A shard and a statement for it; may be repeated")
+      ->required()
+      ->type_name("SHARD SQL");
+  add_txn_id(exec, "--id", run->id,
+             "The transaction's id; sending it again never runs the work twice (default: a new one)");
+  add_parsed<Protocol>(exec, "--protocol", run->protocol, &read_protocol, "a protocol (auto, one-phase, two-phase)",
+                       "auto, one-phase, two-phase")
+      ->type_name("NAME");
+
+  CLI::App& get =
+      *txn.add_subcommand("get",
+                          "What came of a transaction. Ends with 0 when it committed, 6 when it aborted, 7 while "
+                          "undecided, 4 when no group knows it");
+  const auto ask = leaf<TxnGetCommand>(get, draft);
+  add_txn_id(get, "id", ask->id, "The transaction's id")->required();
+  get.add_flag("--seal", ask->seal, "Make sure that it never commits after the answer, unless it has");
+  add_duration(get, "--wait", ask->wait, "Wait for a decision while it is undecided");
+  get.add_option("--group", ask->group, "Ask this group only (default: the coordinator, then every shard)");
+}
+
+// One key-value verb; fill adds its arguments and gives what makes the operation of them.
+template <class Op>
+std::shared_ptr<Op> kv_verb(CLI::App& kv, Draft& draft, const std::string& name, const std::string& help,
+                            CLI::App*& verb) {
+  verb = kv.add_subcommand(name, help);
+  verb->fallthrough();
+  auto op = std::make_shared<Op>();
+  auto shard = std::make_shared<std::string>();
+  verb->add_option("--shard", *shard, "The shard")->required();
+  verb->add_option("key", op->key, "The key")->required();
+  verb->callback([&draft, op, shard] { draft.chosen = [op, shard] { return Command(KvCommand{*shard, *op}); }; });
+  return op;
+}
+
+void add_kv(CLI::App& app, Draft& draft) {
+  CLI::App& kv = heading(app, "kv", "Keys and values on one shard");
+  CLI::App* verb = nullptr;
+  kv_verb<KvGet>(kv, draft, "get", "Print the value; ends with 4 when there is none", verb);
+  const auto put = kv_verb<KvPut>(kv, draft, "put", "Set the value", verb);
+  verb->add_option("value", put->value, "The value")->required();
+  kv_verb<KvErase>(kv, draft, "erase", "Remove the key", verb);
+  const auto add = kv_verb<KvAdd>(kv, draft, "add", "Add to the integer that the key holds (absent counts as 0)", verb);
+  verb->add_option("delta", add->delta, "What to add; may be negative")->required();
+  verb->add_option("--floor", add->floor, "Abort when the sum is below this");
+  verb->add_option("--ceiling", add->ceiling, "Abort when the sum is above this");
+  const auto expect =
+      kv_verb<KvExpect>(kv, draft, "expect", "Abort unless the key holds the value, or, without one, is absent", verb);
+  verb->add_option("value", expect->value, "The value; none: the key must not exist");
+}
+
+void add_group(CLI::App& app, Draft& draft) {
+  CLI::App& group = heading(app, "group", "One group");
+  CLI::App& transfer = *group.add_subcommand("transfer-leader", "Ask a group's leader to hand over to another node");
+  const auto specific = leaf<TransferLeaderCommand>(transfer, draft);
+  transfer.add_option("group", specific->group, "The group")->required();
+  transfer.add_option("--to", specific->to, "The node")->required();
+}
+
+void add_load(CLI::App& app, BenchRunCommand& bench) {
+  app.add_option("--clients", bench.clients, "Concurrent clients")->check(CLI::Range(1, 10'000))->capture_default_str();
+  app.add_option("--accounts", bench.accounts_per_shard, "Accounts on each shard")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  app.add_option("--balance", bench.balance, "What a new account begins with")
+      ->check(CLI::Range(0, 1'000'000'000))
+      ->capture_default_str();
+  app.add_option("--cross-shard", bench.cross_shard, "Share of transfers between two shards")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--seed", bench.seed, "Of the choice of accounts and amounts")->capture_default_str();
+  app.add_option("--history", bench.history, "Write what every client did and heard, one JSON object a line")
+      ->type_name("FILE");
+}
+
+void add_bench(CLI::App& app, Draft& draft) {
+  CLI::App& bench = heading(app, "bench", "Load and its measures");
+  CLI::App& run = *bench.add_subcommand("run", "Transfer money under load, measure, and check the books");
+  const auto specific = leaf<BenchRunCommand>(run, draft);
+  auto workload = std::make_shared<std::string>("bank");
+  run.add_option_function<std::string>(
+         "--workload",
+         [workload](const std::string& name) {
+           if (name != "bank")
+             throw CLI::ValidationError("--workload", fmt::format("'{}' is not a workload; there is: bank", name));
+         },
+         "bank")
+      ->type_name("NAME");
+  add_load(run, *specific);
+  add_duration(run, "--duration", specific->duration, "How long to measure (default 20s)");
+  add_duration(run, "--warmup", specific->warmup, "Load before measuring (default none)");
+  CLI::App& check = *bench.add_subcommand("check", "Check the books of the bank that is there");
+  const auto checked = leaf<BenchCheckCommand>(check, draft);
+  check.add_option("--balance", checked->balance, "What every account began with")->capture_default_str();
+}
+
+void add_demo(CLI::App& app, Draft& draft) {
+  CLI::App& demo = heading(app, "demo", "Demonstrations");
+  CLI::App& bank =
+      *demo.add_subcommand("bank", "Transfer money while the coordinator's leader is killed and comes back");
+  const auto specific = leaf<DemoBankCommand>(bank, draft);
+  add_load(bank, specific->bench);
+  bank.add_option_function<std::uint32_t>(
+          "--seconds",
+          [specific](const std::uint32_t& seconds) {
+            if (seconds == 0) throw CLI::ValidationError("--seconds", "must be above 0");
+            specific->bench.duration = std::chrono::seconds(seconds);
+          },
+          "Of load")
+      ->type_name("N");
+  bank.add_option("--kill-hook", specific->kill_hook, "Shell command that kills a node; its name is added")
+      ->type_name("CMD");
+  bank.add_option("--restart-hook", specific->restart_hook, "Shell command that starts it again; its name is added")
+      ->type_name("CMD");
+}
+
+}  // namespace
+
+std::variant<Invocation, Farewell> parse(int argc, const char* const* argv) {
+  Draft draft;
+  CLI::App app("Talks to an Assent cluster", "assentctl");
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 ok, 1 error, 2 usage, 3 unreachable or no leader, 4 not found, 5 unhealthy, 6 transaction "
+      "aborted, "
+      "7 outcome unknown, 124 timed out");
+  add_global(app, draft);
+  add_cluster(app, draft);
+  add_sql(app, draft);
+  add_txn(app, draft);
+  add_kv(app, draft);
+  add_group(app, draft);
+  add_bench(app, draft);
+  add_demo(app, draft);
+  leaf<VersionCommand>(*app.add_subcommand("version", "Print the version"), draft);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    // The help of the subcommand that was asked about.
+    const CLI::App* asked = &app;
+    while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().front();
+    return Farewell{0, asked->help()};
+  } catch (const CLI::Error& error) {
+    return Farewell{static_cast<int>(ExitCode::usage),
+                    fmt::format("assentctl: {}\nSee assentctl --help\n", error.what())};
+  }
+  return Invocation{draft.global, draft.chosen()};
+}
+
+}  // namespace assent::cli

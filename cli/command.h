@@ -1,0 +1,89 @@
+// The command line as values: parse() reads it, run.h carries it out.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "txn_proto/types.h"
+
+namespace assent::cli {
+
+enum class OutputFormat : std::uint8_t { table, json };
+
+struct GlobalOptions {
+  std::string endpoints = "127.0.0.1:7420";
+  std::chrono::milliseconds timeout{5'000};
+  OutputFormat output = OutputFormat::table;
+  bool no_headers = false;
+};
+
+struct ClusterStatusCommand {
+  bool digests = false;
+};
+struct ClusterHealthCommand {};
+struct SqlCommand {
+  std::string shard;
+  std::string statement;
+  std::vector<SqlValue> parameters;
+};
+struct TxnExecCommand {
+  std::vector<std::pair<std::string, std::string>> on;  // shard, statement
+  TxnId id;                                             // none: a new one
+  Protocol protocol = Protocol::automatic;
+};
+struct TxnGetCommand {
+  TxnId id;
+  bool seal = false;
+  std::chrono::milliseconds wait{0};
+  std::string group;
+};
+struct KvCommand {
+  std::string shard;
+  Operation operation;
+};
+struct TransferLeaderCommand {
+  std::string group;
+  std::string to;
+};
+struct BenchRunCommand {
+  std::uint32_t clients = 32;
+  std::chrono::milliseconds duration{20'000};
+  std::chrono::milliseconds warmup{0};
+  std::uint64_t accounts_per_shard = 1'000;
+  std::int64_t balance = 1'000;
+  double cross_shard = 1.0;
+  std::uint64_t seed = 1;
+  std::string history;
+};
+struct BenchCheckCommand {
+  std::int64_t balance = 1'000;  // that every account began with
+};
+struct DemoBankCommand {
+  BenchRunCommand bench;
+  std::string kill_hook;  // a shell command; the node's name is added to it
+  std::string restart_hook;
+};
+struct VersionCommand {};
+
+using Command =
+    std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnGetCommand, KvCommand,
+                 TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, DemoBankCommand, VersionCommand>;
+
+struct Invocation {
+  GlobalOptions global;
+  Command command;
+};
+
+// Either an invocation, or a text to print and the exit code to end with: help (0), or a usage error (2).
+struct Farewell {
+  int exit_code = 0;
+  std::string text;
+};
+[[nodiscard]] std::variant<Invocation, Farewell> parse(int argc, const char* const* argv);
+
+}  // namespace assent::cli

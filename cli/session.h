@@ -1,0 +1,36 @@
+// What the commands share: the client, the output format, and how answers and errors are printed.
+#pragma once
+
+#include <string>
+
+#include "cli/documents.h"
+#include "cli/run.h"
+#include "cli/table.h"
+#include "client/client.h"
+
+namespace assent::cli {
+
+struct Session {
+  client::Client& client;
+  const GlobalOptions& global;
+  Console console;
+
+  [[nodiscard]] bool json() const { return global.output == OutputFormat::json; }
+  void print(const Json& document) const { console.out << pretty(document) << '\n'; }
+  void print(const Table& table) const { table.print(console.out, !global.no_headers); }
+  [[nodiscard]] ExitCode fail(const client::Error& error) const;
+};
+
+[[nodiscard]] ExitCode run(const Session& session, const ClusterStatusCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const ClusterHealthCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TransferLeaderCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const SqlCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnExecCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnGetCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const KvCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const BenchRunCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const BenchCheckCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const DemoBankCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const VersionCommand& command);
+
+}  // namespace assent::cli

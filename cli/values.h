@@ -1,0 +1,25 @@
+// The small languages of the command line: durations, SQL parameters, and whether a statement only reads. Pure
+// functions.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "txn_proto/types.h"
+
+namespace assent::cli {
+
+// "250ms", "5s", "2m", "1h"; a fraction is allowed ("1.5s"). Nothing for anything else, and for more than a year.
+[[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+// 5 is an integer, 5.5 a real, null is NULL, all else is text; text:5, int:5, real:5 and hex:00ff (a blob) say it
+// outright. Nothing when what follows the prefix is not what it promises.
+[[nodiscard]] std::optional<SqlValue> parse_parameter(std::string_view text);
+
+// SELECT, VALUES, EXPLAIN, and WITH before a SELECT: these go to a query, all else becomes a transaction. A judgement
+// by the first words; the service has the last word on what a query may do.
+[[nodiscard]] bool only_reads(std::string_view statement);
+
+}  // namespace assent::cli
