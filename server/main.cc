@@ -20,6 +20,7 @@
 
 #include "server/config.h"
 #include "server/daemon.h"
+#include "server/foreign_logs.h"
 #include "server/inspect_command.h"
 #include "server/log.h"
 #include "server/version.h"
@@ -157,6 +158,7 @@ int run_start(const ConfigArguments& arguments) {
   const ServerConfig& config = loaded->config;
   const bool json = config.log_format == "json" || (config.log_format == "auto" && isatty(STDERR_FILENO) == 0);
   set_up_log({.level = log_level_of(config.log_level), .json = json, .node = config.node_name, .sink = {}});
+  route_foreign_logs();
   for (const std::string& warning : loaded->warnings) LogEvent(LogLevel::warn, "config", warning).write();
   const int signals = block_signals();
   auto daemon = Daemon::open(config);

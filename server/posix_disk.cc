@@ -132,34 +132,45 @@ class IoThread {
 
  private:
   void run() {
+    std::vector<IoCompletion> finished;
     std::unique_lock lock(mutex_);
     while (true) {
       arrived_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
       if (queue_.empty()) return;  // stopping, and everything handed in has been done
       std::deque<Operation> taken = std::exchange(queue_, {});
       lock.unlock();
-      execute(taken);
+      const OpenFile* written = execute(taken, finished);
+      lock.lock();
+      // The sync behind the last write may have come meanwhile: then both are reported at once.
+      const bool sync_follows = written != nullptr && !queue_.empty() && syncs(queue_.front(), *written);
+      if (finished.empty() || sync_follows) continue;
+      lock.unlock();
+      report(finished);
       lock.lock();
     }
   }
 
-  // Reports after each sync and at the end, so that a later long operation never holds up an earlier completion.
-  void execute(const std::deque<Operation>& operations) {
-    std::vector<IoCompletion> finished;
-    for (std::size_t i = 0; i < operations.size(); ++i) {
-      if (const auto* write = std::get_if<Write>(&operations[i])) {
+  // Reports after each sync, so that a later long operation never holds up an earlier completion. What is left in
+  // finished is a write at the end, whose file is returned.
+  const OpenFile* execute(const std::deque<Operation>& operations, std::vector<IoCompletion>& finished) {
+    const OpenFile* written = nullptr;
+    for (const Operation& operation : operations) {
+      if (written != nullptr && !syncs(operation, *written)) report(finished);
+      written = nullptr;
+      if (const auto* write = std::get_if<Write>(&operation)) {
         const int number = write_all(write->file->descriptor.get(), write->data, write->offset);
         finished.push_back({write->token, completion_error("write to", *write->file, number)});
-        if (i + 1 < operations.size() && syncs_same_file(operations[i + 1], *write->file)) continue;
-      } else if (const auto* sync = std::get_if<Sync>(&operations[i])) {
+        written = write->file.get();
+      } else if (const auto* sync = std::get_if<Sync>(&operation)) {
         const int number = sync_data(sync->file->descriptor.get());
         finished.push_back({sync->token, completion_error("sync", *sync->file, number)});
+        report(finished);
       }
-      report(finished);
     }
+    return written;
   }
 
-  static bool syncs_same_file(const Operation& operation, const OpenFile& file) {
+  static bool syncs(const Operation& operation, const OpenFile& file) {
     const auto* sync = std::get_if<Sync>(&operation);
     return sync != nullptr && sync->file.get() == &file;
   }

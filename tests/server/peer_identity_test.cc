@@ -1,0 +1,46 @@
+#include "server/peer_identity.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "assent/v1/peer.pb.h"
+#include "txn_proto/names.h"
+
+namespace assent {
+namespace {
+
+using ::testing::HasSubstr;
+
+PeerIdentity identity(const std::string& self, const std::string& cluster = "bank") {
+  PeerIdentity identity{.cluster = cluster, .self = node_id(self), .incarnation = 9, .nodes = {}};
+  for (const char* name : {"n1", "n2"}) identity.nodes[node_id(name)] = {.name = name, .endpoint = {"h", 1}};
+  return identity;
+}
+
+v1::PeerHello hello_of(const PeerIdentity& from, const char* to) {
+  v1::PeerHello hello;
+  from.write_hello(node_id(to), hello);
+  return hello;
+}
+
+TEST(PeerIdentity, AcceptsANodeOfItsCluster) {
+  const auto verdict = identity("n2").check(hello_of(identity("n1"), "n2"));
+  EXPECT_EQ(verdict.refusal, std::nullopt);
+  EXPECT_EQ(verdict.from, node_id("n1"));
+}
+
+TEST(PeerIdentity, RefusesStrangersAndSaysWhy) {
+  const PeerIdentity self = identity("n2");
+  EXPECT_THAT(self.check(hello_of(identity("n1", "other"), "n2")).refusal.value(),
+              HasSubstr("cluster \"bank\", the caller to \"other\""));
+  EXPECT_THAT(self.check(hello_of(identity("n2"), "n1")).refusal.value(),
+              HasSubstr("this is node n2, the caller wants n1"));
+  EXPECT_THAT(self.check(hello_of(identity("n2"), "n2")).refusal.value(), HasSubstr("does not know the caller"));
+  v1::PeerHello hello = hello_of(identity("n1"), "n2");
+  hello.set_from("n7");
+  EXPECT_THAT(self.check(hello).refusal.value(), HasSubstr("does not know the caller \"n7\""));
+  EXPECT_TRUE(self.check({}).refusal.has_value());
+}
+
+}  // namespace
+}  // namespace assent

@@ -1,0 +1,357 @@
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <optional>
+
+#include "assent/v1/peer.grpc.pb.h"
+#include "base/digest.h"
+#include "server/grpc_transport.h"
+#include "server/log.h"
+#include "txn_proto/names.h"
+
+namespace assent {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// A port that nobody uses now. Servers of this test run on ports chosen before their peers are made.
+std::uint16_t free_port() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+// Two nodes' ports, known to both.
+struct Ports {
+  std::map<std::string, std::uint16_t> of{{"n1", free_port()}, {"n2", free_port()}};
+};
+
+PeerIdentity identity(const Ports& ports, const std::string& self, const std::string& cluster = "test") {
+  PeerIdentity identity{.cluster = cluster, .self = node_id(self), .incarnation = 1, .nodes = {}};
+  for (const auto& [name, port] : ports.of)
+    identity.nodes[node_id(name)] = {.name = name, .endpoint = {"127.0.0.1", port}};
+  return identity;
+}
+
+// A transport with its inbox, pumped by the test's thread as the loop's thread would.
+class Node {
+ public:
+  Node(const Ports& ports, const std::string& self, const std::string& cluster = "test")
+      : port_(ports.of.at(self)), transport(std::make_unique<GrpcTransport>(identity(ports, self, cluster), inbox)) {}
+  void start() {
+    const auto started = transport->start({"127.0.0.1", port_});
+    ASSERT_TRUE(started) << started.error().message;
+  }
+  void pump() {
+    transport->tick();
+    std::vector<Inbox::Item> items;
+    inbox.take(items, Steady::now() + milliseconds(2));
+    for (Inbox::Item& item : items) {
+      auto& event = std::get<Event>(item);
+      if (auto* frame = std::get_if<FrameReceived>(&event)) frames.push_back(std::move(*frame));
+      if (auto* snapshot = std::get_if<SnapshotReceived>(&event)) snapshots.push_back(std::move(*snapshot));
+      if (auto* ended = std::get_if<SnapshotSendEnded>(&event)) ends.push_back(*ended);
+      if (std::holds_alternative<TransportReady>(event)) ++ready_events;
+    }
+  }
+
+ private:
+  std::uint16_t port_;
+
+ public:
+  Inbox inbox;
+  std::unique_ptr<GrpcTransport> transport;
+  std::vector<FrameReceived> frames;
+  std::vector<SnapshotReceived> snapshots;
+  std::vector<SnapshotSendEnded> ends;
+  int ready_events = 0;
+};
+
+// Pumps until the condition holds; a test that waits in vain ends with a failure here.
+::testing::AssertionResult pump_until(std::vector<Node*> nodes, const std::function<bool()>& condition) {
+  const auto until = Steady::now() + std::chrono::seconds(30);
+  while (!condition()) {
+    if (Steady::now() > until) return ::testing::AssertionFailure() << "waited 30 s in vain";
+    for (Node* node : nodes) node->pump();
+  }
+  return ::testing::AssertionSuccess();
+}
+
+const NodeId n1 = node_id("n1");
+const NodeId n2 = node_id("n2");
+
+class TransportTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_up_log({.level = LogLevel::info, .json = false, .node = {}, .sink = [this](const std::string& line) {
+                  const std::lock_guard lock(mutex);
+                  log.push_back(line);
+                }});
+  }
+  void TearDown() override { set_up_log({.level = LogLevel::info, .json = false, .node = {}, .sink = {}}); }
+  bool logged(const std::string& text) {
+    const std::lock_guard lock(mutex);
+    return std::any_of(log.begin(), log.end(),
+                       [&](const std::string& line) { return line.find(text) != std::string::npos; });
+  }
+  std::mutex mutex;
+  std::vector<std::string> log;
+};
+
+TEST_F(TransportTest, CarriesFramesBothWaysInOrder) {
+  const Ports ports;
+  Node a(ports, "n1");
+  Node b(ports, "n2");
+  a.start();
+  b.start();
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return a.transport->up(n2) && b.transport->up(n1); }));
+  int sent = 0;
+  ASSERT_TRUE(pump_until({&a, &b}, [&] {
+    if (sent < 200 && a.transport->ready(n2)) a.transport->send(n2, "frame " + std::to_string(sent++));
+    return b.frames.size() == 200;
+  }));
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(b.frames[static_cast<std::size_t>(i)].frame, "frame " + std::to_string(i));
+    EXPECT_EQ(b.frames[static_cast<std::size_t>(i)].from, n1);
+  }
+  const Bytes large(8 << 20, 'x');
+  b.transport->send(n1, large);
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return !a.frames.empty(); }));
+  EXPECT_EQ(a.frames[0].frame, large);
+  EXPECT_TRUE(logged("peer up peer=n2"));
+}
+
+TEST_F(TransportTest, SaysWhenAFrameIsOut) {
+  const Ports ports;
+  Node a(ports, "n1");
+  Node b(ports, "n2");
+  a.start();
+  b.start();
+  ASSERT_TRUE(
+      pump_until({&a, &b}, [&] { return a.transport->up(n2) && a.transport->ready(n2) && a.ready_events > 0; }));
+  for (std::size_t sent = 1; sent <= 20; ++sent) {
+    a.ready_events = 0;
+    a.transport->send(n2, Bytes(1 << 20, 'x'));
+    // Nothing but the event wakes a loop whose frame waits for the last one.
+    ASSERT_TRUE(
+        pump_until({&a, &b}, [&] { return a.ready_events > 0 && a.transport->ready(n2) && b.frames.size() == sent; }));
+  }
+}
+
+TEST_F(TransportTest, DropsFramesWhileAPeerIsAwayAndFindsItAgain) {
+  const Ports ports;
+  Node a(ports, "n1");
+  a.start();
+  EXPECT_TRUE(a.transport->ready(n2));  // what cannot be sent shall not pile up
+  a.transport->send(n2, "lost");
+  auto b = std::make_unique<Node>(ports, "n2");
+  b->start();
+  ASSERT_TRUE(pump_until({&a, b.get()}, [&] { return a.transport->up(n2) && a.transport->ready(n2); }));
+  a.transport->send(n2, "first");
+  ASSERT_TRUE(pump_until({&a, b.get()}, [&] { return b->frames.size() == 1; }));
+  EXPECT_EQ(b->frames[0].frame, "first");
+
+  b = nullptr;
+  ASSERT_TRUE(pump_until({&a}, [&] { return !a.transport->up(n2); }));
+  EXPECT_TRUE(logged("peer down peer=n2"));
+  b = std::make_unique<Node>(ports, "n2");
+  b->start();
+  ASSERT_TRUE(pump_until({&a, b.get()}, [&] { return a.transport->up(n2) && a.transport->ready(n2); }));
+  a.transport->send(n2, "second");
+  ASSERT_TRUE(pump_until({&a, b.get()}, [&] { return b->frames.size() == 1; }));
+  EXPECT_EQ(b->frames[0].frame, "second");
+}
+
+TEST_F(TransportTest, CarriesSnapshotsWhole) {
+  const Ports ports;
+  Node a(ports, "n1");
+  Node b(ports, "n2");
+  a.start();
+  b.start();
+  SnapshotTransfer transfer{.group = GroupId(7),
+                            .epoch = Epoch(3),
+                            .mark = {.last = {Epoch(2), Index(99)}, .stamp = ClusterMillis(5), .members = {n1, n2}},
+                            .data = {}};
+  for (int i = 0; i < 3'000'000; ++i) transfer.data += static_cast<char>(i * 31 >> 3);
+  const Bytes data = transfer.data;
+  a.transport->send_snapshot(n2, transfer);
+  a.transport->send_snapshot(n2, transfer);  // a second one of the same group meanwhile is refused at once
+  transfer.group = GroupId(8);
+  transfer.data.clear();
+  a.transport->send_snapshot(n2, transfer);
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return a.ends.size() == 3 && b.snapshots.size() == 2; }));
+  EXPECT_EQ(a.ends[0].group, GroupId(7));
+  EXPECT_FALSE(a.ends[0].delivered);
+  EXPECT_TRUE(a.ends[1].delivered);
+  EXPECT_TRUE(a.ends[2].delivered);
+  const SnapshotReceived& received = b.snapshots[b.snapshots[0].transfer.group == GroupId(7) ? 0 : 1];
+  EXPECT_EQ(received.from, n1);
+  EXPECT_EQ(received.transfer.epoch, Epoch(3));
+  EXPECT_EQ(received.transfer.mark.last, (Position{Epoch(2), Index(99)}));
+  EXPECT_EQ(received.transfer.mark.members, (std::vector<NodeId>{n1, n2}));
+  EXPECT_EQ(received.transfer.data, data);
+}
+
+TEST_F(TransportTest, ReportsASnapshotThatCannotBeSent) {
+  const Ports ports;
+  Node a(ports, "n1");
+  a.start();
+  a.transport->send_snapshot(n2, {.group = GroupId(7), .epoch = Epoch(1), .mark = {}, .data = "x"});
+  a.transport->send_snapshot(NodeId(4711), {.group = GroupId(7), .epoch = Epoch(1), .mark = {}, .data = "x"});
+  ASSERT_TRUE(pump_until({&a}, [&] { return a.ends.size() == 2; }));
+  EXPECT_FALSE(a.ends[0].delivered);
+  EXPECT_FALSE(a.ends[1].delivered);
+}
+
+TEST_F(TransportTest, RefusesANodeOfAnotherCluster) {
+  const Ports ports;
+  Node a(ports, "n1", "bank");
+  Node b(ports, "n2", "toys");
+  a.start();
+  b.start();
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return logged("peer refuses this node"); }));
+  EXPECT_FALSE(a.transport->up(n2));
+  EXPECT_TRUE(logged("belongs to cluster \"toys\""));
+}
+
+// ---- a stranger who speaks gRPC ----
+
+struct Stranger {
+  explicit Stranger(std::uint16_t port)
+      : stub(v1::Peer::NewStub(
+            grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()))) {
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  }
+  grpc::Status frames(const std::vector<v1::PeerFrame>& messages) {
+    auto stream = stub->Frames(&context);
+    for (const auto& message : messages) stream->Write(message);
+    v1::PeerAccepted accepted;
+    while (stream->Read(&accepted)) {
+    }
+    return stream->Finish();
+  }
+  grpc::Status snapshot(const std::vector<v1::SnapshotChunk>& chunks) {
+    v1::SnapshotReceipt receipt;
+    auto stream = stub->Snapshot(&context, &receipt);
+    for (const auto& chunk : chunks) stream->Write(chunk);
+    stream->WritesDone();
+    return stream->Finish();
+  }
+  std::unique_ptr<v1::Peer::Stub> stub;
+  grpc::ClientContext context;
+};
+
+v1::PeerFrame frame_message(const std::string& bytes) {
+  v1::PeerFrame message;
+  message.set_frame(bytes);
+  return message;
+}
+
+TEST_F(TransportTest, RefusesStreamsThatDoNotIntroduceThemselves) {
+  const Ports ports;
+  Node b(ports, "n2");
+  b.start();
+  EXPECT_EQ(Stranger(ports.of.at("n2")).frames({frame_message("hello?")}).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Stranger(ports.of.at("n2")).frames({v1::PeerFrame()}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  v1::PeerFrame hello;
+  identity(ports, "n1").write_hello(n2, *hello.mutable_hello());
+  EXPECT_EQ(Stranger(ports.of.at("n2")).frames({hello, hello}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  b.pump();
+  EXPECT_TRUE(b.frames.empty());
+}
+
+TEST_F(TransportTest, RefusesDamagedSnapshots) {
+  const Ports ports;
+  Node b(ports, "n2");
+  b.start();
+  v1::SnapshotChunk header;
+  identity(ports, "n1").write_hello(n2, *header.mutable_header()->mutable_hello());
+  header.mutable_header()->set_size(4);
+  header.mutable_header()->set_checksum(xxh3("good"));
+  v1::SnapshotChunk chunk;
+  chunk.set_data("good");
+  v1::SnapshotChunk damaged;
+  damaged.set_data("gold");
+  v1::SnapshotChunk half;
+  half.set_data("go");
+  v1::SnapshotChunk endless = header;
+  endless.mutable_header()->set_size(1ULL << 60U);
+  const std::uint16_t port = ports.of.at("n2");
+  EXPECT_EQ(Stranger(port).snapshot({header, damaged}).error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(Stranger(port).snapshot({header, half}).error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(Stranger(port).snapshot({}).error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(Stranger(port).snapshot({chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Stranger(port).snapshot({header, chunk, half}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Stranger(port).snapshot({endless, chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_TRUE(Stranger(port).snapshot({header, half, half}).error_code() == grpc::StatusCode::DATA_LOSS);
+  EXPECT_TRUE(Stranger(port).snapshot({header, chunk}).ok());
+  ASSERT_TRUE(pump_until({&b}, [&] { return b.snapshots.size() == 1; }));
+  EXPECT_EQ(b.snapshots[0].transfer.data, "good");
+}
+
+// ---- and one who does not ----
+
+void send_raw(std::uint16_t port, const std::string& bytes) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  static_cast<void>(send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL));
+  close(fd);
+}
+
+TEST_F(TransportTest, ArbitraryBytesOnThePortAreHarmless) {
+  const Ports ports;
+  Node a(ports, "n1");
+  Node b(ports, "n2");
+  a.start();
+  b.start();
+  std::uint64_t state = 42;
+  for (int round = 0; round < 50; ++round) {
+    std::string garbage = round % 2 == 0 ? "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" : "";
+    for (int i = 0; i < 500; ++i) {
+      state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+      garbage += static_cast<char>(state >> 56U);
+    }
+    send_raw(ports.of.at("n2"), garbage);
+  }
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return a.transport->up(n2) && a.transport->ready(n2); }));
+  a.transport->send(n2, "still here");
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return b.frames.size() == 1; }));
+  EXPECT_EQ(b.frames[0].frame, "still here");
+}
+
+TEST_F(TransportTest, SaysWhyItCannotListen) {
+  const Ports ports;
+  Node a(ports, "n1");
+  a.start();
+  Node second(ports, "n1");
+  const auto started = second.transport->start({"127.0.0.1", ports.of.at("n1")});
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, ErrorCode::io);
+  EXPECT_THAT(started.error().message,
+              ::testing::HasSubstr("the port is in use; end the other process or choose another port"));
+  const auto foreign = second.transport->start({"203.0.113.7", 7421});
+  ASSERT_FALSE(foreign);
+  EXPECT_THAT(foreign.error().message,
+              ::testing::HasSubstr("cannot listen at 203.0.113.7:7421: Cannot assign requested address"));
+}
+
+}  // namespace
+}  // namespace assent
