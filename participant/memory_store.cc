@@ -28,6 +28,7 @@ Value read_value(ByteReader& in) {
 }
 
 Result<std::vector<Change>> decode_change(ByteView bytes) {
+  if (bytes.empty()) return std::vector<Change>();  // nothing is written
   ByteReader in(bytes);
   const std::uint32_t count = in.u32();
   std::vector<Change> changes;

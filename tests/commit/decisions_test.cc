@@ -190,6 +190,7 @@ TEST(OutcomeHistory, AgreesWithItsDumbTwin) {
         SettledOutcome record;
         record.txn = id;
         record.fingerprint = rng.next();
+        record.decided_at = ClusterMillis(testing::start_millis);
         record.outcome = Outcome::committed;
         history.add(record);
         twin.emplace(id, record);

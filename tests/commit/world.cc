@@ -120,8 +120,8 @@ bool World::refuse(GroupId id, ErrorCode code) {
   return any;
 }
 
-void World::elect(GroupId id, std::size_t survive) {
-  with(id, [&](auto& group) { elect_in(group, survive); });
+void World::elect(GroupId id, std::size_t survive, bool carry) {
+  with(id, [&](auto& group) { elect_in(group, survive, carry); });
 }
 
 void World::depose(GroupId id, std::size_t which) {
@@ -213,7 +213,7 @@ void World::commit_one(Group<Side>& group) {
 
 // The new leader starts from what was committed and what survives of the old one's log, applied before it leads.
 template <class Side>
-void World::elect_in(Group<Side>& group, std::size_t survive) {
+void World::elect_in(Group<Side>& group, std::size_t survive, bool carry) {
   auto next = std::make_unique<Side>(options_, group.id);
   next->succeed(*group.leader);
   group.deposed.push_back(std::move(group.leader));
@@ -227,7 +227,7 @@ void World::elect_in(Group<Side>& group, std::size_t survive) {
     group.leader->apply(EntryContext{group.epoch, group.index, group.stamp}, command, false);
     check_entry(group.id, command);
   }
-  group.pending.clear();
+  if (!carry) group.pending.clear();
   group.epoch = group.epoch.next();
   group.leader->driver.lead(group.epoch);
   drain(group, *group.leader, true);

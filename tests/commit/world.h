@@ -70,10 +70,12 @@ class World {
   void request(RequestId id, GroupId group, ClientBody body);
   void deliver(std::size_t message, bool keep, std::optional<std::size_t> to_deposed = std::nullopt);
   void drop(std::size_t message);
-  bool commit(GroupId group);                      // the first pending entry; false: none
-  bool refuse(GroupId group, ErrorCode code);      // the log takes back its last pending entry
-  void elect(GroupId group, std::size_t survive);  // so many pending entries reach the new leader's log
-  void depose(GroupId group, std::size_t which);   // a deposed leader learns of it
+  bool commit(GroupId group);                  // the first pending entry; false: none
+  bool refuse(GroupId group, ErrorCode code);  // the log takes back its last pending entry
+  // carry: the new leader proposes again, in its own epoch, what did not survive; no log of ours does, the fence allows
+  // it.
+  void elect(GroupId group, std::size_t survive, bool carry = false);
+  void depose(GroupId group, std::size_t which);  // a deposed leader learns of it
   void tick(GroupId group, bool deposed_too);
   void advance(std::uint64_t millis) { now_ += millis; }
   // No faults from here on: delivers and commits all and ticks until nothing is left to do. False: it does not end.
@@ -103,7 +105,7 @@ class World {
   template <class Side>
   void commit_one(Group<Side>& group);
   template <class Side>
-  void elect_in(Group<Side>& group, std::size_t survive);
+  void elect_in(Group<Side>& group, std::size_t survive, bool carry);
   template <class Side>
   void start(Group<Side>& group);
   void say(const std::string& line) const;
