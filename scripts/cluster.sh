@@ -59,7 +59,7 @@ YAML
 pid_of() {
   local pid
   pid=$(cat "$dir/$1.pid" 2>/dev/null) || return 1
-  [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "--config $dir/$1.yaml" && echo "$pid"
+  [ -n "$pid" ] && { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "--config $dir/$1.yaml" && echo "$pid"
 }
 
 start_node() {
