@@ -21,7 +21,7 @@ inline RaftOptions tiny_raft_options() {
   options.inflight_max = 2;
   options.inflight_bytes_max = 600;
   options.uncommitted_bytes_max = 2'000;
-  options.log_bytes_max = 400'000;
+  options.log_bytes_max = 4'000'000;
   options.tail_entries_max = 0;
   options.committed_bytes_max = 300;
   options.reads_max = 4;
