@@ -271,8 +271,11 @@ std::variant<Invocation, Farewell> parse(int argc, const char* const* argv) {
     while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().front();
     return Farewell{0, asked->help()};
   } catch (const CLI::Error& error) {
-    return Farewell{static_cast<int>(ExitCode::usage),
-                    fmt::format("assentctl: {}\nSee assentctl --help\n", error.what())};
+    // What CLI11 says of an unknown command is that a command is missing.
+    const std::vector<std::string> rest = app.remaining(true);
+    const bool unknown = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !rest.empty();
+    const std::string what = unknown ? fmt::format("there is no command '{}'", rest.front()) : error.what();
+    return Farewell{static_cast<int>(ExitCode::usage), fmt::format("assentctl: {}\nSee assentctl --help\n", what)};
   }
   return Invocation{draft.global, draft.chosen()};
 }

@@ -126,12 +126,13 @@ Task<Result<TxnOutcome>> execute(Courier& courier, Transaction transaction, Stea
       case Verdict::refused: co_return settling.give_up(to_error(delivery->error));
       default: break;
     }
+    const Error last = time_is_up(courier, delivery->target, delivery->error);
+    const std::chrono::microseconds pause = pace.pause(delivery->follow_now);
+    co_await courier.runtime().sleep(pause);
     if (courier.runtime().closing()) {
       co_return settling.give_up(Error{ErrorCode::cancelled, "the client is shutting down", {}, {}});
     }
-    if (pace.over()) co_return settling.give_up(time_is_up(courier, delivery->target, delivery->error));
-    const std::chrono::microseconds pause = pace.pause(delivery->follow_now);
-    co_await courier.runtime().sleep(pause);
+    if (pace.over()) co_return settling.give_up(last);
   }
 }
 

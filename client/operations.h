@@ -79,10 +79,10 @@ Task<Result<Delivery<Response>>> ask_until_answered(Courier& courier, std::strin
       case Verdict::refused: co_return tl::unexpected(to_error(delivery->error));
       default: last = time_is_up(courier, delivery->target, delivery->error);
     }
-    if (courier.runtime().closing()) co_return fail(ErrorCode::cancelled, "the client is shutting down");
-    if (pace.over()) co_return tl::unexpected(*last);
     const std::chrono::microseconds pause = pace.pause(delivery->follow_now);
     co_await courier.runtime().sleep(pause);
+    if (courier.runtime().closing()) co_return fail(ErrorCode::cancelled, "the client is shutting down");
+    if (pace.over()) co_return tl::unexpected(*last);
   }
 }
 
