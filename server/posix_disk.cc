@@ -115,12 +115,13 @@ class IoThread {
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
 
-  void push(Operation operation) {
+  template <class... Operations>
+  void push(Operations... operations) {
     bool was_empty = false;
     {
       const std::lock_guard lock(mutex_);
       was_empty = queue_.empty();
-      queue_.push_back(std::move(operation));
+      (queue_.emplace_back(std::move(operations)), ...);
     }
     if (was_empty) arrived_.notify_one();
   }
@@ -132,42 +133,32 @@ class IoThread {
 
  private:
   void run() {
-    std::vector<IoCompletion> finished;
     std::unique_lock lock(mutex_);
     while (true) {
       arrived_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
       if (queue_.empty()) return;  // stopping, and everything handed in has been done
       std::deque<Operation> taken = std::exchange(queue_, {});
       lock.unlock();
-      const OpenFile* written = execute(taken, finished);
-      lock.lock();
-      // The sync behind the last write may have come meanwhile: then both are reported at once.
-      const bool sync_follows = written != nullptr && !queue_.empty() && syncs(queue_.front(), *written);
-      if (finished.empty() || sync_follows) continue;
-      lock.unlock();
-      report(finished);
+      execute(taken);
       lock.lock();
     }
   }
 
-  // Reports after each sync, so that a later long operation never holds up an earlier completion. What is left in
-  // finished is a write at the end, whose file is returned.
-  const OpenFile* execute(const std::deque<Operation>& operations, std::vector<IoCompletion>& finished) {
-    const OpenFile* written = nullptr;
-    for (const Operation& operation : operations) {
-      if (written != nullptr && !syncs(operation, *written)) report(finished);
-      written = nullptr;
-      if (const auto* write = std::get_if<Write>(&operation)) {
+  // Reports after each operation, so that a later long one never holds up an earlier completion; only a write with its
+  // sync right behind it is reported together with that.
+  void execute(const std::deque<Operation>& operations) {
+    std::vector<IoCompletion> finished;
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+      if (const auto* write = std::get_if<Write>(&operations[i])) {
         const int number = write_all(write->file->descriptor.get(), write->data, write->offset);
         finished.push_back({write->token, completion_error("write to", *write->file, number)});
-        written = write->file.get();
-      } else if (const auto* sync = std::get_if<Sync>(&operation)) {
+        if (i + 1 < operations.size() && syncs(operations[i + 1], *write->file)) continue;
+      } else if (const auto* sync = std::get_if<Sync>(&operations[i])) {
         const int number = sync_data(sync->file->descriptor.get());
         finished.push_back({sync->token, completion_error("sync", *sync->file, number)});
-        report(finished);
       }
+      report(finished);
     }
-    return written;
   }
 
   static bool syncs(const Operation& operation, const OpenFile& file) {
@@ -231,6 +222,16 @@ class Posix final : public PosixDisk {
     const OpenFilePtr target = find(file);
     if (!target) return refuse(token, "sync");
     io_->push(Sync{target, token});
+  }
+
+  // Handed over at once, so that the thread wakes up once.
+  void write_then_sync(FileId file, std::uint64_t offset, Bytes data, IoToken written, IoToken synced) override {
+    const OpenFilePtr target = find(file);
+    if (!target) {
+      refuse(written, "write to");
+      return refuse(synced, "sync");
+    }
+    io_->push(Write{target, offset, std::move(data), written}, Sync{target, synced});
   }
 
   Result<void> write_durably(FileId file, std::uint64_t offset, Bytes data) override {

@@ -122,11 +122,11 @@ class FileSnapshotStore final : public SnapshotStore {
 
   void write_piece(Saving& saving) {
     const std::size_t size = std::min(piece_bytes, saving.bytes.size() - saving.written);
-    disk_.write(saving.file, saving.written, saving.bytes.substr(saving.written, size),
-                IoToken(snapshot_token_base | ++last_token_));
-    saving.written += size;
+    const IoToken written(snapshot_token_base | ++last_token_);
     saving.awaited = IoToken(snapshot_token_base | ++last_token_);
-    disk_.sync(saving.file, saving.awaited);
+    disk_.write_then_sync(saving.file, saving.written, saving.bytes.substr(saving.written, size), written,
+                          saving.awaited);
+    saving.written += size;
   }
 
   Result<void> finish(GroupId group, const Saving& saving) {

@@ -316,12 +316,13 @@ class SegmentedWal final : public Wal {
     ++submitted_;
     const IoToken written(wal_token_base | ++last_token_);
     awaited_ = written;
-    disk_.write(file_, offset, std::move(bytes), written);
-    if (options_.sync) {
-      awaited_ = IoToken(wal_token_base | ++last_token_);
-      ++statistics_.syncs;
-      disk_.sync(file_, awaited_);
+    if (!options_.sync) {
+      disk_.write(file_, offset, std::move(bytes), written);
+      return submitted_;
     }
+    awaited_ = IoToken(wal_token_base | ++last_token_);
+    ++statistics_.syncs;
+    disk_.write_then_sync(file_, offset, std::move(bytes), written, awaited_);
     return submitted_;
   }
 

@@ -162,6 +162,78 @@ TEST(DamagedLogs, MessageNamesFileOffsetGroupAndProof) {
   }
 }
 
+// A rotation that a crash cut short proves that everything before it was durable: damage there is no torn tail.
+TEST(DamagedLogs, FailedRotationVouchesForTheSegmentBeforeIt) {
+  int tried = 0;
+  for (std::uint64_t batches = 3; batches < 30; ++batches) {
+    Case made = make_case(batches);
+    if (!made.last_batch_opens || made.files.size() < 2) continue;
+    Bytes& head = made.files[made.head];
+    head[made.last_batch + 40] = static_cast<char>(head[made.last_batch + 40] ^ 1);  // the opening batch: never whole
+    const std::string before = std::prev(made.files.find(made.head))->first;
+    SimDisk whole(1);
+    for (const auto& [path, bytes] : made.files) whole.put(path, bytes);
+    const auto scan = scan_wal(whole, "wal", options().identity);
+    if (!scan) continue;  // the rotation was durable, and has let go of what only it made unnecessary
+    ++tried;
+    ASSERT_EQ("wal/" + wal_format::segment_name(scan->head->header.number), before);
+    SimDisk damaged(1);
+    for (const auto& [path, bytes] : made.files) damaged.put(path, bytes);
+    ASSERT_TRUE(damaged.rot(before, scan->head->last_batch_offset + 40, 1));
+    const auto failed = scan_wal(damaged, "wal", options().identity);
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code, ErrorCode::corruption);
+    EXPECT_THAT(failed.error().message, ::testing::HasSubstr(made.head + " was written after it"));
+  }
+  EXPECT_GE(tried, 2);
+}
+
+wal_format::SegmentHeader header_of(std::uint64_t number, std::uint64_t previous, std::uint64_t previous_end) {
+  wal_format::SegmentHeader header;
+  header.block_bytes = 64;
+  header.identity = 77;
+  header.number = number;
+  header.previous = previous;
+  header.previous_end = previous_end;
+  header.oldest = 1;
+  return header;
+}
+
+TEST(DamagedLogs, EntryThatNoSegmentHolds) {
+  wal_format::BatchBuilder builder = wal_format::BatchBuilder::opening({77, 1}, 64, 1);
+  builder.group(GroupId(8), Index(5), make_mark(1, 2), "vote");
+  builder.carried(GroupId(8), *make_entry(1, 3, "three"));
+  builder.carried(GroupId(8), *make_entry(1, 5, "five"));
+  SimDisk disk(1);
+  disk.put("wal/00000000000000000001.wal", builder.finish(header_of(1, 0, 0)));
+  const auto scan = scan_wal(disk, "wal", 77);
+  ASSERT_FALSE(scan);
+  EXPECT_THAT(scan.error().message, ::testing::HasSubstr("(group 8"));
+  EXPECT_THAT(scan.error().message, ::testing::HasSubstr("entry 4 is missing"));
+}
+
+// Each thing that a rotation states of a group must be what the segment before it came to.
+TEST(DamagedLogs, RotationThatContradictsTheLogBeforeIt) {
+  const auto outcome = [](Index last, const SnapshotMark& mark, ByteView hard_state, std::uint64_t group) {
+    wal_format::BatchBuilder first = wal_format::BatchBuilder::opening({77, 1}, 64, 1);
+    first.group(GroupId(8), Index(2), make_mark(1, 2), "vote");
+    first.entry(GroupId(8), *make_entry(1, 3, "three"));
+    const std::uint64_t end = first.end();
+    wal_format::BatchBuilder second = wal_format::BatchBuilder::opening({77, 2}, 64, 2);
+    second.group(GroupId(group), last, mark, hard_state);
+    SimDisk disk(1);
+    disk.put("wal/00000000000000000001.wal", first.finish(header_of(1, 0, 0)));
+    disk.put("wal/00000000000000000002.wal", second.finish(header_of(2, 1, end)));
+    return scan_wal(disk, "wal", 77).has_value();
+  };
+  EXPECT_TRUE(outcome(Index(3), make_mark(1, 2), "vote", 8));
+  EXPECT_FALSE(outcome(Index(3), make_mark(1, 2), "voted", 8));
+  EXPECT_FALSE(outcome(Index(3), make_mark(2, 2), "vote", 8));
+  EXPECT_FALSE(outcome(Index(2), make_mark(1, 2), "vote", 8));
+  EXPECT_FALSE(outcome(Index(3), make_mark(1, 3), "vote", 8));
+  EXPECT_FALSE(outcome(Index(3), make_mark(1, 2), "vote", 9));
+}
+
 TEST(DamagedSnapshots, EachByteChangedAndEachLength) {
   SimDisk disk(1);
   const Snapshot snapshot{make_mark(3, 17), "the application's bytes"};
@@ -272,6 +344,11 @@ TEST(GarbageInput, ForgedRecordsWithRightChecksums) {
     WalRecovery recovered;
     const auto wal = Wal::open(disk, options(), recovered);
     if (wal) ++accepted;
+    for (const auto& [id, log] : recovered.groups) {
+      for (std::size_t k = 0; k < log.entries.size(); ++k) {
+        ASSERT_EQ(log.entries[k]->index.value, log.snapshot.last.index.value + k + 1);
+      }
+    }
     EXPECT_TRUE(wal || wal.error().code == ErrorCode::corruption);
   }
   EXPECT_GT(accepted, 100U);

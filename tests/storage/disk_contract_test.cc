@@ -143,6 +143,18 @@ TEST_P(DiskContract, WriteSyncRead) {
   disk().close(file);
 }
 
+TEST_P(DiskContract, WriteThenSync) {
+  const FileId file = disk().open("f", 0).value();
+  disk().write_then_sync(file, 2, "abc", IoToken(1), IoToken(2));
+  const auto done = wait_for(2);
+  EXPECT_EQ(done[0].token, IoToken(1));
+  EXPECT_EQ(done[1].token, IoToken(2));
+  EXPECT_EQ(disk().read("f", 2, 9).value(), "abc");
+  disk().close(file);
+  disk().write_then_sync(file, 2, "abc", IoToken(3), IoToken(4));
+  for (const IoCompletion& completion : wait_for(2)) EXPECT_TRUE(completion.error);
+}
+
 TEST_P(DiskContract, OrderIsThatOfTheCalls) {
   const FileId a = disk().open("a", 0).value();
   const FileId b = disk().open("b", 0).value();
@@ -302,6 +314,23 @@ TEST(PosixDiskTest, FolderThatCannotBe) {
   ASSERT_FALSE(disk);
   EXPECT_THAT(disk.error().message, HasSubstr(folder.path() + "/file/data"));
   EXPECT_THAT(disk.error().message, HasSubstr("Not a directory"));
+}
+
+// A batch of the log is one wake-up.
+TEST(PosixDiskTest, WriteThenSyncRingsOnce) {
+  const TemporaryFolder folder;
+  Doorbell bell;
+  auto disk = PosixDisk::open(folder.path(), [&] { bell.ring(); });
+  ASSERT_TRUE(disk);
+  Disk& seam = **disk;
+  const FileId file = seam.open("f", 0).value();
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    seam.write_then_sync(file, i, "x", IoToken(2 * i), IoToken(2 * i + 1));
+    bell.wait_beyond(i);
+    EXPECT_EQ(seam.poll().size(), 2U);
+  }
+  disk->reset();
+  EXPECT_EQ(bell.rings(), 50U);
 }
 
 // A device that is always full: the error names the file and says what to do.
