@@ -137,7 +137,12 @@ void World::tick(GroupId id, bool deposed_too) {
   with(id, [&](auto& group) {
     group.leader->driver.tick();
     drain(group, *group.leader, true);
-    if (!deposed_too) return;
+  });
+  if (deposed_too) tick_deposed(id);
+}
+
+void World::tick_deposed(GroupId id) {
+  with(id, [&](auto& group) {
     for (auto& side : group.deposed) {
       side->driver.tick();
       drain(group, *side, false);

@@ -77,6 +77,7 @@ class World {
   void elect(GroupId group, std::size_t survive, bool carry = false);
   void depose(GroupId group, std::size_t which);  // a deposed leader learns of it
   void tick(GroupId group, bool deposed_too);
+  void tick_deposed(GroupId group);
   void advance(std::uint64_t millis) { now_ += millis; }
   // No faults from here on: delivers and commits all and ticks until nothing is left to do. False: it does not end.
   bool converge(std::uint64_t ticks_max = 3'000);
