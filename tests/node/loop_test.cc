@@ -229,6 +229,15 @@ TEST_F(LoopTest, AnApplicationAheadOfTheLogSkipsWhatItHas) {
   EXPECT_THAT(database(c0).texts, ElementsAre("a", "b", "c"));
 }
 
+TEST_F(LoopTest, ALogThatHandsOutALittleAtATimeIsAskedAgain) {
+  open();
+  for (std::uint64_t i = 1; i <= 5; ++i) log(c0).append(1, i, std::to_string(i));
+  commit(c0, log(c0).entries[Index(1)]);
+  for (std::uint64_t i = 2; i <= 5; ++i) log(c0).later.emplace_back().committed.push_back(log(c0).entries[Index(i)]);
+  flush(c0);
+  EXPECT_THAT(database(c0).texts, ElementsAre("1", "2", "3", "4", "5"));
+}
+
 TEST_F(LoopTest, EpochStartsAreNotForTheApplicationButMoveIt) {
   open();
   auto start = std::make_shared<Entry>(Entry{Epoch(1), Index(1), ClusterMillis(1), EntryKind::epoch_start, ""});
@@ -435,6 +444,18 @@ TEST_F(LoopTest, LostAndRefusedBarriersAreTold) {
   node.request(read_request(2, c0));
   node.settle();
   EXPECT_FALSE(node.reply(2));
+}
+
+// The resignation has answered the client; the application of a non-leader hears of no read.
+TEST_F(LoopTest, BarriersLostWithTheLeadershipAreNotToldTwice) {
+  open();
+  lead(c0, 1);
+  node.request(read_request(1, c0));
+  node.settle();
+  log(c0).next().reads_lost.push_back(log(c0).reads[0]);
+  log(c0).follow(2, peer);
+  settle(c0);
+  EXPECT_EQ(node.reply(1).error().message, "resigned");
 }
 
 // ---- messages between groups ----

@@ -1,6 +1,7 @@
 // A log that says what the test tells it to say, and notes what it is told: for the order in which a loop carries out.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,6 +49,10 @@ class ScriptedLog final : public ReplicatedLog {
     Output output = next_ ? std::move(*next_) : Output{};
     next_.reset();
     output.number = ++number;
+    if (!later.empty()) {
+      next_ = std::move(later.front());
+      later.pop_front();
+    }
     return output;
   }
   void snapshot_taken(const SnapshotMark& mark) override { snapshots_taken.push_back(mark); }
@@ -70,6 +75,7 @@ class ScriptedLog final : public ReplicatedLog {
   [[nodiscard]] std::uint64_t digest() const override { return 0; }
   [[nodiscard]] const LogSetup& setup() const { return setup_; }
 
+  std::deque<Output> later;  // given by the calls after the next one
   std::uint64_t number = 0;
   std::uint64_t ticks = 0;
   Index committed;
