@@ -12,7 +12,7 @@ namespace {
 
 bool is_number(const std::string& cell) {
   return cell.find_first_not_of("0123456789,.-") == std::string::npos &&
-         cell.find_first_of("0123456789") != std::string::npos;
+         cell.find_first_of("0123456789") != std::string::npos && cell.find('.') == cell.rfind('.');
 }
 
 }  // namespace

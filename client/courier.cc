@@ -144,7 +144,7 @@ Detached Courier::ask(std::shared_ptr<Survey> survey, std::string endpoint) {
     answer.status = decode(reply.response);
     directory_.answered(endpoint, *answer.status);
   } else {
-    answer.trouble = judge(reply.status, reply.sent).message;
+    answer.trouble = judge(reply.status).message;
     directory_.failed(endpoint, answer.trouble);
   }
   answer.name = directory_.name_of(endpoint);

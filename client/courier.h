@@ -52,7 +52,7 @@ class Courier {
     if (!target) co_return tl::unexpected(target.error());
     Rpc<Stub, Request, Response> rpc(runtime_, peer(target->endpoint), method, request, attempt_deadline);
     Reply<Response> reply = co_await rpc;
-    Delivery<Response> delivery{*target, judge(reply.status, reply.sent), std::move(reply.response), false};
+    Delivery<Response> delivery{*target, judge(reply.status), std::move(reply.response), false};
     delivery.follow_now = note(delivery.target, delivery.error);
     co_return delivery;
   }

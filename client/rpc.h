@@ -40,7 +40,6 @@ template <class Response>
 struct Reply {
   grpc::Status status;
   Response response;
-  bool sent = true;  // false: certainly never left, for there was no connection
 };
 
 // co_await Rpc(...) gives a Reply. The request must outlive the await.
@@ -65,19 +64,10 @@ class Rpc final : public Pending {
     reader_->Finish(&reply_.response, &reply_.status, static_cast<Pending*>(this));
     // From here on the runtime's thread may resume the waiter, which destroys this.
   }
-  Reply<Response> await_resume() {
-    reply_.sent = reply_.status.ok() || connected();
-    return std::move(reply_);
-  }
+  Reply<Response> await_resume() { return std::move(reply_); }
   void cancel() override { context_.TryCancel(); }
 
  private:
-  // A call that was given a connection knows its peer's address; before that it knows the channel's target alone.
-  [[nodiscard]] bool connected() const {
-    const std::string peer = context_.peer();
-    return peer.starts_with("ipv4:") || peer.starts_with("ipv6:") || peer.starts_with("unix:");
-  }
-
   std::shared_ptr<Peer> peer_;
   Method<Stub, Request, Response> method_;
   const Request& request_;

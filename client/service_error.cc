@@ -26,9 +26,19 @@ Verdict of_service(assent::ErrorCode code) {
   return Verdict::lost;
 }
 
+// A call fails so while its channel has no connection, before anything is sent. gRPC has no code for it, only these
+// words; should they ever change, such a call counts as lost, which is the safe side. (The address of the call's peer
+// is no sign: it is not known yet when a connection is cut under a call that has just been sent.)
+bool never_left(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+         (status.error_message().starts_with("failed to connect to all addresses") ||
+          status.error_message().starts_with("DNS resolution failed"));
+}
+
 // A status that no assent node wrote: gRPC's own, or a proxy's.
-Verdict of_connection(grpc::StatusCode code) {
-  switch (code) {
+Verdict of_connection(const grpc::Status& status) {
+  if (never_left(status)) return Verdict::unsent;
+  switch (status.error_code()) {
     case grpc::StatusCode::UNIMPLEMENTED:
     case grpc::StatusCode::UNAUTHENTICATED:
     case grpc::StatusCode::PERMISSION_DENIED: return Verdict::refused;
@@ -58,11 +68,9 @@ std::string metadata(const ApiError& error, const char* key) {
 
 }  // namespace
 
-ServiceError judge(const grpc::Status& status, bool sent) {
+ServiceError judge(const grpc::Status& status) {
   if (status.ok()) return {};
-  if (!has_details(status)) {
-    return {sent ? of_connection(status.error_code()) : Verdict::unsent, {}, tidy(status), {}};
-  }
+  if (!has_details(status)) return {of_connection(status), {}, tidy(status), {}};
   const ApiError error = from_status(status);
   const Verdict verdict = of_service(error.code);
   const std::string group = metadata(error, metadata_group);

@@ -29,8 +29,7 @@ struct ServiceError {
   LeaderHint hint;      // with elsewhere
 };
 
-// sent: false when the call certainly never left.
-[[nodiscard]] ServiceError judge(const grpc::Status& status, bool sent);
+[[nodiscard]] ServiceError judge(const grpc::Status& status);
 
 // For the verdicts invalid, not_found and refused.
 [[nodiscard]] Error to_error(const ServiceError& error);

@@ -93,27 +93,27 @@ TEST(Judge, TellsWhatMayHaveBeenDoneFromWhatWasNot) {
         JudgeCase{ErrorCode::cancelled, Verdict::busy}, JudgeCase{ErrorCode::unknown_outcome, Verdict::lost},
         JudgeCase{ErrorCode::io, Verdict::lost}, JudgeCase{ErrorCode::malformed, Verdict::invalid},
         JudgeCase{ErrorCode::not_found, Verdict::not_found}, JudgeCase{ErrorCode::too_old, Verdict::refused}}) {
-    EXPECT_EQ(judge(to_status(ApiError{c.code, {}, "m", {}, 0}), true).verdict, c.verdict) << assent::to_string(c.code);
+    EXPECT_EQ(judge(to_status(ApiError{c.code, {}, "m", {}, 0})).verdict, c.verdict) << assent::to_string(c.code);
   }
-  EXPECT_EQ(judge(grpc::Status::OK, true).verdict, Verdict::answered);
+  EXPECT_EQ(judge(grpc::Status::OK).verdict, Verdict::answered);
 }
 
 TEST(Judge, AConnectionsOwnErrorsAreLostUnlessNothingLeft) {
   using grpc::StatusCode;
   for (const StatusCode code : {StatusCode::UNAVAILABLE, StatusCode::DEADLINE_EXCEEDED, StatusCode::CANCELLED,
                                 StatusCode::INTERNAL, StatusCode::UNKNOWN}) {
-    EXPECT_EQ(judge(grpc::Status(code, "x"), true).verdict, Verdict::lost);
-    EXPECT_EQ(judge(grpc::Status(code, "x"), false).verdict, Verdict::unsent);
+    EXPECT_EQ(judge(grpc::Status(code, "x")).verdict, Verdict::lost);
   }
-  EXPECT_EQ(judge(grpc::Status(StatusCode::UNIMPLEMENTED, "x"), true).verdict, Verdict::refused);
-  EXPECT_EQ(judge(grpc::Status(StatusCode::RESOURCE_EXHAUSTED, "message larger than max"), true).verdict,
-            Verdict::invalid);
+  EXPECT_EQ(
+      judge(grpc::Status(StatusCode::UNAVAILABLE, "failed to connect to all addresses; last error: refused")).verdict,
+      Verdict::unsent);
+  EXPECT_EQ(judge(grpc::Status(StatusCode::UNIMPLEMENTED, "x")).verdict, Verdict::refused);
+  EXPECT_EQ(judge(grpc::Status(StatusCode::RESOURCE_EXHAUSTED, "message larger than max")).verdict, Verdict::invalid);
 }
 
 TEST(Judge, GarbageInTheDetailsIsAConnectionsError) {
-  EXPECT_EQ(
-      judge(grpc::Status(grpc::StatusCode::UNAVAILABLE, "x", std::string("\xff\x00\x08 garbage", 11)), true).verdict,
-      Verdict::lost);
+  EXPECT_EQ(judge(grpc::Status(grpc::StatusCode::UNAVAILABLE, "x", std::string("\xff\x00\x08 garbage", 11))).verdict,
+            Verdict::lost);
 }
 
 TEST(Judge, CarriesTheHint) {
@@ -122,7 +122,7 @@ TEST(Judge, CarriesTheHint) {
                        "m",
                        {{metadata_group, "s1"}, {metadata_leader, "n2"}, {metadata_endpoint, "h:1"}},
                        0};
-  const ServiceError judged = judge(to_status(error), true);
+  const ServiceError judged = judge(to_status(error));
   EXPECT_EQ(judged.hint.group, "s1");
   EXPECT_EQ(judged.hint.leader, "n2");
   EXPECT_EQ(judged.hint.endpoint, "h:1");

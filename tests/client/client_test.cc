@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/client/fake_cluster.h"
+#include "tests/integration/proxy.h"
 #include "txn_proto/api_error.h"
 
 namespace assent::client {
@@ -125,6 +126,21 @@ TEST_F(ClientTest, SendsTheSameTransactionAgainAfterALostConnection) {
   ASSERT_THAT(cluster.executed(), SizeIs(2));
   EXPECT_EQ(cluster.executed()[0].SerializeAsString(), cluster.executed()[1].SerializeAsString());
   EXPECT_EQ(cluster.executed()[0].txn_id(), transaction.id.to_hex());
+}
+
+// A real connection, cut when the request has gone through and before a byte of the answer comes back.
+TEST_F(ClientTest, ACallWhoseConnectionIsCutIsInQuestionAndIsSentAgain) {
+  assent::testing::Proxy proxy(cluster.endpoint("n1"));
+  cluster.advertise("n1", proxy.address());
+  Client client = connect({proxy.address()});
+  ASSERT_TRUE(client.execute(transfer()));
+  proxy.cut_after_requests_of(1);
+  const auto outcome = client.execute(transfer());
+  ASSERT_TRUE(outcome) << outcome.error().text();
+  EXPECT_TRUE(outcome->committed());
+  EXPECT_TRUE(outcome->was_in_question);
+  EXPECT_EQ(proxy.cuts(), 1U);
+  EXPECT_THAT(cluster.executed(), SizeIs(::testing::Ge(2U)));
 }
 
 TEST_F(ClientTest, GoesOnAtTheNextLeaderWhenTheFirstDiesInTheMiddleOfACall) {

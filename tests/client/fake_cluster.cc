@@ -109,6 +109,10 @@ void FakeCluster::mislead(const std::string& group, const std::string& node) {
   const std::lock_guard lock(mutex_);
   hints_[group] = node;
 }
+void FakeCluster::advertise(const std::string& node, const std::string& address) {
+  const std::lock_guard lock(mutex_);
+  advertised_[node] = address;
+}
 void FakeCluster::stop(const std::string& node) { nodes_.at(node)->stop(); }
 void FakeCluster::start(const std::string& node) { nodes_.at(node)->start(); }
 std::string FakeCluster::endpoint(const std::string& node) const { return nodes_.at(node)->endpoint(); }
@@ -171,7 +175,7 @@ void FakeCluster::fill_status(const std::string& node, v1::StatusResponse& respo
   for (const auto& [name, fake] : nodes_) {
     v1::Node& known = *response.add_nodes();
     known.set_name(name);
-    known.set_client_endpoint(fake->endpoint());
+    known.set_client_endpoint(advertised_.contains(name) ? advertised_.at(name) : fake->endpoint());
   }
   for (const auto& [group, leader] : leaders_) {
     v1::Replica& replica = *response.add_replicas();

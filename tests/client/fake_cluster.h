@@ -33,6 +33,8 @@ class FakeCluster {
   void mislead(const std::string& group, const std::string& node);
   void stop(const std::string& node);  // connections are cut, the port stays its own
   void start(const std::string& node);
+  // Nodes tell this address of the node instead of its own, as for one that stands behind a proxy.
+  void advertise(const std::string& node, const std::string& address);
   [[nodiscard]] std::string endpoint(const std::string& node) const;
   [[nodiscard]] std::vector<std::string> endpoints() const;
   [[nodiscard]] std::string endpoint_list() const;  // with commas
@@ -61,6 +63,7 @@ class FakeCluster {
   mutable std::mutex mutex_;  // protects all below but the nodes' servers
   std::map<std::string, std::string> leaders_;
   std::map<std::string, std::string> hints_;
+  std::map<std::string, std::string> advertised_;
   std::map<std::string, std::uint64_t> epochs_;
   std::map<std::string, std::uint64_t> prepared_;
   std::vector<v1::ExecuteRequest> executed_;
