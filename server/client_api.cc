@@ -44,7 +44,7 @@ Result<void> ClientApi::start(const Endpoint& listen) {
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port == 0) {
     server_.reset();
-    return fail(ErrorCode::io, why_not_listening(listen));
+    return fail(not_listening(listen));
   }
   port_ = static_cast<std::uint16_t>(port);
   set_serving({});

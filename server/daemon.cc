@@ -61,6 +61,12 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const ServerConfig& config) {
 
 Result<void> Daemon::start() {
   if (failure_event_ < 0) return fail(ErrorCode::io, "cannot make an eventfd: too many open files");
+  // Before the data directory is touched: a wrong port is the commonest mistake, and leaves nothing behind.
+  for (const auto& [key, endpoint] :
+       {std::pair{"listen.peer", config_.listen_peer}, {"listen.client", config_.listen_client}}) {
+    if (auto free = check_listening(endpoint); !free)
+      return fail(ErrorCode::io, fmt::format("{}: {}", key, free.error().message));
+  }
   if (auto opened = open_loop(); !opened) return opened;
   // The peer port first: health checking and reflection are switched on for all servers made after it.
   if (auto listening = transport_->start(config_.listen_peer); !listening) {
@@ -103,7 +109,11 @@ Result<void> Daemon::open_loop() {
 void Daemon::begin_threads() {
   thread_ = std::make_unique<LoopThread>(
       *loop_, inbox_,
-      LoopThread::Hooks{.replies = [this](std::vector<ClientReply> replies) { pending_.answer(std::move(replies)); },
+      LoopThread::Hooks{.admits =
+                            [this](const ClientRequest& request) {
+                              return pending_.begin(request.id, std::chrono::steady_clock::now());
+                            },
+                        .replies = [this](std::vector<ClientReply> replies) { pending_.answer(std::move(replies)); },
                         .ticked = [this](Loop& loop) { ticked(loop); },
                         .failed = [this](const Error& error) { failed(error); }});
   thread_->start();

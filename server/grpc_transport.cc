@@ -19,7 +19,23 @@ namespace {
 
 constexpr auto stop_grace = std::chrono::milliseconds(200);
 
+// errno, or 0.
+int try_to_listen(const addrinfo& address) {
+  const int fd = socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, address.ai_protocol);
+  if (fd < 0) return errno;
+  const int on = 1;  // as gRPC does: what only lingers from an ended process does not count
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const int error = bind(fd, address.ai_addr, address.ai_addrlen) != 0 || listen(fd, 1) != 0 ? errno : 0;
+  close(fd);
+  return error;
+}
+
 }  // namespace
+
+Error not_listening(const Endpoint& endpoint) {
+  auto free = check_listening(endpoint);
+  return free ? Error{ErrorCode::io, fmt::format("cannot listen at {}", endpoint.text()), {}} : std::move(free.error());
+}
 
 GrpcTransport::GrpcTransport(PeerIdentity identity, Inbox& inbox)
     : identity_(std::move(identity)), inbox_(inbox), service_(std::make_unique<PeerService>(identity_, inbox)) {
@@ -48,7 +64,7 @@ Result<void> GrpcTransport::start(const Endpoint& listen) {
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port == 0) {
     server_.reset();
-    return fail(ErrorCode::io, why_not_listening(listen));
+    return fail(not_listening(listen));
   }
   port_ = static_cast<std::uint16_t>(port);
   return {};
@@ -86,30 +102,23 @@ bool GrpcTransport::up(NodeId peer) const {
   return found != links_.end() && found->second->up();
 }
 
-std::string why_not_listening(const Endpoint& endpoint) {
+Result<void> check_listening(const Endpoint& endpoint) {
   const std::string what = fmt::format("cannot listen at {}", endpoint.text());
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
   addrinfo* found = nullptr;
-  if (const int error = getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
-      error != 0) {
-    return fmt::format("{}: {}; name an address of this machine", what, gai_strerror(error));
+  const std::string port = std::to_string(endpoint.port);
+  if (const int error = getaddrinfo(endpoint.host.c_str(), port.c_str(), &hints, &found); error != 0) {
+    return fail(ErrorCode::io, fmt::format("{}: {}; name an address of this machine", what, gai_strerror(error)));
   }
-  int error = 0;
-  const int socket_fd = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
-  if (socket_fd < 0) {
-    error = errno;
-  } else {
-    const int on = 1;  // as gRPC does: what only lingers from an ended process does not count
-    setsockopt(socket_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(socket_fd, found->ai_addr, found->ai_addrlen) != 0 || listen(socket_fd, 1) != 0) error = errno;
-    close(socket_fd);
-  }
+  const int error = try_to_listen(*found);
   freeaddrinfo(found);
-  if (error == EADDRINUSE) return what + ": the port is in use; end the other process or choose another port";
-  if (error == 0) return what;
-  return fmt::format("{}: {}", what, std::system_category().message(error));
+  if (error == 0) return {};
+  if (error == EADDRINUSE) {
+    return fail(ErrorCode::io, what + ": the port is in use; end the other process or choose another port");
+  }
+  return fail(ErrorCode::io, fmt::format("{}: {}", what, std::system_category().message(error)));
 }
 
 }  // namespace assent

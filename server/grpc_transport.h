@@ -52,7 +52,10 @@ class GrpcTransport final : public Transport {
   std::uint16_t port_ = 0;
 };
 
-// Why an address cannot be listened at, in words; for after gRPC said no without a reason.
-[[nodiscard]] std::string why_not_listening(const Endpoint& endpoint);
+// Whether an address can be listened at now, and why not in words: gRPC does not tell.
+[[nodiscard]] Result<void> check_listening(const Endpoint& endpoint);
+
+// For after gRPC said no.
+[[nodiscard]] Error not_listening(const Endpoint& endpoint);
 
 }  // namespace assent

@@ -60,6 +60,8 @@ void LoopThread::run() {
 void LoopThread::turn(std::vector<Inbox::Item>& items) {
   for (Inbox::Item& item : items) {
     if (auto* event = std::get_if<Event>(&item)) {
+      const auto* request = std::get_if<ClientRequest>(event);
+      if (request != nullptr && !hooks_.admits(*request)) continue;
       loop_.handle(std::move(*event));
     } else {
       std::get<Inbox::Task>(item)(loop_);

@@ -17,6 +17,7 @@ class LoopThread {
  public:
   // All are called on the loop's thread, and none may be unset.
   struct Hooks {
+    std::function<bool(const ClientRequest&)> admits;  // false: nobody waits for it any more; it is dropped unbegun
     std::function<void(std::vector<ClientReply>)> replies;
     std::function<void(Loop&)> ticked;
     std::function<void(const Error&)> failed;  // the last call, at most once

@@ -24,6 +24,20 @@ Result<RequestId> PendingCalls::add(Call call) {
   return id;
 }
 
+bool PendingCalls::begin(RequestId id, TimePoint now) {
+  Call call;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = calls_.find(id.value);
+    if (found == calls_.end()) return false;
+    if (found->second.answer_by > now) return true;
+    call = found->second;
+    calls_.erase(found);
+  }
+  call.reactor->Finish(not_begun(call));
+  return false;
+}
+
 void PendingCalls::answer(std::vector<ClientReply> replies) {
   std::vector<Call> calls(replies.size());
   {
@@ -114,6 +128,16 @@ grpc::Status PendingCalls::error_status(const Call& call, Error error) const {
   }
   if (!call.txn.none()) api.metadata[metadata_txn] = call.txn.to_hex();
   return to_status(api);
+}
+
+grpc::Status PendingCalls::not_begun(const Call& call) {
+  ApiError api{.code = ErrorCode::cancelled,
+               .reason = "DEADLINE_PASSED",
+               .message = "the deadline passed before the request was begun; nothing was done",
+               .metadata = {},
+               .retry_after_millis = 0};
+  if (!call.txn.none()) api.metadata[metadata_txn] = call.txn.to_hex();
+  return to_status(api, grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
 grpc::Status PendingCalls::gave_up(const Call& call, bool deadline, const std::string& why) const {

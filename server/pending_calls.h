@@ -1,7 +1,7 @@
 // Client calls that wait for the loop's answer. A call is answered once: by the loop's reply, by its deadline, or
 // because the node stops, whichever comes first; what comes later finds nothing.
 //
-// add() and close() from any thread, answer() and expire() from the loop's. Every member is guarded by mutex_.
+// add() and close() from any thread, begin(), answer() and expire() from the loop's. Every member is guarded by mutex_.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -39,6 +39,9 @@ class PendingCalls {
 
   // The id to send to the loop; busy when there are too many, not_leader when the node stops.
   [[nodiscard]] Result<RequestId> add(Call call);
+  // Before the loop begins with it. False when it was answered already or its time is up: then it is answered as not
+  // begun.
+  [[nodiscard]] bool begin(RequestId id, TimePoint now);
   void answer(std::vector<ClientReply> replies);
   // Answers the calls whose time is up.
   void expire(TimePoint now);
@@ -51,6 +54,7 @@ class PendingCalls {
  private:
   void finish(const Call& call, Result<ClientAnswer> answer) const;
   [[nodiscard]] grpc::Status error_status(const Call& call, Error error) const;
+  [[nodiscard]] static grpc::Status not_begun(const Call& call);
   [[nodiscard]] grpc::Status gave_up(const Call& call, bool deadline, const std::string& why) const;
 
   const ClusterView& cluster_;

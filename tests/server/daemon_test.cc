@@ -1,0 +1,184 @@
+// A whole node in this process, alone in its cluster: start, serve, stop, start again on the same directory.
+#include "server/daemon.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "assent/v1/assent.grpc.pb.h"
+#include "base/rng.h"
+#include "server/foreign_logs.h"
+#include "server/incarnation.h"
+#include "server/inspect_command.h"
+#include "server/log.h"
+
+namespace assent {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::uint16_t free_port() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+class DaemonTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_up_log({.level = LogLevel::error, .json = false, .node = {}, .sink = {}});
+    route_foreign_logs();
+    std::string pattern = (std::filesystem::temp_directory_path() / "assent-daemon-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder = pattern;
+  }
+  void TearDown() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+
+  [[nodiscard]] ServerConfig config(const std::string& name = "n1") const {
+    auto loaded = load_config({.flags = {{"node.name", name},
+                                         {"node.data_dir", (folder / "data").string()},
+                                         {"listen.client", "127.0.0.1:" + std::to_string(client_port)},
+                                         {"listen.peer", "127.0.0.1:" + std::to_string(peer_port)},
+                                         {"raft.election_timeout", "50ms"},
+                                         {"raft.heartbeat", "10ms"}},
+                               .environment = {},
+                               .file = {},
+                               .file_name = {},
+                               .host_name = {}});
+    EXPECT_TRUE(loaded);
+    return loaded->config;
+  }
+  std::unique_ptr<Daemon> start() {
+    auto daemon = Daemon::open(config());
+    EXPECT_TRUE(daemon) << daemon.error().message;
+    channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(client_port), grpc::InsecureChannelCredentials());
+    return daemon ? std::move(*daemon) : nullptr;
+  }
+
+  // Sent again until the groups have elected their only member.
+  v1::Transaction execute(const std::vector<std::pair<const char*, const char*>>& statements) {
+    const auto stub = v1::Coordinator::NewStub(channel);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    v1::Transaction answer;
+    grpc::Status status;
+    do {
+      v1::ExecuteRequest request;
+      request.set_txn_id(TxnId::make(SystemClock().wall(), rng.next(), rng.next()).to_hex());
+      for (const auto& [shard, text] : statements) {
+        v1::Branch* branch = request.add_branches();
+        branch->set_shard(shard);
+        branch->add_operations()->mutable_sql()->set_text(text);
+      }
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+      status = stub->Execute(&context, request, &answer);
+    } while (status.error_code() == grpc::StatusCode::UNAVAILABLE && std::chrono::steady_clock::now() < until);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return answer;
+  }
+  v1::QueryResponse query(const char* shard, const char* text) {
+    const auto stub = v1::Shard::NewStub(channel);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    v1::QueryResponse answer;
+    grpc::Status status;
+    do {
+      v1::QueryRequest request;
+      request.set_shard(shard);
+      request.add_operations()->mutable_sql()->set_text(text);
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+      status = stub->Query(&context, request, &answer);
+    } while (status.error_code() == grpc::StatusCode::UNAVAILABLE && std::chrono::steady_clock::now() < until);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return answer;
+  }
+
+  std::filesystem::path folder;
+  const std::uint16_t client_port = free_port();
+  const std::uint16_t peer_port = free_port();
+  std::shared_ptr<grpc::Channel> channel;
+  Rng rng{static_cast<std::uint64_t>(getpid())};
+};
+
+TEST_F(DaemonTest, KeepsWhatItCommittedOverARestart) {
+  auto daemon = start();
+  ASSERT_NE(daemon, nullptr);
+  for (const char* shard : {"s1", "s2"}) {
+    EXPECT_EQ(execute({{shard, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)"}}).state(), v1::COMMITTED);
+  }
+  const v1::Transaction both =
+      execute({{"s1", "INSERT INTO t VALUES(1, 'a')"}, {"s2", "INSERT INTO t VALUES(2, 'b')"}});
+  EXPECT_EQ(both.state(), v1::COMMITTED);
+  EXPECT_EQ(both.answered_by(), "c0");
+  daemon->stop();
+  EXPECT_EQ(daemon->failure(), std::nullopt);
+  daemon = nullptr;
+
+  const auto inspection = inspect_directory((folder / "data").string(), 50);
+  ASSERT_TRUE(inspection) << inspection.error().message;
+  EXPECT_FALSE(inspection->damaged);
+  EXPECT_THAT(inspection->text, HasSubstr("c0: decide commit " + both.txn_id()));
+  EXPECT_THAT(inspection->text, HasSubstr("s2: prepare " + both.txn_id()));
+
+  daemon = start();
+  ASSERT_NE(daemon, nullptr);
+  EXPECT_EQ(query("s1", "SELECT v FROM t").results(0).rows(0).values(0).text(), "a");
+  EXPECT_EQ(query("s2", "SELECT v FROM t").results(0).rows(0).values(0).text(), "b");
+}
+
+TEST_F(DaemonTest, RefusesTheDirectoryOfAnotherNode) {
+  start()->stop();
+  const auto other = Daemon::open(config("n2"));
+  ASSERT_FALSE(other);
+  EXPECT_THAT(other.error().message, HasSubstr("belongs to node \"n1\""));
+}
+
+TEST_F(DaemonTest, RefusesADirectoryInUse) {
+  const auto first = start();
+  ServerConfig second = config();
+  second.listen_client.port = free_port();
+  second.listen_peer.port = free_port();
+  const auto started = Daemon::open(second);
+  ASSERT_FALSE(started);
+  EXPECT_THAT(started.error().message, HasSubstr("in use by another process"));
+}
+
+TEST_F(DaemonTest, APortInUseLeavesNothingBehind) {
+  const auto first = start();
+  ServerConfig second = config();
+  second.data_dir = (folder / "other").string();
+  const auto started = Daemon::open(second);
+  ASSERT_FALSE(started);
+  EXPECT_THAT(started.error().message, HasSubstr("listen.peer: cannot listen at"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "other"));
+}
+
+TEST_F(DaemonTest, AnIncarnationIsNeverUsedTwice) {
+  const std::string path = folder.string();
+  EXPECT_EQ(next_incarnation(path, 100), 100U);
+  EXPECT_EQ(next_incarnation(path, 100), 101U);
+  EXPECT_EQ(next_incarnation(path, 50), 102U);  // the clock was set back
+  EXPECT_EQ(next_incarnation(path, 5000), 5000U);
+  std::ofstream(path + "/INCARNATION") << "garbage";
+  EXPECT_EQ(next_incarnation(path, 6000), 6000U);
+  EXPECT_EQ(next_incarnation(path + "/missing", 1).error().code, ErrorCode::io);
+}
+
+}  // namespace
+}  // namespace assent
