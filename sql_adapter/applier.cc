@@ -18,10 +18,12 @@ struct Applier::Judged {
 struct Applier::JudgedRows {
   std::vector<Judged> rows;
   std::set<std::pair<const Table*, Bytes>> present_before;
+  std::map<const ForeignKey*, std::set<Bytes>> offered;  // parents' keys that the change makes; filled when asked for
 
   [[nodiscard]] bool was_present(const Table* table, const Bytes& key) const {
     return present_before.contains({table, key});
   }
+  [[nodiscard]] bool offers(const ForeignKey& key, const Row& values);
 };
 
 namespace {
@@ -84,9 +86,6 @@ std::optional<Row> without_null(const Row& row, const std::vector<int>& columns)
   return out;
 }
 
-// Does SQLite hold them equal? 5 and 5.0 are.
-bool equal_values(const Row& a, const Row& b) { return key_of(view(a)) == key_of(view(b)); }
-
 bool changed(const std::optional<Row>& before, const std::optional<Row>& after, const std::vector<int>& columns) {
   if (!before || !after) return true;
   return std::any_of(columns.begin(), columns.end(), [&](int column) {
@@ -96,6 +95,18 @@ bool changed(const std::optional<Row>& before, const std::optional<Row>& after, 
 }
 
 }  // namespace
+
+// Will the change leave a parent with these values?
+bool Applier::JudgedRows::offers(const ForeignKey& key, const Row& values) {
+  const auto [it, fresh] = offered.try_emplace(&key);
+  if (fresh) {
+    for (const Judged& row : rows) {
+      if (row.table != key.parent || !row.after) continue;
+      if (const auto made = without_null(*row.after, key.parent_columns)) it->second.insert(key_of(view(*made)));
+    }
+  }
+  return it->second.contains(key_of(view(values)));
+}
 
 // ---- check
 // -----------------------------------------------------------------------------------------------------------
@@ -179,7 +190,7 @@ Result<void> Applier::check_row(const Table& table, const TableChange& change, c
   return {};
 }
 
-Result<void> Applier::check_unique(const Judged& row, const JudgedRows& all) {
+Result<void> Applier::check_unique(const Judged& row, JudgedRows& all) {
   if (!row.after) return {};
   for (const UniqueIndex& unique : row.table->uniques) {
     const auto values =
@@ -196,7 +207,7 @@ Result<void> Applier::check_unique(const Judged& row, const JudgedRows& all) {
   return {};
 }
 
-Result<void> Applier::check_parents(const Judged& row, const JudgedRows& all) {
+Result<void> Applier::check_parents(const Judged& row, JudgedRows& all) {
   if (!row.after) return {};
   for (const ForeignKey& key : row.table->foreign_keys) {
     if (key.parent == nullptr || !changed(row.before, row.after, key.child_columns)) continue;
@@ -205,19 +216,14 @@ Result<void> Applier::check_parents(const Judged& row, const JudgedRows& all) {
     auto parents = rows_.keys_where(*key.parent, key.parent_columns, view(*values));
     if (!parents) return fail(parents.error());
     if (!parents->empty()) continue;
-    const bool made_here = std::any_of(all.rows.begin(), all.rows.end(), [&](const Judged& other) {
-      if (other.table != key.parent || !other.after) return false;
-      const auto offered = without_null(*other.after, key.parent_columns);
-      return offered && equal_values(*offered, *values);
-    });
-    if (!made_here) {
+    if (!all.offers(key, *values)) {
       return conflict(fmt::format("the row {} that {} needs is gone", show(view(*values)), key.words));
     }
   }
   return {};
 }
 
-Result<void> Applier::check_children(const Judged& row, const JudgedRows& all) {
+Result<void> Applier::check_children(const Judged& row, JudgedRows& all) {
   if (!row.before) return {};
   for (const ForeignKey* key : row.table->referenced_by) {
     if (!changed(row.before, row.after, key->parent_columns)) continue;
@@ -227,12 +233,7 @@ Result<void> Applier::check_children(const Judged& row, const JudgedRows& all) {
     if (!children) return fail(children.error());
     for (const Row& child : *children) {
       if (all.was_present(key->child, key_of(view(child)))) continue;
-      const bool settled = std::any_of(all.rows.begin(), all.rows.end(), [&](const Judged& other) {
-        if (other.table != row.table || !other.after) return false;
-        const auto offered = without_null(*other.after, key->parent_columns);
-        return offered && equal_values(*offered, *values);
-      });
-      if (!settled)
+      if (!all.offers(*key, *values))
         return row_conflict(*key->child, view(child), fmt::format("refers by {} to a row that goes", key->words));
     }
   }

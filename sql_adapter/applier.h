@@ -36,9 +36,9 @@ class Applier {
   [[nodiscard]] Result<void> check_guard(const Schema& schema, const TableVersions& versions, const Guard& guard);
   [[nodiscard]] Result<void> check_row(const Table& table, const TableChange& change, const RowChange& row,
                                        Judged* judged);
-  [[nodiscard]] Result<void> check_unique(const Judged& row, const JudgedRows& all);
-  [[nodiscard]] Result<void> check_parents(const Judged& row, const JudgedRows& all);
-  [[nodiscard]] Result<void> check_children(const Judged& row, const JudgedRows& all);
+  [[nodiscard]] Result<void> check_unique(const Judged& row, JudgedRows& all);
+  [[nodiscard]] Result<void> check_parents(const Judged& row, JudgedRows& all);
+  [[nodiscard]] Result<void> check_children(const Judged& row, JudgedRows& all);
   [[nodiscard]] Result<void> install_table(const Table& table, const TableChange& change);
   [[nodiscard]] Result<void> replace_rows(const Table& table, const std::vector<const RowChange*>& updates);
 

@@ -82,7 +82,7 @@ void Capture::add(const Table& table, bool old, std::int64_t rowid) {
         old ? sqlite3_preupdate_old(db_.handle(), column, &value) : sqlite3_preupdate_new(db_.handle(), column, &value);
     if (code == SQLITE_OK && value != nullptr) key.push_back(view_of(value));
     if (key.empty() || key.back().type == ValueType::null || code != SQLITE_OK) {
-      null_key_ = &table;
+      null_keys_.insert(&table);
       return;
     }
   }

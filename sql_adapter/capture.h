@@ -11,6 +11,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "sql_adapter/change_format.h"
@@ -46,8 +47,9 @@ class Capture final : public RowWatcher {
   [[nodiscard]] Result<void> read_before(Rows& rows);
 
   [[nodiscard]] const TouchedTables& tables() const { return tables_; }
-  [[nodiscard]] bool too_large() const { return too_large_; }        // and the statement was interrupted
-  [[nodiscard]] const Table* null_key() const { return null_key_; }  // a row of it got NULL in its primary key
+  [[nodiscard]] bool too_large() const { return too_large_; }  // and the statement was interrupted
+  // Tables of which a row had NULL in its primary key for a while; whether one still has, the rows say.
+  [[nodiscard]] const std::set<const Table*, ByTableName>& null_keys() const { return null_keys_; }
   [[nodiscard]] std::int64_t touches() const { return touches_; }
   // Net effects, as views into this.
   [[nodiscard]] std::vector<TableChange> changes() const;
@@ -61,7 +63,7 @@ class Capture final : public RowWatcher {
   std::size_t bytes_ = 0;
   std::int64_t touches_ = 0;
   bool too_large_ = false;
-  const Table* null_key_ = nullptr;
+  std::set<const Table*, ByTableName> null_keys_;
   const Table* last_ = nullptr;
   TouchedTables tables_;
 };

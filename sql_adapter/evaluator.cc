@@ -131,7 +131,10 @@ std::optional<Error> Evaluator::take_failure() { return std::exchange(failure_, 
 
 // What only shows when all operations have run.
 Evaluator::Done Evaluator::judge_writes(Run& run, std::int64_t changes_before) {
-  if (const Table* table = run.capture.null_key(); table != nullptr) {
+  for (const Table* table : run.capture.null_keys()) {
+    auto found = rows_.null_key(*table);
+    if (!found) return failed(found.error());
+    if (!*found) continue;
     const std::string constraint = fmt::format("{} PRIMARY KEY", table->name);
     return tl::unexpected(refusal(AbortReason::constraint,
                                   fmt::format("a row of table {} has NULL in its primary key", table->name),

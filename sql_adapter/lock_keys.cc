@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "participant/lock_table.h"
+
 namespace assent::sql {
 namespace {
 
@@ -25,20 +27,13 @@ Bytes row_lock(std::string_view table, std::string_view key) { return keyed('r',
 
 Bytes unique_lock(std::string_view index, std::string_view key) { return keyed('u', index, key); }
 
-LockMode join(LockMode a, LockMode b) {
-  const LockMode low = std::min(a, b);
-  const LockMode high = std::max(a, b);
-  if (low == LockMode::intention_exclusive && high == LockMode::shared) return LockMode::exclusive;
-  return high;
-}
-
 std::vector<LockRequest> LockSet::take() {
   std::sort(requests_.begin(), requests_.end());
   std::vector<LockRequest> out;
   out.reserve(requests_.size());
   for (LockRequest& request : requests_) {
     if (!out.empty() && out.back().key == request.key) {
-      out.back().mode = join(out.back().mode, request.mode);
+      out.back().mode = cover(out.back().mode, request.mode);
     } else {
       out.push_back(std::move(request));
     }

@@ -23,10 +23,7 @@ namespace assent::sql {
 [[nodiscard]] Bytes row_lock(std::string_view table, std::string_view key);     // key: of key_of()
 [[nodiscard]] Bytes unique_lock(std::string_view index, std::string_view key);  // key: of key_of()
 
-// The weakest mode that gives both. There is no "shared with intention exclusive": that is exclusive here.
-[[nodiscard]] LockMode join(LockMode a, LockMode b);
-
-// Collects in any order; gives what Effects asks for: ascending by key, one per key, modes joined.
+// Collects in any order; gives what Effects asks for: ascending by key, one per key, modes joined by cover().
 class LockSet {
  public:
   void add(Bytes key, LockMode mode) { requests_.push_back({std::move(key), mode}); }

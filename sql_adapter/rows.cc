@@ -94,6 +94,14 @@ Result<std::vector<Row>> Rows::keys_where(const Table& table, const std::vector<
   return out;
 }
 
+Result<bool> Rows::null_key(const Table& table) {
+  std::string where;
+  for (const int column : table.key) where += (where.empty() ? "" : " OR ") + column_name(table, column) + " IS NULL";
+  auto found = db_.rows(fmt::format("SELECT 1 FROM {} WHERE {} LIMIT 1", quote_name(table.name), where));
+  if (!found) return fail(found.error());
+  return !found->empty();
+}
+
 Result<void> Rows::change_one(Statement& statement) {
   Running running(statement);
   const int code = running->step();

@@ -42,6 +42,9 @@ class Rows {
   [[nodiscard]] Result<std::vector<Row>> keys_where(const Table& table, const std::vector<int>& columns,
                                                     std::span<const ValueView> values);
 
+  // Is there a row with NULL in its primary key? SQLite allows it; a replicated table cannot.
+  [[nodiscard]] Result<bool> null_key(const Table& table);
+
   [[nodiscard]] Result<void> insert(const Table& table, std::span<const ValueView> values);
   // Columns that are undefined in `after` stay as they are. corruption when the row is not there.
   [[nodiscard]] Result<void> update(const Table& table, std::span<const ValueView> key,

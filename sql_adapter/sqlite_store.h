@@ -18,6 +18,9 @@
 //  * What check() has passed and whose locks are held, install() cannot refuse.
 //  * Names that begin with assent_ or sqlite_ belong to the store; no user statement reads or writes them.
 //
+// Not kept: that AUTOINCREMENT never gives an id twice. An id of a row that was gone before its transaction ended may
+// come again; SQLite's other promises hold.
+//
 // The bytes of a change are specified in sql_adapter/change_format.h, lock keys in sql_adapter/lock_keys.h.
 #pragma once
 

@@ -64,7 +64,10 @@ void find_reads(const Schema& schema, const StatementText& text, const Access& a
   for (const Table* table : reads.tables) {
     const bool by_trigger =
         std::find(reads.by_triggers.begin(), reads.by_triggers.end(), table) != reads.by_triggers.end();
-    if (table != narrow || by_trigger) add_once(out.whole, table);
+    // SQLite reports the rows that foreign keys look up. What no text names and no trigger reads can be nothing else,
+    // and it is guarded by the lock on the parent's key.
+    const bool by_foreign_key = table->enforced() && !by_trigger && !mentions(out.text, table->name);
+    if ((table != narrow && !by_foreign_key) || by_trigger) add_once(out.whole, table);
   }
   // A row that an INSERT passes over stays out of sight: the table is read for what is in its way.
   if (text.inserts && !text.plain_insert) {

@@ -361,6 +361,14 @@ StatementText read_statement(std::string_view text) {
   return out;
 }
 
+bool mentions(std::string_view text, std::string_view name) {
+  const std::vector<Token> tokens = tokenize(text);
+  return std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) {
+    if (token.kind == TokenKind::string && token.text.size() >= 2) return same_name(unquote(token.text, '\''), name);
+    return token.is_name() && same_name(token.name(), name);
+  });
+}
+
 bool blank(std::string_view text) {
   const std::vector<Token> tokens = tokenize(text);
   return std::all_of(tokens.begin(), tokens.end(), [](const Token& token) { return token.is(";"); });

@@ -65,6 +65,8 @@ struct StatementText {
 };
 
 [[nodiscard]] StatementText read_statement(std::string_view text);
+// Does the text say this name anywhere, as a word, in quotes or in a string?
+[[nodiscard]] bool mentions(std::string_view text, std::string_view name);
 // Is there anything but white space, comments and semicolons?
 [[nodiscard]] bool blank(std::string_view text);
 
