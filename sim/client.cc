@@ -132,6 +132,12 @@ void Client::failed(const Error& error) {
     leaders_[group_] = target_;
     return send_later(rng_.below(2 * millisecond));
   }
+  if (error.code == ErrorCode::too_old && phase_ == Phase::asking) {  // nobody can say, or not for a long time
+    Ended ended;
+    ended.how = Ended::How::refused;
+    ended.error = error;
+    return end(ended);
+  }
   aim_elsewhere();
   const bool again =
       error.code == ErrorCode::not_leader || error.code == ErrorCode::busy || error.code == ErrorCode::cancelled;
@@ -185,7 +191,10 @@ void Client::heard_outcome(const TxnAnswer& answer) {
 
 void Client::end(const Ended& ended) {
   busy_ = false;
-  if (ended.by_asking && ended.how == Ended::How::committed) recorder_.rare("unknown outcome resolved as committed");
+  if (ended.by_asking && ended.how == Ended::How::committed) {
+    recorder_.rare("unknown outcome resolved as committed");
+    if (ask_.seal) recorder_.rare("asker with a seal heard committed");
+  }
   if (ended.by_asking && ended.how == Ended::How::aborted) recorder_.rare("unknown outcome resolved as aborted");
   if (ended.how == Ended::How::expired) recorder_.rare("outcome expired");
   const auto done = std::exchange(on_ended_, nullptr);

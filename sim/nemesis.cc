@@ -63,7 +63,7 @@ void Nemesis::heal() {
   active_ = false;
   network_.heal();
   for (const auto& [node, process] : processes_) {
-    process->repair_disk();
+    process->heal_disk();
     process->clock().repair();
     process->resume();
     process->start();
@@ -72,18 +72,15 @@ void Nemesis::heal() {
 
 void Nemesis::restart_later(Process& process, Rng& rng) {
   const auto wait = static_cast<Micros>(rng.exponential(static_cast<double>(swarm_.life.restart_mean)));
-  schedule_.after(1 + wait, [&process] {
-    process.repair_disk();
+  schedule_.after(1 + wait, [this, &process] {
+    if (active_) process.repair_disk();
     process.start();
   });
 }
 
 void Nemesis::went_down(Process& process) {
   if (active_) return restart_later(process, rng_);
-  schedule_.after(10 * millisecond, [&process] {
-    process.repair_disk();
-    process.start();
-  });
+  schedule_.after(10 * millisecond, [&process] { process.start(); });
 }
 
 void Nemesis::crash_one(Rng& rng) {

@@ -128,6 +128,11 @@ void Process::fill_disk() {
   disk_.set_options(options);
 }
 
+void Process::heal_disk() {
+  disk_full_ = false;
+  disk_.set_options(disk_options(Swarm{}, setup_.seed));
+}
+
 void Process::repair_disk() {
   disk_full_ = false;
   disk_.set_options(disk_options(swarm_, setup_.seed));

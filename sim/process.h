@@ -68,7 +68,9 @@ class Process final : public Transport {
   [[nodiscard]] SimDisk& disk() { return disk_; }
   [[nodiscard]] SimClock& clock() { return clock_; }
   void fill_disk();
+  // Space and no errors; quick too when the healing begins.
   void repair_disk();
+  void heal_disk();
 
   // ---- Transport, towards the loop ----
   [[nodiscard]] bool ready(NodeId to) const override;

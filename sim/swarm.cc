@@ -128,7 +128,10 @@ void draw_limits(Swarm& swarm, Rng rng) {
 }
 
 void draw_workload(Swarm& swarm, Rng rng) {
-  swarm.think_mean = span(rng, 1 * millisecond, 100 * millisecond);
+  // About so many transactions in all: a few bursts, else spread over the whole time, so that windows pass by.
+  const std::uint64_t operations = rng.between(60, 250);
+  if (rng.chance(0.2)) swarm.chaos = span(rng, 1 * second, 3 * second);
+  swarm.think_mean = swarm.chaos * swarm.clients / operations;
   swarm.reply_timeout = span(rng, 100 * millisecond, 2 * second);
   swarm.local_share = rng.chance(0.3) ? 0 : rng.unit() * 0.5;
   swarm.read_share = rng.chance(0.3) ? 0 : rng.unit() * 0.3;

@@ -6,7 +6,9 @@
 
 namespace assent::sim {
 namespace {
-constexpr unsigned transfer_tries = 3;  // of one intent, each with an id of its own and the age of the first
+// Of one intent, each with an id of its own and the age of the first.
+constexpr unsigned transfer_tries = 3;
+constexpr unsigned patient_tries = 100;
 // Until an outcome may be forgotten: the retention, less what clocks may differ by.
 constexpr std::uint64_t clock_differences_millis = 10'000;
 }  // namespace
@@ -145,11 +147,12 @@ Transfer Teller::draw_transfer(bool overdraft) {
 
 void Teller::transfer(bool overdraft) {
   const Transfer transfer = draw_transfer(overdraft);
-  run_transfer(transfer, TxnId{}, transfer_tries);
+  run_transfer(transfer, TxnId{}, office_.swarm.disjoint ? patient_tries : transfer_tries);
 }
 
 void Teller::run_transfer(const Transfer& transfer, const TxnId& age, unsigned tries_left) {
   const Execute execute = begin(office_.bank.transfer(transfer), transfer.txn, age);
+  if (office_.swarm.disjoint) mine_.insert(transfer.txn);
   office_.books.invoked(transfer);
   office_.history.transfer(office_.schedule.now(), "invoke", number_, transfer);
   doing_ =
@@ -171,7 +174,12 @@ void Teller::transferred(const Transfer& transfer, const Execute& execute, const
                            : ended.how == Ended::How::expired ? "info"
                                                               : "fail",
                            number_, transfer);
-  if (office_.swarm.disjoint && !committed) {
+  const AbortReason reason = ended.answer.refusal.reason;
+  // Without faults and conflicts everything commits (A4). The locks of a client's own last transfer are held until its
+  // finish is applied, which is after it was told: that is waited for.
+  const bool own_locks =
+      reason == AbortReason::conflict && mine_.contains(ended.answer.refusal.holder) && tries_left > 1;
+  if (office_.swarm.disjoint && !committed && !own_locks) {
     office_.recorder.wrong(fmt::format("A4 non-triviality: without faults and conflicts transfer {} ended {}: {} {}",
                                        transfer.txn, to_string(ended.answer.state), ended.answer.refusal.message,
                                        ended.error.message));
@@ -180,14 +188,20 @@ void Teller::transferred(const Transfer& transfer, const Execute& execute, const
       transfer.txn.created().value + office_.swarm.retention_millis > wall().value + clock_differences_millis) {
     office_.recorder.wrong(fmt::format("retention: the outcome of {} is expired before its time", transfer.txn));
   }
-  const AbortReason reason = ended.answer.refusal.reason;
   if (reason == AbortReason::constraint) office_.recorder.rare("overdraft refused by a constraint");
   if (ended.how == Ended::How::aborted && reason == AbortReason::conflict && tries_left > 1 && !closed_) {
-    Transfer again = transfer;
-    again.txn = new_id();
-    return run_transfer(again, age.none() ? transfer.txn : age, tries_left - 1);
+    return retry_transfer(transfer, age.none() ? transfer.txn : age, tries_left - 1);
   }
   rest();
+}
+
+void Teller::retry_transfer(Transfer transfer, const TxnId& age, unsigned tries_left) {
+  office_.schedule.after(rng_.between(1, 20 * millisecond), [this, life = life_, transfer, age, tries_left]() mutable {
+    if (life != life_ || client_.busy()) return;
+    if (closed_) return rest();
+    transfer.txn = new_id();
+    run_transfer(transfer, age, tries_left);
+  });
 }
 
 // ---- reads ----

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "sim/bank.h"
@@ -53,6 +54,7 @@ class Teller {
   void run_transfer(const Transfer& transfer, const TxnId& age, unsigned tries_left);
   void transferred(const Transfer& transfer, const Execute& execute, const TxnId& age, unsigned tries_left,
                    const Ended& ended);
+  void retry_transfer(Transfer transfer, const TxnId& age, unsigned tries_left);
   void read_everything();
   void query_books();
   void query_leg();
@@ -75,6 +77,7 @@ class Teller {
   Client client_;
   bool closed_ = true;
   std::string doing_ = "nothing";
+  std::set<TxnId> mine_;
   std::uint64_t life_ = 0;  // counts crashes: what was planned before one does not happen
 };
 

@@ -60,7 +60,7 @@ void TxnChecker::forbids(const TxnId& txn, Fate& fate, const std::string& what) 
 void TxnChecker::decides(const Entry& entry, const Decide& decide) {
   Fate& fate = fates_[decide.txn];
   if (entry.epoch != decide.attempt.epoch) return recorder_.rare("decision of a foreign epoch fenced off");
-  if (fate.registers.contains(coordinator_)) return recorder_.rare("decision found the transaction sealed");
+  if (fate.registers.contains(coordinator_)) return;
   if (fate.committed()) return;  // the machine ignores it too: the digests say so
   for (const GroupId participant : decide.participants) {
     const Register& vote = fate.registers[participant];
@@ -77,28 +77,30 @@ void TxnChecker::decides(const Entry& entry, const Decide& decide) {
   commits(decide.txn, fate, decide.attempt, entry);
 }
 
+void TxnChecker::seals(const SealOutcome& seal) {
+  Fate& fate = fates_[seal.txn];
+  if (fate.committed()) return;  // it stays committed
+  fate.registers[coordinator_] = Register{State::aborted, {}};
+  forbids(seal.txn, fate, "its coordinator had sealed it");
+}
+
+void TxnChecker::ends(const EndTxns& end) {
+  for (const TxnId& txn : end.txns) {
+    Fate& fate = fates_[txn];
+    fate.ended = true;
+    if (!fate.committed()) continue;
+    for (const GroupId participant : fate.participants) {
+      if (fate.registers[participant].state == State::committed) continue;
+      wrong(txn, "A1 agreement", fmt::format("was ended by its coordinator before group {} finished it", participant));
+    }
+  }
+}
+
 void TxnChecker::coordinator_applied(const Entry& entry, const CoordinatorCommand& command) {
+  coordinator_stamp_ = entry.stamp;
   std::visit(
-      Overloaded{[&](const Decide& decide) { decides(entry, decide); },
-                 [&](const SealOutcome& seal) {
-                   Fate& fate = fates_[seal.txn];
-                   if (fate.committed()) return recorder_.rare("seal found the transaction decided");
-                   fate.registers[coordinator_] = Register{State::aborted, {}};
-                   forbids(seal.txn, fate, "its coordinator had sealed it");
-                 },
-                 [&](const EndTxns& end) {
-                   for (const TxnId& txn : end.txns) {
-                     Fate& fate = fates_[txn];
-                     fate.ended = true;
-                     for (const GroupId participant : fate.participants) {
-                       if (fate.committed() && fate.registers[participant].state != State::committed) {
-                         wrong(txn, "A1 agreement",
-                               fmt::format("was ended by its coordinator before group {} finished it", participant));
-                       }
-                     }
-                   }
-                 },
-                 [](const Tidy&) {}},
+      Overloaded{[&](const Decide& decide) { decides(entry, decide); }, [&](const SealOutcome& seal) { seals(seal); },
+                 [&](const EndTxns& end) { ends(end); }, [](const Tidy&) {}},
       command);
 }
 
@@ -143,13 +145,22 @@ void TxnChecker::finishes(GroupId shard, const FinishWork& finish, const Registe
   }
 }
 
+// One entry votes, decides and applies.
+void TxnChecker::executes(GroupId shard, const ExecuteWork& execute, const Register& after, const Entry& entry) {
+  Fate& fate = fates_[execute.txn];
+  const bool fresh = fate.registers[shard].state == State::empty;
+  moves(shard, execute.txn, after, entry);
+  if (!fresh || after.state != State::committed) return;
+  if (fate.participants.size() > 1) {
+    wrong(execute.txn, "A3 validity", "commits in one phase but has several participants");
+  }
+  commits(execute.txn, fate, Attempt{}, entry);
+  fate.ended = true;
+}
+
 void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCommand& command, const Register& after) {
   std::visit(Overloaded{[&](const PrepareWork& prepare) {
                           const Register before = fates_[prepare.txn].registers[shard];
-                          if (before.state == State::aborted) recorder_.rare("prepare found a tombstone or a seal");
-                          if (before.state == State::prepared && before.attempt != prepare.attempt) {
-                            recorder_.rare("prepare found a vote of an earlier attempt");
-                          }
                           if (before.state == State::empty && after.state == State::committed) {
                             wrong(prepare.txn, "A3 validity",
                                   fmt::format("is committed by a prepare at group {}", shard));
@@ -157,19 +168,7 @@ void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCom
                           moves(shard, prepare.txn, after, entry);
                         },
                         [&](const RefuseWork& refuse) { moves(shard, refuse.txn, after, entry); },
-                        [&](const ExecuteWork& execute) {
-                          Fate& fate = fates_[execute.txn];
-                          const Register before = fate.registers[shard];
-                          if (before.state != State::empty) recorder_.rare("one-phase work logged twice");
-                          moves(shard, execute.txn, after, entry);
-                          if (before.state == State::empty && after.state == State::committed) {
-                            if (fate.participants.size() > 1) {
-                              wrong(execute.txn, "A3 validity", "commits in one phase but has several participants");
-                            }
-                            commits(execute.txn, fate, Attempt{}, entry);
-                            fate.ended = true;
-                          }
-                        },
+                        [&](const ExecuteWork& execute) { executes(shard, execute, after, entry); },
                         [&](const FinishWork& finish) {
                           const Register before = fates_[finish.txn].registers[shard];
                           finishes(shard, finish, before, after, entry);
@@ -196,7 +195,10 @@ void TxnChecker::told(GroupId by, const TxnAnswer& answer, bool reused) {
     wrong(answer.txn, "A6 honest answer", "is answered committed by " + who + " without a decision");
   if (!committed && fate.committed())
     wrong(answer.txn, "A6 honest answer", "is answered aborted by " + who + " but it is committed");
-  if (!committed && !fate.no && !refused_at_the_door(answer.refusal.reason)) {
+  // Too old for any attempt to begin, and no decision: no log need say it.
+  const bool presumed =
+      answer.refusal.reason == AbortReason::presumed && window_.too_old(answer.txn, coordinator_stamp_);
+  if (!committed && !fate.no && !presumed && !refused_at_the_door(answer.refusal.reason)) {
     wrong(answer.txn, "A6 honest answer",
           "is answered aborted by " + who + " before any log holds the no that makes it final");
   }

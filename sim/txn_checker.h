@@ -14,6 +14,7 @@
 #include "base/log_entry.h"
 #include "sim/recorder.h"
 #include "txn_proto/commands.h"
+#include "txn_proto/limits.h"
 #include "txn_proto/types.h"
 
 namespace assent::sim {
@@ -46,7 +47,8 @@ struct Fate {
 
 class TxnChecker {
  public:
-  TxnChecker(Recorder& recorder, GroupId coordinator) : recorder_(recorder), coordinator_(coordinator) {}
+  TxnChecker(Recorder& recorder, GroupId coordinator, TimeWindow window)
+      : recorder_(recorder), coordinator_(coordinator), window_(window) {}
 
   // A client sends this content for the first time. Content under a reused id is not reported here.
   void invoked(const Execute& execute);
@@ -70,12 +72,17 @@ class TxnChecker {
   void commits(const TxnId& txn, Fate& fate, const Attempt& attempt, const Entry& entry);
   void forbids(const TxnId& txn, Fate& fate, const std::string& what);
   void decides(const Entry& entry, const Decide& decide);
+  void seals(const SealOutcome& seal);
+  void ends(const EndTxns& end);
+  void executes(GroupId shard, const ExecuteWork& execute, const Register& after, const Entry& entry);
   void moves(GroupId shard, const TxnId& txn, const Register& after, const Entry& entry);
   void finishes(GroupId shard, const FinishWork& finish, const Register& before, const Register& after,
                 const Entry& entry);
 
   Recorder& recorder_;
   GroupId coordinator_;
+  TimeWindow window_;
+  ClusterMillis coordinator_stamp_;  // of the newest command in its log
   std::map<TxnId, Fate> fates_;
 };
 

@@ -4,14 +4,9 @@
 
 namespace assent::sim {
 
-void WatchedApplication::read_lost(ReadId id) {
-  watcher_.read_refused();
-  real_->read_lost(id);
-}
-
 Outbox WatchedApplication::take_outbox() {
   Outbox outbox = real_->take_outbox();
-  if (!watcher_.lose_first_sends) return outbox;
+  if (!watcher_.loses_first_sends()) return outbox;
   std::erase_if(outbox.messages, [this](const GroupMessage& message) {
     const bool first = sent_.insert(Digest().add(message.to).add(message.payload).value()).second;
     if (first) watcher_.message_lost();

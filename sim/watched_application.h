@@ -17,9 +17,9 @@ class WatchedApplication final : public Application {
   struct Watcher {
     std::function<void(Index, const ApplicationStatus&)> restored;
     std::function<void(const ApplicationStatus&)> snapshot_taken;
-    std::function<void()> read_refused;  // a read barrier that a deposed leader could not give
+    std::function<void(ByteView)> received;  // a message between groups, before the application has it
     std::function<void()> message_lost;
-    bool lose_first_sends = false;
+    std::function<bool()> loses_first_sends;
   };
 
   WatchedApplication(std::unique_ptr<Application> real, Watcher watcher)
@@ -32,11 +32,14 @@ class WatchedApplication final : public Application {
   [[nodiscard]] Index applied() const override { return real_->applied(); }
   Result<void> batch_applied() override { return real_->batch_applied(); }
   void leadership(const Leadership& leadership) override { real_->leadership(leadership); }
-  void receive(GroupId from, ByteView payload) override { real_->receive(from, payload); }
+  void receive(GroupId from, ByteView payload) override {
+    watcher_.received(payload);
+    real_->receive(from, payload);
+  }
   void request(const ClientRequest& request) override { real_->request(request); }
   void refused(const Bytes& proposal, const Error& error) override { real_->refused(proposal, error); }
   void read_ready(ReadId id) override { real_->read_ready(id); }
-  void read_lost(ReadId id) override;
+  void read_lost(ReadId id) override { real_->read_lost(id); }
   void tick() override { real_->tick(); }
   Outbox take_outbox() override;
   Result<Bytes> snapshot() override;

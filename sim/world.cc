@@ -12,6 +12,7 @@ namespace {
 constexpr Micros opening_time_max = 20 * second;
 constexpr Micros healing_time_max = 60 * second;
 constexpr Micros fresh_time_max = 10 * second;
+constexpr std::uint64_t patient_ticks = 500;  // of transactions that must commit
 constexpr Micros quiet_poll = 50 * millisecond;
 constexpr std::size_t journal_part = 40;  // transactions asked for in one query
 
@@ -59,7 +60,7 @@ World::World(const RunOptions& options)
       groups_(make_groups(swarm_)),
       bank_(swarm_.backend, shard_ids(groups_), swarm_.accounts),
       logs_(recorder_),
-      txns_(recorder_, groups_.front().id),
+      txns_(recorder_, groups_.front().id, TimeWindow{swarm_.retention_millis, swarm_.clock_skew_max_millis}),
       books_(recorder_, bank_),
       office_{schedule_, recorder_, swarm_, bank_, txns_, books_, history_, groups_.front().id, {}, 0},
       lines_(rng_.split("lines")) {
@@ -162,6 +163,7 @@ void World::open_shard(std::size_t shard, std::size_t step, unsigned* open) {
   Execute execute;
   execute.txn = TxnId::make(ClusterMillis(epoch_millis + schedule_.now() / 1000), shard, step);
   execute.branches.push_back(Branch{group, std::move(steps[step])});
+  execute.timeout_ticks = patient_ticks;
   txns_.invoked(execute);
   clerk_->execute(execute, false, [this, shard, step, open](const Ended& ended) {
     if (ended.how != Ended::How::committed) {
@@ -183,17 +185,22 @@ void World::chaos() {
 
 void World::healing() {
   recorder_.say("everything is repaired; clients finish what they are at");
+  healed_ = true;
   nemesis_->heal();
   for (const auto& teller : tellers_) teller->close();
-  std::string unrest_now = "not yet looked at";
+  settle(healing_time_max, "long after everything was repaired");
+}
+
+void World::settle(Micros time_max, std::string_view when) {
+  std::string unrest_now;
   Micros next_look = 0;
-  const bool quiet = run_until(schedule_.now() + healing_time_max, [&] {
+  const bool quiet = run_until(schedule_.now() + time_max, [&] {
     if (schedule_.now() < next_look) return false;
     next_look = schedule_.now() + quiet_poll;
     unrest_now = unrest();
     return unrest_now.empty();
   });
-  if (!quiet) recorder_.stuck("A5 termination: long after everything was repaired " + unrest_now);
+  if (!quiet) recorder_.stuck(fmt::format("A5 termination: {} {}", when, unrest_now));
 }
 
 std::string World::unrest() const {
@@ -233,40 +240,14 @@ std::string World::unrest_of(const GroupConfig& group) const {
 // ---- the last phase ----
 
 void World::last() {
-  recorder_.say("all is quiet; a fresh transaction, then the audit");
-  const Micros begun = schedule_.now();
-  bool done = false;
-  Execute read;
-  read.txn = TxnId::make(ClusterMillis(epoch_millis + begun / 1000), 1, rng_.split("last read").next());
-  read.branches = bank_.read_all();
-  txns_.invoked(read);
-  const BankChecker::Floor floor = books_.floor();
-  clerk_->execute(read, false, [&](const Ended& ended) {
-    const auto books = bank_.read_books(ended.answer.results);
-    if (ended.how != Ended::How::committed || !books) {
-      return recorder_.wrong(
-          fmt::format("A4 non-triviality: with everything at rest a read-only transaction ended {}: {}{}",
-                      to_string(ended.answer.state), ended.answer.refusal.message, ended.error.message));
-    }
-    books_.read_all(*books, floor);
-    last_books_ = *books;
-    fresh_transfer(&done);
-  });
-  if (!run_until(begun + fresh_time_max, [&] { return done; })) {
-    return recorder_.stuck("L1 liveness: with everything repaired a fresh transaction does not end");
-  }
-  Micros next_look = 0;
-  std::string unrest_now;
-  const bool quiet = run_until(schedule_.now() + fresh_time_max, [&] {
-    if (schedule_.now() < next_look) return false;
-    next_look = schedule_.now() + quiet_poll;
-    unrest_now = unrest();
-    return unrest_now.empty();
-  });
-  if (!quiet) return recorder_.stuck("A5 termination: after a fresh transaction " + unrest_now);
+  recorder_.say("all is quiet; fresh transactions, then the audit");
+  last_read();
+  if (!recorder_.failed()) settle(fresh_time_max, "after a fresh read");
+  if (!recorder_.failed()) fresh_transfer();
+  if (!recorder_.failed()) settle(fresh_time_max, "after a fresh transfer");
   last_books_.clear();
-  done = false;
-  audit_shard(0, 0, &done);
+  bool done = false;
+  if (!recorder_.failed()) audit_shard(0, 0, &done);
   if (!run_until(schedule_.now() + fresh_time_max, [&] { return done; })) {
     return recorder_.stuck("L1 liveness: with everything repaired the books cannot be read");
   }
@@ -276,8 +257,33 @@ void World::last() {
   books_.audit(last_books_, last_journal_, txns_.fates());
 }
 
+void World::last_read() {
+  bool done = false;
+  Execute read;
+  read.txn = TxnId::make(ClusterMillis(epoch_millis + schedule_.now() / 1000), 1, rng_.split("last read").next());
+  read.branches = bank_.read_all();
+  read.timeout_ticks = patient_ticks;
+  txns_.invoked(read);
+  const BankChecker::Floor floor = books_.floor();
+  clerk_->execute(read, false, [&](const Ended& ended) {
+    done = true;
+    const auto books = bank_.read_books(ended.answer.results);
+    if (ended.how != Ended::How::committed || !books) {
+      return recorder_.wrong(
+          fmt::format("A4 non-triviality: with everything at rest a read-only transaction ended {}: {}{}",
+                      to_string(ended.answer.state), ended.answer.refusal.message, ended.error.message));
+    }
+    books_.read_all(*books, floor);
+    last_books_ = *books;
+  });
+  if (!run_until(schedule_.now() + fresh_time_max, [&] { return done; })) {
+    recorder_.stuck("L1 liveness: with everything repaired a fresh read does not end");
+  }
+}
+
 // From the fullest account to any other, on another shard when there is one.
-void World::fresh_transfer(bool* done) {
+void World::fresh_transfer() {
+  bool done = false;
   Transfer transfer;
   transfer.txn = TxnId::make(ClusterMillis(epoch_millis + schedule_.now() / 1000), 2, rng_.split("fresh").next());
   const auto fullest = std::max_element(last_books_.begin(), last_books_.end(), [](const auto& a, const auto& b) {
@@ -289,16 +295,20 @@ void World::fresh_transfer(bool* done) {
   Execute execute;
   execute.txn = transfer.txn;
   execute.branches = bank_.transfer(transfer);
+  execute.timeout_ticks = patient_ticks;
   txns_.invoked(execute);
   books_.invoked(transfer);
-  clerk_->execute(execute, false, [this, transfer, done](const Ended& ended) {
+  clerk_->execute(execute, false, [&](const Ended& ended) {
+    done = true;
     if (ended.how != Ended::How::committed) {
       recorder_.wrong(fmt::format("A4 non-triviality: with everything at rest transfer {} ended {}: {}{}", transfer.txn,
                                   to_string(ended.answer.state), ended.answer.refusal.message, ended.error.message));
     }
     books_.acknowledged(transfer);
-    *done = true;
   });
+  if (!run_until(schedule_.now() + fresh_time_max, [&] { return done; })) {
+    recorder_.stuck("L1 liveness: with everything repaired a fresh transfer does not end");
+  }
 }
 
 void World::audit_shard(std::size_t shard, std::size_t part, bool* done) {

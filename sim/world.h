@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -82,9 +83,12 @@ class World final : private Surroundings {
   void open_shard(std::size_t shard, std::size_t step, unsigned* open);
   // Runs until done, the verdict, or the deadline; false at the deadline.
   bool run_until(Micros deadline, const std::function<bool()>& done);
+  // Runs until nothing is under way; reports stuck at the deadline.
+  void settle(Micros time_max, std::string_view when);
   [[nodiscard]] std::string unrest() const;  // what is not quiet yet; empty when everything is
   [[nodiscard]] std::string unrest_of(const GroupConfig& group) const;
-  void fresh_transfer(bool* done);
+  void last_read();
+  void fresh_transfer();
   void audit_shard(std::size_t shard, std::size_t part, bool* done);
 
   // ---- checks ----
@@ -94,6 +98,8 @@ class World final : private Surroundings {
   void before_crash(const std::vector<Process*>& victims);
   [[nodiscard]] Register register_of(Process& process, GroupId shard, const TxnId& txn) const;
   void judge_command(Process& process, GroupId group, const Entry& entry, bool fresh);
+  void look_at_message(Process& process, GroupId shard, ByteView message);
+  void note_resignation(Process& process, GroupId group, bool ready);
   void note_finish(GroupId shard, const FinishWork& finish);
 
   // ---- Surroundings ----
@@ -127,8 +133,10 @@ class World final : private Surroundings {
 
   std::uint64_t last_request_ = 0;
   std::map<RequestId, Pending> pending_;
-  Rng lines_;  // what becomes of connections when a node dies
+  Rng lines_;                                       // what becomes of connections when a node dies
+  std::set<std::pair<NodeId, GroupId>> was_ready_;  // who led when last heard
   unsigned looks_ = 0;
+  bool healed_ = false;
   Books last_books_;
   Journal last_journal_;
 };

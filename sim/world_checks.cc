@@ -57,9 +57,11 @@ ShardAppOptions shard_options(const Swarm& swarm) {
 
 Result<std::unique_ptr<Application>> World::make_application(Process& process, const GroupConfig& group) {
   WatchedApplication::Watcher watcher;
-  watcher.lose_first_sends = swarm_.drop_first_sends;
+  watcher.loses_first_sends = [this] { return swarm_.drop_first_sends && !healed_; };
   watcher.message_lost = [this] { recorder_.fault("first send lost"); };
-  watcher.read_refused = [this] { recorder_.rare("deposed leader was asked to read"); };
+  watcher.received = [this, &process, group](ByteView message) {
+    if (group.role == GroupRole::shard) look_at_message(process, group.id, message);
+  };
   watcher.snapshot_taken = [this](const ApplicationStatus& status) {
     recorder_.outcome("snapshot taken");
     if (status.prepared > 0) recorder_.rare("snapshot taken with prepared transactions");
@@ -96,6 +98,22 @@ Register World::register_of(Process& process, GroupId shard, const TxnId& txn) c
     return {committed ? Register::State::committed : Register::State::aborted, finished->attempt};
   }
   return {};
+}
+
+// A prepare that comes when its register is no longer empty.
+void World::look_at_message(Process& process, GroupId shard, ByteView message) {
+  const auto decoded = decode_message(message);
+  const auto* prepare = decoded ? std::get_if<Prepare>(&*decoded) : nullptr;
+  if (prepare == nullptr) return;
+  const Register vote = register_of(process, shard, prepare->txn);
+  switch (vote.state) {
+    case Register::State::empty: break;
+    case Register::State::prepared:
+      if (vote.attempt != prepare->attempt) recorder_.rare("prepare of a new attempt met an earlier vote");
+      break;
+    case Register::State::committed: recorder_.rare("late prepare met a finished transaction"); break;
+    case Register::State::aborted: recorder_.rare("late prepare met a tombstone or a seal"); break;
+  }
 }
 
 // ---- what the loops report ----
@@ -142,8 +160,19 @@ void World::note_finish(GroupId shard, const FinishWork& finish) {
   if (!finish.commit && !fate->no) recorder_.rare("abort presumed from the absence of a decision");
 }
 
+void World::note_resignation(Process& process, GroupId group, bool ready) {
+  if (ready) {
+    was_ready_.insert({process.node(), group});
+    return;
+  }
+  if (was_ready_.erase({process.node(), group}) == 0) return;
+  const auto waits = [&](const auto& item) { return item.second.node == process.node() && item.second.group == group; };
+  if (std::any_of(pending_.begin(), pending_.end(), waits)) recorder_.rare("leader resigned with clients waiting");
+}
+
 void World::leadership(Process& process, GroupId group, const Leadership& leadership) {
   recorder_.trace(process.node(), group, leadership.epoch, leadership.leader);
+  note_resignation(process, group, leadership.self_ready);
   if (!leadership.self_leads) return;
   logs_.leads(process.life(), group, leadership.epoch);
   if (!leadership.self_ready) return;
@@ -169,6 +198,7 @@ void World::before_crash(const std::vector<Process*>& victims) {
 }
 
 void World::went_down(Process& process) {
+  std::erase_if(was_ready_, [&](const auto& key) { return key.first == process.node(); });
   for (auto item = pending_.begin(); item != pending_.end();) {
     if (item->second.node != process.node()) {
       ++item;
@@ -193,7 +223,8 @@ void World::carry(const Client::Call& call, Client::Reply reply) {
       return network_.client([reply] { reply(fail(ErrorCode::cancelled, "the connection was refused")); });
     }
     const RequestId id(++last_request_);
-    pending_[id] = Pending{call.node, call.reused, call.group, reply};
+    const bool reused = call.reused && std::holds_alternative<Execute>(call.body);
+    pending_[id] = Pending{call.node, reused, call.group, reply};
     process.deliver(ClientRequest{id, call.group, call.body});
   });
 }
@@ -215,6 +246,8 @@ void World::replied(Process& process, ClientReply reply) {
     }
   } else {
     recorder_.trace(static_cast<std::uint64_t>(reply.answer.error().code));
+    recorder_.say("node {} answers for group {}: {}, {}", process.node(), pending.group,
+                  to_string(reply.answer.error().code), reply.answer.error().message);
   }
   network_.client([to = pending.reply, answer = std::move(reply.answer)] { to(answer); });
 }

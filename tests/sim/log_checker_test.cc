@@ -98,7 +98,7 @@ TEST_F(Fixture, FindsACommitIndexThatGoesBack) {
   expect_wrong("R6");
 }
 
-TEST_F(Fixture, FindsAnAppliedIndexBeyondTheCommitIndex) {
+TEST_F(Fixture, FindsAnAppliedIndexThatNobodyApplied) {
   checker.status(one, group, Index(6), Index(5));
   expect_wrong("order");
 }

@@ -14,7 +14,7 @@ struct Fixture : testing::Test {
   const GroupId coordinator{1};
   const GroupId left{2};
   const GroupId right{3};
-  TxnChecker checker{recorder, coordinator};
+  TxnChecker checker{recorder, coordinator, TimeWindow{500, 500}};
   const TxnId txn = TxnId::make(ClusterMillis(1000), 1, 1);
   const Attempt attempt{Epoch(4), 1};
   std::uint64_t index = 0;
@@ -172,6 +172,17 @@ TEST_F(Fixture, FindsACommitTheClientIsToldTooEarly) {
 TEST_F(Fixture, FindsAnAbortThatIsToldOnATimeoutAlone) {
   prepare(left);
   told(TxnState::aborted, AbortReason::timeout);
+  expect_wrong("A6");
+}
+
+TEST_F(Fixture, AcceptsAPresumedAbortOfWhatIsTooOldToBegin) {
+  checker.coordinator_applied(Entry{Epoch(1), Index(++index), ClusterMillis(2000), EntryKind::command, ""}, Tidy{});
+  told(TxnState::aborted, AbortReason::presumed);
+  expect_fine();
+}
+
+TEST_F(Fixture, FindsAPresumedAbortOfWhatMayStillBegin) {
+  told(TxnState::aborted, AbortReason::presumed);
   expect_wrong("A6");
 }
 
