@@ -712,6 +712,24 @@ TEST_F(LoopSnapshotTest, AnInstallVoidsWhatWasGatheredBeforeIt) {
   EXPECT_TRUE(log(c0).setup().durable.entries.empty());
 }
 
+// The log lost its tail and is sent a snapshot of what the application has long applied: it must not go back.
+TEST_F(LoopSnapshotTest, AnApplicationFurtherThanTheSnapshotKeepsItsData) {
+  open();
+  node.disk.hold();
+  for (std::uint64_t i = 1; i <= 5; ++i) committed(c0, i, fmt::format("entry {}", i));
+  flush(c0);
+  restart();
+  node.loop->handle(SnapshotReceived{peer, transfer(3)});
+  node.settle();
+  ASSERT_EQ(log(c0).snapshots_received.size(), 1U);
+  EXPECT_EQ(database(c0).applied, Index(5));
+  EXPECT_EQ(database(c0).restored, 0U);
+  for (std::uint64_t i = 4; i <= 6; ++i) committed(c0, i, fmt::format("entry {}", i));
+  settle(c0);
+  EXPECT_FALSE(node.loop->failure());
+  EXPECT_EQ(database(c0).texts.size(), 6U);
+}
+
 TEST_F(LoopSnapshotTest, AStaleOneIsNotStored) {
   open();
   run_to(c0, 5);
