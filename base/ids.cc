@@ -65,10 +65,15 @@ TxnId TxnId::make(ClusterMillis now, std::uint64_t random_high, std::uint64_t ra
 
 }  // namespace assent
 
+// Ids are chosen by clients, who may count in any of their bits: every bit must reach the low ones, by which tables
+// choose places (the finalizer of MurmurHash3).
 std::size_t std::hash<assent::TxnId>::operator()(const assent::TxnId& id) const noexcept {
-  std::uint64_t low = 0;
-  std::memcpy(&low, id.bytes.data() + 8, 8);
   std::uint64_t high = 0;
+  std::uint64_t low = 0;
   std::memcpy(&high, id.bytes.data(), 8);
-  return static_cast<std::size_t>(low ^ (high * 0x9E3779B97F4A7C15ULL));
+  std::memcpy(&low, id.bytes.data() + 8, 8);
+  std::uint64_t mixed = low ^ (high * 0x9E3779B97F4A7C15ULL);
+  mixed = (mixed ^ (mixed >> 33U)) * 0xFF51AFD7ED558CCDULL;
+  mixed = (mixed ^ (mixed >> 33U)) * 0xC4CEB9FE1A85EC53ULL;
+  return static_cast<std::size_t>(mixed ^ (mixed >> 33U));
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace assent {
 namespace {
 
@@ -29,6 +31,15 @@ TEST(TxnId, refuses_text_that_is_not_32_hex_digits) {
   EXPECT_FALSE(TxnId::from_hex(std::string(32, 'g')));
   EXPECT_FALSE(TxnId::from_hex(std::string(31, '0')));
   EXPECT_TRUE(TxnId::from_hex(std::string(32, 'A')));
+}
+
+// A client that counts in the low bytes of its ids must not drive a table's probing together.
+TEST(TxnId, hashes_of_counted_ids_differ_in_their_low_bits) {
+  std::set<std::size_t> low_bits;
+  for (std::uint64_t i = 0; i < 4096; ++i) {
+    low_bits.insert(std::hash<TxnId>{}(TxnId::make(ClusterMillis(1'700'000'000'000), 0, i)) % 65536);
+  }
+  EXPECT_GT(low_bits.size(), 3800U);  // random places would be 3,970 different ones
 }
 
 TEST(Id, previous_of_none_is_none) {
