@@ -106,6 +106,7 @@ void Conductor::refuse_other_content(RequestId id) {
 }
 
 void Conductor::get_outcome(const ClientRequest& request, const GetOutcome& ask) {
+  if (ask.txn.none()) return fail_client(request.id, ErrorCode::malformed, "the transaction has no id");
   auto found = running_.find(ask.txn);
   if (found == running_.end()) {
     TxnAnswer known = outcome_of(ask.txn);

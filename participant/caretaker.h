@@ -61,6 +61,7 @@ struct CaretakerOptions {
   std::uint64_t tidy_ticks = 1'000;       // without any entry for so long, one is proposed for its stamp
   std::size_t jobs_max = 10'000;     // running, waiting and proposed; beyond: Prepares are dropped, clients hear busy
   std::size_t waiting_max = 2'000;   // beyond: conflict
+  std::size_t settle_max = 1'000;    // more prepared than that are not waited for by a refusal: conflict
   std::size_t queries_max = 10'000;  // beyond: busy
   std::size_t waiters_max = 64;      // clients waiting for one transaction; beyond: busy
   std::size_t sends_per_tick_max = 2'000;

@@ -221,6 +221,7 @@ void Caretaker::tick_queries() {
 // --------------------------------------------------------------------------------------------------------
 
 void Caretaker::get_outcome(const ClientRequest& request, const GetOutcome& ask) {
+  if (ask.txn.none()) return fail_client(request.id, ErrorCode::malformed, "the transaction has no id");
   const TxnAnswer known = outcome_of(ask.txn);
   const bool final =
       known.state == TxnState::committed || known.state == TxnState::aborted || known.state == TxnState::expired;

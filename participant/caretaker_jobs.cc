@@ -69,8 +69,10 @@ void Caretaker::obey(Job& job, Evaluation evaluation) {
 // after no later ones. It takes no part in wait-die, for it has no locks to name: settle_ticks ends a cycle.
 void Caretaker::on_refusal(Job& job, Refusal refusal) {
   const bool by_state = refusal.reason == AbortReason::constraint;
-  if (by_state && !job.settled && !shard_->all_prepared().empty()) return settle_first(job);
-  propose_refusal(job, std::move(refusal));
+  if (!by_state || job.settled || shard_->all_prepared().empty()) return propose_refusal(job, std::move(refusal));
+  if (shard_->all_prepared().size() <= options_.settle_max) return settle_first(job);
+  propose_refusal(job,
+                  this->refusal(AbortReason::conflict, "too many transactions are in doubt to judge a constraint"));
 }
 
 void Caretaker::settle_first(Job& job) {

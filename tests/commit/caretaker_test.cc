@@ -308,6 +308,11 @@ TEST_F(CaretakerTest, ARefusalDoesNotWaitForEverNorForLaterOnes) {
   EXPECT_EQ(logged<RefuseWork>()[0].refusal.holder, txn(8));
 }
 
+TEST_F(CaretakerTest, B03_AnOutcomeWithoutAnIdIsMalformed) {
+  ask(1, TxnId(), true);
+  EXPECT_EQ(error_to(heard().reply, 1)->code, ErrorCode::malformed);
+}
+
 TEST_F(CaretakerTest, WhatTheLogRefusesFreesItsReservation) {
   prepare(txn(5), {add("a", 1)});
   prepare(txn(3), {add("a", 1)});
