@@ -84,8 +84,8 @@ Bytes Peers::take_frame(Peer& peer) {
 
 void Peers::send(Transport& transport) {
   for (auto& [to, peer] : peers_) {
-    if (peer.bytes == 0 && peer.hints.empty() && !peer.greet) continue;
-    while (transport.ready(to)) {
+    // The transport is asked only when there is something to send: being asked, it wakes the loop when it is ready.
+    while ((peer.bytes != 0 || !peer.hints.empty() || peer.greet) && transport.ready(to)) {
       finish(to, peer);
       if (peer.bytes == 0) break;
       Bytes frame = take_frame(peer);

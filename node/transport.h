@@ -21,7 +21,8 @@ struct SnapshotTransfer {
 class Transport {
  public:
   virtual ~Transport() = default;
-  // May the next frame for this peer be built? One frame is in flight per peer; while it is, envelopes gather.
+  // May the next frame for this peer be built? One frame is in flight per peer; while it is, envelopes gather. After a
+  // no comes an event TransportReady once the answer has changed; without having been asked none need come.
   [[nodiscard]] virtual bool ready(NodeId to) const = 0;
   virtual void send(NodeId to, Bytes frame) = 0;
   // Ends with an event SnapshotSendEnded to the loop.

@@ -235,8 +235,10 @@ void Daemon::hand_over(Loop& loop, const std::vector<GroupStatus>& groups) {
     if (!group.log.leadership.self_leads) continue;
     const NodeId successor = best_successor(group, cluster_.self);
     if (successor.none()) continue;  // nobody is there to take it
-    leads = true;
-    loop.handle(TransferLeadership{.group = group.config.id, .to = successor});
+    // Once a group: when leadership comes back, the others are stopping as well, and giving it away again helps nobody.
+    const auto [given, fresh] = handed_over_.emplace(group.config.id, group.log.leadership.epoch);
+    if (fresh) loop.handle(TransferLeadership{.group = group.config.id, .to = successor});
+    leads = leads || given->second == group.log.leadership.epoch;
   }
   if (leads) return;
   {

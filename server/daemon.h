@@ -71,6 +71,7 @@ class Daemon {
   std::uint64_t ticks_ = 0;
   std::map<GroupId, Leadership> leaders_;
   std::map<GroupId, Index> snapshots_;
+  std::map<GroupId, Epoch> handed_over_;  // while draining: in which epoch each group was given away
   ClientApi::Serving serving_;
 
   // Shared between the loop's thread and the main one.

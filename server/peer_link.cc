@@ -151,7 +151,9 @@ PeerLink::~PeerLink() { stop(); }
 
 bool PeerLink::ready() const {
   const std::lock_guard lock(mutex_);
-  return !up_ || !writing_;
+  if (!up_ || !writing_) return true;
+  wanted_ = true;
+  return false;
 }
 
 bool PeerLink::up() const {
@@ -163,6 +165,7 @@ void PeerLink::send(Bytes frame) {
   const std::lock_guard lock(mutex_);
   if (!up_ || writing_ || call_ == nullptr || frame.size() > peer_message_bytes_max) return;
   writing_ = true;
+  wanted_ = false;
   call_->write(std::move(frame));
 }
 
@@ -197,7 +200,7 @@ void PeerLink::written(FrameCall& call, bool ok) {
     const std::lock_guard lock(mutex_);
     if (call_ != &call) return;
     writing_ = false;
-    if (!ok || !up_) return;
+    if (!ok || !up_ || !wanted_) return;
   }
   inbox_.push(TransportReady{to_});
 }

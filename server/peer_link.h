@@ -33,7 +33,8 @@ class PeerLink {
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
 
-  // No write is in flight. True while the stream is down, when send() drops.
+  // No write is in flight. True while the stream is down, when send() drops. After a no, TransportReady is put into the
+  // inbox when the write is done; a loop that has nothing to send is not woken for it.
   [[nodiscard]] bool ready() const;
   void send(Bytes frame);
   void send_snapshot(SnapshotTransfer transfer);
@@ -68,6 +69,7 @@ class PeerLink {
   FrameCall* call_ = nullptr;     // the open or opening stream
   bool up_ = false;               // accepted by the peer
   bool writing_ = false;
+  mutable bool wanted_ = false;  // ready() said no to somebody since the last write began
   bool stopping_ = false;
   std::size_t calls_ = 0;  // of both kinds that have not ended
   std::set<GroupId> snapshots_;

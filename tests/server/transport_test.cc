@@ -146,8 +146,9 @@ TEST_F(TransportTest, SaysWhenAFrameIsOut) {
     a.ready_events = 0;
     a.transport->send(n2, Bytes(1 << 20, 'x'));
     // Nothing but the event wakes a loop whose frame waits for the last one.
-    ASSERT_TRUE(
-        pump_until({&a, &b}, [&] { return a.ready_events > 0 && a.transport->ready(n2) && b.frames.size() == sent; }));
+    const bool waits = !a.transport->ready(n2);
+    ASSERT_TRUE(pump_until({&a, &b}, [&] { return (!waits || a.ready_events > 0) && b.frames.size() == sent; }));
+    ASSERT_TRUE(pump_until({&a, &b}, [&] { return a.transport->ready(n2); }));
   }
 }
 
