@@ -24,7 +24,7 @@ bool BankUnderFire::set_up() {
     return false;
   }
   made_ = std::move(*made);
-  since_ = client::new_txn_id();
+  since_ = TxnId::make(client::new_txn_id().created(), 0, 0);  // below every id of this millisecond
   return true;
 }
 
