@@ -16,7 +16,7 @@ struct Options {
   std::vector<std::string> endpoints;         // host:port of client APIs; one is enough, the rest is discovered
   std::chrono::milliseconds timeout{10'000};  // of a call that brings none
   // After this time without an answer the same request goes out again, perhaps to another leader; doubled each time.
-  std::chrono::milliseconds attempt_timeout{2'000};
+  std::chrono::milliseconds attempt_timeout{1'000};
   std::chrono::milliseconds status_timeout{1'000};  // for one node's status
   BackoffPolicy discovery{std::chrono::milliseconds(10), std::chrono::milliseconds(200), 2.0};
 };
