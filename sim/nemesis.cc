@@ -28,6 +28,7 @@ Nemesis::Nemesis(const Swarm& swarm, Rng rng, Schedule& schedule, Recorder& reco
 
 void Nemesis::begin() {
   active_ = true;
+  for (const auto& [node, process] : processes_) process->begin_disk_faults();
   every(swarm_.life.crash_gap, "crash", [this](Rng& rng) { crash_one(rng); });
   every(swarm_.life.crash_all_gap, "crash-all", [this](Rng& rng) { crash_all(rng); });
   every(swarm_.life.pause_gap, "pause", [this](Rng& rng) { pause_one(rng); });

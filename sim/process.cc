@@ -30,7 +30,7 @@ Process::Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& 
       network_(network),
       around_(around),
       rng_(Rng(setup_.seed).split("process")),
-      disk_(setup_.seed, disk_options(swarm, setup_.seed)),
+      disk_(setup_.seed, disk_options(Swarm{}, setup_.seed)),
       clock_(schedule, setup_.drift, setup_.offset_millis) {}
 
 NodeConfig Process::config() const {
@@ -130,6 +130,7 @@ void Process::fill_disk() {
 
 void Process::heal_disk() {
   disk_full_ = false;
+  disk_.forgive();
   disk_.set_options(disk_options(Swarm{}, setup_.seed));
 }
 

@@ -68,9 +68,11 @@ class Process final : public Transport {
   [[nodiscard]] SimDisk& disk() { return disk_; }
   [[nodiscard]] SimClock& clock() { return clock_; }
   void fill_disk();
-  // Space and no errors; quick too when the healing begins.
-  void repair_disk();
+  // Disks are quick and well until their faults begin, and again when they are healed.
+  void begin_disk_faults() { repair_disk(); }
   void heal_disk();
+  // Space again, as slow as it is.
+  void repair_disk();
 
   // ---- Transport, towards the loop ----
   [[nodiscard]] bool ready(NodeId to) const override;

@@ -65,6 +65,8 @@ class SimDisk final : public Disk {
   [[nodiscard]] const SimDiskOptions& options() const { return options_; }
   void fail_next_sync() { fail_syncs_ = 1; }
   void fail_next_write() { fail_writes_ = 1; }
+  // Takes back failures that were asked for and have not happened yet.
+  void forgive() { fail_syncs_ = fail_writes_ = 0; }
   // After n more operations that change something the power is off: everything fails, until crash(power).
   void cut_power_after(std::uint64_t n) { operations_left_ = n; }
   [[nodiscard]] bool power_is_off() const { return operations_left_ == 0; }

@@ -21,6 +21,13 @@ bool refused_at_the_door(AbortReason reason) {
   return reason == AbortReason::too_large || reason == AbortReason::invalid || reason == AbortReason::too_old;
 }
 
+// A transaction past its retention may be forgotten by the very entry that finishes it: what was finished is then known
+// from the command, and judged by the books in the end.
+Register finished_and_forgotten(const FinishWork& finish, const Register& before, const Register& after) {
+  if (before.state != State::prepared || after.state != State::empty || finish.attempt != before.attempt) return after;
+  return Register{finish.commit ? State::committed : State::aborted, finish.attempt};
+}
+
 }  // namespace
 
 std::string_view to_string(State state) {
@@ -171,8 +178,9 @@ void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCom
                         [&](const ExecuteWork& execute) { executes(shard, execute, after, entry); },
                         [&](const FinishWork& finish) {
                           const Register before = fates_[finish.txn].registers[shard];
-                          finishes(shard, finish, before, after, entry);
-                          moves(shard, finish.txn, after, entry);
+                          const Register then = finished_and_forgotten(finish, before, after);
+                          finishes(shard, finish, before, then, entry);
+                          moves(shard, finish.txn, then, entry);
                         },
                         [&](const SealWork& seal) { moves(shard, seal.txn, after, entry); }, [](const Tidy&) {}},
              command);

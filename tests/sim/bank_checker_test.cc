@@ -6,7 +6,7 @@
 namespace assent::sim {
 namespace {
 
-struct Fixture : testing::Test {
+struct BankCheckerTest : testing::Test {
   Schedule schedule;
   Recorder recorder{schedule, false};
   Bank bank{Backend::sql, {GroupId(2), GroupId(3)}, 4};
@@ -47,7 +47,7 @@ struct Fixture : testing::Test {
   }
 };
 
-TEST_F(Fixture, AcceptsGoodBooks) {
+TEST_F(BankCheckerTest, AcceptsGoodBooks) {
   checker.read_all(opening(), checker.floor());
   checker.acknowledged(one);
   checker.read_all(after({one, two}), checker.floor());
@@ -56,20 +56,20 @@ TEST_F(Fixture, AcceptsGoodBooks) {
   EXPECT_FALSE(recorder.failed()) << recorder.why();
 }
 
-TEST_F(Fixture, FindsAReadThatMissesWhatWasAcknowledged) {
+TEST_F(BankCheckerTest, FindsAReadThatMissesWhatWasAcknowledged) {
   checker.acknowledged(one);
   checker.read(opening(), checker.floor());
   expect_wrong("R7");
 }
 
-TEST_F(Fixture, FindsMoneyMadeOfNothing) {
+TEST_F(BankCheckerTest, FindsMoneyMadeOfNothing) {
   Books books = after({one});
   books[3].balance += 1;
   checker.read_all(books, checker.floor());
   expect_wrong("I2");
 }
 
-TEST_F(Fixture, FindsHalfATransferInASnapshot) {
+TEST_F(BankCheckerTest, FindsHalfATransferInASnapshot) {
   Books books = opening();
   books[0].balance -= 30;
   books[0].moves = 1;
@@ -77,38 +77,38 @@ TEST_F(Fixture, FindsHalfATransferInASnapshot) {
   expect_wrong("I2");
 }
 
-TEST_F(Fixture, FindsSnapshotsThatSawTwoTransfersInOppositeOrders) {
+TEST_F(BankCheckerTest, FindsSnapshotsThatSawTwoTransfersInOppositeOrders) {
   checker.read_all(after({one}), checker.floor());
   checker.read_all(after({two}), checker.floor());
   expect_wrong("I1");
 }
 
-TEST_F(Fixture, FindsAnOverdraft) {
+TEST_F(BankCheckerTest, FindsAnOverdraft) {
   Books books = opening();
   books[0].balance = -1;
   checker.read(books, checker.floor());
   expect_wrong("I2");
 }
 
-TEST_F(Fixture, FindsATransferThatHappenedTwice) {
+TEST_F(BankCheckerTest, FindsATransferThatHappenedTwice) {
   checker.read(after({one, one}), checker.floor());
   expect_wrong("A8");
 }
 
-TEST_F(Fixture, FindsAnAcknowledgedTransferThatIsNotInTheBooks) {
+TEST_F(BankCheckerTest, FindsAnAcknowledgedTransferThatIsNotInTheBooks) {
   checker.acknowledged(one);
   checker.audit(opening(), {}, {});
   expect_wrong("D1");
 }
 
-TEST_F(Fixture, FindsHalfATransferInTheJournal) {
+TEST_F(BankCheckerTest, FindsHalfATransferInTheJournal) {
   Journal half = journal({one});
   half[one.txn].erase(one.to);
   checker.audit(after({one}), half, {});
   expect_wrong("A1");
 }
 
-TEST_F(Fixture, FindsATransferToldAbortedInTheBooks) {
+TEST_F(BankCheckerTest, FindsATransferToldAbortedInTheBooks) {
   std::map<TxnId, Fate> fates;
   fates[one.txn].told = Outcome::aborted;
   fates[one.txn].decided = Attempt{};
@@ -116,26 +116,26 @@ TEST_F(Fixture, FindsATransferToldAbortedInTheBooks) {
   expect_wrong("A6");
 }
 
-TEST_F(Fixture, FindsATransferInTheBooksThatNoLogCommitted) {
+TEST_F(BankCheckerTest, FindsATransferInTheBooksThatNoLogCommitted) {
   std::map<TxnId, Fate> fates;
   fates[one.txn];
   checker.audit(after({one}), journal({one}), fates);
   expect_wrong("A1");
 }
 
-TEST_F(Fixture, FindsOtherAmountsThanWereAskedFor) {
+TEST_F(BankCheckerTest, FindsOtherAmountsThanWereAskedFor) {
   Transfer other = one;
   other.amount += 1;
   checker.audit(after({other}), journal({other}), {});
   expect_wrong("A8");
 }
 
-TEST_F(Fixture, FindsBalancesThatTheJournalDoesNotExplain) {
+TEST_F(BankCheckerTest, FindsBalancesThatTheJournalDoesNotExplain) {
   checker.audit(after({one, two}), journal({one}), {});
   expect_wrong("I2");
 }
 
-TEST_F(Fixture, FindsATransferThatNobodyAskedFor) {
+TEST_F(BankCheckerTest, FindsATransferThatNobodyAskedFor) {
   const Transfer foreign{TxnId::make(ClusterMillis(9), 9, 9), 0, 1, 1};
   checker.audit(after({foreign}), journal({foreign}), {});
   expect_wrong("A8");

@@ -6,7 +6,7 @@
 namespace assent::sim {
 namespace {
 
-struct Fixture : testing::Test {
+struct LogCheckerTest : testing::Test {
   Schedule schedule;
   Recorder recorder{schedule, false};
   LogChecker checker{recorder};
@@ -23,7 +23,7 @@ struct Fixture : testing::Test {
   }
 };
 
-TEST_F(Fixture, AcceptsAGoodHistory) {
+TEST_F(LogCheckerTest, AcceptsAGoodHistory) {
   EXPECT_TRUE(checker.applied(one, group, entry(1, 1, 10)));
   EXPECT_TRUE(checker.applied(one, group, entry(1, 2, 10)));
   EXPECT_FALSE(checker.applied(two, group, entry(1, 1, 10)));
@@ -38,77 +38,77 @@ TEST_F(Fixture, AcceptsAGoodHistory) {
   EXPECT_EQ(checker.newest(group), Index(2));
 }
 
-TEST_F(Fixture, FindsTwoEntriesAtOneIndex) {
+TEST_F(LogCheckerTest, FindsTwoEntriesAtOneIndex) {
   checker.applied(one, group, entry(1, 1, 10, "a"));
   checker.applied(two, group, entry(1, 1, 10, "b"));
   expect_wrong("L1");
 }
 
-TEST_F(Fixture, FindsAnEntryThatChangedItsEpoch) {
+TEST_F(LogCheckerTest, FindsAnEntryThatChangedItsEpoch) {
   checker.applied(one, group, entry(1, 1, 10));
   checker.applied(two, group, entry(2, 1, 10));
   expect_wrong("L1");
 }
 
-TEST_F(Fixture, FindsAGap) {
+TEST_F(LogCheckerTest, FindsAGap) {
   checker.applied(one, group, entry(1, 1, 10));
   checker.applied(one, group, entry(1, 3, 10));
   expect_wrong("order");
 }
 
-TEST_F(Fixture, FindsAnEntryAppliedTwiceInOneLife) {
+TEST_F(LogCheckerTest, FindsAnEntryAppliedTwiceInOneLife) {
   checker.applied(one, group, entry(1, 1, 10));
   checker.applied(one, group, entry(1, 1, 10));
   expect_wrong("order");
 }
 
-TEST_F(Fixture, FindsALostEntryReplacedAfterARestart) {
+TEST_F(LogCheckerTest, FindsALostEntryReplacedAfterARestart) {
   checker.applied(one, group, entry(1, 1, 10, "acknowledged"));
   checker.applied(Life{NodeId(1), 2}, group, entry(2, 1, 11, "another"));
   expect_wrong("L1");
 }
 
-TEST_F(Fixture, FindsAStampThatGoesBack) {
+TEST_F(LogCheckerTest, FindsAStampThatGoesBack) {
   checker.applied(one, group, entry(1, 1, 10));
   checker.applied(one, group, entry(1, 2, 9));
   expect_wrong("L2");
 }
 
-TEST_F(Fixture, FindsAnEpochThatGoesBack) {
+TEST_F(LogCheckerTest, FindsAnEpochThatGoesBack) {
   checker.applied(one, group, entry(3, 1, 10));
   checker.applied(one, group, entry(2, 2, 10));
   expect_wrong("L2");
 }
 
-TEST_F(Fixture, FindsTwoLeadersOfOneEpoch) {
+TEST_F(LogCheckerTest, FindsTwoLeadersOfOneEpoch) {
   checker.leads(one, group, Epoch(4));
   checker.leads(two, group, Epoch(4));
   expect_wrong("L3");
 }
 
-TEST_F(Fixture, FindsANodeThatLeadsItsEpochAgainAfterARestart) {
+TEST_F(LogCheckerTest, FindsANodeThatLeadsItsEpochAgainAfterARestart) {
   checker.leads(one, group, Epoch(4));
   checker.leads(Life{NodeId(1), 2}, group, Epoch(4));
   expect_wrong("L3");
 }
 
-TEST_F(Fixture, FindsACommitIndexThatGoesBack) {
+TEST_F(LogCheckerTest, FindsACommitIndexThatGoesBack) {
   checker.status(one, group, Index(0), Index(5));
   checker.status(one, group, Index(0), Index(4));
   expect_wrong("R6");
 }
 
-TEST_F(Fixture, FindsAnAppliedIndexThatNobodyApplied) {
+TEST_F(LogCheckerTest, FindsAnAppliedIndexThatNobodyApplied) {
   checker.status(one, group, Index(6), Index(5));
   expect_wrong("order");
 }
 
-TEST_F(Fixture, FindsASnapshotOfWhatNobodyApplied) {
+TEST_F(LogCheckerTest, FindsASnapshotOfWhatNobodyApplied) {
   checker.restored(one, group, Index(5));
   expect_wrong("L1");
 }
 
-TEST_F(Fixture, FindsStatesThatDiffer) {
+TEST_F(LogCheckerTest, FindsStatesThatDiffer) {
   checker.state_digest(one, group, Index(5), 1);
   checker.state_digest(two, group, Index(5), 2);
   expect_wrong("digests");

@@ -8,7 +8,7 @@
 namespace assent::sim {
 namespace {
 
-struct Fixture : testing::Test {
+struct NetworkTest : testing::Test {
   Schedule schedule;
   Recorder recorder{schedule, false};
   Network network{schedule, recorder, Rng(7)};
@@ -25,7 +25,7 @@ struct Fixture : testing::Test {
   }
 };
 
-TEST_F(Fixture, WithoutFaultsEverythingArrivesOnceAndInOrder) {
+TEST_F(NetworkTest, WithoutFaultsEverythingArrivesOnceAndInOrder) {
   std::vector<int> expected;
   for (int i = 0; i < 200; ++i) {
     send(a, b, i);
@@ -35,7 +35,7 @@ TEST_F(Fixture, WithoutFaultsEverythingArrivesOnceAndInOrder) {
   EXPECT_EQ(arrived, expected);
 }
 
-TEST_F(Fixture, LossLosesAboutItsShare) {
+TEST_F(NetworkTest, LossLosesAboutItsShare) {
   NetworkFaults faults;
   faults.loss = 0.3;
   network.begin(faults);
@@ -46,7 +46,7 @@ TEST_F(Fixture, LossLosesAboutItsShare) {
   EXPECT_EQ(recorder.faults().at("frame lost"), 1000 - arrived.size());
 }
 
-TEST_F(Fixture, DuplicatesArriveTwice) {
+TEST_F(NetworkTest, DuplicatesArriveTwice) {
   NetworkFaults faults;
   faults.duplicate = 1;
   network.begin(faults);
@@ -55,7 +55,7 @@ TEST_F(Fixture, DuplicatesArriveTwice) {
   EXPECT_EQ(arrived, (std::vector<int>{5, 5}));
 }
 
-TEST_F(Fixture, ReorderBreaksTheOrderAndLosesNothing) {
+TEST_F(NetworkTest, ReorderBreaksTheOrderAndLosesNothing) {
   NetworkFaults faults;
   faults.reorder = 1;
   network.begin(faults);
@@ -65,7 +65,7 @@ TEST_F(Fixture, ReorderBreaksTheOrderAndLosesNothing) {
   EXPECT_FALSE(std::is_sorted(arrived.begin(), arrived.end()));
 }
 
-TEST_F(Fixture, ABlockedDirectionIsSilentAndTheOtherIsNot) {
+TEST_F(NetworkTest, ABlockedDirectionIsSilentAndTheOtherIsNot) {
   network.block(a, b);
   send(a, b, 1);
   send(b, a, 2);
@@ -73,14 +73,14 @@ TEST_F(Fixture, ABlockedDirectionIsSilentAndTheOtherIsNot) {
   EXPECT_EQ(arrived, std::vector<int>{2});
 }
 
-TEST_F(Fixture, APartitionTakesWhatIsOnItsWay) {
+TEST_F(NetworkTest, APartitionTakesWhatIsOnItsWay) {
   send(a, b, 1);
   network.block(a, b);
   run();
   EXPECT_TRUE(arrived.empty());
 }
 
-TEST_F(Fixture, TwoPartitionsOfOneLinkEndOneByOne) {
+TEST_F(NetworkTest, TwoPartitionsOfOneLinkEndOneByOne) {
   network.block(a, b);
   network.block(a, b);
   network.unblock(a, b);
@@ -89,7 +89,7 @@ TEST_F(Fixture, TwoPartitionsOfOneLinkEndOneByOne) {
   EXPECT_FALSE(network.blocked(a, b));
 }
 
-TEST_F(Fixture, OldFramesComeAgain) {
+TEST_F(NetworkTest, OldFramesComeAgain) {
   NetworkFaults faults;
   faults.stale = 1;
   network.begin(faults);
@@ -98,7 +98,7 @@ TEST_F(Fixture, OldFramesComeAgain) {
   EXPECT_EQ(arrived.size(), 40U);
 }
 
-TEST_F(Fixture, AClogDelaysAllThatFollows) {
+TEST_F(NetworkTest, AClogDelaysAllThatFollows) {
   NetworkFaults faults;
   faults.clog = 1;
   faults.clog_mean = 10 * second;
@@ -110,7 +110,7 @@ TEST_F(Fixture, AClogDelaysAllThatFollows) {
   EXPECT_EQ(arrived, std::vector<int>{1});
 }
 
-TEST_F(Fixture, HealingEndsEveryFault) {
+TEST_F(NetworkTest, HealingEndsEveryFault) {
   NetworkFaults faults;
   faults.loss = 1;
   network.begin(faults);
@@ -121,7 +121,7 @@ TEST_F(Fixture, HealingEndsEveryFault) {
   EXPECT_EQ(arrived, std::vector<int>{1});
 }
 
-TEST_F(Fixture, ASnapshotArrivesAndTheSenderHears) {
+TEST_F(NetworkTest, ASnapshotArrivesAndTheSenderHears) {
   bool told = false;
   network.snapshot(
       a, b, 1000, [this] { arrived.push_back(1); }, [&](bool delivered) { told = delivered; });
@@ -130,7 +130,7 @@ TEST_F(Fixture, ASnapshotArrivesAndTheSenderHears) {
   EXPECT_TRUE(told);
 }
 
-TEST_F(Fixture, ALostSnapshotIsReportedAsNotDelivered) {
+TEST_F(NetworkTest, ALostSnapshotIsReportedAsNotDelivered) {
   NetworkFaults faults;
   faults.snapshot_loss = 1;
   network.begin(faults);

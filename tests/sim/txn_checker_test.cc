@@ -8,7 +8,7 @@ namespace {
 
 using State = Register::State;
 
-struct Fixture : testing::Test {
+struct TxnCheckerTest : testing::Test {
   Schedule schedule;
   Recorder recorder{schedule, false};
   const GroupId coordinator{1};
@@ -61,7 +61,7 @@ struct Fixture : testing::Test {
   void expect_fine() { EXPECT_FALSE(recorder.failed()) << recorder.why(); }
 };
 
-TEST_F(Fixture, AcceptsACommit) {
+TEST_F(TxnCheckerTest, AcceptsACommit) {
   prepare(left);
   prepare(right);
   decide();
@@ -76,7 +76,7 @@ TEST_F(Fixture, AcceptsACommit) {
   expect_fine();
 }
 
-TEST_F(Fixture, AcceptsAnAbortThatAShardLogged) {
+TEST_F(TxnCheckerTest, AcceptsAnAbortThatAShardLogged) {
   prepare(left);
   prepare(right, State::aborted);
   told(TxnState::aborted, AbortReason::conflict);
@@ -85,7 +85,7 @@ TEST_F(Fixture, AcceptsAnAbortThatAShardLogged) {
   expect_fine();
 }
 
-TEST_F(Fixture, AcceptsADecisionThatLostToASeal) {
+TEST_F(TxnCheckerTest, AcceptsADecisionThatLostToASeal) {
   prepare(left);
   prepare(right);
   seal();
@@ -97,7 +97,7 @@ TEST_F(Fixture, AcceptsADecisionThatLostToASeal) {
   expect_fine();
 }
 
-TEST_F(Fixture, AcceptsADecisionThatTheEpochFenceStopped) {
+TEST_F(TxnCheckerTest, AcceptsADecisionThatTheEpochFenceStopped) {
   prepare(left);
   prepare(right);
   decide(attempt, 5);
@@ -108,20 +108,20 @@ TEST_F(Fixture, AcceptsADecisionThatTheEpochFenceStopped) {
   EXPECT_FALSE(checker.find(txn)->committed());
 }
 
-TEST_F(Fixture, FindsADecisionWithoutAVote) {
+TEST_F(TxnCheckerTest, FindsADecisionWithoutAVote) {
   prepare(left);
   decide();
   expect_wrong("A3");
 }
 
-TEST_F(Fixture, FindsADecisionOnAVoteOfAnotherAttempt) {
+TEST_F(TxnCheckerTest, FindsADecisionOnAVoteOfAnotherAttempt) {
   prepare(left);
   prepare(right, State::prepared, Attempt{Epoch(3), 7});
   decide();
   expect_wrong("A3");
 }
 
-TEST_F(Fixture, FindsADecisionThatForgotAParticipant) {
+TEST_F(TxnCheckerTest, FindsADecisionThatForgotAParticipant) {
   prepare(left);
   prepare(right);
   Decide decide;
@@ -133,7 +133,7 @@ TEST_F(Fixture, FindsADecisionThatForgotAParticipant) {
   expect_wrong("A3");
 }
 
-TEST_F(Fixture, FindsACommitAfterALoggedNo) {
+TEST_F(TxnCheckerTest, FindsACommitAfterALoggedNo) {
   prepare(left);
   finish(left, false, State::aborted);
   prepare(right);
@@ -141,7 +141,7 @@ TEST_F(Fixture, FindsACommitAfterALoggedNo) {
   expect_wrong("A");
 }
 
-TEST_F(Fixture, FindsAShardThatAbortsWhatIsCommitted) {
+TEST_F(TxnCheckerTest, FindsAShardThatAbortsWhatIsCommitted) {
   prepare(left);
   prepare(right);
   decide();
@@ -149,44 +149,44 @@ TEST_F(Fixture, FindsAShardThatAbortsWhatIsCommitted) {
   expect_wrong("A1");
 }
 
-TEST_F(Fixture, FindsAShardThatCommitsWithoutADecision) {
+TEST_F(TxnCheckerTest, FindsAShardThatCommitsWithoutADecision) {
   prepare(left);
   prepare(right);
   finish(left, true, State::committed);
   expect_wrong("A1");
 }
 
-TEST_F(Fixture, FindsAShardThatChangesItsMind) {
+TEST_F(TxnCheckerTest, FindsAShardThatChangesItsMind) {
   prepare(left, State::aborted);
   prepare(left, State::prepared);
   expect_wrong("A2");
 }
 
-TEST_F(Fixture, FindsACommitTheClientIsToldTooEarly) {
+TEST_F(TxnCheckerTest, FindsACommitTheClientIsToldTooEarly) {
   prepare(left);
   prepare(right);
   told(TxnState::committed);
   expect_wrong("A6");
 }
 
-TEST_F(Fixture, FindsAnAbortThatIsToldOnATimeoutAlone) {
+TEST_F(TxnCheckerTest, FindsAnAbortThatIsToldOnATimeoutAlone) {
   prepare(left);
   told(TxnState::aborted, AbortReason::timeout);
   expect_wrong("A6");
 }
 
-TEST_F(Fixture, AcceptsAPresumedAbortOfWhatIsTooOldToBegin) {
+TEST_F(TxnCheckerTest, AcceptsAPresumedAbortOfWhatIsTooOldToBegin) {
   checker.coordinator_applied(Entry{Epoch(1), Index(++index), ClusterMillis(2000), EntryKind::command, ""}, Tidy{});
   told(TxnState::aborted, AbortReason::presumed);
   expect_fine();
 }
 
-TEST_F(Fixture, FindsAPresumedAbortOfWhatMayStillBegin) {
+TEST_F(TxnCheckerTest, FindsAPresumedAbortOfWhatMayStillBegin) {
   told(TxnState::aborted, AbortReason::presumed);
   expect_wrong("A6");
 }
 
-TEST_F(Fixture, FindsAnAbortThatIsToldOfACommit) {
+TEST_F(TxnCheckerTest, FindsAnAbortThatIsToldOfACommit) {
   prepare(left);
   prepare(right);
   decide();
@@ -194,7 +194,7 @@ TEST_F(Fixture, FindsAnAbortThatIsToldOfACommit) {
   expect_wrong("A6");
 }
 
-TEST_F(Fixture, FindsACommitAfterTheClientWasToldAborted) {
+TEST_F(TxnCheckerTest, FindsACommitAfterTheClientWasToldAborted) {
   told(TxnState::aborted, AbortReason::too_old);
   prepare(left);
   prepare(right);
@@ -202,7 +202,7 @@ TEST_F(Fixture, FindsACommitAfterTheClientWasToldAborted) {
   expect_wrong("A6");
 }
 
-TEST_F(Fixture, FindsAReusedIdThatIsAnsweredCommitted) {
+TEST_F(TxnCheckerTest, FindsAReusedIdThatIsAnsweredCommitted) {
   prepare(left);
   prepare(right);
   decide();
@@ -210,7 +210,7 @@ TEST_F(Fixture, FindsAReusedIdThatIsAnsweredCommitted) {
   expect_wrong("A8");
 }
 
-TEST_F(Fixture, FindsATransactionThatIsEndedTooEarly) {
+TEST_F(TxnCheckerTest, FindsATransactionThatIsEndedTooEarly) {
   prepare(left);
   prepare(right);
   decide();
@@ -219,13 +219,13 @@ TEST_F(Fixture, FindsATransactionThatIsEndedTooEarly) {
   expect_wrong("A1");
 }
 
-TEST_F(Fixture, FindsWhatIsLeftPrepared) {
+TEST_F(TxnCheckerTest, FindsWhatIsLeftPrepared) {
   prepare(left);
   checker.judge_settled();
   expect_wrong("A7");
 }
 
-TEST_F(Fixture, FindsACommitThatOneShardNeverGot) {
+TEST_F(TxnCheckerTest, FindsACommitThatOneShardNeverGot) {
   prepare(left);
   prepare(right);
   decide();
@@ -234,7 +234,7 @@ TEST_F(Fixture, FindsACommitThatOneShardNeverGot) {
   EXPECT_TRUE(recorder.failed());
 }
 
-TEST_F(Fixture, FindsOnePhaseWorkOfATransactionWithTwoParticipants) {
+TEST_F(TxnCheckerTest, FindsOnePhaseWorkOfATransactionWithTwoParticipants) {
   ExecuteWork work;
   work.txn = txn;
   checker.shard_applied(left, entry(), work, Register{State::committed, {}});
