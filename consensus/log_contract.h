@@ -13,8 +13,9 @@
 //   L5 completeness  self_ready only after an entry of the own epoch is committed and handed out
 //   L6 reads         a read reported at index i reflects every entry committed before the request
 //   L7 determinism   same construction and inputs, same outputs and digest
-//   L8 bounds        output sizes, log bytes and in-flight windows stay under configured limits; propose refuses instead
-//   L9 liveness      with a connected majority and fair delivery a leader emerges and proposals commit within B ticks
+//   L8 bounds        output sizes, log bytes and in-flight windows stay under configured limits; propose refuses
+//   instead L9 liveness      with a connected majority and fair delivery a leader emerges and proposals commit within B
+//   ticks
 // The transaction layer builds on L2, L3 and L5 alone.
 #pragma once
 
@@ -59,19 +60,19 @@ struct SnapshotSend {
 };
 
 struct Output {
-  std::uint64_t number = 0;                        // echoed by durable(); grows by one with each take_output()
-  std::optional<Bytes> hard_state;                 // replaces the stored one
-  std::optional<SnapshotMark> install;             // forget the stored log up to this mark: its snapshot takes the place.
-                                                   // Comes alone with hard_state; the application restores before committed
-  std::vector<EntryPtr> append;                    // contiguous; replaces any stored suffix from its first index on
-  std::vector<ConsensusMessage> send_now;          // may leave before the disk knows anything
-  std::vector<ConsensusMessage> send_after_sync;   // only once this output and all earlier ones are durable
-  std::vector<EntryPtr> committed;                 // hand to the application in this order
-  std::optional<Leadership> leadership;            // set when it changed
-  std::vector<ReadReady> reads;                    // barriers satisfied, in order of request
-  std::vector<ReadId> reads_lost;                  // barriers that this replica can no longer satisfy
+  std::uint64_t number = 0;                // echoed by durable(); grows by one with each take_output()
+  std::optional<Bytes> hard_state;         // replaces the stored one
+  std::optional<SnapshotMark> install;     // forget the stored log up to this mark: its snapshot takes the place.
+                                           // Comes alone with hard_state; the application restores before committed
+  std::vector<EntryPtr> append;            // contiguous; replaces any stored suffix from its first index on
+  std::vector<ConsensusMessage> send_now;  // may leave before the disk knows anything
+  std::vector<ConsensusMessage> send_after_sync;  // only once this output and all earlier ones are durable
+  std::vector<EntryPtr> committed;                // hand to the application in this order
+  std::optional<Leadership> leadership;           // set when it changed
+  std::vector<ReadReady> reads;                   // barriers satisfied, in order of request
+  std::vector<ReadId> reads_lost;                 // barriers that this replica can no longer satisfy
   std::vector<SnapshotSend> snapshots_to_send;
-  std::vector<std::string> narration;              // why it acted, when narration is on; for transcripts and traces
+  std::vector<std::string> narration;  // why it acted, when narration is on; for transcripts and traces
 
   [[nodiscard]] bool needs_disk() const { return hard_state.has_value() || install.has_value() || !append.empty(); }
 };
@@ -84,7 +85,7 @@ struct PeerProgress {
 
 struct LogStatus {
   Leadership leadership;
-  Index first;      // first entry still in memory
+  Index first;  // first entry still in memory
   Index last;
   Index committed;
   SnapshotMark snapshot;
@@ -102,8 +103,8 @@ class ReplicatedLog {
   virtual void tick() = 0;
   // Malformed, foreign or late bytes are counted and ignored.
   virtual void receive(NodeId from, ByteView message) = 0;
-  // Appends a command, stamped max(now, last stamp). not_leader with a hint; busy when a window is full; refused when the
-  // command is larger than the configured maximum. The position says where it will stand if it is committed.
+  // Appends a command, stamped max(now, last stamp). not_leader with a hint; busy when a window is full; refused when
+  // the command is larger than the configured maximum. The position says where it will stand if it is committed.
   [[nodiscard]] virtual Result<Position> propose(Bytes command, ClusterMillis now) = 0;
   // A read barrier (dissertation 6.4); answered in Output::reads or reads_lost. not_leader before self_ready.
   [[nodiscard]] virtual Result<void> request_read(ReadId id) = 0;
@@ -112,8 +113,8 @@ class ReplicatedLog {
   [[nodiscard]] virtual Output take_output() = 0;
   // The host holds a durable snapshot up to mark, which is at or below what was committed: the log may forget up to it.
   virtual void snapshot_taken(const SnapshotMark& mark) = 0;
-  // A snapshot arrived from a peer and is durable in the host's snapshot store. The core answers with Output::install, or
-  // ignores it when it is stale.
+  // A snapshot arrived from a peer and is durable in the host's snapshot store. The core answers with Output::install,
+  // or ignores it when it is stale.
   virtual void receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) = 0;
   // The transfer asked for by SnapshotSend ended; delivered says whether the peer took it whole.
   virtual void snapshot_sent(NodeId to, bool delivered) = 0;
@@ -121,8 +122,8 @@ class ReplicatedLog {
   virtual void transfer_leadership(NodeId to) = 0;
 
   [[nodiscard]] virtual LogStatus status() const = 0;
-  // Where mark for index would stand: the epoch, stamp and members at a handed-out index that is still in memory or at the
-  // snapshot. compacted otherwise.
+  // Where mark for index would stand: the epoch, stamp and members at a handed-out index that is still in memory or at
+  // the snapshot. compacted otherwise.
   [[nodiscard]] virtual Result<SnapshotMark> mark_at(Index index) const = 0;
   // Equal for equal histories of construction and inputs (L7).
   [[nodiscard]] virtual std::uint64_t digest() const = 0;

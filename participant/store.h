@@ -1,5 +1,5 @@
-// Two seams of a shard: the Store keeps its replicated data, the ResourceManager runs work on the leader to find out what
-// it would do. MemoryStore (participant/) has key-value operations only; sql_adapter has SQLite behind both.
+// Two seams of a shard: the Store keeps its replicated data, the ResourceManager runs work on the leader to find out
+// what it would do. MemoryStore (participant/) has key-value operations only; sql_adapter has SQLite behind both.
 // Called from the loop's thread.
 #pragma once
 
@@ -24,7 +24,8 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Would the change still find the rows as its author saw them? conflict otherwise: with the same words on every replica.
+  // Would the change still find the rows as its author saw them? conflict otherwise: with the same words on every
+  // replica.
   [[nodiscard]] virtual Result<void> check(ByteView change) const = 0;
   // Makes the change. The caller holds its locks and check() passed under them, so that it cannot fail for content.
   [[nodiscard]] virtual Result<void> install(ByteView change) = 0;

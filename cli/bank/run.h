@@ -21,7 +21,7 @@ struct RunOptions {
   std::chrono::milliseconds warmup{0};
   std::chrono::milliseconds settle_patience{30'000};  // for the last transaction in doubt to be finished
   LoadOptions load;
-  std::string history_path;       // empty: none
+  std::string history_path;          // empty: none
   std::ostream* progress = nullptr;  // a line a second; null: none
 };
 
