@@ -25,7 +25,7 @@ ApplicationStatus CoordinatorBinding::status() const {
 std::unique_ptr<Application> make_coordinator_application(GroupId self, CoordinatorAppOptions options) {
   options.conductor.self = self;
   auto binding = std::make_unique<CoordinatorBinding>(options.decisions);
-  Conductor conductor(binding->machine(), std::move(options.conductor));
+  Conductor conductor(binding->machine(), options.conductor);
   return std::make_unique<CoordinatorApp>(self, std::move(binding), std::move(conductor));
 }
 

@@ -20,6 +20,8 @@ template <class... Handlers>
 struct Overloaded : Handlers... {
   using Handlers::operator()...;
 };
+template <class... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 std::vector<NodeId> nodes_of(const std::vector<GroupConfig>& groups) {
   std::vector<NodeId> nodes;
@@ -110,7 +112,7 @@ class NodeLoop final : public Loop {
   // The groups of the next round, ascending; false when there is nothing to do or nothing more may be done.
   [[nodiscard]] bool collect_dirty();
   void drain(Group& group);
-  void deliver(Group& from, GroupMessage message);
+  void deliver(Group& from, const GroupMessage& message);
   void submit();
   void advance(Group& group) {
     if (!failure_) check(group.advance());
@@ -195,11 +197,11 @@ void NodeLoop::drain(Group& group) {
   Outbox outbox = group.drain(clock_.wall());
   unanswered_ -= outbox.replies.size();
   std::move(outbox.replies.begin(), outbox.replies.end(), std::back_inserter(replies_));
-  for (GroupMessage& message : outbox.messages) deliver(group, std::move(message));
+  for (const GroupMessage& message : outbox.messages) deliver(group, message);
 }
 
 // To the group's leader, wherever it is. When that is here, the message is in its hands before this returns.
-void NodeLoop::deliver(Group& from, GroupMessage message) {
+void NodeLoop::deliver(Group& from, const GroupMessage& message) {
   Group* local = find(message.to);
   if (local != nullptr && local->leads()) {
     ++statistics_.local_messages;

@@ -43,7 +43,7 @@ Result<std::unique_ptr<Application>> make_shard_application(GroupId self, ShardA
   options.caretaker.self = self;
   auto binding = std::make_unique<ShardBinding>(options.shard, std::move(store));
   if (auto done = binding->load(); !done) return fail(done.error());
-  Caretaker caretaker(binding->machine(), resources, std::move(options.caretaker));
+  Caretaker caretaker(binding->machine(), resources, options.caretaker);
   return std::make_unique<ShardApp>(self, std::move(binding), std::move(caretaker));
 }
 

@@ -60,7 +60,7 @@ requires std::derived_from<S, Store> && std::derived_from<S, ResourceManager>
 [[nodiscard]] Result<std::unique_ptr<Application>> make_shard_application(GroupId self, ShardAppOptions options,
                                                                           std::unique_ptr<S> store) {
   ResourceManager& resources = *store;
-  return make_shard_application(self, std::move(options), std::unique_ptr<Store>(std::move(store)), resources);
+  return make_shard_application(self, options, std::unique_ptr<Store>(std::move(store)), resources);
 }
 
 }  // namespace assent
