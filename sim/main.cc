@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdio>
+#include <fstream>
 #include <string>
 
 #include "sim/runner.h"
@@ -20,6 +21,7 @@ struct Arguments {
   std::string history;
   unsigned jobs = 1;
   bool check_determinism = false;
+  bool first_failure = false;
   bool report = false;
   bool in_process = false;
 };
@@ -60,6 +62,7 @@ int run_one(const Arguments& arguments, const std::string& program) {
 int run_many(const Arguments& arguments, Campaign campaign) {
   campaign.jobs = std::max(1U, arguments.jobs);
   campaign.check_determinism = arguments.check_determinism;
+  campaign.first_failure = arguments.first_failure;
   const Report report = run_campaign(campaign);
   fmt::print("{}", describe(report));
   return static_cast<int>(report.worst());
@@ -77,6 +80,7 @@ int main(int argc, char** argv) {
       ->excludes(seeds);
   app.add_option("--jobs", arguments.jobs, "seeds at a time, each in a process of its own")->excludes(seed);
   app.add_flag("--check-determinism", arguments.check_determinism, "run each seed twice and compare the digests");
+  app.add_flag("--first-failure", arguments.first_failure, "end at the first seed that fails")->excludes(seed);
   app.add_flag("--report", arguments.report, "after one seed: faults, outcomes and rare states");
   app.add_flag("--in-process", arguments.in_process, "no child process, for a debugger");
   try {
@@ -92,6 +96,10 @@ int main(int argc, char** argv) {
   }
   if (seeds->count() == 0 && seed->count() == 0) {
     fmt::print(stderr, "name a seed (--seed 7) or a range of them (--seeds 1..300)\n");
+    return 64;
+  }
+  if (!arguments.history.empty() && !std::ofstream(arguments.history)) {
+    fmt::print(stderr, "the history file {} cannot be written; name another place\n", arguments.history);
     return 64;
   }
   fmt::print("seed={} commit={}\n", seeds->count() > 0 ? arguments.seeds : std::to_string(arguments.seed),

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -113,7 +114,8 @@ class Runner {
     for (unsigned job = 0; job < campaign_.jobs && campaign_.first + job <= campaign_.last; ++job) {
       workers_.push_back(start_worker(campaign_, campaign_.first + job));
     }
-    while (!workers_.empty()) wait_and_read();
+    while (!workers_.empty() && !over()) wait_and_read();
+    for (const Worker& worker : workers_) stop(worker);
     report_.seconds = elapsed();
     return std::move(report_);
   }
@@ -121,6 +123,14 @@ class Runner {
  private:
   [[nodiscard]] double elapsed() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
+  }
+
+  [[nodiscard]] bool over() const { return campaign_.first_failure && !report_.failures.empty(); }
+
+  static void stop(const Worker& worker) {
+    ::kill(worker.process, SIGKILL);
+    ::close(worker.pipe);
+    ending(worker.process);
   }
 
   void wait_and_read() {

@@ -16,7 +16,7 @@ struct Campaign {
   std::uint64_t last = 0;  // included
   unsigned jobs = 1;
   bool check_determinism = false;      // each seed twice, in two processes' lives
-  bool keep_going = true;              // after a failure
+  bool first_failure = false;          // ends the campaign
   std::string program = "assent-sim";  // for the replay command
 };
 
