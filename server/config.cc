@@ -97,8 +97,10 @@ void fill_derived(const ConfigSources& sources, RawValues& values) {
   if (!values.contains("cluster.clients"))
     values["cluster.clients"] = {.value = std::vector<RawPair>{}, .origin = by_default};
   if (values.contains("cluster.groups")) return;
+  const auto& peers = std::get<std::vector<RawPair>>(values["cluster.peers"].value);
   std::vector<std::string> nodes;
-  for (const RawPair& pair : std::get<std::vector<RawPair>>(values["cluster.peers"].value)) nodes.push_back(pair.name);
+  nodes.reserve(peers.size());
+  for (const RawPair& pair : peers) nodes.push_back(pair.name);
   std::vector<RawGroup> groups;
   for (const auto& [name, role] : {std::pair{"c0", "coordinator"}, {"s1", "shard"}, {"s2", "shard"}}) {
     groups.push_back({.group = {.name = name, .role = role, .members = nodes}, .origin = by_default});
@@ -203,6 +205,7 @@ class CrossCheck {
 
   static std::vector<std::string> names(const std::map<std::string, Endpoint>& endpoints) {
     std::vector<std::string> names;
+    names.reserve(endpoints.size());
     for (const auto& [name, endpoint] : endpoints) names.push_back(name);
     return names;
   }
@@ -256,6 +259,7 @@ tl::expected<LoadedConfig, std::vector<ConfigProblem>> load_config(const ConfigS
 
 std::vector<ConfigKeyInfo> config_keys() {
   std::vector<ConfigKeyInfo> infos;
+  infos.reserve(config::keys().size());
   for (const Key& key : config::keys()) {
     infos.push_back({.key = std::string(key.name),
                      .flag = config::flag_of(key.name),

@@ -217,11 +217,13 @@ struct TextOf {
   std::string operator()(const ChoiceField& field) const { return config.*field.member; }
   std::string operator()(const EndpointsField& field) const {
     std::vector<std::string> parts;
+    parts.reserve((config.*field.member).size());
     for (const auto& [name, endpoint] : config.*field.member) parts.push_back(name + "=" + endpoint.text());
     return fmt::format("{}", fmt::join(parts, ","));
   }
   std::string operator()(const GroupsField&) const {
     std::vector<std::string> parts;
+    parts.reserve(config.groups.size());
     for (const GroupSetting& group : config.groups) {
       parts.push_back(fmt::format("{}:{}:{}", group.name, group.role, fmt::join(group.members, ",")));
     }

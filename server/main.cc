@@ -11,11 +11,12 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
+#include <sstream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "server/config.h"
@@ -75,11 +76,15 @@ std::string host_name() {
 }
 
 std::optional<std::string> read_file(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    errno = EISDIR;
+    return std::nullopt;
+  }
   std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (file.bad()) return std::nullopt;
-  return text;
+  std::ostringstream text;
+  if (!file || (file.peek() != std::ifstream::traits_type::eof() && !(text << file.rdbuf()))) return std::nullopt;
+  return text.str();
 }
 
 std::optional<LoadedConfig> load(const ConfigArguments& arguments) {
@@ -95,7 +100,8 @@ std::optional<LoadedConfig> load(const ConfigArguments& arguments) {
     sources.file = read_file(sources.file_name);
     if (!sources.file) {
       say_error(fmt::format("cannot read the configuration file {}: {}; name an existing file with --config",
-                            sources.file_name, errno == 0 ? "it is not a file" : std::strerror(errno)));
+                            sources.file_name,
+                            errno == 0 ? std::string("it is not a file") : std::system_category().message(errno)));
       return std::nullopt;
     }
   }

@@ -53,6 +53,14 @@ TEST_F(LocksTest, TransfersMeetOnlyAtTheirRows) {
   EXPECT_TRUE(together(pay_a, "UPDATE numbers SET v = 0"));
 }
 
+TEST_F(LocksTest, ReturningReadsNothingElse) {
+  const std::string pay_b = "UPDATE accounts SET balance = balance - 1 WHERE id = 'b'";
+  EXPECT_TRUE(together("UPDATE accounts SET balance = 1 WHERE id = 'a' RETURNING balance", pay_b));
+  EXPECT_TRUE(together("INSERT INTO accounts VALUES('d', 1, NULL) RETURNING id, balance", pay_b));
+  EXPECT_TRUE(together("DELETE FROM accounts WHERE id = 'c' RETURNING *", pay_b));
+  EXPECT_FALSE(together("DELETE FROM accounts WHERE id = 'c' RETURNING (SELECT sum(balance) FROM accounts)", pay_b));
+}
+
 TEST_F(LocksTest, ParametersAreValuesToo) {
   const auto pay = [](SqlValue id) { return Work{sql("UPDATE numbers SET v = v + 1 WHERE n = ?", {std::move(id)})}; };
   EXPECT_FALSE(together(pay(number(1)), pay(number(1))));
