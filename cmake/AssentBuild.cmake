@@ -1,5 +1,6 @@
 # Flags that every target of ours has, and the two ways to make one.
 
+option(ASSENT_PLANTED_BUGS "Builds the bugs of base/planted.h in; for assent-sim canaries only" OFF)
 set(ASSENT_SANITIZE "" CACHE STRING "address, thread, or empty")
 
 find_program(ASSENT_CCACHE ccache)
@@ -17,6 +18,10 @@ if(ASSENT_SANITIZE STREQUAL "address")
 elseif(ASSENT_SANITIZE STREQUAL "thread")
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
   add_link_options(-fsanitize=thread)
+endif()
+
+if(ASSENT_PLANTED_BUGS)
+  add_compile_definitions(ASSENT_PLANTED_BUGS)
 endif()
 
 add_library(assent_flags INTERFACE)

@@ -1,0 +1,59 @@
+#include "base/planted.h"
+
+#include <algorithm>
+#include <array>
+
+namespace assent {
+
+namespace {
+
+constexpr std::array bugs{
+    PlantedBug{Bug::vote_before_sync, "vote_before_sync"},
+    PlantedBug{Bug::append_reply_before_sync, "append_reply_before_sync"},
+    PlantedBug{Bug::leader_counts_itself_early, "leader_counts_itself_early"},
+    PlantedBug{Bug::older_term_by_count, "older_term_by_count"},
+    PlantedBug{Bug::no_pre_vote, "no_pre_vote"},
+    PlantedBug{Bug::vote_forgotten, "vote_forgotten"},
+    PlantedBug{Bug::stale_append_reply, "stale_append_reply"},
+    PlantedBug{Bug::read_without_quorum, "read_without_quorum"},
+    PlantedBug{Bug::answer_before_commit, "answer_before_commit"},
+    PlantedBug{Bug::vote_before_commit, "vote_before_commit"},
+    PlantedBug{Bug::snapshot_without_prepared, "snapshot_without_prepared"},
+    PlantedBug{Bug::snapshot_without_tombstones, "snapshot_without_tombstones"},
+    PlantedBug{Bug::snapshot_without_outcomes, "snapshot_without_outcomes"},
+    PlantedBug{Bug::decision_not_logged, "decision_not_logged"},
+    PlantedBug{Bug::foreign_epoch_decides, "foreign_epoch_decides"},
+    PlantedBug{Bug::local_timeout_decides, "local_timeout_decides"},
+    PlantedBug{Bug::no_attempt_number, "no_attempt_number"},
+    PlantedBug{Bug::tombstone_dropped, "tombstone_dropped"},
+    PlantedBug{Bug::participant_missing, "participant_missing"},
+    PlantedBug{Bug::unknown_is_retried, "unknown_is_retried"},
+    PlantedBug{Bug::prepared_lock_stolen, "prepared_lock_stolen"},
+    PlantedBug{Bug::finish_without_attempt, "finish_without_attempt"},
+    PlantedBug{Bug::one_finished_for_all, "one_finished_for_all"},
+    PlantedBug{Bug::no_reservation, "no_reservation"},
+    PlantedBug{Bug::applied_apart_from_data, "applied_apart_from_data"},
+    PlantedBug{Bug::checksum_without_position, "checksum_without_position"},
+    PlantedBug{Bug::directory_not_synced, "directory_not_synced"},
+    PlantedBug{Bug::sync_error_swallowed, "sync_error_swallowed"},
+};
+
+#ifdef ASSENT_PLANTED_BUGS
+Bug chosen = Bug::none;  // written once, by plant()
+#endif
+
+}  // namespace
+
+#ifdef ASSENT_PLANTED_BUGS
+bool planted(Bug bug) { return chosen == bug; }
+void plant(Bug bug) { chosen = bug; }
+#endif
+
+std::span<const PlantedBug> planted_bugs() { return bugs; }
+
+std::optional<Bug> planted_bug(std::string_view name) {
+  const auto* const found = std::ranges::find(bugs, name, &PlantedBug::name);
+  return found == bugs.end() ? std::nullopt : std::optional(found->bug);
+}
+
+}  // namespace assent

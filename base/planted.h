@@ -1,0 +1,68 @@
+// Planted bugs: the mistakes that systems of this kind really made, each at the line where it would be made, so that
+// the simulator and the explorer can prove that they would notice (docs/SIMULATION.md).
+//
+// They exist only in the `planted` preset (ASSENT_PLANTED_BUGS): there one bug, or none, is chosen for the whole
+// process before anything runs. Everywhere else planted() is the constant false and the compiler drops what stands
+// behind it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace assent {
+
+enum class Bug : std::uint8_t {
+  none,
+  // Consensus.
+  vote_before_sync,            // a vote leaves before it is durable
+  append_reply_before_sync,    // a follower acknowledges entries that are not durable
+  leader_counts_itself_early,  // the leader's own copy counts before its sync
+  older_term_by_count,         // an entry of an older term is committed by counting copies (Raft, Figure 8)
+  no_pre_vote,                 // every time-out starts a real election
+  vote_forgotten,              // the vote is not restored at restart
+  stale_append_reply,          // an acknowledgement from before a truncation is believed
+  read_without_quorum,         // a leader answers a read without asking its followers
+  // The commit protocol.
+  answer_before_commit,         // the client is answered when the decision is proposed, not when it is committed
+  vote_before_commit,           // a vote is told when it is proposed, not when it is committed
+  snapshot_without_prepared,    // a shard's snapshot leaves out the prepared set
+  snapshot_without_tombstones,  // ... the tombstones
+  snapshot_without_outcomes,    // ... the outcome history
+  decision_not_logged,          // the coordinator acts on a decision that it never proposed
+  foreign_epoch_decides,        // a Decide of a deposed leader is applied
+  local_timeout_decides,        // a prepared shard aborts by itself when it has waited long enough
+  no_attempt_number,            // a yes of an older attempt counts in a newer one
+  tombstone_dropped,            // a tombstone does not survive a restart
+  participant_missing,          // the last participant is left out of the record
+  unknown_is_retried,           // a client runs a transaction of unknown outcome again under a new id
+  prepared_lock_stolen,         // an older transaction takes a lock that a prepared one holds
+  finish_without_attempt,       // a Finish is applied whatever attempt it names
+  one_finished_for_all,         // the record is ended when the first shard has confirmed
+  no_reservation,               // what a prepare promised (constraints, bounds) is not held for it
+  // Storage.
+  applied_apart_from_data,    // the applied index is not atomic with the data
+  checksum_without_position,  // a record is accepted at another place than it was written for
+  directory_not_synced,       // a new segment's name is not made durable
+  sync_error_swallowed,       // a failed sync counts as done
+};
+
+struct PlantedBug {
+  Bug bug;
+  std::string_view name;  // as its enumerator
+};
+
+#ifdef ASSENT_PLANTED_BUGS
+[[nodiscard]] bool planted(Bug bug);
+// Once, before any other thread exists and before any core is made.
+void plant(Bug bug);
+#else
+[[nodiscard]] constexpr bool planted(Bug /*bug*/) { return false; }
+#endif
+
+// All but none, in the order of the enumeration.
+[[nodiscard]] std::span<const PlantedBug> planted_bugs();
+[[nodiscard]] std::optional<Bug> planted_bug(std::string_view name);
+
+}  // namespace assent
