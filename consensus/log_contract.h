@@ -138,6 +138,7 @@ struct LogSetup {
   DurableLog durable;
 };
 
-using LogFactory = std::function<std::unique_ptr<ReplicatedLog>(const LogSetup&)>;
+// corruption when no core may be rebuilt from what is durable: it could not know what it promised.
+using LogFactory = std::function<Result<std::unique_ptr<ReplicatedLog>>(const LogSetup&)>;
 
 }  // namespace assent

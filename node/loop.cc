@@ -163,6 +163,14 @@ Result<void> NodeLoop::add_group(const GroupConfig& group, const LogFactory& log
     setup.durable = DurableLog{found->second.hard_state, found->second.snapshot, std::move(found->second.entries)};
     found->second.entries.clear();
   }
+  auto log = logs(setup);
+  if (!log) {
+    return fail(
+        log.error().code,
+        fmt::format("group {}: the log in {} is not one that this node can go on with: {}; it cannot know what it "
+                    "promised, so it does not take part",
+                    group.name, config_.wal.folder, log.error().message));
+  }
   auto application = applications(group);
   if (!application) return fail(application.error());
   const Index snapshot = setup.durable.snapshot.last.index;
@@ -176,7 +184,7 @@ Result<void> NodeLoop::add_group(const GroupConfig& group, const LogFactory& log
     }
     if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) return fail(done.error());
   }
-  groups_.try_emplace(group.id, group, config_.self, logs(setup), std::move(*application), snapshot,
+  groups_.try_emplace(group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
                       Group::Shared{peers_, router_, *snapshots_, transport_, observer_, config_.snapshot_every,
                                     config_.limits.snapshot_log_bytes});
   return {};

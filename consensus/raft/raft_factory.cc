@@ -42,7 +42,8 @@ Result<void> check_durable_log(const DurableLog& durable) {
 }
 
 LogFactory make_raft_factory(RaftOptions options) {
-  return [options](const LogSetup& setup) -> std::unique_ptr<ReplicatedLog> {
+  return [options](const LogSetup& setup) -> Result<std::unique_ptr<ReplicatedLog>> {
+    if (auto checked = check_durable_log(setup.durable); !checked) return fail(checked.error());
     return std::make_unique<raft::Raft>(setup, options);
   };
 }

@@ -7,10 +7,11 @@
 
 namespace assent {
 
+// Refuses what check_durable_log() refuses.
 [[nodiscard]] LogFactory make_raft_factory(RaftOptions options);
 
-// Whether a core may be rebuilt from this. A core built from anything else stays silent for ever: it cannot know what
-// it promised, so it neither votes, nor acknowledges, nor leads. Hosts that want to say so to a person ask here first.
+// Whether a core may be rebuilt from this: corruption otherwise. A core that is built from anything else all the same
+// stays silent for ever: it cannot know what it promised, so it neither votes, nor acknowledges, nor leads.
 [[nodiscard]] Result<void> check_durable_log(const DurableLog& durable);
 
 }  // namespace assent

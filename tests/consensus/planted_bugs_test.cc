@@ -112,8 +112,9 @@ class StampsByTheClock : public Wrapped {
 
 template <class Bug>
 LogFactory with_bug() {
-  return [core = make_raft_factory(small_raft_options())](const LogSetup& setup) -> std::unique_ptr<ReplicatedLog> {
-    return std::make_unique<Bug>(core(setup));
+  return [core = make_raft_factory(small_raft_options())](
+             const LogSetup& setup) -> Result<std::unique_ptr<ReplicatedLog>> {
+    return std::make_unique<Bug>(core(setup).value());
   };
 }
 

@@ -1,0 +1,207 @@
+// Snapshots taken, sent, received and restored, and what a start needs of them.
+#include "tests/node/loop_fixture.h"
+
+namespace assent {
+namespace {
+
+struct LoopSnapshotTest : LoopTest {
+  LoopSnapshotTest() { node.config.snapshot_every = 10; }
+  void run_to(GroupId group, std::uint64_t last, std::uint64_t first = 1) {
+    for (std::uint64_t i = first; i <= last; ++i) {
+      committed(group, i, fmt::format("entry {}", i));
+      settle(group);
+    }
+  }
+  SnapshotTransfer transfer(std::uint64_t index) {
+    Bytes data;
+    for (std::uint64_t i = 1; i <= index; ++i) ByteWriter(data).bytes(fmt::format("entry {}", i));
+    return SnapshotTransfer{c0, Epoch(3), SnapshotMark{{Epoch(1), Index(index)}, ClusterMillis(1), {self, peer, third}},
+                            data};
+  }
+};
+
+TEST_F(LoopSnapshotTest, IsTakenEverySoManyEntriesAndTheLogBeginsBehindIt) {
+  open();
+  run_to(c0, 25);
+  ASSERT_EQ(log(c0).snapshots_taken.size(), 2U);
+  EXPECT_EQ(log(c0).snapshots_taken[1].last.index, Index(20));
+  EXPECT_EQ(node.disk.list("snapshots")->size(), 1U) << "the older one is gone";
+  restart();
+  EXPECT_EQ(log(c0).setup().durable.snapshot.last.index, Index(20));
+  EXPECT_EQ(log(c0).setup().durable.entries.size(), 5U);
+  EXPECT_EQ(database(c0).restored, 0U) << "the application is further";
+}
+
+TEST_F(LoopSnapshotTest, OfManyBytesIsTakenEarlier) {
+  node.config.snapshot_every = 1'000;
+  node.config.limits.snapshot_log_bytes = 100;
+  open();
+  committed(c0, 1, Bytes(60, 'x'));
+  settle(c0);
+  EXPECT_TRUE(log(c0).snapshots_taken.empty());
+  committed(c0, 2, Bytes(60, 'x'));
+  settle(c0);
+  EXPECT_EQ(log(c0).snapshots_taken.size(), 1U);
+}
+
+TEST_F(LoopSnapshotTest, AnApplicationThatLostItsDataIsRestored) {
+  open();
+  run_to(c0, 25);
+  node.kill();
+  database(c0) = TestDatabase{};
+  open();
+  EXPECT_EQ(database(c0).restored, 1U);
+  EXPECT_EQ(database(c0).applied, Index(20));
+  EXPECT_EQ(database(c0).texts.size(), 20U);
+}
+
+TEST_F(LoopSnapshotTest, ALogWithoutItsSnapshotDoesNotOpen) {
+  open();
+  run_to(c0, 12);
+  node.kill();
+  database(c0) = TestDatabase{};
+  const auto names = node.disk.list("snapshots").value();
+  for (const std::string& name : names) ASSERT_TRUE(node.disk.remove("snapshots/" + name));
+  const auto opened = node.open([](const LogSetup& setup) { return std::make_unique<ScriptedLog>(setup); });
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::corruption);
+  EXPECT_THAT(opened.error().message, testing::HasSubstr("c0"));
+}
+
+TEST_F(LoopSnapshotTest, TheNewestIsSentWhenTheLogAsks) {
+  open();
+  run_to(c0, 12);
+  log(c0).next().snapshots_to_send.push_back({peer, Epoch(4)});
+  settle(c0);
+  ASSERT_EQ(node.transport.snapshots.size(), 1U);
+  const auto& [to, sent] = node.transport.snapshots.front();
+  EXPECT_EQ(to, peer);
+  EXPECT_EQ(sent.group, c0);
+  EXPECT_EQ(sent.epoch, Epoch(4));
+  EXPECT_EQ(sent.mark.last.index, Index(10));
+  EXPECT_EQ(sent.data, transfer(10).data);
+  const std::size_t told = log(c0).snapshots_sent.size();
+  node.loop->handle(SnapshotSendEnded{peer, c0, false});
+  ASSERT_EQ(log(c0).snapshots_sent.size(), told + 1);
+  EXPECT_FALSE(log(c0).snapshots_sent.back());
+}
+
+TEST_F(LoopSnapshotTest, WithoutOneTheLogIsToldAndOneIsMade) {
+  open();
+  run_to(c0, 3);
+  log(c0).next().snapshots_to_send.push_back({peer, Epoch(4)});
+  settle(c0);
+  EXPECT_TRUE(node.transport.snapshots.empty());
+  EXPECT_FALSE(log(c0).snapshots_sent.back());
+  ASSERT_EQ(log(c0).snapshots_taken.size(), 1U);
+  EXPECT_EQ(log(c0).snapshots_taken[0].last.index, Index(3));
+}
+
+TEST_F(LoopSnapshotTest, AReceivedOneIsStoredBeforeTheLogHearsOfIt) {
+  open();
+  node.disk.hold();
+  node.loop->handle(SnapshotReceived{peer, transfer(30)});
+  node.flush();
+  EXPECT_TRUE(log(c0).snapshots_received.empty());
+  node.disk.release();
+  node.settle();
+  ASSERT_EQ(log(c0).snapshots_received.size(), 1U);
+  EXPECT_EQ(database(c0).applied, Index(30));
+  EXPECT_EQ(database(c0).texts.size(), 30U);
+  log(c0).committed = Index(30);
+  run_to(c0, 33, 31);
+  EXPECT_FALSE(node.loop->failure());
+
+  node.kill();
+  database(c0) = TestDatabase{};
+  open();
+  EXPECT_EQ(log(c0).setup().durable.snapshot.last.index, Index(30));
+  EXPECT_EQ(log(c0).setup().durable.entries.size(), 3U);
+  EXPECT_EQ(database(c0).texts.size(), 30U);
+}
+
+TEST_F(LoopSnapshotTest, AnInstallVoidsWhatWasGatheredBeforeIt) {
+  open();
+  log(c0).append(1, 1, "stale");
+  settle(c0);
+  node.loop->handle(SnapshotReceived{peer, transfer(30)});
+  node.disk.hold();
+  log(s1).append(1, 1, "keeps the log busy");
+  flush(s1);
+  log(c0).append(1, 2, "stale");
+  flush(c0);
+  node.disk.release();
+  node.settle();
+  restart();
+  EXPECT_EQ(log(c0).setup().durable.snapshot.last.index, Index(30));
+  EXPECT_TRUE(log(c0).setup().durable.entries.empty());
+}
+
+// The log lost its tail and is sent a snapshot of what the application has long applied: it must not go back.
+TEST_F(LoopSnapshotTest, AnApplicationFurtherThanTheSnapshotKeepsItsData) {
+  open();
+  node.disk.hold();
+  for (std::uint64_t i = 1; i <= 5; ++i) committed(c0, i, fmt::format("entry {}", i));
+  flush(c0);
+  restart();
+  node.loop->handle(SnapshotReceived{peer, transfer(3)});
+  node.settle();
+  ASSERT_EQ(log(c0).snapshots_received.size(), 1U);
+  EXPECT_EQ(database(c0).applied, Index(5));
+  EXPECT_EQ(database(c0).restored, 0U);
+  for (std::uint64_t i = 4; i <= 6; ++i) committed(c0, i, fmt::format("entry {}", i));
+  settle(c0);
+  EXPECT_FALSE(node.loop->failure());
+  EXPECT_EQ(database(c0).texts.size(), 6U);
+}
+
+TEST_F(LoopSnapshotTest, AStaleOneIsNotStored) {
+  open();
+  run_to(c0, 5);
+  log(c0).committed = Index(5);
+  node.loop->handle(SnapshotReceived{peer, transfer(4)});
+  node.settle();
+  EXPECT_EQ(log(c0).snapshots_received.size(), 1U) << "the core tells its leader where it stands";
+  EXPECT_TRUE(node.disk.list("snapshots")->empty());
+  EXPECT_EQ(database(c0).restored, 0U);
+}
+
+TEST_F(LoopSnapshotTest, OneFromAStrangerOrForAnotherGroupIsIgnored) {
+  open();
+  node.loop->handle(SnapshotReceived{NodeId(9), transfer(30)});
+  SnapshotTransfer other = transfer(30);
+  other.group = away;
+  node.loop->handle(SnapshotReceived{peer, other});
+  node.settle();
+  EXPECT_TRUE(log(c0).snapshots_received.empty());
+}
+
+TEST_F(LoopSnapshotTest, AReceivedOneWaitsForTheOwnToBeStored) {
+  open();
+  run_to(c0, 9);
+  node.disk.hold();
+  committed(c0, 10, "entry 10");
+  flush(c0);
+  node.loop->handle(SnapshotReceived{peer, transfer(30)});
+  node.flush();
+  node.disk.release();
+  node.settle();
+  EXPECT_FALSE(node.loop->failure());
+  EXPECT_EQ(log(c0).snapshots_taken.size(), 1U);
+  EXPECT_EQ(log(c0).snapshots_received.size(), 1U);
+  EXPECT_EQ(database(c0).applied, Index(30));
+}
+
+TEST_F(LoopSnapshotTest, DamagedBytesOfAPeerStopTheNodeAndKeepTheOldData) {
+  open();
+  run_to(c0, 3);
+  SnapshotTransfer damaged = transfer(30);
+  damaged.data = "\xFF\xFF";
+  node.loop->handle(SnapshotReceived{peer, damaged});
+  node.settle();
+  ASSERT_TRUE(node.loop->failure());
+  EXPECT_EQ(node.loop->failure()->code, ErrorCode::corruption);
+}
+
+}  // namespace
+}  // namespace assent
