@@ -13,6 +13,8 @@ Conductor::Conductor(const Decisions& decisions, ConductorOptions options) : dec
   ASSENT_CHECK(!options_.self.none(), "a conductor belongs to a group");
 }
 
+Conductor::Conductor(const Conductor& other, const Decisions& decisions) : Conductor(other) { decisions_ = &decisions; }
+
 // Every commit that is still open is carried out again: what an earlier leader sent of it may be lost. They fall due at
 // the first tick, as many a tick as the budget allows.
 void Conductor::lead(Epoch epoch) {

@@ -64,6 +64,8 @@ class Conductor {
 
   // decisions must outlive this.
   Conductor(const Decisions& decisions, ConductorOptions options);
+  // A copy that reads another machine, which must be equal to the other's.
+  Conductor(const Conductor& other, const Decisions& decisions);
 
   void lead(Epoch epoch);
   void resign();
@@ -78,6 +80,10 @@ class Conductor {
 
   // Attempts and seals that run now, and commits and aborts still being carried out.
   [[nodiscard]] std::size_t active() const { return running_.size() + finishing_.size(); }
+
+  // Over everything that may still matter: two conductors with equal options, machines and digests act alike from now
+  // on. Times count from now. The output must have been taken.
+  [[nodiscard]] std::uint64_t digest() const;
 
  private:
   enum class Phase : std::uint8_t { collecting, proposed, sealing };
@@ -157,6 +163,7 @@ class Conductor {
   void schedule(const TxnId& txn, Running& running);
   [[nodiscard]] static GroupId missing(const Running& running);  // who has not voted
 
+  // A member that is added here is added to conductor_digest.cc.
   const Decisions* decisions_;
   ConductorOptions options_;
   bool leading_ = false;

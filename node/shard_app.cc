@@ -16,12 +16,12 @@ Result<ShardBinding::Applied> ShardBinding::apply(const EntryContext& context, c
 }
 
 Result<void> ShardBinding::restore(const SnapshotMark& mark, ByteView data) {
-  if (auto done = store_->restore(data); !done) return done;
+  if (auto done = shard_.restore(*store_, data); !done) return done;
   if (store_->applied() != mark.last.index) {
     return fail(ErrorCode::corruption, fmt::format("a snapshot up to entry {} holds the rows as of entry {}",
                                                    mark.last.index, store_->applied()));
   }
-  return load();
+  return {};
 }
 
 ApplicationStatus ShardBinding::status() const {

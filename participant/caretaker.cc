@@ -13,6 +13,11 @@ Caretaker::Caretaker(const Shard& shard, ResourceManager& resources, CaretakerOp
   ASSENT_CHECK(!options_.self.none(), "a caretaker belongs to a shard's group");
 }
 
+Caretaker::Caretaker(const Caretaker& other, const Shard& shard, ResourceManager& resources) : Caretaker(other) {
+  shard_ = &shard;
+  resources_ = &resources;
+}
+
 // Whoever is prepared is in doubt: an earlier leader's vote or its answer may be lost.
 void Caretaker::lead(Epoch) {
   leading_ = true;

@@ -73,6 +73,8 @@ class Caretaker {
 
   // shard and resources must outlive this; resources shows the state that shard's store has.
   Caretaker(const Shard& shard, ResourceManager& resources, CaretakerOptions options);
+  // A copy that reads another machine and store, which must be equal to the other's.
+  Caretaker(const Caretaker& other, const Shard& shard, ResourceManager& resources);
 
   void lead(Epoch epoch);
   void resign();
@@ -88,6 +90,10 @@ class Caretaker {
   // Jobs, queries and askers in memory.
   [[nodiscard]] std::size_t active() const { return jobs_.size() + queries_.size() + askers_.size(); }
   [[nodiscard]] const LockTable& reservations() const { return reservations_; }
+
+  // Over everything that may still matter: two caretakers with equal options, machines and digests act alike from now
+  // on. Times count from now. The output must have been taken.
+  [[nodiscard]] std::uint64_t digest() const;
 
  private:
   enum class Phase : std::uint8_t { arrived, waiting, settling, proposed };
@@ -195,6 +201,7 @@ class Caretaker {
   void tick_doubts();
   void tick_askers();
 
+  // A member that is added here is added to caretaker_digest.cc.
   const Shard* shard_;
   ResourceManager* resources_;
   CaretakerOptions options_;

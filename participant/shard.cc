@@ -6,6 +6,7 @@
 
 #include "base/byte_codec.h"
 #include "base/digest.h"
+#include "base/planted.h"
 #include "participant/shard_records.h"
 #include "txn_proto/record_codec.h"
 
@@ -47,11 +48,28 @@ Result<void> Shard::load(const Store& store) {
       loaded.locks_.acquire(txn, prepared->effects.locks);
       loaded.prepared_.emplace(txn, std::move(*prepared));
     } else {
-      loaded.finished_.emplace(txn, std::move(std::get<FinishedTxn>(*record)));
+      auto& finished = std::get<FinishedTxn>(*record);
+      if (planted(Bug::tombstone_dropped) && finished.outcome == Outcome::aborted) continue;
+      loaded.finished_.emplace(txn, std::move(finished));
     }
   }
   *this = std::move(loaded);
   return {};
+}
+
+Result<void> Shard::restore(Store& store, ByteView snapshot) {
+  if (auto restored = store.restore(snapshot); !restored) return restored;
+  if (auto loaded = load(store); !loaded) return loaded;
+  for (const auto& [txn, finished] : finished_) {
+    if (!planted(Bug::snapshot_without_tombstones) || finished.outcome != Outcome::aborted) continue;
+    if (auto erased = store.erase_record(txn); !erased) return erased;
+  }
+  for (const auto& [txn, prepared] : prepared_) {
+    if (!planted(Bug::snapshot_without_prepared)) break;
+    if (auto erased = store.erase_record(txn); !erased) return erased;
+  }
+  const bool left_out = planted(Bug::snapshot_without_tombstones) || planted(Bug::snapshot_without_prepared);
+  return left_out ? load(store) : Result<void>{};
 }
 
 const PreparedTxn* Shard::prepared(const TxnId& txn) const {

@@ -92,6 +92,8 @@ class Shard {
 
   // Makes the machine what the store's records say. corruption when a record cannot be read.
   [[nodiscard]] Result<void> load(const Store& store);
+  // Makes the store, and then the machine, what a snapshot of another replica's store says. corruption as above.
+  [[nodiscard]] Result<void> restore(Store& store, ByteView snapshot);
 
   // Changes the machine and the store; the caller sets the store's applied index and checkpoints. An error is the
   // disk's.

@@ -38,6 +38,8 @@ class DueQueue {
   }
   [[nodiscard]] std::size_t size() const { return ticks_.size(); }
   [[nodiscard]] bool contains(const Key& key) const { return ticks_.contains(key); }
+  // By tick, then key.
+  [[nodiscard]] const std::set<std::pair<std::uint64_t, Key>>& in_order() const { return order_; }
 
  private:
   std::map<Key, std::uint64_t> ticks_;

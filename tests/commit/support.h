@@ -11,10 +11,11 @@
 #include "participant/caretaker.h"
 #include "participant/memory_store.h"
 #include "participant/shard.h"
+#include "sim/explore/describe.h"
 
 namespace assent::testing {
 
-inline constexpr GroupId coordinator_group{9};
+using explore::coordinator_group;
 inline constexpr GroupId shard_1{1};
 inline constexpr GroupId shard_2{2};
 inline constexpr std::uint64_t start_millis = 1'800'000'000'000;

@@ -7,44 +7,6 @@
 #include "base/check.h"
 
 namespace assent::testing {
-namespace {
-
-template <class Options>
-Options with_self(Options options, GroupId self) {
-  options.self = self;
-  return options;
-}
-
-}  // namespace
-
-CoordinatorSide::CoordinatorSide(const WorldOptions& options, GroupId self)
-    : machine(options.decisions), driver(machine, with_self(options.conductor, self)) {}
-
-void CoordinatorSide::succeed(CoordinatorSide& earlier) {
-  ASSENT_CHECK(machine.restore(earlier.machine.snapshot()), "a snapshot restores");
-  ASSENT_CHECK(machine.digest() == earlier.machine.digest(), "a restored machine is equal");
-}
-
-void CoordinatorSide::apply(const EntryContext& context, const Command& command, bool tell_driver) {
-  const auto applied = machine.apply(context, command);
-  if (tell_driver) driver.applied(context, command, applied);
-}
-
-ShardSide::ShardSide(const WorldOptions& options, GroupId self)
-    : machine(with_self(options.shard, self)), driver(machine, store, with_self(options.caretaker, self)) {}
-
-void ShardSide::succeed(ShardSide& earlier) {
-  ASSENT_CHECK(store.restore(*earlier.store.snapshot()), "a snapshot restores");
-  ASSENT_CHECK(machine.load(store), "a store loads");
-  ASSENT_CHECK(machine.digest() == earlier.machine.digest(), "a reloaded machine is equal");
-}
-
-void ShardSide::apply(const EntryContext& context, const Command& command, bool tell_driver) {
-  const auto applied = machine.apply(context, command, store);
-  ASSENT_CHECK(applied, "the memory store never fails");
-  store.set_applied(context.index);
-  if (tell_driver) driver.applied(context, command, *applied);
-}
 
 World::World(WorldOptions options) : options_(std::move(options)) {
   coordinator_.id = coordinator_group;
@@ -221,6 +183,7 @@ template <class Side>
 void World::elect_in(Group<Side>& group, std::size_t survive, bool carry) {
   auto next = std::make_unique<Side>(options_, group.id);
   next->succeed(*group.leader);
+  ASSENT_CHECK(next->machine.digest() == group.leader->machine.digest(), "a restored machine is equal");
   group.deposed.push_back(std::move(group.leader));
   group.leader = std::move(next);
   for (std::size_t i = 0; i < survive && !group.pending.empty(); ++i) {

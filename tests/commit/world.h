@@ -17,39 +17,19 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "describe.h"
+#include "sim/explore/describe.h"
+#include "sim/explore/sides.h"
 #include "support.h"
 
 namespace assent::testing {
 
-struct WorldOptions {
-  DecisionsOptions decisions;
-  ConductorOptions conductor;
-  ShardOptions shard;
-  CaretakerOptions caretaker;
+struct WorldOptions : explore::SideOptions {
   std::uint64_t tick_millis = 10;
 };
 
-// One replica that leads or led: a machine and its driver.
-struct CoordinatorSide {
-  using Command = CoordinatorCommand;
-  CoordinatorSide(const WorldOptions& options, GroupId self);
-  void succeed(CoordinatorSide& earlier);  // takes over its state as a snapshot carries it
-  void apply(const EntryContext& context, const Command& command, bool tell_driver);
-
-  Decisions machine;
-  Conductor driver;
-};
-struct ShardSide {
-  using Command = ShardCommand;
-  ShardSide(const WorldOptions& options, GroupId self);
-  void succeed(ShardSide& earlier);
-  void apply(const EntryContext& context, const Command& command, bool tell_driver);
-
-  MemoryStore store;
-  Shard machine;
-  Caretaker driver;
-};
+using explore::CoordinatorSide;
+using explore::Names;
+using explore::ShardSide;
 
 template <class Side>
 struct Group {

@@ -1,11 +1,9 @@
-#include "describe.h"
+#include "sim/explore/describe.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "support.h"
-
-namespace assent::testing {
+namespace assent::explore {
 
 std::string Names::of(const TxnId& txn) const {
   const auto found = txns.find(txn);
@@ -127,4 +125,4 @@ std::string describe(const Names& names, const ClientReply& reply) {
   return std::visit(Describe{names}, *reply.answer);
 }
 
-}  // namespace assent::testing
+}  // namespace assent::explore

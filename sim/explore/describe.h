@@ -1,4 +1,4 @@
-// One line of plain words for each command, message and answer, for transcripts and failure messages.
+// One line of plain words for each command, message and answer, for counterexamples, transcripts and failure messages.
 #pragma once
 
 #include <map>
@@ -7,7 +7,9 @@
 #include "txn_proto/commands.h"
 #include "txn_proto/types.h"
 
-namespace assent::testing {
+namespace assent::explore {
+
+inline constexpr GroupId coordinator_group{9};  // in models and in tests; shards have smaller numbers
 
 // Gives transactions the names that a transcript uses; others are printed in hex.
 struct Names {
@@ -21,4 +23,4 @@ struct Names {
 [[nodiscard]] std::string describe(const Names& names, const ShardCommand& command);
 [[nodiscard]] std::string describe(const Names& names, const ClientReply& reply);
 
-}  // namespace assent::testing
+}  // namespace assent::explore

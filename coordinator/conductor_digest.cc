@@ -1,0 +1,52 @@
+// What of a conductor matters for what it will do. The explorer takes two with equal digests for one; it also tests
+// that claim (sim/explore/groups.h).
+#include <algorithm>
+
+#include "coordinator/conductor.h"
+#include "txn_proto/digest_values.h"
+
+namespace assent {
+
+std::uint64_t Conductor::digest() const {
+  Digest digest;
+  digest.add(leading_ ? 1 : 0).add(epoch_).add(attempts_);
+  digest.add(running_.size());
+  for (const auto& [txn, running] : running_) {
+    digest.add(txn).add(static_cast<std::uint64_t>(running.phase)).add(running.fingerprint).add(running.age);
+    add_to(digest, running.attempt);
+    digest.add(running.branches.size()).add(running.yes.size());  // the fingerprint stands for what is in the branches
+    for (const auto& [shard, result] : running.yes) {
+      digest.add(shard);
+      add_encoded(digest, result);
+    }
+    if (running.phase == Phase::collecting) digest.add(ticks_left(running.deadline, now_));
+    digest.add(running.backoff.pause).add(running.in_log ? 1 : 0);
+    add_encoded(digest, running.refusal);
+    add_ids(digest, running.executes);
+  }
+  add_to(digest, running_due_, now_);
+  digest.add(finishing_.size());
+  for (const auto& [txn, finishing] : finishing_) {
+    digest.add(txn).add(finishing.commit ? 1 : 0).add(finishing.backoff.pause);
+    add_to(digest, finishing.attempt);
+    add_ids(digest, finishing.left);
+    if (!finishing.commit) digest.add(finishing.sends);  // a commit is sent for ever
+  }
+  add_to(digest, finishing_due_, now_);
+  digest.add(askers_.size());
+  for (const auto& [id, asker] : askers_) digest.add(id).add(asker.txn).add(asker.seal ? 1 : 0);
+  add_to(digest, askers_due_, now_);
+  add_ids(digest, recent_abort_order_);
+  for (const auto& [txn, abort] : recent_aborts_) {
+    digest.add(abort.fingerprint);
+    add_encoded(digest, abort.refusal);
+  }
+  digest.add(held_.size());
+  for (const ClientRequest& request : held_) add_to(digest, request);
+  digest.add(tidy_in_log_ ? 1 : 0).add(std::min(now_ - last_entry_tick_, options_.tidy_ticks));
+  add_ids(digest, ended_);
+  if (!ended_.empty()) digest.add(std::min(now_ - ended_since_, options_.end_ticks));
+  return digest.value();
+}
+
+}  // namespace assent
