@@ -59,7 +59,8 @@ const std::vector<std::string_view>& rare_states() {
   return names;
 }
 
-Recorder::Recorder(const Schedule& schedule, bool narrate) : schedule_(schedule), narrate_(narrate) {}
+Recorder::Recorder(const Schedule& schedule, std::optional<TimeSpan> narrate)
+    : schedule_(schedule), narrate_(narrate) {}
 
 void Recorder::rare(std::string_view name) {
   const auto& names = rare_states();
@@ -73,7 +74,7 @@ void Recorder::line(const std::string& text) const {
 
 void Recorder::fail(Verdict verdict, std::string why) {
   if (failed()) return;
-  say("VERDICT {}: {}", to_string(verdict), why);
+  if (narrate_) line(fmt::format("VERDICT {}: {}", to_string(verdict), why));
   verdict_ = verdict;
   why_ = std::move(why);
 }

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,9 +26,16 @@ void merge(Counters& into, const Counters& from);
 // The states that a long run must have reached; the report names those that it did not.
 [[nodiscard]] const std::vector<std::string_view>& rare_states();
 
+struct TimeSpan {
+  Micros from = 0;
+  Micros to = std::numeric_limits<Micros>::max();  // included
+  bool operator==(const TimeSpan&) const = default;
+};
+
 class Recorder {
  public:
-  Recorder(const Schedule& schedule, bool narrate);
+  // narrate: the time of which is told what happens; none: nothing is.
+  explicit Recorder(const Schedule& schedule, std::optional<TimeSpan> narrate = std::nullopt);
 
   // ---- trace: equal for two runs of a seed ----
   template <class... Values>
@@ -36,10 +45,12 @@ class Recorder {
   [[nodiscard]] std::uint64_t digest() const { return digest_.value(); }
 
   // ---- narration: to standard output, one line an event, with the virtual time ----
-  [[nodiscard]] bool narrating() const { return narrate_; }
+  [[nodiscard]] bool narrating() const {
+    return narrate_ && schedule_.now() >= narrate_->from && schedule_.now() <= narrate_->to;
+  }
   template <class... Arguments>
   void say(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-    if (narrate_) line(fmt::format(format, std::forward<Arguments>(arguments)...));
+    if (narrating()) line(fmt::format(format, std::forward<Arguments>(arguments)...));
   }
 
   // ---- counters ----
@@ -64,7 +75,7 @@ class Recorder {
   void fail(Verdict verdict, std::string why);
 
   const Schedule& schedule_;
-  bool narrate_;
+  std::optional<TimeSpan> narrate_;
   Digest digest_;
   Counters faults_;
   Counters outcomes_;

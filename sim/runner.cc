@@ -16,7 +16,9 @@
 namespace assent::sim {
 namespace {
 
-constexpr double progress_seconds = 5.0;
+// Between progress lines: a person watches a terminal, a log wants few lines.
+constexpr double terminal_progress_seconds = 0.5;
+constexpr double log_progress_seconds = 10.0;
 
 nlohmann::json to_json(const RunResult& result) {
   return {{"seed", result.seed},         {"verdict", static_cast<int>(result.verdict)},
@@ -49,10 +51,11 @@ RunResult crashed(std::uint64_t seed, const std::string& how) {
   return result;
 }
 
-RunResult run_checked(std::uint64_t seed, bool twice) {
-  RunResult result = run_seed(RunOptions{seed, false, {}});
-  if (!twice) return result;
-  const RunResult again = run_seed(RunOptions{seed, false, {}});
+RunResult run_checked(const Campaign& campaign, std::uint64_t seed) {
+  const RunOptions options{seed, campaign.choices, std::nullopt, {}};
+  RunResult result = run_seed(options);
+  if (campaign.twice_every == 0 || seed % campaign.twice_every != 0) return result;
+  const RunResult again = run_seed(options);
   if (again.digest != result.digest && result.verdict == Verdict::ok) {
     result.verdict = Verdict::wrong;
     result.why = fmt::format("L7 determinism: two runs of this seed have the digests {:016x} and {:016x}",
@@ -89,7 +92,7 @@ Worker start_worker(const Campaign& campaign, std::uint64_t first) {
     ::close(ends[0]);
     for (std::uint64_t seed = first; seed <= campaign.last; seed += campaign.jobs) {
       write_line(ends[1], fmt::format("start {}", seed));
-      write_line(ends[1], to_json(run_checked(seed, campaign.check_determinism)).dump());
+      write_line(ends[1], to_json(run_checked(campaign, seed)).dump());
     }
     ::_exit(0);
   }
@@ -116,6 +119,7 @@ class Runner {
     }
     while (!workers_.empty() && !over()) wait_and_read();
     for (const Worker& worker : workers_) stop(worker);
+    if (terminal_ && progress_shown_) fmt::print(stderr, "\n");
     report_.seconds = elapsed();
     return std::move(report_);
   }
@@ -125,7 +129,10 @@ class Runner {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
   }
 
-  [[nodiscard]] bool over() const { return campaign_.first_failure && !report_.failures.empty(); }
+  [[nodiscard]] bool over() const {
+    return (campaign_.first_failure && !report_.failures.empty()) ||
+           (campaign_.seconds_max > 0 && elapsed() >= campaign_.seconds_max);
+  }
 
   static void stop(const Worker& worker) {
     ::kill(worker.process, SIGKILL);
@@ -136,15 +143,20 @@ class Runner {
   void wait_and_read() {
     std::vector<pollfd> files;
     for (const Worker& worker : workers_) files.push_back(pollfd{worker.pipe, POLLIN, 0});
-    ::poll(files.data(), files.size(), 1000);
+    ::poll(files.data(), files.size(), 200);
     for (std::size_t i = files.size(); i-- > 0;) {
       if (files[i].revents != 0) read(i);
     }
+    progress();
+  }
+
+  void progress() {
     if (elapsed() < next_progress_) return;
-    next_progress_ = elapsed() + progress_seconds;
+    next_progress_ = elapsed() + progress_gap_;
     const std::uint64_t all = campaign_.last - campaign_.first + 1;
-    fmt::print(stderr, "{} of {} seeds, {} failed, {:.1f} seeds a second\n", report_.seeds, all,
-               report_.failures.size(), static_cast<double>(report_.seeds) / elapsed());
+    fmt::print(stderr, "{}{} of {} seeds, {} failed, {:.1f} seeds a second{}", terminal_ ? "\r" : "", report_.seeds,
+               all, report_.failures.size(), static_cast<double>(report_.seeds) / elapsed(), terminal_ ? "  " : "\n");
+    progress_shown_ = true;
   }
 
   void read(std::size_t which) {
@@ -179,9 +191,10 @@ class Runner {
 
   void finished(const RunResult& result) {
     report_.add(result);
-    fmt::print("seed={} verdict={} digest={:016x} events={} virtual_ms={}\n", result.seed, to_string(result.verdict),
-               result.digest, result.events, result.virtual_time / millisecond);
-    if (result.verdict != Verdict::ok) fmt::print("{}", describe_failure(result, campaign_.program));
+    if (campaign_.each) fmt::print("{}", describe(result));
+    if (result.verdict != Verdict::ok) {
+      fmt::print("{}", describe_failure(result, campaign_.choices, campaign_.program));
+    }
     std::fflush(stdout);
   }
 
@@ -189,30 +202,13 @@ class Runner {
   std::vector<Worker> workers_;
   Report report_;
   std::chrono::steady_clock::time_point begun_;
-  double next_progress_ = progress_seconds;
+  bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  double progress_gap_ = terminal_ ? terminal_progress_seconds : log_progress_seconds;
+  double next_progress_ = progress_gap_;
+  bool progress_shown_ = false;
 };
 
 }  // namespace
-
-void Report::add(const RunResult& result) {
-  ++seeds;
-  events += result.events;
-  virtual_time += result.virtual_time;
-  merge(faults, result.faults);
-  merge(outcomes, result.outcomes);
-  merge(rare, result.rare);
-  if (result.verdict != Verdict::ok) failures.push_back(result);
-}
-
-// The exit code: the lowest that occurred, because a crash is worse than a wrong answer, and that worse than a stuck
-// run.
-Verdict Report::worst() const {
-  Verdict worst = Verdict::ok;
-  for (const RunResult& failure : failures) {
-    if (worst == Verdict::ok || failure.verdict < worst) worst = failure.verdict;
-  }
-  return worst;
-}
 
 RunResult run_seed(const RunOptions& options) {
   World world(options);
@@ -245,33 +241,5 @@ RunResult run_seed_guarded(const RunOptions& options) {
 }
 
 Report run_campaign(const Campaign& campaign) { return Runner(campaign).run(); }
-
-std::string describe_failure(const RunResult& result, const std::string& program) {
-  return fmt::format("FAILED seed={} {}: {}\n  drawn: {}\n  replay: {} --seed {} --narrate\n", result.seed,
-                     to_string(result.verdict), result.why, result.shape, program, result.seed);
-}
-
-std::string describe(const Report& report) {
-  std::string text = fmt::format(
-      "{} seeds, {} failed; {} events, {:.0f} simulated seconds in {:.1f} s: {:.1f} seeds a second, {:.0f} times real "
-      "time\n",
-      report.seeds, report.failures.size(), report.events, static_cast<double>(report.virtual_time) / second,
-      report.seconds, static_cast<double>(report.seeds) / std::max(report.seconds, 0.001),
-      static_cast<double>(report.virtual_time) / second / std::max(report.seconds, 0.001));
-  text += "faults fired\n";
-  for (const auto& [name, count] : report.faults) text += fmt::format("  {:>10}  {}\n", count, name);
-  text += "outcomes\n";
-  for (const auto& [name, count] : report.outcomes) text += fmt::format("  {:>10}  {}\n", count, name);
-  text += "rare states\n";
-  for (const std::string_view name : rare_states()) {
-    const auto found = report.rare.find(std::string(name));
-    text += found == report.rare.end() ? fmt::format("  {:>10}  {}\n", "NEVER", name)
-                                       : fmt::format("  {:>10}  {}\n", found->second, name);
-  }
-  for (const RunResult& failure : report.failures) {
-    text += fmt::format("failed: seed={} {}: {}\n", failure.seed, to_string(failure.verdict), failure.why);
-  }
-  return text;
-}
 
 }  // namespace assent::sim

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <vector>
@@ -77,18 +78,28 @@ const std::vector<FaultKind>& fault_kinds() {
   return kinds;
 }
 
-void draw_faults(Swarm& swarm, Rng rng) {
-  const auto& kinds = fault_kinds();
-  std::vector<bool> on(kinds.size(), false);
+// Which kinds come, by the seed: none, one, or each with a probability that is itself drawn.
+std::vector<bool> draw_kinds(Rng& rng) {
+  std::vector<bool> on(fault_kinds().size(), false);
   const std::uint64_t style = rng.below(10);
-  if (style == 1 || style == 2) on[rng.below(kinds.size())] = true;
+  if (style == 1 || style == 2) on[rng.below(on.size())] = true;
   if (style >= 3) {
     const double density = rng.unit() * 0.7;
-    for (std::size_t i = 0; i < kinds.size(); ++i) on[i] = rng.chance(density);
+    for (std::size_t i = 0; i < on.size(); ++i) on[i] = rng.chance(density);
   }
+  return on;
+}
+
+// How often a kind comes is drawn apart from which others do: a run with fewer kinds keeps the rest as they were.
+void draw_faults(Swarm& swarm, Rng rng, const Choices& choices) {
+  const auto& kinds = fault_kinds();
+  const Rng parameters = rng.split("parameters");
+  const std::vector<bool> on = draw_kinds(rng);
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    Rng own = rng.split(kinds[i].name);
-    if (!on[i]) continue;
+    const bool chosen = choices.faults && std::find(choices.faults->begin(), choices.faults->end(), kinds[i].name) !=
+                                              choices.faults->end();
+    if (choices.faults ? !chosen : !on[i]) continue;
+    Rng own = parameters.split(kinds[i].name);
     kinds[i].draw(swarm, own);
     swarm.faults += (swarm.faults.empty() ? "" : ",") + std::string(kinds[i].name);
   }
@@ -140,7 +151,18 @@ void draw_workload(Swarm& swarm, Rng rng) {
   swarm.ddl_share = swarm.backend == Backend::sql && rng.chance(0.3) ? rng.unit() * 0.03 : 0;
   swarm.ask_share = rng.chance(0.3) ? 0 : rng.unit() * 0.2;
   swarm.seal_share = rng.chance(0.3) ? 0 : rng.unit();
-  swarm.force_two_phase = rng.chance(0.15);
+  if (rng.chance(0.15)) swarm.protocol = Protocol::two_phase;
+}
+
+// What the speed of the simulator is measured with: a coordinator and three shards of three replicas each, thirty
+// simulated seconds, every limit at its usual value; faults are drawn.
+void make_yardstick(Swarm& swarm) {
+  swarm.shards = 3;
+  swarm.backend = Backend::sql;
+  swarm.accounts = 24;
+  swarm.clients = 4;
+  swarm.chaos = 30 * second;
+  swarm.think_mean = 600 * millisecond;
 }
 
 // Without faults and conflicts everything must commit: such a seed keeps its limits at sane values.
@@ -157,23 +179,39 @@ void make_calm(Swarm& swarm, Rng rng) {
 
 }  // namespace
 
-Swarm draw_swarm(Rng rng) {
+std::vector<std::string_view> fault_kind_names() {
+  std::vector<std::string_view> names;
+  for (const FaultKind& kind : fault_kinds()) names.push_back(kind.name);
+  return names;
+}
+
+Swarm draw_swarm(Rng rng, const Choices& choices) {
   Swarm swarm;
-  draw_shape(swarm, rng.split("shape"));
-  draw_limits(swarm, rng.split("limits"));
-  draw_workload(swarm, rng.split("workload"));
-  draw_faults(swarm, rng.split("faults"));
-  if (swarm.faultless()) make_calm(swarm, rng.split("calm"));
+  swarm.workload = choices.workload;
+  if (choices.yardstick) {
+    make_yardstick(swarm);
+  } else {
+    draw_shape(swarm, rng.split("shape"));
+    if (choices.clients) swarm.clients = *choices.clients;
+    if (!choices.plain_limits) draw_limits(swarm, rng.split("limits"));
+    draw_workload(swarm, rng.split("workload"));
+  }
+  if (choices.chaos) swarm.chaos = *choices.chaos;
+  if (choices.protocol) swarm.protocol = *choices.protocol;
+  if (choices.requests) swarm.requests_max = *choices.requests;
+  draw_faults(swarm, rng.split("faults"), choices);
+  if (swarm.faultless() && !choices.yardstick) make_calm(swarm, rng.split("calm"));
   return swarm;
 }
 
 std::string Swarm::describe() const {
   constexpr std::array<std::string_view, 3> backends = {"sql", "sqlite-kv", "memory-kv"};
   return fmt::format(
-      "nodes={} shards={} backend={} clients={} accounts={} chaos={}ms faults={}{} snapshot_every={} segment={} "
+      "workload={} nodes={} shards={} backend={} clients={} accounts={} chaos={}ms faults={}{} snapshot_every={} "
+      "segment={} "
       "election={} inflight={} prepare_timeout={} retention={}ms",
-      nodes, shards, backends[static_cast<std::size_t>(backend)], clients, accounts, chaos / millisecond, faults,
-      disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks, inflight_max,
+      workload, nodes, shards, backends[static_cast<std::size_t>(backend)], clients, accounts, chaos / millisecond,
+      faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks, inflight_max,
       prepare_timeout_ticks, retention_millis);
 }
 

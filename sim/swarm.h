@@ -4,10 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/rng.h"
+#include "sim/choices.h"
 #include "sim/schedule.h"
+#include "txn_proto/types.h"
 
 namespace assent::sim {
 
@@ -90,6 +95,7 @@ struct Swarm {
   bool drop_first_sends = false;  // every first message between groups is lost: repetition alone must carry the system
 
   // workload
+  std::string workload = "bank";
   bool disjoint = false;  // every client has accounts of its own: nothing may conflict (A4)
   Micros think_mean = 20 * millisecond;
   Micros reply_timeout = 500 * millisecond;
@@ -98,10 +104,11 @@ struct Swarm {
   double query_share = 0.1;  // linearizable reads on one shard
   double bad_share = 0.05;   // overdrafts, reused ids, ids out of the window, statements that do not run
   double ddl_share = 0;
-  double ask_share = 0.05;       // an outcome is asked for once more after it was told
-  double seal_share = 0.3;       // of the asks
-  double client_crash = 0;       // of the transactions
-  bool force_two_phase = false;  // also for one shard
+  double ask_share = 0.05;  // an outcome is asked for once more after it was told
+  double seal_share = 0.3;  // of the asks
+  double client_crash = 0;  // of the transactions
+  Protocol protocol = Protocol::automatic;
+  std::uint64_t requests_max = std::numeric_limits<std::uint64_t>::max();  // of all clients together
 
   NetworkFaults network;
   DiskFaults disk;
@@ -114,6 +121,7 @@ struct Swarm {
   [[nodiscard]] std::string describe() const;
 };
 
-[[nodiscard]] Swarm draw_swarm(Rng rng);
+[[nodiscard]] Swarm draw_swarm(Rng rng, const Choices& choices = {});
+[[nodiscard]] std::vector<std::string_view> fault_kind_names();
 
 }  // namespace assent::sim

@@ -14,7 +14,6 @@ constexpr Micros healing_time_max = 60 * second;
 constexpr Micros fresh_time_max = 10 * second;
 constexpr std::uint64_t patient_ticks = 500;  // of transactions that must commit
 constexpr Micros quiet_poll = 50 * millisecond;
-constexpr std::size_t journal_part = 40;  // transactions asked for in one query
 
 LogFactory make_logs(const Swarm& swarm) {
   RaftOptions options;
@@ -54,18 +53,19 @@ std::vector<GroupId> shard_ids(const std::vector<GroupConfig>& groups) {
 World::World(const RunOptions& options)
     : options_(options),
       rng_(options.seed),
-      swarm_(draw_swarm(rng_.split("swarm"))),
+      swarm_(draw_swarm(rng_.split("swarm"), options.choices)),
       recorder_(schedule_, options.narrate),
       network_(schedule_, recorder_, rng_.split("network")),
       groups_(make_groups(swarm_)),
-      bank_(swarm_.backend, shard_ids(groups_), swarm_.accounts),
       logs_(recorder_),
       txns_(recorder_, groups_.front().id, TimeWindow{swarm_.retention_millis, swarm_.clock_skew_max_millis}),
-      books_(recorder_, bank_),
-      office_{schedule_, recorder_, swarm_, bank_, txns_, books_, history_, groups_.front().id, {}, 0},
+      workload_(make_workload(swarm_.workload,
+                              Scene{schedule_, recorder_, swarm_, txns_, shard_ids(groups_), rng_.split("workload")})),
+      office_{schedule_,          recorder_,          swarm_, *workload_, txns_, history_,
+              groups_.front().id, shard_ids(groups_), {},     0,          0},
       lines_(rng_.split("lines")) {
   build_processes();
-  build_tellers();
+  build_customers();
 }
 
 World::~World() = default;
@@ -97,11 +97,11 @@ Client::Options World::client_options(unsigned number) const {
   return options;
 }
 
-void World::build_tellers() {
+void World::build_customers() {
   const auto carrier = [this](const Client::Call& call, Client::Reply reply) { carry(call, std::move(reply)); };
   for (unsigned number = 0; number < swarm_.clients; ++number) {
-    tellers_.push_back(std::make_unique<Teller>(office_, rng_.split(fmt::format("teller {}", number)),
-                                                client_options(number), carrier));
+    customers_.push_back(std::make_unique<Customer>(office_, rng_.split(fmt::format("customer {}", number)),
+                                                    client_options(number), carrier));
   }
   Client::Options options = client_options(swarm_.clients);
   options.reply_timeout = 2 * second;
@@ -146,28 +146,24 @@ void World::opening() {
   look_around();
   unsigned open = 0;
   open_shard(0, 0, &open);
-  if (!run_until(opening_time_max, [&] { return open == bank_.shards().size(); })) {
-    recorder_.stuck("L1 liveness: without any fault the bank could not be opened");
+  if (!run_until(opening_time_max, [&] { return open == office_.shards.size(); })) {
+    recorder_.stuck("L1 liveness: without any fault the workload could not be opened");
   }
 }
 
 // One step after the other, one shard after the other.
 void World::open_shard(std::size_t shard, std::size_t step, unsigned* open) {
-  if (shard == bank_.shards().size()) return;
-  const GroupId group = bank_.shards()[shard];
-  std::vector<Work> steps = bank_.opening(group);
+  if (shard == office_.shards.size()) return;
+  const GroupId group = office_.shards[shard];
+  std::vector<Work> steps = workload_->opening(group);
   if (step == steps.size()) {
     ++*open;
     return open_shard(shard + 1, 0, open);
   }
-  Execute execute;
-  execute.txn = TxnId::make(ClusterMillis(epoch_millis + schedule_.now() / 1000), shard, step);
-  execute.branches.push_back(Branch{group, std::move(steps[step])});
-  execute.timeout_ticks = patient_ticks;
-  txns_.invoked(execute);
+  const Execute execute = make_execute(new_id(shard, step), {Branch{group, std::move(steps[step])}});
   clerk_->execute(execute, false, [this, shard, step, open](const Ended& ended) {
     if (ended.how != Ended::How::committed) {
-      recorder_.wrong(fmt::format("A4 non-triviality: opening the bank failed: {}{}", ended.answer.refusal.message,
+      recorder_.wrong(fmt::format("A4 non-triviality: opening the workload failed: {}{}", ended.answer.refusal.message,
                                   ended.error.message));
     }
     open_shard(shard, step + 1, open);
@@ -175,10 +171,10 @@ void World::open_shard(std::size_t shard, std::size_t step, unsigned* open) {
 }
 
 void World::chaos() {
-  recorder_.say("the bank is open; faults and clients begin");
+  recorder_.say("the opening is over; faults and clients begin");
   network_.begin(swarm_.network);
   nemesis_->begin();
-  for (const auto& teller : tellers_) teller->open();
+  for (const auto& customer : customers_) customer->open();
   const Micros end = schedule_.now() + swarm_.chaos;
   run_until(end, [] { return false; });
 }
@@ -187,7 +183,7 @@ void World::healing() {
   recorder_.say("everything is repaired; clients finish what they are at");
   healed_ = true;
   nemesis_->heal();
-  for (const auto& teller : tellers_) teller->close();
+  for (const auto& customer : customers_) customer->close();
   settle(healing_time_max, "long after everything was repaired");
 }
 
@@ -204,8 +200,8 @@ void World::settle(Micros time_max, std::string_view when) {
 }
 
 std::string World::unrest() const {
-  for (std::size_t i = 0; i < tellers_.size(); ++i) {
-    if (!tellers_[i]->idle()) return fmt::format("client {} is still at {}", i, tellers_[i]->doing());
+  for (std::size_t i = 0; i < customers_.size(); ++i) {
+    if (!customers_[i]->idle()) return fmt::format("client {} is still at {}", i, customers_[i]->doing());
   }
   for (const GroupConfig& group : groups_) {
     if (std::string found = unrest_of(group); !found.empty()) return found;
@@ -240,107 +236,60 @@ std::string World::unrest_of(const GroupConfig& group) const {
 // ---- the last phase ----
 
 void World::last() {
-  recorder_.say("all is quiet; fresh transactions, then the audit");
-  last_read();
-  if (!recorder_.failed()) settle(fresh_time_max, "after a fresh read");
-  if (!recorder_.failed()) fresh_transfer();
-  if (!recorder_.failed()) settle(fresh_time_max, "after a fresh transfer");
-  last_books_.clear();
-  bool done = false;
-  if (!recorder_.failed()) audit_shard(0, 0, &done);
-  if (!run_until(schedule_.now() + fresh_time_max, [&] { return done; })) {
-    return recorder_.stuck("L1 liveness: with everything repaired the books cannot be read");
+  recorder_.say("all is quiet; the last deeds, then the audit");
+  for (std::size_t step = 0; !recorder_.failed(); ++step) {
+    const std::optional<Deed> deed = workload_->last(step);
+    if (!deed) break;
+    last_deed(*deed, step);
   }
+  if (!recorder_.failed()) settle(fresh_time_max, "after the last deeds");
   if (recorder_.failed()) return;
   check_all(true);
   txns_.judge_settled();
-  books_.audit(last_books_, last_journal_, txns_.fates());
+  workload_->audit();
 }
 
-void World::last_read() {
-  bool done = false;
-  Execute read;
-  read.txn = TxnId::make(ClusterMillis(epoch_millis + schedule_.now() / 1000), 1, rng_.split("last read").next());
-  read.branches = bank_.read_all();
-  read.timeout_ticks = patient_ticks;
-  txns_.invoked(read);
-  const BankChecker::Floor floor = books_.floor();
-  clerk_->execute(read, false, [&](const Ended& ended) {
-    done = true;
-    const auto books = bank_.read_books(ended.answer.results);
-    if (ended.how != Ended::How::committed || !books) {
-      return recorder_.wrong(
-          fmt::format("A4 non-triviality: with everything at rest a read-only transaction ended {}: {}{}",
-                      to_string(ended.answer.state), ended.answer.refusal.message, ended.error.message));
-    }
-    books_.read_all(*books, floor);
-    last_books_ = *books;
-  });
-  if (!run_until(schedule_.now() + fresh_time_max, [&] { return done; })) {
-    recorder_.stuck("L1 liveness: with everything repaired a fresh read does not end");
-  }
+TxnId World::new_id(std::uint64_t random_high, std::uint64_t random_low) const {
+  return TxnId::make(ClusterMillis(epoch_millis + schedule_.now() / 1000), random_high, random_low);
 }
 
-// From the fullest account to any other, on another shard when there is one.
-void World::fresh_transfer() {
-  bool done = false;
-  Transfer transfer;
-  transfer.txn = TxnId::make(ClusterMillis(epoch_millis + schedule_.now() / 1000), 2, rng_.split("fresh").next());
-  const auto fullest = std::max_element(last_books_.begin(), last_books_.end(), [](const auto& a, const auto& b) {
-    return a.second.balance < b.second.balance;
-  });
-  transfer.from = fullest->first;
-  transfer.to = (transfer.from + 1) % bank_.accounts();
-  transfer.amount = 1;
+Execute World::make_execute(const TxnId& txn, std::vector<Branch> branches) {
   Execute execute;
-  execute.txn = transfer.txn;
-  execute.branches = bank_.transfer(transfer);
+  execute.txn = txn;
+  execute.branches = std::move(branches);
   execute.timeout_ticks = patient_ticks;
   txns_.invoked(execute);
-  books_.invoked(transfer);
-  clerk_->execute(execute, false, [&](const Ended& ended) {
-    done = true;
-    if (ended.how != Ended::How::committed) {
-      recorder_.wrong(fmt::format("A4 non-triviality: with everything at rest transfer {} ended {}: {}{}", transfer.txn,
-                                  to_string(ended.answer.state), ended.answer.refusal.message, ended.error.message));
-    }
-    books_.acknowledged(transfer);
-  });
-  if (!run_until(schedule_.now() + fresh_time_max, [&] { return done; })) {
-    recorder_.stuck("L1 liveness: with everything repaired a fresh transfer does not end");
-  }
+  return execute;
 }
 
-void World::audit_shard(std::size_t shard, std::size_t part, bool* done) {
-  if (shard == bank_.shards().size()) {
-    *done = true;
-    return;
-  }
-  const GroupId group = bank_.shards()[shard];
-  if (part == 0) {
-    return clerk_->query(group, bank_.query_accounts(group), [this, shard, group, done](const auto& answer) {
-      const auto books = answer ? bank_.read_books(group, answer->result) : std::nullopt;
-      if (!books) return recorder_.stuck(fmt::format("the accounts of group {} cannot be read", group));
-      last_books_.insert(books->begin(), books->end());
-      audit_shard(shard, 1, done);
+// Alone, with everything at rest: it must succeed.
+void World::last_deed(const Deed& deed, std::size_t step) {
+  bool done = false;
+  std::string what;
+  if (const auto* question = std::get_if<Question>(&deed)) {
+    what = question->what;
+    clerk_->query(question->shard, question->work, [&](const std::optional<QueryAnswer>& answer) {
+      done = true;
+      question->answered(answer);
+    });
+  } else {
+    const auto& transaction = std::get<Transaction>(deed);
+    what = transaction.what;
+    settle(fresh_time_max, "between the last deeds");
+    const TxnId txn = new_id(1, rng_.split(fmt::format("last {}", step)).next());
+    const Execute execute = make_execute(txn, transaction.begin(txn));
+    clerk_->execute(execute, false, [&, txn](const Ended& ended) {
+      done = true;
+      transaction.ended(txn, ended);
+      if (ended.how == Ended::How::committed) return;
+      recorder_.wrong(fmt::format("A4 non-triviality: with everything at rest {} as {} ended {}: {}{}",
+                                  transaction.what, txn, to_string(ended.answer.state), ended.answer.refusal.message,
+                                  ended.error.message));
     });
   }
-  std::vector<TxnId> asked;
-  std::size_t skip = (part - 1) * journal_part;
-  for (const auto& [txn, transfer] : books_.transfers()) {
-    if (skip > 0) {
-      --skip;
-    } else if (asked.size() < journal_part) {
-      asked.push_back(txn);
-    }
+  if (!run_until(schedule_.now() + fresh_time_max, [&] { return done; })) {
+    recorder_.stuck(fmt::format("L1 liveness: with everything repaired {} does not end", what));
   }
-  if (asked.empty() || (swarm_.backend == Backend::sql && part > 1)) return audit_shard(shard + 1, 0, done);
-  clerk_->query(group, bank_.query_journal(group, asked), [this, shard, part, group, asked, done](const auto& answer) {
-    const auto journal = answer ? bank_.read_journal(group, asked, answer->result) : std::nullopt;
-    if (!journal) return recorder_.stuck(fmt::format("the journal of group {} cannot be read", group));
-    for (const auto& [txn, legs] : *journal) last_journal_[txn].insert(legs.begin(), legs.end());
-    audit_shard(shard, part + 1, done);
-  });
 }
 
 }  // namespace assent::sim

@@ -1,12 +1,12 @@
-// One run of one seed: a whole cluster of production loops, its network, disks and clocks, the tellers, the nemesis and
-// the checkers, in virtual time, from one seed split by label.
+// One run of one seed: a whole cluster of production loops, its network, disks and clocks, the workload's customers,
+// the nemesis and the checkers, in virtual time, from one seed split by label.
 //
-//     opening   no faults: the schema is made, the accounts are filled
-//     chaos     tellers work, the nemesis breaks things
-//     healing   everything is repaired; tellers finish what they are at; then nothing may be left in doubt (A5, A7, L1)
-//     last      a fresh transaction commits, everything is read once more, the books are audited
+//     opening   no faults: the workload's schema and first rows
+//     chaos     customers work, the nemesis breaks things
+//     healing   everything is repaired; customers finish what they are at; then nothing may be left in doubt (A5, A7,
+//     L1) last      the workload's last deeds, each bound to succeed, and its audit
 //
-// Deterministic: nothing here depends on anything but the seed. One thread.
+// Deterministic: nothing here depends on anything but the seed and the choices. One thread.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,9 @@
 #include <string>
 #include <vector>
 
-#include "sim/bank.h"
-#include "sim/bank_checker.h"
+#include "sim/choices.h"
 #include "sim/client.h"
+#include "sim/customer.h"
 #include "sim/history.h"
 #include "sim/log_checker.h"
 #include "sim/nemesis.h"
@@ -29,15 +29,16 @@
 #include "sim/recorder.h"
 #include "sim/schedule.h"
 #include "sim/swarm.h"
-#include "sim/teller.h"
 #include "sim/txn_checker.h"
+#include "sim/workload.h"
 
 namespace assent::sim {
 
 struct RunOptions {
   std::uint64_t seed = 0;
-  bool narrate = false;
-  std::string history_path;  // empty: none
+  Choices choices;
+  std::optional<TimeSpan> narrate;  // none: nothing is narrated
+  std::string history_path;         // empty: none
 };
 
 struct RunResult {
@@ -72,7 +73,7 @@ class World final : private Surroundings {
 
   // ---- building ----
   void build_processes();
-  void build_tellers();
+  void build_customers();
   [[nodiscard]] Client::Options client_options(unsigned number) const;
 
   // ---- phases ----
@@ -81,15 +82,15 @@ class World final : private Surroundings {
   void healing();
   void last();
   void open_shard(std::size_t shard, std::size_t step, unsigned* open);
+  void last_deed(const Deed& deed, std::size_t step);
+  [[nodiscard]] TxnId new_id(std::uint64_t random_high, std::uint64_t random_low) const;
+  [[nodiscard]] Execute make_execute(const TxnId& txn, std::vector<Branch> branches);
   // Runs until done, the verdict, or the deadline; false at the deadline.
   bool run_until(Micros deadline, const std::function<bool()>& done);
   // Runs until nothing is under way; reports stuck at the deadline.
   void settle(Micros time_max, std::string_view when);
   [[nodiscard]] std::string unrest() const;  // what is not quiet yet; empty when everything is
   [[nodiscard]] std::string unrest_of(const GroupConfig& group) const;
-  void last_read();
-  void fresh_transfer();
-  void audit_shard(std::size_t shard, std::size_t part, bool* done);
 
   // ---- checks ----
   void look_around();
@@ -120,15 +121,14 @@ class World final : private Surroundings {
   Recorder recorder_;
   Network network_;
   std::vector<GroupConfig> groups_;  // the coordinator first
-  Bank bank_;
   LogChecker logs_;
   TxnChecker txns_;
-  BankChecker books_;
   History history_;
+  std::unique_ptr<Workload> workload_;
   Office office_;
   std::map<NodeId, std::unique_ptr<Process>> processes_;
   std::unique_ptr<Nemesis> nemesis_;
-  std::vector<std::unique_ptr<Teller>> tellers_;
+  std::vector<std::unique_ptr<Customer>> customers_;
   std::unique_ptr<Client> clerk_;  // for opening and last
 
   std::uint64_t last_request_ = 0;
@@ -137,8 +137,6 @@ class World final : private Surroundings {
   std::set<std::pair<NodeId, GroupId>> was_ready_;  // who led when last heard
   unsigned looks_ = 0;
   bool healed_ = false;
-  Books last_books_;
-  Journal last_journal_;
 };
 
 }  // namespace assent::sim

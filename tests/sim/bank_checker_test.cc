@@ -1,5 +1,5 @@
 // Each rule of the bank checker is shown books that break it, and books that keep it.
-#include "sim/bank_checker.h"
+#include "sim/workloads/bank_checker.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@ namespace {
 
 struct BankCheckerTest : testing::Test {
   Schedule schedule;
-  Recorder recorder{schedule, false};
+  Recorder recorder{schedule};
   Bank bank{Backend::sql, {GroupId(2), GroupId(3)}, 4};
   BankChecker checker{recorder, bank};
   const Transfer one{TxnId::make(ClusterMillis(1), 1, 1), 0, 1, 30};

@@ -4,6 +4,6 @@ set -eu
 failed=0
 while read -r seed why; do
   case "$seed" in ''|'#'*) continue ;; esac
-  "$1" --seed "$seed" --check-determinism || { echo "this seed is kept because: $why"; failed=1; }
+  "$1" replay --seed "$seed" --check-determinism || { echo "this seed is kept because: $why"; failed=1; }
 done < "$2"
 exit $failed

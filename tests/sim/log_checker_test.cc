@@ -8,7 +8,7 @@ namespace {
 
 struct LogCheckerTest : testing::Test {
   Schedule schedule;
-  Recorder recorder{schedule, false};
+  Recorder recorder{schedule};
   LogChecker checker{recorder};
   const GroupId group{2};
   const Life one{NodeId(1), 1};

@@ -10,7 +10,7 @@ namespace {
 
 struct NetworkTest : testing::Test {
   Schedule schedule;
-  Recorder recorder{schedule, false};
+  Recorder recorder{schedule};
   Network network{schedule, recorder, Rng(7)};
   std::vector<int> arrived;
   const NodeId a{1};
@@ -150,7 +150,7 @@ TEST_F(NetworkTest, ALostSnapshotIsReportedAsNotDelivered) {
 
 TEST(Cut, NeverCutsANodeFromItself) {
   Schedule schedule;
-  Recorder recorder(schedule, false);
+  Recorder recorder(schedule);
   Rng rng(3);
   for (int i = 0; i < 500; ++i) {
     for (const auto& [from, to] : draw_cut(rng, {NodeId(1), NodeId(2), NodeId(3), NodeId(4), NodeId(5)}, recorder)) {

@@ -10,7 +10,7 @@ using State = Register::State;
 
 struct TxnCheckerTest : testing::Test {
   Schedule schedule;
-  Recorder recorder{schedule, false};
+  Recorder recorder{schedule};
   const GroupId coordinator{1};
   const GroupId left{2};
   const GroupId right{3};

@@ -1,8 +1,7 @@
-#include "sim/bank.h"
+#include "sim/workloads/bank.h"
 
 #include <fmt/format.h>
 
-#include <array>
 #include <charconv>
 
 namespace assent::sim {
@@ -101,17 +100,6 @@ std::vector<Branch> Bank::read_all() const {
     if (!accounts_of(shard).empty()) branches.push_back(Branch{shard, query_accounts(shard)});
   }
   return branches;
-}
-
-Work Bank::broken(unsigned variant) const {
-  if (!sql()) return {KvAdd{balance_key(0), 1, 2'000'000'000, 2'000'000'001}};
-  static const std::array<std::string_view, 6> texts = {"UPDATE no_such_table SET x = 1",
-                                                        "SELEKT 1",
-                                                        "BEGIN",
-                                                        "CREATE TABLE keyless(a, b)",
-                                                        "PRAGMA user_version",
-                                                        "DELETE FROM accounts; DELETE FROM journal"};
-  return {statement(std::string(texts[variant % texts.size()]))};
 }
 
 Work Bank::change_schema(unsigned number) const {

@@ -42,6 +42,7 @@ class Bank {
 
   Bank(Backend backend, std::vector<GroupId> shards, unsigned accounts);
 
+  [[nodiscard]] bool sql() const { return backend_ == Backend::sql; }
   [[nodiscard]] unsigned accounts() const { return accounts_; }
   [[nodiscard]] std::int64_t total() const { return opening_balance * accounts_; }
   [[nodiscard]] GroupId shard_of(AccountId account) const { return shards_[account % shards_.size()]; }
@@ -53,8 +54,6 @@ class Bank {
   [[nodiscard]] std::vector<Branch> transfer(const Transfer& transfer) const;
   // All balances in one transaction over all shards that have accounts.
   [[nodiscard]] std::vector<Branch> read_all() const;
-  // Work that cannot be run: a missing table, a forbidden statement, a table without a primary key, a put of nonsense.
-  [[nodiscard]] Work broken(unsigned variant) const;
   [[nodiscard]] Work change_schema(unsigned number) const;
 
   // Linearizable reads of one shard.
@@ -71,7 +70,6 @@ class Bank {
                                                     const WorkResult& result) const;
 
  private:
-  [[nodiscard]] bool sql() const { return backend_ == Backend::sql; }
   void add_leg(Work& work, const TxnId& txn, AccountId account, std::int64_t delta) const;
 
   Backend backend_;

@@ -1,4 +1,4 @@
-#include "sim/bank_checker.h"
+#include "sim/workloads/bank_checker.h"
 
 #include <algorithm>
 

@@ -8,9 +8,9 @@
 #include <set>
 #include <vector>
 
-#include "sim/bank.h"
 #include "sim/recorder.h"
 #include "sim/txn_checker.h"
+#include "sim/workloads/bank.h"
 
 namespace assent::sim {
 
