@@ -224,6 +224,17 @@ void add_bench(CLI::App& app, Draft& draft) {
   check.add_option("--balance", checked->balance, "What every account began with")->capture_default_str();
 }
 
+void add_check(CLI::App& app, Draft& draft) {
+  CLI::App& check = heading(app, "check", "Judges what was recorded; asks no cluster");
+  CLI::App& history = *check.add_subcommand("history",
+                                            "Is a history of clients strictly serializable? Ends with 0 when it is as "
+                                            "far as the rules can tell, 1 when it is "
+                                            "not, 7 when it could not be judged");
+  const auto specific = leaf<CheckHistoryCommand>(history, draft);
+  history.add_option("file", specific->path, "One JSON object a line, as --history writes it; - for standard input")
+      ->required();
+}
+
 void add_demo(CLI::App& app, Draft& draft) {
   CLI::App& demo = heading(app, "demo", "Demonstrations");
   CLI::App& bank =
@@ -261,6 +272,7 @@ std::variant<Invocation, Farewell> parse(int argc, const char* const* argv) {
   add_kv(app, draft);
   add_group(app, draft);
   add_bench(app, draft);
+  add_check(app, draft);
   add_demo(app, draft);
   leaf<VersionCommand>(*app.add_subcommand("version", "Print the version"), draft);
   try {

@@ -63,6 +63,9 @@ struct BenchRunCommand {
 struct BenchCheckCommand {
   std::int64_t balance = 1'000;  // that every account began with
 };
+struct CheckHistoryCommand {
+  std::string path;  // "-": standard input
+};
 struct DemoBankCommand {
   BenchRunCommand bench;
   std::string kill_hook;  // a shell command; the node's name is added to it
@@ -70,9 +73,9 @@ struct DemoBankCommand {
 };
 struct VersionCommand {};
 
-using Command =
-    std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnGetCommand, KvCommand,
-                 TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, DemoBankCommand, VersionCommand>;
+using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnGetCommand,
+                             KvCommand, TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, CheckHistoryCommand,
+                             DemoBankCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

@@ -14,7 +14,7 @@ enum class ExitCode : int {
   not_found = 4,
   unhealthy = 5,
   aborted = 6,
-  unknown = 7,  // the outcome of a transaction is not known; asking again is safe
+  unknown = 7,  // the outcome of a transaction is not known, asking again is safe; or a history could not be judged
   timed_out = 124,
 };
 

@@ -30,6 +30,7 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const KvCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchRunCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchCheckCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const CheckHistoryCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const DemoBankCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const VersionCommand& command);
 

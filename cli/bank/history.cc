@@ -4,32 +4,8 @@
 
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 namespace assent::bank {
-
-std::string_view to_string(EventType type) {
-  switch (type) {
-    case EventType::invoke: return "invoke";
-    case EventType::ok: return "ok";
-    case EventType::fail: return "fail";
-    case EventType::info: return "info";
-  }
-  return "info";
-}
-
-std::string history_line(EventType type, std::uint64_t process, std::uint64_t nanos, const std::vector<Micro>& value) {
-  std::string out =
-      fmt::format(R"({{"type":"{}","process":{},"time":{},"f":"txn","value":[)", to_string(type), process, nanos);
-  const char* separator = "";
-  for (const Micro& micro : value) {
-    const std::string key = nlohmann::json(micro.key).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    const std::string content = micro.value ? fmt::format("{}", *micro.value) : "null";
-    out += fmt::format(R"({}["{}",{},{}])", separator, micro.write ? 'w' : 'r', key, content);
-    separator = ",";
-  }
-  return out + "]}";
-}
 
 client::Result<History> History::create(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "w");
@@ -47,7 +23,7 @@ History::History(std::string path, std::FILE* file)
 
 void History::write(EventType type, std::uint64_t process, const std::vector<Micro>& value) {
   const auto time = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start_);
-  const std::string line = history_line(type, process, static_cast<std::uint64_t>(time.count()), value) + "\n";
+  const std::string line = check::to_line({type, process, static_cast<std::uint64_t>(time.count()), {}, value}) + "\n";
   failed_ = std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() || failed_;
 }
 

@@ -1,38 +1,21 @@
-// What every client of a run did and heard, one JSON object a line, as Jepsen writes it, so that independent checkers
-// can judge the run:
-//
-//   {"type":"invoke","process":3,"time":12345,"f":"txn","value":[["r","acct/000007",null],["w","acct/000007",null]]}
-//
-// type: invoke, then ok (it happened; values as far as they are known), fail (it certainly did not happen) or info
-// (nobody knows; the process is dead after it, and its client goes on under a new number). time: nanoseconds since the
-// history began. Not thread-safe.
+// Writes what every client of a run did and heard to a file, as check/history.h says, so that `assentctl check history`
+// and independent checkers can judge the run. Times are nanoseconds since the history began. Not thread-safe.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "check/history.h"
 #include "client/error.h"
 
 namespace assent::bank {
 
-struct Micro {
-  bool write = false;
-  std::string key;
-  std::optional<std::int64_t> value;
-};
-
-enum class EventType : std::uint8_t { invoke, ok, fail, info };
-[[nodiscard]] std::string_view to_string(EventType type);
-
-// One line, without its end.
-[[nodiscard]] std::string history_line(EventType type, std::uint64_t process, std::uint64_t nanos,
-                                       const std::vector<Micro>& value);
+using check::EventType;
+using check::Micro;
 
 class History {
  public:

@@ -17,8 +17,9 @@ std::vector<Micro> micros(const Transfer& transfer, EventType type, std::optiona
   const auto one = [&](std::uint64_t account, std::int64_t balance, std::int64_t change) {
     const std::string key = account_id(account);
     const bool known = type == EventType::ok && after.has_value();
-    return std::pair{Micro{false, key, known ? std::optional(balance - change) : std::nullopt},
-                     Micro{true, key, known ? std::optional(balance) : std::nullopt}};
+    const auto value = [known](std::int64_t number) { return known ? check::Value(number) : check::Value(); };
+    return std::pair{Micro{check::OpKind::read, key, value(balance - change)},
+                     Micro{check::OpKind::write, key, value(balance)}};
   };
   const auto [debit_read, debit_write] = one(transfer.debit, after ? after->debit : 0, -transfer.amount);
   const auto [credit_read, credit_write] = one(transfer.credit, after ? after->credit : 0, transfer.amount);

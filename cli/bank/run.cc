@@ -112,8 +112,9 @@ void record_state(History& history, const Balances& balances, bool write, std::u
   std::vector<Micro> asked;
   std::vector<Micro> known;
   for (const auto& [account, balance] : balances) {
-    asked.push_back({write, account_id(account), write ? std::optional(balance) : std::nullopt});
-    known.push_back({write, account_id(account), balance});
+    const check::OpKind kind = write ? check::OpKind::write : check::OpKind::read;
+    asked.push_back({kind, account_id(account), write ? check::Value(balance) : check::Value()});
+    known.push_back({kind, account_id(account), balance});
   }
   if (asked.empty()) return;
   history.write(EventType::invoke, process, asked);

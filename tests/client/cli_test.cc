@@ -1,6 +1,9 @@
 // assentctl as a whole, against nodes that answer as told: what it prints and what it ends with.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -195,6 +198,60 @@ TEST(Hook, PassesTheArgumentAndGivesTheStatus) {
   EXPECT_EQ(run_hook("test n1 =", "$(echo n1)"), 1) << "the argument is passed, not pasted";
   EXPECT_EQ(run_hook("exit 7;", "x"), 7);
   EXPECT_EQ(run_hook("kill -9 $$;", "x"), 128 + 9);
+}
+
+// ---- histories, which no cluster is asked about ----
+
+class CheckHistory : public CliTest {
+ protected:
+  int check(const std::string& lines, const std::vector<std::string>& more = {}) {
+    const std::string path = testing::TempDir() + "check_history_" + std::to_string(::getpid()) + ".jsonl";
+    std::ofstream(path) << lines;
+    std::vector<std::string> arguments{"check", "history", path};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const int code = run(arguments);
+    std::filesystem::remove(path);
+    return code;
+  }
+
+  static std::string event(const std::string& type, int process, const std::string& value) {
+    return R"({"type":")" + type + R"(","process":)" + std::to_string(process) + R"(,"time":1,"f":"txn","value":[)" +
+           value + "]}\n";
+  }
+  static std::string both(int process, const std::string& invoked, const std::string& heard) {
+    return event("invoke", process, invoked) + event("ok", process, heard);
+  }
+
+  const std::string append = both(0, R"(["append","x",1])", R"(["append","x",1])");
+};
+
+TEST_F(CheckHistory, EndsAsTheHistoryIs) {
+  EXPECT_EQ(check(append + both(1, R"(["r","x",null])", R"(["r","x",[1]])")), 0);
+  EXPECT_THAT(out.str(), HasSubstr("strictly serializable"));
+  EXPECT_EQ(check(append + both(1, R"(["r","x",null])", R"(["r","x",[]])")), 1);
+  EXPECT_THAT(out.str(), HasSubstr("lost append"));
+  EXPECT_THAT(out.str(), HasSubstr("NOT strictly serializable"));
+  EXPECT_EQ(check(append + append), 7);
+  EXPECT_THAT(out.str(), HasSubstr("not judged"));
+}
+
+TEST_F(CheckHistory, IsOneDocumentInJson) {
+  EXPECT_EQ(check(append + both(1, R"(["r","x",null])", R"(["r","x",[]])"), {"-o", "json"}), 1);
+  EXPECT_EQ(document()["judgement"], "wrong");
+  EXPECT_EQ(document()["anomalies"][0]["name"], "lost append");
+}
+
+TEST_F(CheckHistory, WhatIsNoHistoryIsAWrongArgument) {
+  EXPECT_EQ(check(append + "nonsense\n"), 2);
+  EXPECT_THAT(err.str(), HasSubstr("line 3"));
+  EXPECT_EQ(run({"check", "history", "/nonexistent/file"}), 2);
+  EXPECT_THAT(err.str(), HasSubstr("/nonexistent/file: No such file"));
+  EXPECT_EQ(run({"check", "history"}), 2);
+}
+
+TEST_F(CheckHistory, AsksNobody) {
+  for (const char* node : {"n1", "n2", "n3"}) cluster.stop(node);
+  EXPECT_EQ(check(append), 0);
 }
 
 }  // namespace
