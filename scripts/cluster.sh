@@ -50,6 +50,9 @@ cluster:
     - { id: c0, role: coordinator, members: [n1, n2, n3] }
     - { id: s1, role: shard, members: [n1, n2, n3] }
     - { id: s2, role: shard, members: [n1, n2, n3] }
+# All on one machine: there is nothing to gain from leaders apart.
+raft:
+  leaders: together
 YAML
   done
   echo "ASSENT_ENDPOINTS=127.0.0.1:$((base + 1)),127.0.0.1:$((base + 2)),127.0.0.1:$((base + 3))" >"$dir/cluster.env"

@@ -13,7 +13,7 @@ packages=(
   g++ cmake ninja-build ccache mold pkg-config git ca-certificates
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libsqlite3-dev libexpected-dev libfmt-dev libxxhash-dev libspdlog-dev
-  libmimalloc-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
+  libgoogle-perftools-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   strace procps
 )

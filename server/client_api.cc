@@ -1,8 +1,6 @@
 #include "server/client_api.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 
 #include "server/grpc_transport.h"
 
@@ -17,51 +15,56 @@ constexpr int streams_max = 10'000;  // concurrent calls on one connection
 }  // namespace
 
 ClientApi::ClientApi(const ClientGate& gate, std::size_t message_bytes_max)
-    : coordinator_(gate), shard_(gate), cluster_(gate.cluster, gate.inbox), message_bytes_max_(message_bytes_max) {}
+    : queue_(builder_.AddCompletionQueue()),
+      coordinator_(gate),
+      shard_(gate),
+      cluster_(gate.cluster, gate.inbox),
+      reflection_({"assent.v1.Cluster", "assent.v1.Coordinator", "assent.v1.Shard", "grpc.health.v1.Health",
+                   "grpc.reflection.v1alpha.ServerReflection"}),
+      message_bytes_max_(message_bytes_max) {}
 
 ClientApi::~ClientApi() { stop(); }
 
 Result<void> ClientApi::start(const Endpoint& listen) {
-  // Both are switches of the whole process; the peer port's server was made before and has neither.
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(listen.text(), grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&coordinator_);
-  builder.RegisterService(&shard_);
-  builder.RegisterService(&cluster_);
-  builder.SetMaxReceiveMessageSize(static_cast<int>(message_bytes_max_));
-  // Reflection alone is served synchronously; one thread is enough for it.
-  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 1);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, streams_max);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, keepalive_millis);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  server_ = builder.BuildAndStart();
+  builder_.AddListeningPort(listen.text(), grpc::InsecureServerCredentials(), &port);
+  builder_.RegisterService(&coordinator_.service());
+  builder_.RegisterService(&shard_.service());
+  builder_.RegisterService(&cluster_.service());
+  builder_.RegisterService(&health_.service());
+  builder_.RegisterService(&reflection_.service());
+  builder_.SetMaxReceiveMessageSize(static_cast<int>(message_bytes_max_));
+  builder_.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder_.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, streams_max);
+  builder_.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, keepalive_millis);
+  builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder_.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  server_ = builder_.BuildAndStart();
   if (server_ == nullptr || port == 0) {
     server_.reset();
     return fail(not_listening(listen));
   }
   port_ = static_cast<std::uint16_t>(port);
   set_serving({});
+  coordinator_.open(queue_);
+  shard_.open(queue_);
+  cluster_.open(queue_);
+  health_.open(queue_);
+  reflection_.open(queue_);
   return {};
 }
 
 void ClientApi::set_serving(const Serving& serving) {
-  if (server_ == nullptr) return;
-  grpc::HealthCheckServiceInterface* const health = server_->GetHealthCheckService();
-  if (health == nullptr) return;
-  health->SetServingStatus("", serving.node);
-  health->SetServingStatus("assent.v1.Coordinator", serving.coordinator);
-  health->SetServingStatus("assent.v1.Shard", serving.shard);
+  health_.set("", serving.node);
+  health_.set("assent.v1.Coordinator", serving.coordinator);
+  health_.set("assent.v1.Shard", serving.shard);
 }
 
 void ClientApi::stop() {
-  if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + stop_grace);
+  if (server_ != nullptr) {
+    queue_.serve_while([this] { server_->Shutdown(std::chrono::system_clock::now() + stop_grace); });
+  }
+  queue_.drain();
   server_.reset();
 }
 

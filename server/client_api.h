@@ -1,6 +1,10 @@
-// The gRPC server on the client port: the public services, health checking and reflection. start() and stop() from the
-// main thread; set_serving() from the loop's.
+// The gRPC server on the client port: the public services, health checking and reflection. It has the node's completion
+// queue, because gRPC tells of new calls only on a queue that was made with the server. start() before anybody waits on
+// that, stop() when nobody does any more; set_serving() from the thread that waits.
 #pragma once
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 
 #include <chrono>
 #include <cstddef>
@@ -11,10 +15,9 @@
 #include "server/client_service.h"
 #include "server/cluster_service.h"
 #include "server/config_values.h"
-
-namespace grpc {
-class Server;
-}
+#include "server/health_service.h"
+#include "server/reflection_service.h"
+#include "server/rpc_queue.h"
 
 namespace assent {
 
@@ -32,15 +35,20 @@ class ClientApi {
 
   [[nodiscard]] Result<void> start(const Endpoint& listen);
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] RpcQueue& queue() { return queue_; }
   void set_serving(const Serving& serving);
   // Ends connections; calls that were not answered by then are cut off. Every call must have been answered or
-  // abandoned.
+  // abandoned, and nobody else may use the queue any more: it is drained.
   void stop();
 
  private:
+  grpc::ServerBuilder builder_;
+  RpcQueue queue_;
   CoordinatorService coordinator_;
   ShardService shard_;
   ClusterService cluster_;
+  HealthService health_;
+  ReflectionService reflection_;
   const std::size_t message_bytes_max_;
   std::unique_ptr<grpc::Server> server_;
   std::uint16_t port_ = 0;

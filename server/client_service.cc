@@ -17,7 +17,7 @@ constexpr auto patience_max = std::chrono::minutes(61);
 constexpr auto answer_margin = milliseconds(60);
 
 // How long the caller still listens; not positive when it no longer does.
-milliseconds patience_of(const grpc::CallbackServerContext& context) {
+milliseconds patience_of(const grpc::ServerContext& context) {
   const auto left = context.deadline() - std::chrono::system_clock::now();
   if (left > patience_max) return std::chrono::duration_cast<milliseconds>(patience_max);  // also when it named none
   return std::chrono::duration_cast<milliseconds>(left);
@@ -48,9 +48,9 @@ grpc::Status deadline_passed() {
 
 void submit(const ClientGate& gate, PendingCalls::Call call, ClientBody body) {
   const GroupId group = call.group;
-  grpc::ServerUnaryReactor* const reactor = call.reactor;
+  UnaryCall& caller = *call.call;
   const Result<RequestId> id = gate.pending.add(std::move(call));
-  if (!id) return reactor->Finish(status_of(id.error()));
+  if (!id) return caller.finish(status_of(id.error()));
   gate.inbox.push(ClientRequest{.id = *id, .group = group, .body = std::move(body)});
 }
 
@@ -62,18 +62,15 @@ GroupId group_of(const Execute& execute, const GroupDirectory& groups) {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* CoordinatorService::Execute(grpc::CallbackServerContext* context,
-                                                      const v1::ExecuteRequest* request, v1::Transaction* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const milliseconds patience = patience_of(*context);
-  Result<assent::Execute> execute = from_api(*request, gate_.cluster.groups);
+void CoordinatorService::execute(TypedCall<v1::ExecuteRequest, v1::Transaction>& call) const {
+  const milliseconds patience = patience_of(call.context());
+  Result<assent::Execute> execute = from_api(call.request(), gate_.cluster.groups);
   if (!execute) {
-    reactor->Finish(status_of(execute.error()));
+    call.finish(status_of(execute.error()));
   } else if (patience.count() <= 0) {
-    reactor->Finish(deadline_passed());
+    call.finish(deadline_passed());
   } else if (const GroupId group = group_of(*execute, gate_.cluster.groups); group.none()) {
-    reactor->Finish(
-        status_of({ErrorCode::refused, "this cluster has no coordinator group, which two-phase needs", {}}));
+    call.finish(status_of({ErrorCode::refused, "this cluster has no coordinator group, which two-phase needs", {}}));
   } else {
     const std::uint64_t wanted = execute->timeout_ticks == 0
                                      ? ticks_of_millis(static_cast<std::uint64_t>(gate_.txn_timeout.count()))
@@ -82,62 +79,68 @@ grpc::ServerUnaryReactor* CoordinatorService::Execute(grpc::CallbackServerContex
     const auto usable_ticks = static_cast<std::uint64_t>(usable(usable(patience)).count()) / tick_millis;
     execute->timeout_ticks = std::clamp<std::uint64_t>(wanted, 1, std::max<std::uint64_t>(usable_ticks, 1));
     submit(gate_,
-           {.reactor = reactor,
-            .response = response,
+           {.call = &call,
+            .response = &call.response(),
             .group = group,
             .txn = execute->txn,
             .may_commit = true,
             .answer_by = std::chrono::steady_clock::now() + usable(patience)},
            std::move(*execute));
   }
-  return reactor;
 }
 
-grpc::ServerUnaryReactor* CoordinatorService::GetOutcome(grpc::CallbackServerContext* context,
-                                                         const v1::GetOutcomeRequest* request,
-                                                         v1::Transaction* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const milliseconds patience = patience_of(*context);
-  Result<GetOutcomeCall> call = from_api(*request, gate_.cluster.groups);
-  if (!call) {
-    reactor->Finish(status_of(call.error()));
+void CoordinatorService::get_outcome(TypedCall<v1::GetOutcomeRequest, v1::Transaction>& call) const {
+  const milliseconds patience = patience_of(call.context());
+  Result<GetOutcomeCall> asked = from_api(call.request(), gate_.cluster.groups);
+  if (!asked) {
+    call.finish(status_of(asked.error()));
   } else if (patience.count() <= 0) {
-    reactor->Finish(deadline_passed());
+    call.finish(deadline_passed());
   } else {
     const auto usable_ticks = static_cast<std::uint64_t>(usable(usable(patience)).count()) / tick_millis;
-    call->body.wait_ticks = std::min(call->body.wait_ticks, usable_ticks);
+    asked->body.wait_ticks = std::min(asked->body.wait_ticks, usable_ticks);
     submit(gate_,
-           {.reactor = reactor,
-            .response = response,
-            .group = call->group,
-            .txn = call->body.txn,
+           {.call = &call,
+            .response = &call.response(),
+            .group = asked->group,
+            .txn = asked->body.txn,
             .may_commit = false,
             .answer_by = std::chrono::steady_clock::now() + usable(patience)},
-           std::move(call->body));
+           std::move(asked->body));
   }
-  return reactor;
 }
 
-grpc::ServerUnaryReactor* ShardService::Query(grpc::CallbackServerContext* context, const v1::QueryRequest* request,
-                                              v1::QueryResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const milliseconds patience = patience_of(*context);
-  Result<QueryCall> call = from_api(*request, gate_.cluster.groups);
-  if (!call) {
-    reactor->Finish(status_of(call.error()));
+void ShardService::query(TypedCall<v1::QueryRequest, v1::QueryResponse>& call) const {
+  const milliseconds patience = patience_of(call.context());
+  Result<QueryCall> asked = from_api(call.request(), gate_.cluster.groups);
+  if (!asked) {
+    call.finish(status_of(asked.error()));
   } else if (patience.count() <= 0) {
-    reactor->Finish(deadline_passed());
+    call.finish(deadline_passed());
   } else {
     submit(gate_,
-           {.reactor = reactor,
-            .response = response,
-            .group = call->shard,
+           {.call = &call,
+            .response = &call.response(),
+            .group = asked->shard,
             .txn = {},
             .may_commit = false,
             .answer_by = std::chrono::steady_clock::now() + usable(patience)},
-           std::move(call->body));
+           std::move(asked->body));
   }
-  return reactor;
+}
+
+void CoordinatorService::open(RpcQueue& queue) {
+  using Service = v1::Coordinator::AsyncService;
+  serve<Service, Service, v1::ExecuteRequest, v1::Transaction>(service_, &Service::RequestExecute, queue,
+                                                               [this](auto& call) { execute(call); });
+  serve<Service, Service, v1::GetOutcomeRequest, v1::Transaction>(service_, &Service::RequestGetOutcome, queue,
+                                                                  [this](auto& call) { get_outcome(call); });
+}
+
+void ShardService::open(RpcQueue& queue) {
+  using Service = v1::Shard::AsyncService;
+  serve<Service, Service, v1::QueryRequest, v1::QueryResponse>(service_, &Service::RequestQuery, queue,
+                                                               [this](auto& call) { query(call); });
 }
 
 }  // namespace assent

@@ -1,5 +1,5 @@
 // The services Coordinator and Shard of the public API: a call is read, judged by its form, given to the loop, and
-// answered through PendingCalls. Nothing is decided here. Called by gRPC's threads.
+// answered through PendingCalls. Nothing is decided here. On the thread that waits on the server's completion queue.
 #pragma once
 
 #include <chrono>
@@ -8,6 +8,7 @@
 #include "server/cluster_view.h"
 #include "server/inbox.h"
 #include "server/pending_calls.h"
+#include "server/rpc_server.h"
 
 namespace assent {
 
@@ -19,26 +20,32 @@ struct ClientGate {
   std::chrono::milliseconds txn_timeout;  // of an Execute that names none
 };
 
-class CoordinatorService final : public v1::Coordinator::CallbackService {
+class CoordinatorService {
  public:
   explicit CoordinatorService(const ClientGate& gate) : gate_(gate) {}
-  grpc::ServerUnaryReactor* Execute(grpc::CallbackServerContext* context, const v1::ExecuteRequest* request,
-                                    v1::Transaction* response) override;
-  grpc::ServerUnaryReactor* GetOutcome(grpc::CallbackServerContext* context, const v1::GetOutcomeRequest* request,
-                                       v1::Transaction* response) override;
+  [[nodiscard]] v1::Coordinator::AsyncService& service() { return service_; }
+  // Once the server runs: begins to take calls.
+  void open(RpcQueue& queue);
 
  private:
+  void execute(TypedCall<v1::ExecuteRequest, v1::Transaction>& call) const;
+  void get_outcome(TypedCall<v1::GetOutcomeRequest, v1::Transaction>& call) const;
+
   const ClientGate& gate_;
+  v1::Coordinator::AsyncService service_;
 };
 
-class ShardService final : public v1::Shard::CallbackService {
+class ShardService {
  public:
   explicit ShardService(const ClientGate& gate) : gate_(gate) {}
-  grpc::ServerUnaryReactor* Query(grpc::CallbackServerContext* context, const v1::QueryRequest* request,
-                                  v1::QueryResponse* response) override;
+  [[nodiscard]] v1::Shard::AsyncService& service() { return service_; }
+  void open(RpcQueue& queue);
 
  private:
+  void query(TypedCall<v1::QueryRequest, v1::QueryResponse>& call) const;
+
   const ClientGate& gate_;
+  v1::Shard::AsyncService service_;
 };
 
 }  // namespace assent

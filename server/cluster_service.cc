@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <utility>
 
 #include "server/version.h"
 #include "txn_proto/api_error.h"
@@ -25,20 +26,17 @@ grpc::Status error_status(ErrorCode code, std::string message, std::string reaso
 // Ends a call whose task the loop may never run: the inbox drops tasks when the node stops.
 class Answer {
  public:
-  explicit Answer(grpc::ServerUnaryReactor* reactor) : reactor_(reactor) {}
+  explicit Answer(UnaryCall& call) : call_(&call) {}
   ~Answer() {
-    if (reactor_ != nullptr)
+    if (call_ != nullptr)
       finish(error_status(ErrorCode::not_leader, "this node is stopping; ask another one", "SHUTTING_DOWN"));
   }
   Answer(const Answer&) = delete;
   Answer& operator=(const Answer&) = delete;
-  void finish(const grpc::Status& status) {
-    reactor_->Finish(status);
-    reactor_ = nullptr;
-  }
+  void finish(const grpc::Status& status) { std::exchange(call_, nullptr)->finish(status); }
 
  private:
-  grpc::ServerUnaryReactor* reactor_;
+  UnaryCall* call_;
 };
 
 std::uint64_t micros(const timeval& time) {
@@ -145,39 +143,40 @@ grpc::Status transfer(const ClusterView& cluster, Loop& loop, GroupId group, Nod
 
 }  // namespace
 
-grpc::ServerUnaryReactor* ClusterService::Status(grpc::CallbackServerContext* context, const v1::StatusRequest* request,
-                                                 v1::StatusResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const auto answer = std::make_shared<Answer>(reactor);
-  static_cast<void>(inbox_.post([this, answer, response, digests = request->digests()](Loop& loop) {
-    write_status(cluster_, loop, digests, *response);
+void ClusterService::status(TypedCall<v1::StatusRequest, v1::StatusResponse>& call) const {
+  const auto answer = std::make_shared<Answer>(call);
+  static_cast<void>(inbox_.post([this, answer, &call](Loop& loop) {
+    write_status(cluster_, loop, call.request().digests(), call.response());
     answer->finish(grpc::Status::OK);
   }));
-  return reactor;
 }
 
-grpc::ServerUnaryReactor* ClusterService::TransferLeader(grpc::CallbackServerContext* context,
-                                                         const v1::TransferLeaderRequest* request,
-                                                         v1::TransferLeaderResponse* /*response*/) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const GroupDirectory::Group* group = cluster_.groups.find(request->group());
+void ClusterService::transfer_leader(TypedCall<v1::TransferLeaderRequest, v1::TransferLeaderResponse>& call) const {
+  const v1::TransferLeaderRequest& request = call.request();
+  const GroupDirectory::Group* group = cluster_.groups.find(request.group());
   if (group == nullptr) {
-    reactor->Finish(
+    return call.finish(
         error_status(ErrorCode::not_found,
-                     fmt::format("group: there is no group \"{:.63}\"; there are {}, {}", request->group(),
+                     fmt::format("group: there is no group \"{:.63}\"; there are {}, {}", request.group(),
                                  cluster_.groups.list(GroupKind::coordinator), cluster_.groups.list(GroupKind::shard)),
                      "GROUP_NOT_FOUND"));
-    return reactor;
   }
-  const NodeId to = node_id(request->to());
-  if (cluster_.find(to) == nullptr || cluster_.node_name(to) != request->to()) {
-    reactor->Finish(error_status(ErrorCode::malformed, fmt::format("to: there is no node \"{:.63}\"", request->to())));
-    return reactor;
+  const NodeId to = node_id(request.to());
+  if (cluster_.find(to) == nullptr || cluster_.node_name(to) != request.to()) {
+    return call.finish(
+        error_status(ErrorCode::malformed, fmt::format("to: there is no node \"{:.63}\"", request.to())));
   }
-  const auto answer = std::make_shared<Answer>(reactor);
+  const auto answer = std::make_shared<Answer>(call);
   static_cast<void>(inbox_.post(
       [this, answer, id = group->id, to](Loop& loop) { answer->finish(transfer(cluster_, loop, id, to)); }));
-  return reactor;
+}
+
+void ClusterService::open(RpcQueue& queue) {
+  using Service = v1::Cluster::AsyncService;
+  serve<Service, Service, v1::StatusRequest, v1::StatusResponse>(service_, &Service::RequestStatus, queue,
+                                                                 [this](auto& call) { status(call); });
+  serve<Service, Service, v1::TransferLeaderRequest, v1::TransferLeaderResponse>(
+      service_, &Service::RequestTransferLeader, queue, [this](auto& call) { transfer_leader(call); });
 }
 
 }  // namespace assent

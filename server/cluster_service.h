@@ -1,26 +1,28 @@
 // The service Cluster of the public API: what the answering node sees of itself, and handing over leadership. The
-// questions run as tasks on the loop's thread, between events; answers are made there too. Called by gRPC's threads.
+// questions run as tasks on the loop's thread, between events; answers are made there too.
 #pragma once
 
 #include "assent/v1/assent.grpc.pb.h"
 #include "server/cluster_view.h"
 #include "server/inbox.h"
+#include "server/rpc_server.h"
 
 namespace assent {
 
-class ClusterService final : public v1::Cluster::CallbackService {
+class ClusterService {
  public:
   ClusterService(const ClusterView& cluster, Inbox& inbox) : cluster_(cluster), inbox_(inbox) {}
-
-  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context, const v1::StatusRequest* request,
-                                   v1::StatusResponse* response) override;
-  grpc::ServerUnaryReactor* TransferLeader(grpc::CallbackServerContext* context,
-                                           const v1::TransferLeaderRequest* request,
-                                           v1::TransferLeaderResponse* response) override;
+  [[nodiscard]] v1::Cluster::AsyncService& service() { return service_; }
+  // Once the server runs: begins to take calls.
+  void open(RpcQueue& queue);
 
  private:
+  void status(TypedCall<v1::StatusRequest, v1::StatusResponse>& call) const;
+  void transfer_leader(TypedCall<v1::TransferLeaderRequest, v1::TransferLeaderResponse>& call) const;
+
   const ClusterView& cluster_;
   Inbox& inbox_;
+  v1::Cluster::AsyncService service_;
 };
 
 }  // namespace assent

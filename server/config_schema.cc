@@ -46,6 +46,9 @@ const std::vector<Key>& table() {
       {"raft.heartbeat", "100ms", DurationField{&C::heartbeat, milliseconds(10), seconds(60)}, "of leaders"},
       {"raft.election_timeout", "1s", DurationField{&C::election_timeout, milliseconds(50), minutes(10)},
        "without a leader's word for this long, followers elect one"},
+      {"raft.leaders", "anywhere", ChoiceField{&C::leaders, {"anywhere", "together"}},
+       "together: each group's leader moves to the node that leads the first group, which saves messages between "
+       "leaders; for small clusters"},
       {"raft.snapshot_every", "100000", CountField{&C::snapshot_every, 100, 1'000'000'000},
        "applied entries between snapshots of a group"},
       {"raft.max_batch", "1MiB", SizeField{&C::batch_bytes_max, 4 * kib, 64 * mib},

@@ -48,10 +48,12 @@ NodeId best_successor(const GroupStatus& group, NodeId self) {
 Daemon::Daemon(const ServerConfig& config)
     : config_(config),
       cluster_(cluster_view(config)),
+      inbox_([this] { api_.queue().wake(); }),
       pending_(cluster_, config.active_txns_max),
       gate_{.cluster = cluster_, .pending = pending_, .inbox = inbox_, .txn_timeout = config.txn_timeout},
       api_(gate_, config.message_bytes_max),
-      failure_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      failure_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      placement_(cluster_.self) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::open(const ServerConfig& config) {
   std::unique_ptr<Daemon> daemon(new Daemon(config));
@@ -68,7 +70,6 @@ Result<void> Daemon::start() {
       return fail(ErrorCode::io, fmt::format("{}: {}", key, free.error().message));
   }
   if (auto opened = open_loop(); !opened) return opened;
-  // The peer port first: health checking and reflection are switched on for all servers made after it.
   if (auto listening = transport_->start(config_.listen_peer); !listening) {
     return fail(ErrorCode::io, "listen.peer: " + listening.error().message);
   }
@@ -80,14 +81,15 @@ Result<void> Daemon::start() {
 }
 
 Result<void> Daemon::open_loop() {
-  auto disk = PosixDisk::open(config_.data_dir, [this] { inbox_.disk_progress(); });
+  auto disk = PosixDisk::open(
+      config_.data_dir, [this] { inbox_.disk_progress(); }, PosixDisk::Begin::on_start);
   if (!disk) return fail(std::move(disk.error()));
   disk_ = std::move(*disk);
   if (auto mine = claim_data_directory(*disk_, {.cluster = config_.cluster_name, .node = config_.node_name}); !mine)
     return mine;
   const Result<std::uint64_t> incarnation = next_incarnation(config_.data_dir, SystemClock::wall_micros());
   if (!incarnation) return fail(incarnation.error());
-  transport_ = std::make_unique<GrpcTransport>(peer_identity(config_, *incarnation), inbox_);
+  transport_ = std::make_unique<GrpcTransport>(peer_identity(config_, *incarnation), api_.queue(), inbox_);
   auto loop = Loop::open(node_config(config_, cluster_, *incarnation), *disk_, *transport_, clock_,
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));
@@ -108,12 +110,13 @@ Result<void> Daemon::open_loop() {
 
 void Daemon::begin_threads() {
   thread_ = std::make_unique<LoopThread>(
-      *loop_, inbox_,
+      *loop_, api_.queue(), inbox_,
       LoopThread::Hooks{.admits =
                             [this](const ClientRequest& request) {
                               return pending_.begin(request.id, std::chrono::steady_clock::now());
                             },
                         .replies = [this](std::vector<ClientReply> replies) { pending_.answer(std::move(replies)); },
+                        .flushed = [this] { disk_->start(); },
                         .ticked = [this](Loop& loop) { ticked(loop); },
                         .failed = [this](const Error& error) { failed(error); }});
   thread_->start();
@@ -130,6 +133,8 @@ void Daemon::begin_threads() {
 
 Daemon::~Daemon() {
   stop();
+  if (transport_ != nullptr) transport_->stop();  // of a start that failed half-way
+  api_.stop();
   if (failure_event_ >= 0) close(failure_event_);
 }
 
@@ -151,8 +156,8 @@ void Daemon::stop() {
   while (!failure() && pending_.size() > 0 && std::chrono::steady_clock::now() < until) usleep(2'000);
   thread_->stop();
   pending_.abandon();
-  api_.stop();
   transport_->stop();
+  api_.stop();
   thread_.reset();
   if (!failure()) {
     for (SqliteStore* store : stores_) {
@@ -177,7 +182,9 @@ void Daemon::ticked(Loop& loop) {
   if (ticks_ % watch_every_ticks != 0) return;
   const std::vector<GroupStatus> groups = loop.status();
   watch_groups(groups);
-  if (draining_) hand_over(loop, groups);
+  if (draining_) return hand_over(loop, groups);
+  if (config_.leaders != "together") return;
+  for (TransferLeadership& move : placement_.moves(groups)) loop.handle(std::move(move));
 }
 
 void Daemon::failed(const Error& error) {

@@ -17,6 +17,7 @@
 #include "server/config.h"
 #include "server/grpc_transport.h"
 #include "server/inbox.h"
+#include "server/leader_placement.h"
 #include "server/loop_thread.h"
 #include "server/pending_calls.h"
 #include "server/posix_disk.h"
@@ -73,6 +74,7 @@ class Daemon {
   std::map<GroupId, Index> snapshots_;
   std::map<GroupId, Epoch> handed_over_;  // while draining: in which epoch each group was given away
   ClientApi::Serving serving_;
+  LeaderPlacement placement_;
 
   // Shared between the loop's thread and the main one.
   std::atomic<bool> draining_ = false;

@@ -37,10 +37,10 @@ Error not_listening(const Endpoint& endpoint) {
   return free ? Error{ErrorCode::io, fmt::format("cannot listen at {}", endpoint.text()), {}} : std::move(free.error());
 }
 
-GrpcTransport::GrpcTransport(PeerIdentity identity, Inbox& inbox)
-    : identity_(std::move(identity)), inbox_(inbox), service_(std::make_unique<PeerService>(identity_, inbox)) {
+GrpcTransport::GrpcTransport(PeerIdentity identity, RpcQueue& queue, Inbox& inbox)
+    : identity_(std::move(identity)), queue_(queue), inbox_(inbox) {
   for (const auto& [id, node] : identity_.nodes) {
-    if (id != identity_.self) links_.emplace(id, std::make_unique<PeerLink>(identity_, id, inbox_));
+    if (id != identity_.self) links_.emplace(id, std::make_unique<PeerLink>(identity_, id, queue_, inbox_));
   }
 }
 
@@ -50,7 +50,9 @@ Result<void> GrpcTransport::start(const Endpoint& listen) {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(listen.text(), grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(service_.get());
+  arrivals_ = std::make_unique<RpcQueue>(builder.AddCompletionQueue());
+  service_ = std::make_unique<PeerService>(identity_, *arrivals_, queue_, inbox_, links_);
+  builder.RegisterService(&service_->service());
   builder.SetMaxReceiveMessageSize(static_cast<int>(peer_message_bytes_max));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(peer_streams_max));
@@ -59,26 +61,31 @@ Result<void> GrpcTransport::start(const Endpoint& listen) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, peer_keepalive_millis / 2);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  // Without probing for bandwidth the window is fixed: large enough for two frames on their way.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 8 << 20);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, peer_lookahead_bytes);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port == 0) {
     server_.reset();
     return fail(not_listening(listen));
   }
   port_ = static_cast<std::uint16_t>(port);
+  service_->open();
   return {};
 }
 
 void GrpcTransport::stop() {
   for (auto& [id, link] : links_) link->stop();
-  if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + stop_grace);
+  if (server_ == nullptr) return;
+  queue_.serve_while([this] { server_->Shutdown(std::chrono::system_clock::now() + stop_grace); });
+  arrivals_->drain();
   server_.reset();
 }
 
 void GrpcTransport::tick() {
   const auto now = std::chrono::steady_clock::now();
   for (auto& [id, link] : links_) link->tick(now);
+  if (server_ == nullptr) return;
+  arrivals_->wait(now, arrived_);
+  for (const RpcQueue::Ended& stream : arrived_) stream.tag->end(stream.ok);
 }
 
 bool GrpcTransport::ready(NodeId to) const {

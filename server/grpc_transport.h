@@ -1,19 +1,21 @@
-// How frames and snapshots leave a node and come in: one stream per ordered pair of nodes and a server on the peer
-// port. Promises nothing, as its seam says (node/transport.h); what arrives goes into the inbox.
+// How frames and snapshots leave a node and come in: one stream per pair of nodes and a server on the peer port.
+// Promises nothing, as its seam says (node/transport.h); what arrives goes into the inbox.
 //
-// send(), send_snapshot(), ready() and tick() from the loop's thread; start() and stop() from the main one.
+// Everything on the thread that waits on the node's completion queue; start() before it, stop() after it.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "node/transport.h"
 #include "server/inbox.h"
 #include "server/peer_identity.h"
 #include "server/peer_link.h"
+#include "server/rpc_queue.h"
 
 namespace grpc {
 class Server;
@@ -25,16 +27,17 @@ class PeerService;
 
 class GrpcTransport final : public Transport {
  public:
-  GrpcTransport(PeerIdentity identity, Inbox& inbox);
+  GrpcTransport(PeerIdentity identity, RpcQueue& queue, Inbox& inbox);
   ~GrpcTransport() override;
 
   // Begins to listen; io when the address is taken.
   [[nodiscard]] Result<void> start(const Endpoint& listen);
   // Where it listens; differs from what start() was given when that had port 0 (tests).
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  // Cuts off every stream. The queue is to be drained before this is destroyed.
   void stop();
 
-  // Opens streams whose time has come.
+  // Opens streams whose time has come and takes those of peers; they wait for it, which happens once a connection.
   void tick();
 
   [[nodiscard]] bool ready(NodeId to) const override;
@@ -45,8 +48,12 @@ class GrpcTransport final : public Transport {
 
  private:
   const PeerIdentity identity_;
+  RpcQueue& queue_;
   Inbox& inbox_;
   std::map<NodeId, std::unique_ptr<PeerLink>> links_;
+  // gRPC tells of a server's new streams only on a queue of that server. Nobody waits on this one.
+  std::unique_ptr<RpcQueue> arrivals_;
+  std::vector<RpcQueue::Ended> arrived_;  // scratch
   std::unique_ptr<PeerService> service_;
   std::unique_ptr<grpc::Server> server_;
   std::uint16_t port_ = 0;

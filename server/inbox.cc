@@ -1,5 +1,7 @@
 #include "server/inbox.h"
 
+#include <utility>
+
 namespace assent {
 
 template <class Put>
@@ -9,10 +11,9 @@ bool Inbox::put(Put&& put) {
     const std::lock_guard lock(mutex_);
     if (closed_) return false;
     put();
-    wake = sleeping_;
-    sleeping_ = false;
+    wake = std::exchange(sleeping_, false);
   }
-  if (wake) filled_.notify_one();
+  if (wake) wake_();
   return true;
 }
 
@@ -21,14 +22,11 @@ void Inbox::push(Event event) {
 }
 
 void Inbox::push_frame(FrameReceived frame, FrameReader& reader) {
-  bool full = false;
-  put([&] {
-    frame_bytes_ += frame.frame.size();
+  const bool open = put([&] {
     items_.emplace_back(Event(std::move(frame)));
-    full = frame_bytes_ >= frame_bytes_max_;
-    if (full) waiting_.push_back(&reader);
+    readers_.push_back(&reader);
   });
-  if (!full) reader.proceed();
+  if (!open) reader.proceed();
 }
 
 bool Inbox::post(Task task) {
@@ -42,20 +40,32 @@ void Inbox::disk_progress() {
   });
 }
 
-void Inbox::take(std::vector<Item>& items, std::chrono::steady_clock::time_point until) {
+bool Inbox::sleep() {
+  const std::lock_guard lock(mutex_);
+  sleeping_ = items_.empty() && !closed_;
+  return sleeping_;
+}
+
+void Inbox::awake() {
+  const std::lock_guard lock(mutex_);
+  sleeping_ = false;
+}
+
+void Inbox::take(std::vector<Item>& items) {
   items.clear();
+  const std::lock_guard lock(mutex_);
+  items.swap(items_);
+  taken_.insert(taken_.end(), readers_.begin(), readers_.end());
+  readers_.clear();
+  disk_progress_ = false;
+}
+
+void Inbox::read_on() {
   std::vector<FrameReader*> readers;
   {
-    std::unique_lock lock(mutex_);
-    if (items_.empty() && !closed_) {
-      sleeping_ = true;
-      filled_.wait_until(lock, until, [this] { return !items_.empty() || closed_; });
-      sleeping_ = false;
-    }
-    items.swap(items_);
-    readers.swap(waiting_);
-    frame_bytes_ = 0;
-    disk_progress_ = false;
+    const std::lock_guard lock(mutex_);
+    if (taken_.empty()) return;
+    readers.swap(taken_);
   }
   for (FrameReader* reader : readers) reader->proceed();
 }
@@ -66,11 +76,13 @@ void Inbox::close() {
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    readers.swap(waiting_);
+    readers.swap(taken_);
+    readers.insert(readers.end(), readers_.begin(), readers_.end());
+    readers_.clear();
     dropped.swap(items_);
   }
-  filled_.notify_all();
   for (FrameReader* reader : readers) reader->proceed();
+  wake_();
 }
 
 }  // namespace assent

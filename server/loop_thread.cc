@@ -15,10 +15,13 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr auto tick_length = std::chrono::milliseconds(tick_millis);
 // After a pause (a stopped process, a slow disk) time goes on from now: a burst of ticks would depose every leader.
 constexpr int late_ticks_max = 3;
+// Of one round; then replies leave and others are heard.
+constexpr int turns_max = 4;
 
 }  // namespace
 
-LoopThread::LoopThread(Loop& loop, Inbox& inbox, Hooks hooks) : loop_(loop), inbox_(inbox), hooks_(std::move(hooks)) {}
+LoopThread::LoopThread(Loop& loop, RpcQueue& queue, Inbox& inbox, Hooks hooks)
+    : loop_(loop), queue_(queue), inbox_(inbox), hooks_(std::move(hooks)) {}
 
 LoopThread::~LoopThread() { stop(); }
 
@@ -36,11 +39,13 @@ void LoopThread::stop() {
 }
 
 void LoopThread::run() {
+  std::vector<RpcQueue::Ended> ended;
   std::vector<Inbox::Item> items;
   auto next_tick = SteadyClock::now() + tick_length;
   while (!stopping_) {
-    inbox_.take(items, next_tick);
-    turn(items);
+    queue_.wait(inbox_.sleep() ? next_tick : SteadyClock::time_point{}, ended);
+    inbox_.awake();
+    for (const RpcQueue::Ended& one : ended) one.tag->end(one.ok);
     const auto now = SteadyClock::now();
     if (now >= next_tick) {
       loop_.tick();
@@ -48,8 +53,9 @@ void LoopThread::run() {
       if (now - next_tick > late_ticks_max * tick_length) next_tick = now + tick_length;
       hooks_.ticked(loop_);
     }
-    loop_.flush();
+    turns(items);
     if (auto replies = loop_.take_replies(); !replies.empty()) hooks_.replies(std::move(replies));
+    inbox_.read_on();
     if (const std::optional<Error> failure = loop_.failure()) {
       inbox_.close();
       return hooks_.failed(*failure);
@@ -57,16 +63,24 @@ void LoopThread::run() {
   }
 }
 
-void LoopThread::turn(std::vector<Inbox::Item>& items) {
-  for (Inbox::Item& item : items) {
-    if (auto* event = std::get_if<Event>(&item)) {
-      const auto* request = std::get_if<ClientRequest>(event);
-      if (request != nullptr && !hooks_.admits(*request)) continue;
-      loop_.handle(std::move(*event));
-    } else {
-      std::get<Inbox::Task>(item)(loop_);
-    }
+// What the disk has done by the end of a turn is taken up at once: on a quick disk an acknowledgement leaves in the
+// same round as the append came in.
+void LoopThread::turns(std::vector<Inbox::Item>& items) {
+  for (int i = 0; i < turns_max; ++i) {
+    inbox_.take(items);
+    if (i > 0 && items.empty()) return;
+    for (Inbox::Item& item : items) handle(item);
+    loop_.flush();
+    hooks_.flushed();
   }
+}
+
+void LoopThread::handle(Inbox::Item& item) {
+  auto* event = std::get_if<Event>(&item);
+  if (event == nullptr) return std::get<Inbox::Task>(item)(loop_);
+  const auto* request = std::get_if<ClientRequest>(event);
+  if (request != nullptr && !hooks_.admits(*request)) return;
+  loop_.handle(std::move(*event));
 }
 
 }  // namespace assent

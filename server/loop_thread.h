@@ -1,5 +1,6 @@
-// The thread that a node's loop lives in: takes what waits in the inbox, ticks every ten milliseconds, flushes, hands
-// out the replies. It ends when it is told to, or when the loop reports a failure that the node must not outlive.
+// The thread that a node's loop lives in: waits on the completion queue, takes what waits in the inbox, ticks every ten
+// milliseconds, flushes, hands out the replies. It ends when it is told to, or when the loop reports a failure that the
+// node must not outlive.
 #pragma once
 
 #include <atomic>
@@ -10,6 +11,7 @@
 
 #include "node/loop.h"
 #include "server/inbox.h"
+#include "server/rpc_queue.h"
 
 namespace assent {
 
@@ -19,11 +21,12 @@ class LoopThread {
   struct Hooks {
     std::function<bool(const ClientRequest&)> admits;  // false: nobody waits for it any more; it is dropped unbegun
     std::function<void(std::vector<ClientReply>)> replies;
+    std::function<void()> flushed;  // the loop has sent and written what it had to
     std::function<void(Loop&)> ticked;
     std::function<void(const Error&)> failed;  // the last call, at most once
   };
 
-  LoopThread(Loop& loop, Inbox& inbox, Hooks hooks);
+  LoopThread(Loop& loop, RpcQueue& queue, Inbox& inbox, Hooks hooks);
   ~LoopThread();
   LoopThread(const LoopThread&) = delete;
   LoopThread& operator=(const LoopThread&) = delete;
@@ -34,9 +37,11 @@ class LoopThread {
 
  private:
   void run();
-  void turn(std::vector<Inbox::Item>& items);
+  void turns(std::vector<Inbox::Item>& items);
+  void handle(Inbox::Item& item);
 
   Loop& loop_;
+  RpcQueue& queue_;
   Inbox& inbox_;
   Hooks hooks_;
   std::atomic<bool> stopping_ = false;

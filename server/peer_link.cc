@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "assent/v1/peer.grpc.pb.h"
 #include "base/digest.h"
@@ -36,60 +37,68 @@ std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, int kind) 
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxSendMessageSize(static_cast<int>(peer_message_bytes_max));
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(peer_message_bytes_max));
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, peer_lookahead_bytes);
   return grpc::CreateCustomChannel(endpoint.text(), grpc::InsecureChannelCredentials(), arguments);
 }
 
 }  // namespace
 
-// The stream of frames. Writes are begun from the loop's thread, outside of reactions, so a hold keeps the call alive
-// until the link has forgotten it. Deletes itself when gRPC is done with it.
-class PeerLink::FrameCall final : public grpc::ClientBidiReactor<v1::PeerFrame, v1::PeerAccepted> {
+// The stream of frames, from the side that calls. Deletes itself when its last operation has ended.
+class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter<v1::PeerFrame, v1::PeerFrame>> {
  public:
-  explicit FrameCall(PeerLink& link) : link_(link), stub_(link.channel_) {
-    link.identity_.write_hello(link.to_, *message_.mutable_hello());
+  explicit FrameCall(PeerLink& link) : FramePump(link.queue_, link.inbox_), link_(link), stub_(link.channel_) {
+    link.identity_.write_hello(link.to_, *out_.mutable_hello());
     context_.set_wait_for_ready(true);
+    stream_ = stub_.PrepareAsyncFrames(&context_, &link.queue_.completions());
   }
 
   void open() {
-    stub_.async()->Frames(&context_, this);
-    AddHold();
-    StartWrite(&message_);
-    StartRead(&accepted_);
-    StartCall();
+    step_begins();
+    stream_->StartCall(static_cast<RpcTag*>(&started_));
   }
-  void write(Bytes frame) {
-    message_.set_frame(std::move(frame));
-    StartWrite(&message_);
-  }
-  void cancel() { context_.TryCancel(); }
-  void let_go() { RemoveHold(); }
+  void cancel() override { context_.TryCancel(); }
 
-  void OnWriteDone(bool ok) override {
-    if (!ok) context_.TryCancel();  // OnReadDone tells the link
-    link_.written(*this, ok);
+ private:
+  grpc::ClientAsyncReaderWriter<v1::PeerFrame, v1::PeerFrame>& stream() override { return *stream_; }
+
+  void started(bool ok) {
+    if (ok && !queue_.draining()) {
+      write_out();  // the hello
+      read();
+    }
+    step_over();
   }
-  void OnReadDone(bool ok) override {
-    if (!ok) return link_.lost(*this);
-    link_.accepted(*this);
-    StartRead(&accepted_);
+  void arrived(v1::PeerFrame& message) override {
+    if (up_ && message.kind_case() == v1::PeerFrame::kFrame) return hand_over(link_.to_, message);
+    if (up_ || message.kind_case() != v1::PeerFrame::kAccepted) return cancel();
+    up_ = true;
+    link_.joined(*this);
+    read();
   }
-  void OnDone(const grpc::Status& status) override {
-    link_.ended(*this, status);
+  void written(bool ok) override { link_.written(*this, ok); }
+  void lost() override { link_.left(*this); }
+  void over() override {
+    if (queue_.draining()) return finished(false);
+    stream_->Finish(&status_, static_cast<RpcTag*>(&finished_));
+  }
+  void finished(bool /*ok*/) {
+    link_.ended(status_, up_);
     delete this;
   }
 
-  bool was_up = false;  // guarded by the link's mutex
-
- private:
   PeerLink& link_;
   v1::Peer::Stub stub_;
   grpc::ClientContext context_;
-  v1::PeerFrame message_;
-  v1::PeerAccepted accepted_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::PeerFrame, v1::PeerFrame>> stream_;
+  grpc::Status status_{grpc::StatusCode::CANCELLED, "this node stops"};
+  bool up_ = false;
+  RpcStep<FrameCall> started_{*this, &FrameCall::started};
+  RpcStep<FrameCall> finished_{*this, &FrameCall::finished};
 };
 
 // One snapshot, chunk after chunk, each written when the last one is out. Deletes itself.
-class PeerLink::SnapshotCall final : public grpc::ClientWriteReactor<v1::SnapshotChunk> {
+class PeerLink::SnapshotCall final {
  public:
   SnapshotCall(PeerLink& link, SnapshotTransfer transfer)
       : group(transfer.group), link_(link), stub_(link.snapshot_channel_), transfer_(std::move(transfer)) {
@@ -104,127 +113,113 @@ class PeerLink::SnapshotCall final : public grpc::ClientWriteReactor<v1::Snapsho
     header.set_size(transfer_.data.size());
     header.set_checksum(xxh3(transfer_.data));
     context_.set_deadline(std::chrono::system_clock::now() + snapshot_time_max);
+    stream_ = stub_.PrepareAsyncSnapshot(&context_, &receipt_, &link.queue_.completions());
   }
 
-  void open() {
-    stub_.async()->Snapshot(&context_, &receipt_, this);
-    StartWrite(&chunk_);
-    StartCall();
-  }
+  void open() { stream_->StartCall(static_cast<RpcTag*>(&started_)); }
   void cancel() { context_.TryCancel(); }
-
-  void OnWriteDone(bool ok) override {
-    if (!ok) return;  // OnDone says why
-    if (sent_ == transfer_.data.size()) return StartWritesDone();
-    const std::size_t size = std::min(chunk_bytes, transfer_.data.size() - sent_);
-    chunk_.set_data(transfer_.data.data() + sent_, size);
-    sent_ += size;
-    StartWrite(&chunk_);
-  }
-  void OnDone(const grpc::Status& status) override {
-    link_.ended(*this, status.ok(), status);
-    delete this;
-  }
 
   const GroupId group;
 
  private:
+  void started(bool ok) {
+    if (!ok || link_.queue_.draining()) return finish();
+    stream_->Write(chunk_, static_cast<RpcTag*>(&written_));
+  }
+  void written(bool ok) {
+    if (!ok || link_.queue_.draining()) return finish();
+    if (sent_ == transfer_.data.size()) return stream_->WritesDone(static_cast<RpcTag*>(&closed_));
+    const std::size_t size = std::min(chunk_bytes, transfer_.data.size() - sent_);
+    chunk_.set_data(transfer_.data.data() + sent_, size);
+    sent_ += size;
+    stream_->Write(chunk_, static_cast<RpcTag*>(&written_));
+  }
+  void closed(bool /*ok*/) { finish(); }
+  void finish() {
+    if (link_.queue_.draining()) return finished(false);
+    stream_->Finish(&status_, static_cast<RpcTag*>(&finished_));
+  }
+  void finished(bool /*ok*/) {
+    link_.ended(*this, status_.ok(), status_);
+    delete this;
+  }
+
   PeerLink& link_;
   v1::Peer::Stub stub_;
   grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncWriter<v1::SnapshotChunk>> stream_;
   v1::SnapshotChunk chunk_;
   v1::SnapshotReceipt receipt_;
   SnapshotTransfer transfer_;
   std::size_t sent_ = 0;
+  grpc::Status status_{grpc::StatusCode::CANCELLED, "this node stops"};
+  RpcStep<SnapshotCall> started_{*this, &SnapshotCall::started};
+  RpcStep<SnapshotCall> written_{*this, &SnapshotCall::written};
+  RpcStep<SnapshotCall> closed_{*this, &SnapshotCall::closed};
+  RpcStep<SnapshotCall> finished_{*this, &SnapshotCall::finished};
 };
 
-PeerLink::PeerLink(const PeerIdentity& identity, NodeId to, Inbox& inbox)
+PeerLink::PeerLink(const PeerIdentity& identity, NodeId to, RpcQueue& queue, Inbox& inbox)
     : identity_(identity),
       to_(to),
       node_(identity.nodes.at(to)),
+      queue_(queue),
       inbox_(inbox),
       channel_(make_channel(node_.endpoint, 0)),
       snapshot_channel_(make_channel(node_.endpoint, 1)),
       back_off_(back_off_first) {}
 
-PeerLink::~PeerLink() { stop(); }
-
 bool PeerLink::ready() const {
-  const std::lock_guard lock(mutex_);
-  if (!up_ || !writing_) return true;
+  if (!up() || !writing_) return true;
   wanted_ = true;
   return false;
 }
 
-bool PeerLink::up() const {
-  const std::lock_guard lock(mutex_);
-  return up_;
-}
-
 void PeerLink::send(Bytes frame) {
-  const std::lock_guard lock(mutex_);
-  if (!up_ || writing_ || call_ == nullptr || frame.size() > peer_message_bytes_max) return;
+  if (!up() || writing_ || frame.size() > peer_message_bytes_max) return;
   writing_ = true;
   wanted_ = false;
-  call_->write(std::move(frame));
+  stream_->write(std::move(frame));
 }
 
 void PeerLink::tick(std::chrono::steady_clock::time_point now) {
-  FrameCall* call = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) return;
-    if (call_ != nullptr) return report_waiting(now);
-    if (now < open_at_) return;
-    call = call_ = new FrameCall(*this);  // deletes itself in OnDone
-    opened_at_ = now;
-    ++calls_;
-    writing_ = true;  // the hello
-  }
-  call->open();
+  if (stopping_) return;
+  if (opened_at_ == std::chrono::steady_clock::time_point{}) opened_at_ = now;
+  if (call_ != nullptr || !calls()) return report_waiting(now);
+  if (now < open_at_) return;
+  call_ = new FrameCall(*this);  // deletes itself
+  opened_at_ = now;
+  call_->open();
 }
 
-void PeerLink::accepted(FrameCall& call) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (call_ != &call || up_) return;
-    up_ = call.was_up = true;
-    back_off_ = back_off_first;
-  }
+void PeerLink::joined(PeerStream& stream) {
+  PeerStream* const older = std::exchange(stream_, &stream);
+  if (older != nullptr) older->cancel();
+  if (stopping_) stream.cancel();
+  writing_ = false;
+  back_off_ = back_off_first;
   LogEvent(LogLevel::info, "peer", "peer up").field("peer", node_.name).field("address", node_.endpoint.text()).write();
   inbox_.push(TransportReady{to_});
 }
 
-void PeerLink::written(FrameCall& call, bool ok) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (call_ != &call) return;
-    writing_ = false;
-    if (!ok || !up_ || !wanted_) return;
-  }
-  inbox_.push(TransportReady{to_});
+void PeerLink::written(const PeerStream& stream, bool ok) {
+  if (stream_ != &stream) return;
+  writing_ = false;
+  if (ok && wanted_) inbox_.push(TransportReady{to_});
 }
 
-void PeerLink::lost(FrameCall& call) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (call_ == &call) {
-      up_ = false;
-      writing_ = true;  // until the next stream: ready() does not ask while the link is down
-    }
-  }
-  call.let_go();
+void PeerLink::left(const PeerStream& stream) {
+  if (stream_ != &stream) return;
+  stream_ = nullptr;
+  opened_at_ = std::chrono::steady_clock::now();
+  if (!calls() && !stopping_) report_end(grpc::Status::OK, true);
 }
 
-void PeerLink::ended(FrameCall& call, const grpc::Status& status) {
-  const std::lock_guard lock(mutex_);
-  const bool was_up = call.was_up;
-  if (call_ == &call) call_ = nullptr;
-  up_ = false;
+void PeerLink::ended(const grpc::Status& status, bool was_up) {
+  call_ = nullptr;
   open_at_ = std::chrono::steady_clock::now() + back_off_;
   back_off_ = std::min(back_off_ * 2, back_off_most);
   if (!stopping_) report_end(status, was_up);
-  if (--calls_ == 0) idle_.notify_all();
 }
 
 void PeerLink::report_end(const grpc::Status& status, bool was_up) const {
@@ -240,7 +235,7 @@ void PeerLink::report_end(const grpc::Status& status, bool was_up) const {
 }
 
 void PeerLink::report_waiting(std::chrono::steady_clock::time_point now) const {
-  if (up_ || now - opened_at_ < silence_max) return;
+  if (up() || now - opened_at_ < silence_max) return;
   LogEvent(LogLevel::warn, "peer", "peer cannot be reached; trying on")
       .field("peer", node_.name)
       .field("address", node_.endpoint.text())
@@ -249,16 +244,11 @@ void PeerLink::report_waiting(std::chrono::steady_clock::time_point now) const {
 
 void PeerLink::send_snapshot(SnapshotTransfer transfer) {
   const GroupId group = transfer.group;
-  SnapshotCall* call = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_ && transfer.data.size() <= peer_snapshot_bytes_max && snapshots_.insert(group).second) {
-      call = new SnapshotCall(*this, std::move(transfer));  // deletes itself in OnDone
-      snapshot_calls_.insert(call);
-      ++calls_;
-    }
+  if (stopping_ || transfer.data.size() > peer_snapshot_bytes_max || !snapshots_.insert(group).second) {
+    return inbox_.push(SnapshotSendEnded{.to = to_, .group = group, .delivered = false});
   }
-  if (call == nullptr) return inbox_.push(SnapshotSendEnded{.to = to_, .group = group, .delivered = false});
+  auto* const call = new SnapshotCall(*this, std::move(transfer));  // deletes itself
+  snapshot_calls_.insert(call);
   call->open();
 }
 
@@ -269,18 +259,15 @@ void PeerLink::ended(SnapshotCall& call, bool delivered, const grpc::Status& sta
   event.field("peer", node_.name).field("group", call.group);
   if (!delivered) event.field("error", status.error_message());
   event.write_at_most_every(delivered ? 0 : 10, "snapshot to " + node_.name);
-  const std::lock_guard lock(mutex_);
   snapshots_.erase(call.group);
   snapshot_calls_.erase(&call);
-  if (--calls_ == 0) idle_.notify_all();
 }
 
 void PeerLink::stop() {
-  std::unique_lock lock(mutex_);
   stopping_ = true;
   if (call_ != nullptr) call_->cancel();
+  if (stream_ != nullptr) stream_->cancel();
   for (SnapshotCall* call : snapshot_calls_) call->cancel();
-  idle_.wait(lock, [this] { return calls_ == 0; });
 }
 
 }  // namespace assent

@@ -1,24 +1,24 @@
-// The way out to one peer: a stream of frames with one write in flight, opened again with back-off whenever it ends,
-// and snapshots as calls of their own on a second connection.
+// The link to one peer: a stream of frames with one write in flight, and snapshots as calls of their own on a second
+// connection. The node with the smaller id opens the stream, again with back-off whenever it ends; the other one is
+// given it by PeerService.
 //
-// While the stream is not open frames are dropped at once: consensus repeats what matters, and old frames help nobody.
-// A dead peer is noticed by HTTP/2 keepalive within three seconds. Used by GrpcTransport alone: send(), send_snapshot()
-// and tick() from the loop's thread, the rest from gRPC's. Every member below mutex_ is guarded by it.
+// While there is no stream frames are dropped at once: consensus repeats what matters, and old frames help nobody.
+// A dead peer is noticed by HTTP/2 keepalive within three seconds. Used by GrpcTransport and PeerService alone, on the
+// thread that waits on the node's completion queue.
 #pragma once
 
 #include <grpcpp/channel.h>
 
 #include <chrono>
-#include <condition_variable>
-#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 
 #include "node/transport.h"
 #include "server/inbox.h"
 #include "server/peer_identity.h"
+#include "server/peer_stream.h"
+#include "server/rpc_queue.h"
 
 namespace grpc {
 class Status;
@@ -28,8 +28,8 @@ namespace assent {
 
 class PeerLink {
  public:
-  PeerLink(const PeerIdentity& identity, NodeId to, Inbox& inbox);
-  ~PeerLink();
+  PeerLink(const PeerIdentity& identity, NodeId to, RpcQueue& queue, Inbox& inbox);
+  ~PeerLink() = default;
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
 
@@ -40,19 +40,23 @@ class PeerLink {
   void send_snapshot(SnapshotTransfer transfer);
   // Opens the stream when its time has come.
   void tick(std::chrono::steady_clock::time_point now);
-  // Ends every call and waits for their ends. No other call may follow.
+  // Cuts every call off; their ends come through the queue, and none may come after this is destroyed. No other call
+  // may follow.
   void stop();
 
-  [[nodiscard]] bool up() const;
+  [[nodiscard]] bool up() const { return stream_ != nullptr; }
+
+  // A stream carries frames from now on, in the place of any older one; is done with a frame; carries none any more.
+  void joined(PeerStream& stream);
+  void written(const PeerStream& stream, bool ok);
+  void left(const PeerStream& stream);
 
  private:
   class FrameCall;
   class SnapshotCall;
 
-  void accepted(FrameCall& call);
-  void written(FrameCall& call, bool ok);
-  void lost(FrameCall& call);  // nothing may be written to it any more
-  void ended(FrameCall& call, const grpc::Status& status);
+  [[nodiscard]] bool calls() const { return identity_.self < to_; }  // or is called
+  void ended(const grpc::Status& status, bool was_up);
   void ended(SnapshotCall& call, bool delivered, const grpc::Status& status);
   void report_waiting(std::chrono::steady_clock::time_point now) const;
   void report_end(const grpc::Status& status, bool was_up) const;
@@ -60,18 +64,16 @@ class PeerLink {
   const PeerIdentity& identity_;
   const NodeId to_;
   const PeerIdentity::Node& node_;
+  RpcQueue& queue_;
   Inbox& inbox_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::shared_ptr<grpc::Channel> snapshot_channel_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable idle_;  // calls_ is zero
-  FrameCall* call_ = nullptr;     // the open or opening stream
-  bool up_ = false;               // accepted by the peer
+  FrameCall* call_ = nullptr;     // the stream that this node opens or has opened
+  PeerStream* stream_ = nullptr;  // accepted, by whoever was called
   bool writing_ = false;
   mutable bool wanted_ = false;  // ready() said no to somebody since the last write began
   bool stopping_ = false;
-  std::size_t calls_ = 0;  // of both kinds that have not ended
   std::set<GroupId> snapshots_;
   std::set<SnapshotCall*> snapshot_calls_;
   std::chrono::steady_clock::time_point open_at_{};

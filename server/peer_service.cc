@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
+#include <utility>
+
 #include "base/digest.h"
 #include "server/log.h"
 #include "server/peer_limits.h"
+#include "server/peer_link.h"
 
 namespace assent {
 
@@ -21,79 +24,125 @@ grpc::Status refuse(const std::string& caller, const std::string& why) {
 
 }  // namespace
 
-// Reads one message at a time; the next read begins when the inbox has room. Deletes itself when gRPC is done with it.
-class PeerService::FrameStream final : public grpc::ServerBidiReactor<v1::PeerFrame, v1::PeerAccepted>,
-                                       public Inbox::FrameReader {
+// A stream of frames, from the side that is called. Deletes itself when it is over.
+class PeerService::FrameStream final : public FramePump<grpc::ServerAsyncReaderWriter<v1::PeerFrame, v1::PeerFrame>> {
  public:
-  FrameStream(PeerService& service, std::string caller) : service_(service), caller_(std::move(caller)) {
-    StartRead(&message_);
+  static void await(PeerService& service) {
+    auto* const stream = new FrameStream(service);
+    service.service_.RequestFrames(&stream->context_, &stream->stream_, &service.queue_.completions(),
+                                   service.arrivals_.arrivals(), static_cast<RpcTag*>(&stream->opened_));
   }
 
-  void OnReadDone(bool ok) override {
-    if (!ok) return Finish(grpc::Status::OK);
-    if (from_.none()) return greet();
-    if (message_.kind_case() != v1::PeerFrame::kFrame)
-      return Finish(refuse(caller_, "a message of the stream is no frame"));
-    service_.inbox_.push_frame({.from = from_, .frame = std::move(*message_.mutable_frame())}, *this);
-  }
-  void OnWriteDone(bool ok) override {
-    if (!ok) return Finish(grpc::Status::CANCELLED);
-    StartRead(&message_);
-  }
-  void OnDone() override { delete this; }
-
-  void proceed() override { StartRead(&message_); }
+  void cancel() override { context_.TryCancel(); }
 
  private:
-  void greet() {
-    if (!message_.has_hello()) return Finish(refuse(caller_, "the first message is no greeting"));
-    const PeerIdentity::Verdict verdict = service_.identity_.check(message_.hello());
-    if (verdict.refusal) return Finish(refuse(caller_, *verdict.refusal));
-    from_ = verdict.from;
-    StartWrite(&accepted_);
+  explicit FrameStream(PeerService& service) : FramePump(service.queue_, service.inbox_), service_(service) {}
+
+  grpc::ServerAsyncReaderWriter<v1::PeerFrame, v1::PeerFrame>& stream() override { return stream_; }
+
+  void opened(bool ok) {
+    if (!ok || service_.arrivals_.draining() || queue_.draining()) return finished(false);
+    await(service_);
+    caller_ = context_.peer();
+    read();
   }
+  void arrived(v1::PeerFrame& message) override {
+    if (link_ == nullptr) return greet(message);
+    if (message.kind_case() == v1::PeerFrame::kFrame) return hand_over(from_, message);
+    status_ = refuse(caller_, "a message of the stream is no frame");
+  }
+  void greet(const v1::PeerFrame& message) {
+    if (!message.has_hello()) {
+      status_ = refuse(caller_, "the first message is no greeting");
+      return;
+    }
+    const PeerIdentity::Verdict verdict = service_.identity_.check(message.hello());
+    if (verdict.refusal) {
+      status_ = refuse(caller_, *verdict.refusal);
+      return;
+    }
+    from_ = verdict.from;
+    link_ = service_.links_.at(from_).get();
+    out_.mutable_accepted();
+    write_out();
+    read();
+  }
+  // The first write is the greeting back.
+  void written(bool ok) override {
+    if (std::exchange(greeted_, true)) return link_->written(*this, ok);
+    if (ok) link_->joined(*this);
+  }
+  void lost() override {
+    if (link_ != nullptr) link_->left(*this);
+  }
+  void over() override {
+    if (queue_.draining()) return finished(false);
+    stream_.Finish(status_, static_cast<RpcTag*>(&finished_));
+  }
+  void finished(bool /*ok*/) { delete this; }
 
   PeerService& service_;
-  const std::string caller_;
-  NodeId from_;  // none until greeted
-  v1::PeerFrame message_;
-  v1::PeerAccepted accepted_;
+  grpc::ServerContext context_;
+  grpc::ServerAsyncReaderWriter<v1::PeerFrame, v1::PeerFrame> stream_{&context_};
+  std::string caller_;
+  NodeId from_;               // none until greeted
+  PeerLink* link_ = nullptr;  // likewise
+  bool greeted_ = false;
+  grpc::Status status_;
+  RpcStep<FrameStream> opened_{*this, &FrameStream::opened};
+  RpcStep<FrameStream> finished_{*this, &FrameStream::finished};
 };
 
 // Gathers the chunks of one snapshot; hands it on when it is whole. Deletes itself.
-class PeerService::SnapshotStream final : public grpc::ServerReadReactor<v1::SnapshotChunk> {
+class PeerService::SnapshotStream final {
  public:
-  SnapshotStream(PeerService& service, std::string caller) : service_(service), caller_(std::move(caller)) {
-    if (service_.snapshots_in_.fetch_add(1) >= peer_snapshots_in_max) {
-      Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "other snapshots are arriving; send it again later"});
-    } else {
-      StartRead(&chunk_);
-    }
-  }
-
-  void OnReadDone(bool ok) override {
-    if (!ok) return complete();
-    if (from_.none()) return begin();
-    if (chunk_.kind_case() != v1::SnapshotChunk::kData)
-      return Finish(refuse(caller_, "a chunk of the snapshot has no data"));
-    if (chunk_.data().size() > size_ - transfer_.data.size()) {
-      return Finish(refuse(caller_, "the snapshot is longer than its header says"));
-    }
-    transfer_.data += chunk_.data();
-    StartRead(&chunk_);
-  }
-  void OnDone() override {
-    service_.snapshots_in_.fetch_sub(1);
-    delete this;
+  static void await(PeerService& service) {
+    auto* const stream = new SnapshotStream(service);
+    service.service_.RequestSnapshot(&stream->context_, &stream->stream_, &service.queue_.completions(),
+                                     service.arrivals_.arrivals(), static_cast<RpcTag*>(&stream->opened_));
   }
 
  private:
+  explicit SnapshotStream(PeerService& service) : service_(service) {}
+
+  [[nodiscard]] bool over() const { return service_.queue_.draining(); }
+  void end() {
+    if (counted_) --service_.snapshots_in_;
+    delete this;
+  }
+
+  void opened(bool ok) {
+    if (!ok || service_.arrivals_.draining() || over()) return end();
+    await(service_);
+    caller_ = context_.peer();
+    if (service_.snapshots_in_ >= peer_snapshots_in_max) {
+      return finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "other snapshots are arriving; send it again later"});
+    }
+    ++service_.snapshots_in_;
+    counted_ = true;
+    read();
+  }
+  void read() {
+    if (over()) return end();
+    stream_.Read(&chunk_, static_cast<RpcTag*>(&read_));
+  }
+  void arrived(bool ok) {
+    if (!ok) return complete();
+    if (from_.none()) return begin();
+    if (chunk_.kind_case() != v1::SnapshotChunk::kData)
+      return finish(refuse(caller_, "a chunk of the snapshot has no data"));
+    if (chunk_.data().size() > size_ - transfer_.data.size()) {
+      return finish(refuse(caller_, "the snapshot is longer than its header says"));
+    }
+    transfer_.data += chunk_.data();
+    read();
+  }
   void begin() {
-    if (!chunk_.has_header()) return Finish(refuse(caller_, "the first chunk of the snapshot is no header"));
+    if (!chunk_.has_header()) return finish(refuse(caller_, "the first chunk of the snapshot is no header"));
     const v1::SnapshotHeader& header = chunk_.header();
     const PeerIdentity::Verdict verdict = service_.identity_.check(header.hello());
-    if (verdict.refusal) return Finish(refuse(caller_, *verdict.refusal));
-    if (header.size() > peer_snapshot_bytes_max) return Finish(refuse(caller_, "the snapshot is larger than 1 GiB"));
+    if (verdict.refusal) return finish(refuse(caller_, *verdict.refusal));
+    if (header.size() > peer_snapshot_bytes_max) return finish(refuse(caller_, "the snapshot is larger than 1 GiB"));
     size_ = header.size();
     checksum_ = header.checksum();
     transfer_.group = GroupId(header.group());
@@ -102,15 +151,14 @@ class PeerService::SnapshotStream final : public grpc::ServerReadReactor<v1::Sna
     transfer_.mark.stamp = ClusterMillis(header.stamp());
     for (const std::uint64_t member : header.members()) transfer_.mark.members.emplace_back(member);
     from_ = verdict.from;
-    StartRead(&chunk_);
+    read();
   }
-
   void complete() {
     if (from_.none() || transfer_.data.size() != size_) {
-      return Finish({grpc::StatusCode::DATA_LOSS, "the snapshot ended before it was whole"});
+      return finish({grpc::StatusCode::DATA_LOSS, "the snapshot ended before it was whole"});
     }
     if (xxh3(transfer_.data) != checksum_) {
-      return Finish({grpc::StatusCode::DATA_LOSS, "the snapshot's checksum is wrong: it was damaged on its way"});
+      return finish({grpc::StatusCode::DATA_LOSS, "the snapshot's checksum is wrong: it was damaged on its way"});
     }
     LogEvent(LogLevel::info, "peer", "snapshot received")
         .field("from", service_.identity_.nodes.at(from_).name)
@@ -119,25 +167,37 @@ class PeerService::SnapshotStream final : public grpc::ServerReadReactor<v1::Sna
         .field("bytes", transfer_.data.size())
         .write();
     service_.inbox_.push(SnapshotReceived{.from = from_, .transfer = std::move(transfer_)});
-    Finish(grpc::Status::OK);
+    finish(grpc::Status::OK);
   }
+  void finish(const grpc::Status& status) {
+    if (over()) return end();
+    if (status.ok()) {
+      stream_.Finish(receipt_, status, static_cast<RpcTag*>(&finished_));
+    } else {
+      stream_.FinishWithError(status, static_cast<RpcTag*>(&finished_));
+    }
+  }
+  void finished(bool /*ok*/) { end(); }
 
   PeerService& service_;
-  const std::string caller_;
+  grpc::ServerContext context_;
+  grpc::ServerAsyncReader<v1::SnapshotReceipt, v1::SnapshotChunk> stream_{&context_};
+  std::string caller_;
   NodeId from_;  // none until the header is read
   v1::SnapshotChunk chunk_;
+  v1::SnapshotReceipt receipt_;
   SnapshotTransfer transfer_;
   std::size_t size_ = 0;
   std::uint64_t checksum_ = 0;
+  bool counted_ = false;
+  RpcStep<SnapshotStream> opened_{*this, &SnapshotStream::opened};
+  RpcStep<SnapshotStream> read_{*this, &SnapshotStream::arrived};
+  RpcStep<SnapshotStream> finished_{*this, &SnapshotStream::finished};
 };
 
-grpc::ServerBidiReactor<v1::PeerFrame, v1::PeerAccepted>* PeerService::Frames(grpc::CallbackServerContext* context) {
-  return new FrameStream(*this, context->peer());
-}
-
-grpc::ServerReadReactor<v1::SnapshotChunk>* PeerService::Snapshot(grpc::CallbackServerContext* context,
-                                                                  v1::SnapshotReceipt* /*receipt*/) {
-  return new SnapshotStream(*this, context->peer());
+void PeerService::open() {
+  FrameStream::await(*this);
+  SnapshotStream::await(*this);
 }
 
 }  // namespace assent

@@ -34,7 +34,7 @@ bool PendingCalls::begin(RequestId id, TimePoint now) {
     call = found->second;
     calls_.erase(found);
   }
-  call.reactor->Finish(not_begun(call));
+  call.call->finish(not_begun(call));
   return false;
 }
 
@@ -50,7 +50,7 @@ void PendingCalls::answer(std::vector<ClientReply> replies) {
     }
   }
   for (std::size_t i = 0; i < replies.size(); ++i) {
-    if (calls[i].reactor != nullptr) finish(calls[i], std::move(replies[i].answer));
+    if (calls[i].call != nullptr) finish(calls[i], std::move(replies[i].answer));
   }
 }
 
@@ -68,7 +68,7 @@ void PendingCalls::expire(TimePoint now) {
     }
   }
   for (const Call& call : late)
-    call.reactor->Finish(gave_up(call, true, "the deadline passed before the answer was known"));
+    call.call->finish(gave_up(call, true, "the deadline passed before the answer was known"));
 }
 
 void PendingCalls::close() {
@@ -84,7 +84,7 @@ void PendingCalls::abandon() {
     calls.swap(calls_);
   }
   for (const auto& [id, call] : calls)
-    call.reactor->Finish(gave_up(call, false, "this node stopped before the answer was known"));
+    call.call->finish(gave_up(call, false, "this node stopped before the answer was known"));
 }
 
 std::size_t PendingCalls::size() const {
@@ -93,17 +93,17 @@ std::size_t PendingCalls::size() const {
 }
 
 void PendingCalls::finish(const Call& call, Result<ClientAnswer> answer) const {
-  if (!answer) return call.reactor->Finish(error_status(call, std::move(answer.error())));
+  if (!answer) return call.call->finish(error_status(call, std::move(answer.error())));
   if (auto* const* response = std::get_if<v1::Transaction*>(&call.response)) {
     if (const auto* transaction = std::get_if<TxnAnswer>(&*answer)) {
       **response = to_api(*transaction, cluster_.groups, cluster_.groups.name(call.group));
-      return call.reactor->Finish(grpc::Status::OK);
+      return call.call->finish(grpc::Status::OK);
     }
   } else if (const auto* query = std::get_if<QueryAnswer>(&*answer)) {
     *std::get<v1::QueryResponse*>(call.response) = to_api(*query);
-    return call.reactor->Finish(grpc::Status::OK);
+    return call.call->finish(grpc::Status::OK);
   }
-  call.reactor->Finish(
+  call.call->finish(
       error_status(call, Error{ErrorCode::unsupported, "the group answered something else than it was asked", {}}));
 }
 

@@ -4,8 +4,6 @@
 // add() and close() from any thread, begin(), answer() and expire() from the loop's. Every member is guarded by mutex_.
 #pragma once
 
-#include <grpcpp/support/server_callback.h>
-
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +16,7 @@
 #include "assent/v1/assent.pb.h"
 #include "base/result.h"
 #include "server/cluster_view.h"
+#include "server/rpc_server.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -27,7 +26,7 @@ class PendingCalls {
   using TimePoint = std::chrono::steady_clock::time_point;
 
   struct Call {
-    grpc::ServerUnaryReactor* reactor = nullptr;
+    UnaryCall* call = nullptr;
     std::variant<v1::Transaction*, v1::QueryResponse*> response;
     GroupId group;
     TxnId txn;                // none for a query

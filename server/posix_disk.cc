@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
 #include <filesystem>
 #include <map>
@@ -17,6 +20,8 @@
 #include <thread>
 #include <utility>
 #include <variant>
+
+#include "server/spare_file.h"
 
 namespace assent {
 namespace {
@@ -75,9 +80,33 @@ int write_all(int fd, ByteView data, std::uint64_t offset) {
 // Never retried, not even after EINTR: what a failed sync left behind is unknown.
 int sync_data(int fd) { return ::fdatasync(fd) == 0 ? 0 : errno; }
 
+// Writes whole aligned blocks past the page cache where the file allows it: nothing is left for the sync to write out.
+class BlockWriter {
+ public:
+  static constexpr std::size_t block = 4096;
+
+  // 0 or an errno.
+  int write(int buffered, int direct, ByteView data, std::uint64_t offset) {
+    const bool aligned = data.size() % block == 0 && offset % block == 0 && data.size() <= bytes_max;
+    if (direct < 0 || !aligned) return write_all(buffered, data, offset);
+    if (!buffer_) buffer_.reset(static_cast<char*>(std::aligned_alloc(block, bytes_max)));
+    if (!buffer_) return ENOMEM;
+    std::copy(data.begin(), data.end(), buffer_.get());
+    return write_all(direct, ByteView(buffer_.get(), data.size()), offset);
+  }
+
+ private:
+  static constexpr std::size_t bytes_max = 1U << 20U;
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }  // of aligned_alloc
+  };
+  std::unique_ptr<char, Free> buffer_;
+};
+
 // A file shared with the operations that are queued for it, so that close() never pulls it from under them.
 struct OpenFile {
   Descriptor descriptor;
+  Descriptor direct;  // the same file with O_DIRECT; none where that is not to be had
   std::string path;
 };
 using OpenFilePtr = std::shared_ptr<OpenFile>;
@@ -99,10 +128,48 @@ std::optional<Error> completion_error(std::string_view doing, const OpenFile& fi
   return os_failure(doing, file.path, number).value();
 }
 
-// The thread that writes and syncs. queue_, done_ and stopping_ are guarded by mutex_; the rest belongs to one thread.
+// How long a sync takes now at the least: the shortest of late, which ages by a sixteenth with each one, so that a
+// thread that was not scheduled does not count as a slow device. Written by whoever syncs, read by the loop's thread.
+class SyncPace {
+ public:
+  [[nodiscard]] bool quick() const { return nanos_.load(std::memory_order_relaxed) < quick_nanos; }
+  int timed(int fd) {
+    const auto begin = std::chrono::steady_clock::now();
+    const int number = sync_data(fd);
+    const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin);
+    const std::int64_t old = nanos_.load(std::memory_order_relaxed);
+    nanos_.store(std::min(took.count(), old + old / 16), std::memory_order_relaxed);
+    return number;
+  }
+
+ private:
+  // Handing an operation to another thread and its end back costs two wake-ups, some tens of microseconds each; a loop
+  // that waits so long misses no heartbeat.
+  static constexpr std::int64_t quick_nanos = 300'000;
+  std::atomic<std::int64_t> nanos_ = quick_nanos;  // unknown: not quick until one was
+};
+
+bool syncs(const Operation& operation, const OpenFile& file) {
+  const auto* sync = std::get_if<Sync>(&operation);
+  return sync != nullptr && sync->file.get() == &file;
+}
+
+IoCompletion execute(const Operation& operation, BlockWriter& writer, SyncPace& pace) {
+  if (const auto* write = std::get_if<Write>(&operation)) {
+    const int number =
+        writer.write(write->file->descriptor.get(), write->file->direct.get(), write->data, write->offset);
+    return {write->token, completion_error("write to", *write->file, number)};
+  }
+  const auto& sync = std::get<Sync>(operation);
+  return {sync.token, completion_error("sync", *sync.file, pace.timed(sync.file->descriptor.get()))};
+}
+
+// The thread that writes and syncs. queue_, done_, busy_ and stopping_ are guarded by mutex_; the rest belongs to one
+// thread.
 class IoThread {
  public:
-  explicit IoThread(std::function<void()> wake) : wake_(std::move(wake)), thread_([this] { run(); }) {}
+  IoThread(SyncPace& pace, std::function<void()> wake)
+      : pace_(pace), wake_(std::move(wake)), thread_([this] { run(); }) {}
 
   ~IoThread() {
     {
@@ -115,15 +182,23 @@ class IoThread {
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
 
-  template <class... Operations>
-  void push(Operations... operations) {
+  // Empties what it takes.
+  void push(std::vector<Operation>& operations) {
     bool was_empty = false;
     {
       const std::lock_guard lock(mutex_);
       was_empty = queue_.empty();
-      (queue_.emplace_back(std::move(operations)), ...);
+      std::move(operations.begin(), operations.end(), std::back_inserter(queue_));
+      busy_ = true;
     }
+    operations.clear();
     if (was_empty) arrived_.notify_one();
+  }
+
+  // Nothing is queued or being done.
+  [[nodiscard]] bool idle() {
+    const std::lock_guard lock(mutex_);
+    return !busy_;
   }
 
   std::vector<IoCompletion> take_done() {
@@ -139,31 +214,22 @@ class IoThread {
       if (queue_.empty()) return;  // stopping, and everything handed in has been done
       std::deque<Operation> taken = std::exchange(queue_, {});
       lock.unlock();
-      execute(taken);
+      execute_all(taken);
       lock.lock();
+      busy_ = !queue_.empty();
     }
   }
 
   // Reports after each operation, so that a later long one never holds up an earlier completion; only a write with its
   // sync right behind it is reported together with that.
-  void execute(const std::deque<Operation>& operations) {
+  void execute_all(const std::deque<Operation>& operations) {
     std::vector<IoCompletion> finished;
     for (std::size_t i = 0; i < operations.size(); ++i) {
-      if (const auto* write = std::get_if<Write>(&operations[i])) {
-        const int number = write_all(write->file->descriptor.get(), write->data, write->offset);
-        finished.push_back({write->token, completion_error("write to", *write->file, number)});
-        if (i + 1 < operations.size() && syncs(operations[i + 1], *write->file)) continue;
-      } else if (const auto* sync = std::get_if<Sync>(&operations[i])) {
-        const int number = sync_data(sync->file->descriptor.get());
-        finished.push_back({sync->token, completion_error("sync", *sync->file, number)});
-      }
+      finished.push_back(execute(operations[i], writer_, pace_));
+      const auto* write = std::get_if<Write>(&operations[i]);
+      if (write != nullptr && i + 1 < operations.size() && syncs(operations[i + 1], *write->file)) continue;
       report(finished);
     }
-  }
-
-  static bool syncs(const Operation& operation, const OpenFile& file) {
-    const auto* sync = std::get_if<Sync>(&operation);
-    return sync != nullptr && sync->file.get() == &file;
   }
 
   void report(std::vector<IoCompletion>& finished) {
@@ -179,8 +245,11 @@ class IoThread {
   std::condition_variable arrived_;
   std::deque<Operation> queue_;
   std::vector<IoCompletion> done_;
+  bool busy_ = false;
   bool stopping_ = false;
-  std::function<void()> wake_;
+  BlockWriter writer_;
+  SyncPace& pace_;
+  const std::function<void()> wake_;
   std::thread thread_;  // last: it uses all of the above
 };
 
@@ -188,25 +257,39 @@ class Posix final : public PosixDisk {
  public:
   Posix(std::string root, Descriptor lock) : root_(std::move(root)), lock_(std::move(lock)) {}
 
-  void start(std::function<void()> wake) { io_ = std::make_unique<IoThread>(std::move(wake)); }
+  void begin(std::function<void()> wake, Begin begin) {
+    begin_ = begin;
+    spare_ = std::make_unique<SpareFile>(root_ + "/spare");
+    wake_ = wake;
+    io_ = std::make_unique<IoThread>(pace_, std::move(wake));
+  }
+
+  void start() override {
+    if (gathered_.empty()) return;
+    if (gathered_bytes_ > inline_bytes_max || !pace_.quick() || !io_->idle()) {
+      io_->push(gathered_);
+    } else {
+      for (const Operation& operation : gathered_) done_here_.push_back(execute(operation, writer_, pace_));
+      gathered_.clear();
+      if (wake_) wake_();
+    }
+    gathered_bytes_ = 0;
+  }
 
   Result<FileId> open(std::string_view path, std::uint64_t reserve_bytes) override {
     if (!io_) return read_only(path);
     const std::string full = full_path(path);
     Descriptor descriptor = open_file(full, O_RDWR);
     if (!descriptor.valid() && errno == ENOENT) {
-      descriptor = open_file(full, O_RDWR | O_CREAT, 0600);
-      if (!descriptor.valid()) return os_failure("create", full, errno);
-      const int number =
-          reserve_bytes == 0 ? 0 : ::posix_fallocate(descriptor.get(), 0, static_cast<off_t>(reserve_bytes));
-      if (number != 0) {
-        ::unlink(full.c_str());
-        return os_failure(fmt::format("reserve {} bytes for", reserve_bytes), full, number);
-      }
+      auto created = create(full, reserve_bytes);
+      if (!created) return fail(std::move(created.error()));
+      descriptor = std::move(*created);
     }
     if (!descriptor.valid()) return os_failure("open", full, errno);
+    Descriptor direct;
+    if (reserve_bytes > 0) direct = open_file(full, O_RDWR | O_DIRECT);
     const FileId id(++last_file_);
-    files_.emplace(id, std::make_shared<OpenFile>(OpenFile{std::move(descriptor), full}));
+    files_.emplace(id, std::make_shared<OpenFile>(OpenFile{std::move(descriptor), std::move(direct), full}));
     return id;
   }
 
@@ -215,13 +298,13 @@ class Posix final : public PosixDisk {
   void write(FileId file, std::uint64_t offset, Bytes data, IoToken token) override {
     const OpenFilePtr target = find(file);
     if (!target) return refuse(token, "write to");
-    io_->push(Write{target, offset, std::move(data), token});
+    hand_in(Write{target, offset, std::move(data), token});
   }
 
   void sync(FileId file, IoToken token) override {
     const OpenFilePtr target = find(file);
     if (!target) return refuse(token, "sync");
-    io_->push(Sync{target, token});
+    hand_in(Sync{target, token});
   }
 
   // Handed over at once, so that the thread wakes up once.
@@ -231,7 +314,7 @@ class Posix final : public PosixDisk {
       refuse(written, "write to");
       return refuse(synced, "sync");
     }
-    io_->push(Write{target, offset, std::move(data), written}, Sync{target, synced});
+    hand_in(Write{target, offset, std::move(data), written}, Sync{target, synced});
   }
 
   Result<void> write_durably(FileId file, std::uint64_t offset, Bytes data) override {
@@ -245,12 +328,14 @@ class Posix final : public PosixDisk {
     return {};
   }
 
+  // What ran here ran after everything that the thread had done: it begins only when that is idle.
   std::vector<IoCompletion> poll() override {
     std::vector<IoCompletion> done = std::exchange(refused_, {});
     if (!io_) return done;
-    std::vector<IoCompletion> finished = io_->take_done();
-    if (done.empty()) return finished;
-    std::move(finished.begin(), finished.end(), std::back_inserter(done));
+    std::vector<IoCompletion> from_thread = io_->take_done();
+    std::move(from_thread.begin(), from_thread.end(), std::back_inserter(done));
+    std::move(done_here_.begin(), done_here_.end(), std::back_inserter(done));
+    done_here_.clear();
     return done;
   }
 
@@ -346,6 +431,39 @@ class Posix final : public PosixDisk {
     return fail(ErrorCode::refused, fmt::format("{} was opened for reading only", full_path(path)));
   }
 
+  template <class... Operations>
+  void hand_in(Operations... operations) {
+    (gather(std::move(operations)), ...);
+    if (begin_ == Begin::at_once) io_->push(gathered_);
+  }
+  void gather(Operation operation) {
+    if (const auto* write = std::get_if<Write>(&operation)) gathered_bytes_ += write->data.size();
+    gathered_.push_back(std::move(operation));
+  }
+
+  // The first file of its kind is filled with zeros while nothing else goes on; later ones take the spare. When that is
+  // not ready the space is only reserved: slower to sync, but nobody waits.
+  Result<Descriptor> create(const std::string& full, std::uint64_t reserve_bytes) {
+    if (reserve_bytes > 0 && spare_->take(full, reserve_bytes)) {
+      spare_->prepare(reserve_bytes);
+      Descriptor descriptor = open_file(full, O_RDWR);
+      if (!descriptor.valid()) return os_failure("open", full, errno);
+      return descriptor;
+    }
+    Descriptor descriptor = open_file(full, O_RDWR | O_CREAT, 0600);
+    if (!descriptor.valid()) return os_failure("create", full, errno);
+    if (reserve_bytes == 0) return descriptor;
+    const int number = std::exchange(reserved_before_, true)
+                           ? ::posix_fallocate(descriptor.get(), 0, static_cast<off_t>(reserve_bytes))
+                           : write_zeros(descriptor.get(), reserve_bytes);
+    if (number != 0) {
+      ::unlink(full.c_str());
+      return os_failure(fmt::format("reserve {} bytes for", reserve_bytes), full, number);
+    }
+    spare_->prepare(reserve_bytes);
+    return descriptor;
+  }
+
   OpenFilePtr find(FileId file) const {
     const auto found = files_.find(file);
     return found == files_.end() ? nullptr : found->second;
@@ -360,6 +478,18 @@ class Posix final : public PosixDisk {
   std::map<FileId, OpenFilePtr> files_;
   std::uint64_t last_file_ = 0;
   std::vector<IoCompletion> refused_;
+  std::unique_ptr<SpareFile> spare_;  // none when opened for reading
+  bool reserved_before_ = false;
+
+  // A snapshot goes to the thread: its writing takes long even where a sync does not.
+  static constexpr std::size_t inline_bytes_max = 256U << 10U;
+  Begin begin_ = Begin::at_once;
+  std::function<void()> wake_;
+  BlockWriter writer_;
+  SyncPace pace_;
+  std::vector<Operation> gathered_;
+  std::size_t gathered_bytes_ = 0;
+  std::vector<IoCompletion> done_here_;
   std::unique_ptr<IoThread> io_;  // none when opened for reading; last: it stops before the files close
 };
 
@@ -388,7 +518,7 @@ Result<Descriptor> take_lock(const std::string& root) {
 
 }  // namespace
 
-Result<std::unique_ptr<PosixDisk>> PosixDisk::open(const std::string& path, std::function<void()> wake) {
+Result<std::unique_ptr<PosixDisk>> PosixDisk::open(const std::string& path, std::function<void()> wake, Begin begin) {
   std::error_code error;
   const bool existed = std::filesystem::is_directory(path, error);
   if (!existed) {
@@ -403,7 +533,7 @@ Result<std::unique_ptr<PosixDisk>> PosixDisk::open(const std::string& path, std:
   auto lock = take_lock(path);
   if (!lock) return fail(std::move(lock.error()));
   auto disk = std::make_unique<Posix>(path, std::move(*lock));
-  disk->start(std::move(wake));
+  disk->begin(std::move(wake), begin);
   return disk;
 }
 

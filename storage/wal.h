@@ -33,7 +33,7 @@ struct GroupUpdate {
 
 struct WalOptions {
   std::string folder = "wal";
-  std::uint64_t segment_bytes = 64ULL << 20U;
+  std::uint64_t segment_bytes = 16ULL << 20U;
   std::uint64_t block_bytes = 4096;  // every batch begins at a multiple; a power of two from 64, no less than a sector
   std::uint64_t identity = 0;  // of the data directory (storage/data_directory.h); other directories' bytes are refused
   bool sync = true;            // false only for development: durable means "handed to the operating system"

@@ -1,6 +1,7 @@
 // The public API over a real port, with the test in the place of the loop.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <google/protobuf/descriptor.pb.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/client_unary_call.h>
 #include <gtest/gtest.h>
@@ -107,12 +108,18 @@ class ServiceTest : public ::testing::Test {
     });
     std::vector<Inbox::Item> items;
     while (!done) {
-      inbox.take(items, Steady::now() + milliseconds(1));
+      pump(items);
+      if (serve_after.exchange(false)) api.set_serving({.node = true, .coordinator = true, .shard = true});
       for (Inbox::Item& item : items) play(item);
       pending.expire(requests.empty() ? Steady::now() : Steady::now() + expire_early);
     }
     caller.join();
     return status;
+  }
+  void pump(std::vector<Inbox::Item>& items) {
+    api.queue().wait(Steady::now() + milliseconds(1), ended);
+    for (const RpcQueue::Ended& one : ended) one.tag->end(one.ok);
+    inbox.take(items);
   }
   void play(Inbox::Item& item) {
     if (auto* task = std::get_if<Inbox::Task>(&item)) return (*task)(loop);
@@ -142,7 +149,8 @@ class ServiceTest : public ::testing::Test {
 
   const std::uint16_t port = free_port();
   const ClusterView view = cluster();
-  Inbox inbox;
+  Inbox inbox{[] {}};  // the test looks every millisecond
+  std::vector<RpcQueue::Ended> ended;
   PendingCalls pending{view, 100};
   const ClientGate gate{.cluster = view, .pending = pending, .inbox = inbox, .txn_timeout = std::chrono::seconds(10)};
   ClientApi api{gate, 64 << 10};
@@ -154,7 +162,8 @@ class ServiceTest : public ::testing::Test {
 
   std::function<Result<ClientAnswer>(const ClientRequest&)> answer;
   milliseconds expire_early{0};
-  milliseconds late{0};  // how much later than now the loop believes it is
+  std::atomic<bool> serve_after = false;  // begins to serve in the next round
+  milliseconds late{0};                   // how much later than now the loop believes it is
   std::vector<ClientRequest> requests;
   v1::Transaction transaction;
 };
@@ -332,6 +341,7 @@ TEST_F(ServiceTest, HandsLeadershipOverOnlyAsLeader) {
 TEST_F(ServiceTest, StopsWithEveryCallAnswered) {
   grpc::Status executed;
   grpc::Status seen;
+  std::atomic<bool> answered = false;
   std::thread caller([&] {
     grpc::ClientContext context;
     executed = coordinator->Execute(&context, execute_request({"s1", "s2"}), &transaction);
@@ -345,7 +355,7 @@ TEST_F(ServiceTest, StopsWithEveryCallAnswered) {
   std::size_t arrived = 0;
   while (arrived < 2) {  // both wait in the node; neither is answered
     std::vector<Inbox::Item> more;
-    inbox.take(more, Steady::now() + milliseconds(1));
+    pump(more);
     arrived += more.size();
     std::move(more.begin(), more.end(), std::back_inserter(items));
   }
@@ -354,14 +364,17 @@ TEST_F(ServiceTest, StopsWithEveryCallAnswered) {
   pending.close();
   EXPECT_EQ(pending.size(), 1U);
   pending.abandon();
-  caller.join();
-  watcher.join();
+  std::thread last([&] {
+    caller.join();
+    watcher.join();
+    answered = true;
+  });
+  while (!answered) pump(items);
+  last.join();
   EXPECT_EQ(from_status(executed).code, ErrorCode::unknown_outcome);
   EXPECT_EQ(from_status(seen).reason, "SHUTTING_DOWN");
   // And later calls are sent elsewhere.
-  grpc::ClientContext context;
-  EXPECT_EQ(from_status(coordinator->Execute(&context, execute_request({"s1", "s2"}), &transaction)).code,
-            ErrorCode::not_leader);
+  EXPECT_EQ(from_status(execute(execute_request({"s1", "s2"}))).code, ErrorCode::not_leader);
 }
 
 // Health checking by hand: grpc.health.v1.HealthCheckRequest{service = 1}, Response{status = 1}.
@@ -371,11 +384,11 @@ TEST_F(ServiceTest, TellsItsHealth) {
     grpc::Slice slice(request);
     grpc::ByteBuffer sent(&slice, 1);
     grpc::ByteBuffer received;
-    grpc::ClientContext context;
-    grpc::CompletionQueue queue;
     const grpc::internal::RpcMethod method("/grpc.health.v1.Health/Check", grpc::internal::RpcMethod::NORMAL_RPC);
-    const grpc::Status status = grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
-        channel.get(), method, &context, sent, &received);
+    const grpc::Status status = call([&](grpc::ClientContext& context) {
+      return grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(channel.get(), method, &context,
+                                                                                   sent, &received);
+    });
     if (!status.ok()) return "error " + std::to_string(status.error_code());
     std::vector<grpc::Slice> slices;
     EXPECT_TRUE(received.Dump(&slices).ok());
@@ -389,6 +402,61 @@ TEST_F(ServiceTest, TellsItsHealth) {
   EXPECT_EQ(check("assent.v1.Coordinator"), "serving");
   EXPECT_EQ(check("assent.v1.Shard"), "not serving");
   EXPECT_EQ(check("nonsense"), "error 5");
+}
+
+TEST_F(ServiceTest, TellsWatchersOfItsHealthWhenItChanges) {
+  using grpc::health::v1::HealthCheckResponse;
+  std::vector<int> seen;
+  const auto health = grpc::health::v1::Health::NewStub(channel);
+  std::atomic<int> heard = 0;
+  const grpc::Status status = call([&](grpc::ClientContext& context) {
+    grpc::health::v1::HealthCheckRequest request;
+    const auto stream = health->Watch(&context, request);
+    HealthCheckResponse response;
+    while (heard < 2 && stream->Read(&response)) {
+      seen.push_back(response.status());
+      if (++heard == 1) serve_after = true;  // the first answer is in: now it changes
+    }
+    context.TryCancel();
+    return stream->Finish();
+  });
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(seen, (std::vector<int>{HealthCheckResponse::NOT_SERVING, HealthCheckResponse::SERVING}));
+}
+
+TEST_F(ServiceTest, ReflectsItsServices) {
+  using grpc::reflection::v1alpha::ServerReflectionRequest;
+  using grpc::reflection::v1alpha::ServerReflectionResponse;
+  const auto reflection = grpc::reflection::v1alpha::ServerReflection::NewStub(channel);
+  std::vector<ServerReflectionResponse> answers;
+  const grpc::Status status = call([&](grpc::ClientContext& context) {
+    const auto stream = reflection->ServerReflectionInfo(&context);
+    std::vector<ServerReflectionRequest> questions(5);
+    questions[0].set_list_services("");
+    questions[1].set_file_containing_symbol("assent.v1.Coordinator");
+    questions[2].set_file_by_filename("grpc/health/v1/health.proto");
+    questions[3].set_file_containing_symbol("no.such.Thing");
+    for (const ServerReflectionRequest& question : questions) {
+      stream->Write(question);
+      ServerReflectionResponse response;
+      if (stream->Read(&response)) answers.push_back(response);
+    }
+    stream->WritesDone();
+    return stream->Finish();
+  });
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(answers.size(), 5U);
+  std::vector<std::string> services;
+  for (const auto& service : answers[0].list_services_response().service()) services.push_back(service.name());
+  EXPECT_THAT(services, ::testing::IsSupersetOf({"assent.v1.Coordinator", "assent.v1.Shard", "assent.v1.Cluster",
+                                                 "grpc.health.v1.Health"}));
+  ASSERT_GT(answers[1].file_descriptor_response().file_descriptor_proto_size(), 0);
+  google::protobuf::FileDescriptorProto file;
+  ASSERT_TRUE(file.ParseFromString(answers[1].file_descriptor_response().file_descriptor_proto(0)));
+  EXPECT_EQ(file.name(), "assent/v1/assent.proto");
+  EXPECT_EQ(answers[2].file_descriptor_response().file_descriptor_proto_size(), 1);
+  EXPECT_EQ(answers[3].error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(answers[4].error_response().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(ServiceTest, ArbitraryBytesOnThePortAreHarmless) {
@@ -417,11 +485,11 @@ TEST_F(ServiceTest, AMessageThatIsNoneIsRefused) {
   grpc::Slice slice(std::string("\xff\xff\xff\xff garbage"));
   grpc::ByteBuffer sent(&slice, 1);
   grpc::ByteBuffer received;
-  grpc::ClientContext context;
   const grpc::internal::RpcMethod method("/assent.v1.Coordinator/Execute", grpc::internal::RpcMethod::NORMAL_RPC);
-  EXPECT_FALSE((grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(channel.get(), method, &context,
-                                                                                      sent, &received))
-                   .ok());
+  EXPECT_FALSE(call([&](grpc::ClientContext& context) {
+                 return grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
+                     channel.get(), method, &context, sent, &received);
+               }).ok());
   answer = committed;
   EXPECT_TRUE(execute(execute_request({"s1"})).ok());
 }

@@ -6,8 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 #include <optional>
+#include <thread>
 
 #include "assent/v1/peer.grpc.pb.h"
 #include "base/digest.h"
@@ -46,33 +48,46 @@ PeerIdentity identity(const Ports& ports, const std::string& self, const std::st
   return identity;
 }
 
-// A transport with its inbox, pumped by the test's thread as the loop's thread would.
+// A transport with its queue and inbox, pumped by the test's thread as the loop's thread would.
 class Node {
  public:
   Node(const Ports& ports, const std::string& self, const std::string& cluster = "test")
-      : port_(ports.of.at(self)), transport(std::make_unique<GrpcTransport>(identity(ports, self, cluster), inbox)) {}
+      : port_(ports.of.at(self)),
+        transport(std::make_unique<GrpcTransport>(identity(ports, self, cluster), queue, inbox)) {}
+  ~Node() {
+    inbox.close();
+    transport->stop();
+    queue.drain();
+  }
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
   void start() {
     const auto started = transport->start({"127.0.0.1", port_});
     ASSERT_TRUE(started) << started.error().message;
   }
   void pump() {
     transport->tick();
+    std::vector<RpcQueue::Ended> ended;
+    queue.wait(Steady::now() + milliseconds(2), ended);
+    for (const RpcQueue::Ended& one : ended) one.tag->end(one.ok);
     std::vector<Inbox::Item> items;
-    inbox.take(items, Steady::now() + milliseconds(2));
+    inbox.take(items);
     for (Inbox::Item& item : items) {
       auto& event = std::get<Event>(item);
       if (auto* frame = std::get_if<FrameReceived>(&event)) frames.push_back(std::move(*frame));
       if (auto* snapshot = std::get_if<SnapshotReceived>(&event)) snapshots.push_back(std::move(*snapshot));
-      if (auto* ended = std::get_if<SnapshotSendEnded>(&event)) ends.push_back(*ended);
+      if (auto* one = std::get_if<SnapshotSendEnded>(&event)) ends.push_back(*one);
       if (std::holds_alternative<TransportReady>(event)) ++ready_events;
     }
+    inbox.read_on();
   }
 
  private:
   std::uint16_t port_;
 
  public:
-  Inbox inbox;
+  RpcQueue queue;
+  Inbox inbox{[this] { queue.wake(); }};
   std::unique_ptr<GrpcTransport> transport;
   std::vector<FrameReceived> frames;
   std::vector<SnapshotReceived> snapshots;
@@ -167,7 +182,7 @@ TEST_F(TransportTest, DropsFramesWhileAPeerIsAwayAndFindsItAgain) {
 
   b = nullptr;
   ASSERT_TRUE(pump_until({&a}, [&] { return !a.transport->up(n2); }));
-  EXPECT_TRUE(logged("peer down peer=n2"));
+  ASSERT_TRUE(pump_until({&a}, [&] { return logged("peer down peer=n2"); }));
   b = std::make_unique<Node>(ports, "n2");
   b->start();
   ASSERT_TRUE(pump_until({&a, b.get()}, [&] { return a.transport->up(n2) && a.transport->ready(n2); }));
@@ -230,27 +245,50 @@ TEST_F(TransportTest, RefusesANodeOfAnotherCluster) {
 
 // ---- a stranger who speaks gRPC ----
 
+// Makes a blocking call in a thread of its own while the test's plays the node's.
+grpc::Status while_pumping(Node& node, const std::function<grpc::Status()>& call) {
+  std::atomic<bool> done = false;
+  grpc::Status status;
+  std::thread caller([&] {
+    status = call();
+    done = true;
+  });
+  while (!done) node.pump();
+  caller.join();
+  return status;
+}
+
 struct Stranger {
-  explicit Stranger(std::uint16_t port)
-      : stub(v1::Peer::NewStub(
+  Stranger(Node& node, std::uint16_t port)
+      : node_(node),
+        stub(v1::Peer::NewStub(
             grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()))) {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
   }
   grpc::Status frames(const std::vector<v1::PeerFrame>& messages) {
+    return while_pumping(node_, [&] { return call_frames(messages); });
+  }
+  grpc::Status snapshot(const std::vector<v1::SnapshotChunk>& chunks) {
+    return while_pumping(node_, [&] { return call_snapshot(chunks); });
+  }
+
+ private:
+  grpc::Status call_frames(const std::vector<v1::PeerFrame>& messages) {
     auto stream = stub->Frames(&context);
     for (const auto& message : messages) stream->Write(message);
-    v1::PeerAccepted accepted;
-    while (stream->Read(&accepted)) {
+    v1::PeerFrame answer;
+    while (stream->Read(&answer)) {
     }
     return stream->Finish();
   }
-  grpc::Status snapshot(const std::vector<v1::SnapshotChunk>& chunks) {
+  grpc::Status call_snapshot(const std::vector<v1::SnapshotChunk>& chunks) {
     v1::SnapshotReceipt receipt;
     auto stream = stub->Snapshot(&context, &receipt);
     for (const auto& chunk : chunks) stream->Write(chunk);
     stream->WritesDone();
     return stream->Finish();
   }
+  Node& node_;
   std::unique_ptr<v1::Peer::Stub> stub;
   grpc::ClientContext context;
 };
@@ -265,12 +303,13 @@ TEST_F(TransportTest, RefusesStreamsThatDoNotIntroduceThemselves) {
   const Ports ports;
   Node b(ports, "n2");
   b.start();
-  EXPECT_EQ(Stranger(ports.of.at("n2")).frames({frame_message("hello?")}).error_code(),
+  EXPECT_EQ(Stranger(b, ports.of.at("n2")).frames({frame_message("hello?")}).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(Stranger(ports.of.at("n2")).frames({v1::PeerFrame()}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Stranger(b, ports.of.at("n2")).frames({v1::PeerFrame()}).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
   v1::PeerFrame hello;
   identity(ports, "n1").write_hello(n2, *hello.mutable_hello());
-  EXPECT_EQ(Stranger(ports.of.at("n2")).frames({hello, hello}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Stranger(b, ports.of.at("n2")).frames({hello, hello}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   b.pump();
   EXPECT_TRUE(b.frames.empty());
 }
@@ -292,14 +331,14 @@ TEST_F(TransportTest, RefusesDamagedSnapshots) {
   v1::SnapshotChunk endless = header;
   endless.mutable_header()->set_size(1ULL << 60U);
   const std::uint16_t port = ports.of.at("n2");
-  EXPECT_EQ(Stranger(port).snapshot({header, damaged}).error_code(), grpc::StatusCode::DATA_LOSS);
-  EXPECT_EQ(Stranger(port).snapshot({header, half}).error_code(), grpc::StatusCode::DATA_LOSS);
-  EXPECT_EQ(Stranger(port).snapshot({}).error_code(), grpc::StatusCode::DATA_LOSS);
-  EXPECT_EQ(Stranger(port).snapshot({chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(Stranger(port).snapshot({header, chunk, half}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(Stranger(port).snapshot({endless, chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_TRUE(Stranger(port).snapshot({header, half, half}).error_code() == grpc::StatusCode::DATA_LOSS);
-  EXPECT_TRUE(Stranger(port).snapshot({header, chunk}).ok());
+  EXPECT_EQ(Stranger(b, port).snapshot({header, damaged}).error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(Stranger(b, port).snapshot({header, half}).error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(Stranger(b, port).snapshot({}).error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(Stranger(b, port).snapshot({chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Stranger(b, port).snapshot({header, chunk, half}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Stranger(b, port).snapshot({endless, chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_TRUE(Stranger(b, port).snapshot({header, half, half}).error_code() == grpc::StatusCode::DATA_LOSS);
+  EXPECT_TRUE(Stranger(b, port).snapshot({header, chunk}).ok());
   ASSERT_TRUE(pump_until({&b}, [&] { return b.snapshots.size() == 1; }));
   EXPECT_EQ(b.snapshots[0].transfer.data, "good");
 }

@@ -11,8 +11,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 
 #include "server/posix_disk.h"
+#include "server/spare_file.h"
 #include "sim/sim_disk.h"
 #include "storage/wal.h"
 #include "tests/storage/wal_model.h"
@@ -90,11 +92,14 @@ class SimRig final : public Rig {
 
 class PosixRig final : public Rig {
  public:
-  PosixRig() {
-    disk_ = PosixDisk::open(folder_.path() + "/new/data", [this] { bell_.ring(); }).value();
+  explicit PosixRig(PosixDisk::Begin begin) {
+    disk_ = PosixDisk::open(
+                folder_.path() + "/new/data", [this] { bell_.ring(); }, begin)
+                .value();
   }
   Disk& disk() override { return *disk_; }
   std::vector<IoCompletion> next() override {
+    disk_->start();
     while (true) {
       const std::uint64_t seen = bell_.rings();
       if (auto done = disk_->poll(); !done.empty()) return done;
@@ -276,8 +281,12 @@ TEST_P(DiskContract, CarriesALog) {
 
 INSTANTIATE_TEST_SUITE_P(
     Disks, DiskContract,
-    ::testing::Values(std::pair<const char*, RigFactory>("Posix", [] { return std::make_unique<PosixRig>(); }),
-                      std::pair<const char*, RigFactory>("Sim", [] { return std::make_unique<SimRig>(); })),
+    ::testing::Values(
+        std::pair<const char*, RigFactory>("Posix",
+                                           [] { return std::make_unique<PosixRig>(PosixDisk::Begin::at_once); }),
+        std::pair<const char*, RigFactory>("PosixGathering",
+                                           [] { return std::make_unique<PosixRig>(PosixDisk::Begin::on_start); }),
+        std::pair<const char*, RigFactory>("Sim", [] { return std::make_unique<SimRig>(); })),
     [](const auto& rig) { return std::string(rig.param.first); });
 
 // ---- the posix disk alone ----
@@ -314,6 +323,50 @@ TEST(PosixDiskTest, FolderThatCannotBe) {
   ASSERT_FALSE(disk);
   EXPECT_THAT(disk.error().message, HasSubstr(folder.path() + "/file/data"));
   EXPECT_THAT(disk.error().message, HasSubstr("Not a directory"));
+}
+
+TEST(PosixDiskTest, GathersUntilItIsStarted) {
+  const TemporaryFolder folder;
+  Doorbell bell;
+  const auto disk = PosixDisk::open(
+                        folder.path(), [&] { bell.ring(); }, PosixDisk::Begin::on_start)
+                        .value();
+  Disk& seam = *disk;
+  const FileId file = seam.open("f", 64 << 10).value();
+  for (std::uint64_t i = 1; i <= 50; ++i) {
+    const Bytes block(4096, static_cast<char>('a' + i % 26));
+    seam.write_then_sync(file, (i % 16) * 4096, block, IoToken(2 * i), IoToken(2 * i + 1));
+    EXPECT_TRUE(seam.poll().empty());
+    disk->start();
+    std::vector<IoCompletion> done;
+    while (done.size() < 2) {
+      const std::uint64_t seen = bell.rings();
+      for (IoCompletion& one : seam.poll()) done.push_back(std::move(one));
+      if (done.size() < 2) bell.wait_beyond(seen);
+    }
+    EXPECT_EQ(done[0].token, IoToken(2 * i));
+    EXPECT_EQ(done[1].token, IoToken(2 * i + 1));
+    EXPECT_FALSE(done[0].error || done[1].error);
+    EXPECT_EQ(seam.read("f", (i % 16) * 4096, 4096).value(), block);
+  }
+}
+
+TEST(SpareFileTest, IsReadyWhenItsZerosAreWritten) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/spare";
+  std::ofstream(path) << "left over";
+  SpareFile spare(path);
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_FALSE(spare.take(folder.path() + "/a", 3 << 20));
+  spare.prepare(3 << 20);
+  spare.prepare(3 << 20);  // one is being made already
+  while (!spare.take(folder.path() + "/a", 3 << 20)) std::this_thread::yield();
+  EXPECT_EQ(std::filesystem::file_size(folder.path() + "/a"), 3U << 20U);
+  EXPECT_FALSE(std::filesystem::exists(path));
+  std::ifstream made(folder.path() + "/a", std::ios::binary);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(made), {}), std::string(3 << 20, '\0'));
+  spare.prepare(2 << 20);
+  EXPECT_FALSE(spare.take(folder.path() + "/b", 3 << 20));  // of another size
 }
 
 // A batch of the log is one wake-up.
