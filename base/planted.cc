@@ -16,6 +16,7 @@ constexpr std::array bugs{
     PlantedBug{Bug::vote_forgotten, "vote_forgotten"},
     PlantedBug{Bug::stale_append_reply, "stale_append_reply"},
     PlantedBug{Bug::read_without_quorum, "read_without_quorum"},
+    PlantedBug{Bug::ready_too_early, "ready_too_early"},
     PlantedBug{Bug::answer_before_commit, "answer_before_commit"},
     PlantedBug{Bug::vote_before_commit, "vote_before_commit"},
     PlantedBug{Bug::snapshot_without_prepared, "snapshot_without_prepared"},

@@ -24,6 +24,7 @@ enum class Bug : std::uint8_t {
   vote_forgotten,              // the vote is not restored at restart
   stale_append_reply,          // an acknowledgement from before a truncation is believed
   read_without_quorum,         // a leader answers a read without asking its followers
+  ready_too_early,             // a new leader serves before an entry of its own epoch is committed
   // The commit protocol.
   answer_before_commit,         // the client is answered when the decision is proposed, not when it is committed
   vote_before_commit,           // a vote is told when it is proposed, not when it is committed

@@ -13,8 +13,10 @@ int main(int argc, char** argv) {
   const std::vector<Command> commands = {
       add_run(app, program),
       add_replay(app, program),
+      add_canaries(app, program),
       add_report(app, program),
   };
+  add_plant(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -46,11 +46,13 @@ std::vector<std::string_view> Report::never_reached() const {
 std::string summary(const Report& report) {
   const double simulated = static_cast<double>(report.virtual_time) / second;
   const double real = std::max(report.seconds, 0.001);
+  const double processor = std::max(report.processor_seconds, 0.001);
   return fmt::format(
-      "{} seeds, {} failed; {} events, {:.2f} simulated hours in {:.1f} s: {:.1f} seeds a second, {:.0f} times real "
-      "time\n",
+      "{} seeds, {} failed; {} events, {:.2f} simulated hours in {:.1f} s: {:.1f} seeds a second; {:.1f} seeds and "
+      "{:.0f} "
+      "simulated seconds for each second of a processor\n",
       report.seeds, report.failures.size(), report.events, simulated / 3600, report.seconds,
-      static_cast<double>(report.seeds) / real, simulated / real);
+      static_cast<double>(report.seeds) / real, static_cast<double>(report.seeds) / processor, simulated / processor);
 }
 
 std::string describe(const Report& report) {

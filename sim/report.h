@@ -23,7 +23,8 @@ struct Report {
   Counters rare;
   std::uint64_t events = 0;
   Micros virtual_time = 0;
-  double seconds = 0;
+  double seconds = 0;            // of the clock on the wall
+  double processor_seconds = 0;  // of all jobs together
 
   void add(const RunResult& result);
   [[nodiscard]] Verdict worst() const;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,9 +102,16 @@ Worker start_worker(const Campaign& campaign, std::uint64_t first) {
   return Worker{child, ends[0], {}, std::nullopt, first};
 }
 
-std::string ending(pid_t process) {
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+// How the process ended; adds the processor time that it took.
+std::string ending(pid_t process, double* processor_seconds = nullptr) {
   int status = 0;
-  ::waitpid(process, &status, 0);
+  rusage usage{};
+  ::wait4(process, &status, 0, &usage);
+  if (processor_seconds != nullptr) *processor_seconds += seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
   if (WIFSIGNALED(status))
     return fmt::format("the process was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
   return fmt::format("the process ended with code {}", WEXITSTATUS(status));
@@ -134,10 +143,10 @@ class Runner {
            (campaign_.seconds_max > 0 && elapsed() >= campaign_.seconds_max);
   }
 
-  static void stop(const Worker& worker) {
+  void stop(const Worker& worker) {
     ::kill(worker.process, SIGKILL);
     ::close(worker.pipe);
-    ending(worker.process);
+    ending(worker.process, &report_.processor_seconds);
   }
 
   void wait_and_read() {
@@ -151,7 +160,7 @@ class Runner {
   }
 
   void progress() {
-    if (elapsed() < next_progress_) return;
+    if (campaign_.quiet || elapsed() < next_progress_) return;
     next_progress_ = elapsed() + progress_gap_;
     const std::uint64_t all = campaign_.last - campaign_.first + 1;
     fmt::print(stderr, "{}{} of {} seeds, {} failed, {:.1f} seeds a second{}", terminal_ ? "\r" : "", report_.seeds,
@@ -172,7 +181,7 @@ class Runner {
       return;
     }
     ::close(worker.pipe);
-    const std::string how = ending(worker.process);
+    const std::string how = ending(worker.process, &report_.processor_seconds);
     const std::optional<std::uint64_t> at = worker.at;
     workers_.erase(workers_.begin() + static_cast<std::ptrdiff_t>(which));
     if (!at) return;
@@ -192,7 +201,7 @@ class Runner {
   void finished(const RunResult& result) {
     report_.add(result);
     if (campaign_.each) fmt::print("{}", describe(result));
-    if (result.verdict != Verdict::ok) {
+    if (result.verdict != Verdict::ok && !campaign_.quiet) {
       fmt::print("{}", describe_failure(result, campaign_.choices, campaign_.program));
     }
     std::fflush(stdout);

@@ -19,6 +19,7 @@ struct Campaign {
   unsigned jobs = 1;
   unsigned twice_every = 0;            // each so-manieth seed runs twice, and the digests must be equal; 0: none
   bool first_failure = false;          // ends the campaign
+  bool quiet = false;                  // failures and progress are not printed either
   bool each = false;                   // a line for each seed
   double seconds_max = 0;              // no seed begins after so much time; 0: no limit
   std::string program = "assent-sim";  // for the replay command

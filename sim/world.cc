@@ -58,6 +58,9 @@ World::World(const RunOptions& options)
       network_(schedule_, recorder_, rng_.split("network")),
       groups_(make_groups(swarm_)),
       logs_(recorder_),
+      durability_(recorder_),
+      raft_(recorder_, durability_),
+      log_watchers_{&durability_, &raft_},
       txns_(recorder_, groups_.front().id, TimeWindow{swarm_.retention_millis, swarm_.clock_skew_max_millis}),
       workload_(make_workload(swarm_.workload,
                               Scene{schedule_, recorder_, swarm_, txns_, shard_ids(groups_), rng_.split("workload")})),
@@ -73,7 +76,7 @@ World::~World() = default;
 // ---- building ----
 
 void World::build_processes() {
-  const LogFactory logs = make_logs(swarm_);
+  const LogFactory logs = watch(make_logs(swarm_), log_watchers_);
   Surroundings& around = *this;
   Rng clocks = rng_.split("clocks");
   for (unsigned i = 1; i <= swarm_.nodes; ++i) {

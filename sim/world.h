@@ -21,11 +21,13 @@
 #include "sim/choices.h"
 #include "sim/client.h"
 #include "sim/customer.h"
+#include "sim/durability_checker.h"
 #include "sim/history.h"
 #include "sim/log_checker.h"
 #include "sim/nemesis.h"
 #include "sim/network.h"
 #include "sim/process.h"
+#include "sim/raft_checker.h"
 #include "sim/recorder.h"
 #include "sim/schedule.h"
 #include "sim/swarm.h"
@@ -122,6 +124,9 @@ class World final : private Surroundings {
   Network network_;
   std::vector<GroupConfig> groups_;  // the coordinator first
   LogChecker logs_;
+  DurabilityChecker durability_;
+  RaftChecker raft_;
+  std::vector<LogWatcher*> log_watchers_;
   TxnChecker txns_;
   History history_;
   std::unique_ptr<Workload> workload_;

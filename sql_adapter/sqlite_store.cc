@@ -9,6 +9,7 @@
 
 #include "base/byte_codec.h"
 #include "base/digest.h"
+#include "base/planted.h"
 #include "sql_adapter/applier.h"
 #include "sql_adapter/evaluator.h"
 #include "sql_adapter/image.h"
@@ -320,7 +321,8 @@ Result<void> SqliteStore::Parts::write_pending() {
     if (auto done = write_meta(meta_machine, machine_record_); !done) return done;
   }
   if (applied_ != applied_written_) {
-    if (auto done = write_meta(meta_applied, number_bytes(applied_.value)); !done) return done;
+    const Index stored = planted(Bug::applied_apart_from_data) ? applied_written_ : applied_;
+    if (auto done = write_meta(meta_applied, number_bytes(stored.value)); !done) return done;
   }
   for (const auto& [table, version] : versions_) {
     const auto written = versions_written_.find(table);

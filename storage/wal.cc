@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "storage/wal_format.h"
 #include "storage/wal_recovery.h"
 #include "storage/wal_state.h"
@@ -87,7 +88,7 @@ class SegmentedWal final : public Wal {
 
   bool completed(const IoCompletion& completion) override {
     if ((completion.token.value & owner_mask) != wal_token_base) return false;
-    if (completion.error) {
+    if (completion.error && !planted(Bug::sync_error_swallowed)) {
       if (!failure_) failure_ = completion.error;
       return true;
     }
@@ -146,7 +147,7 @@ class SegmentedWal final : public Wal {
     if (open_) disk_.close(file_);
     file_ = *file;
     open_ = true;
-    return disk_.sync_directory(options_.folder);
+    return planted(Bug::directory_not_synced) ? Result<void>{} : disk_.sync_directory(options_.folder);
   }
 
   // Blocks until the opening batch is durable.

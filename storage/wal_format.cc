@@ -8,6 +8,7 @@
 
 #include "base/byte_codec.h"
 #include "base/digest.h"
+#include "base/planted.h"
 
 namespace assent::wal_format {
 namespace {
@@ -28,6 +29,7 @@ void store_u32(char* to, std::uint32_t value) {
 }
 
 std::uint64_t place_seed(Place place, std::uint64_t offset) {
+  if (planted(Bug::checksum_without_position)) return 0;
   std::array<char, 24> raw{};
   store_u64(raw.data(), place.identity);
   store_u64(raw.data() + 8, place.segment);

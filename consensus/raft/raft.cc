@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "base/digest.h"
+#include "base/planted.h"
 #include "consensus/raft/hard_state.h"
 #include "consensus/raft/message_codec.h"
 #include "consensus/raft/raft_factory.h"
@@ -43,7 +44,7 @@ Raft::Raft(const LogSetup& setup, const RaftOptions& options)
   if (!silent_) {
     const HardState hard = *decode_hard_state(setup.durable.hard_state);
     term_ = hard.term;
-    vote_ = hard.vote;
+    vote_ = planted(Bug::vote_forgotten) ? NodeId{} : hard.vote;
     log_ = RaftLog(setup.durable);
     commit_ = handed_ = log_.snapshot().last.index;
   }
@@ -110,6 +111,7 @@ bool Raft::settle_term(NodeId from, const Message& message) {
   }
   const Epoch term = term_of(message);
   if (term < term_) {
+    if (planted(Bug::stale_append_reply) && std::holds_alternative<AppendAccept>(message)) return true;
     answer_stale(from, message);
     return false;
   }
@@ -177,7 +179,10 @@ void Raft::send_after_sync(NodeId to, const Message& message) {
 
 Output Raft::take_output() {
   if (auto* leader = std::get_if<Leader>(&role_)) flush(*leader);
-  if (accept_) send_after_sync(accept_->first, AppendAccept{.term = term_, .match = accept_->second});
+  if (accept_) {
+    const AppendAccept accept{.term = term_, .match = accept_->second};
+    planted(Bug::append_reply_before_sync) ? send_now(accept_->first, accept) : send_after_sync(accept_->first, accept);
+  }
   accept_.reset();
   Output out = std::exchange(out_, {});
   out.number = ++output_number_;
@@ -203,7 +208,8 @@ void Raft::hand_out_committed(Output& out) {
 
 Leadership Raft::leadership() const {
   if (const auto* leader = std::get_if<Leader>(&role_)) {
-    return {.epoch = term_, .leader = self_, .self_leads = true, .self_ready = handed_ >= leader->epoch_start};
+    const bool ready = handed_ >= leader->epoch_start || planted(Bug::ready_too_early);
+    return {.epoch = term_, .leader = self_, .self_leads = true, .self_ready = ready};
   }
   const auto* follower = std::get_if<Follower>(&role_);
   return {.epoch = term_, .leader = follower != nullptr ? follower->leader : NodeId{}};

@@ -59,6 +59,7 @@ class Raft final : public ReplicatedLog {
   [[nodiscard]] const Role& role() const { return role_; }
   [[nodiscard]] std::string_view role_name() const;
   [[nodiscard]] const RaftLog& log() const { return log_; }
+  [[nodiscard]] Index commit() const { return commit_; }
 
  private:
   using Next = std::optional<Role>;  // none: stay as it is

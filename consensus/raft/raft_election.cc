@@ -1,6 +1,7 @@
 // Elections: timeouts, pre-votes, votes (dissertation 3.4, 9.6), loyalty to a live leader (4.2.3), transfer (3.10).
 #include <utility>
 
+#include "base/planted.h"
 #include "consensus/raft/raft.h"
 
 namespace assent::raft {
@@ -19,6 +20,7 @@ Raft::Next Raft::on_tick(Follower& role) {
   if (role.elapsed_ticks < role.timeout_ticks) ++role.elapsed_ticks;
   if (role.elapsed_ticks < role.timeout_ticks || !is_member(self_)) return std::nullopt;
   narrate("heard no leader for {} ticks", role.elapsed_ticks);
+  if (planted(Bug::no_pre_vote)) return campaign(false);
   return pre_campaign();
 }
 
@@ -101,7 +103,8 @@ bool Raft::answer_vote(NodeId from, const VoteRequest& message, NodeId leader) {
   }
   const char* why = granted ? "" : free ? ": its log is behind" : ": it has voted";
   narrate("{} n{} the vote of term {}{}", granted ? "grants" : "refuses", from, term_, why);
-  send_after_sync(from, VoteReply{.term = term_, .granted = granted});
+  const VoteReply reply{.term = term_, .granted = granted};
+  planted(Bug::vote_before_sync) ? send_now(from, reply) : send_after_sync(from, reply);
   return granted;
 }
 

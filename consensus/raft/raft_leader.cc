@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "consensus/raft/message_codec.h"
 #include "consensus/raft/raft.h"
 
@@ -156,11 +157,13 @@ Raft::Next Raft::on(Leader& role, NodeId from, const HeartbeatReply& message) {
 // ---- commitment ----
 
 void Raft::advance_commit(Leader& role) {
-  std::vector<std::uint64_t> matches{log_.durable_index().value};
+  const Index own = planted(Bug::leader_counts_itself_early) ? log_.last_index() : log_.durable_index();
+  std::vector<std::uint64_t> matches{own.value};
   for (const Peer& peer : role.peers) matches.push_back(peer.progress.match().value);
   const Index reached(reached_by_majority(std::move(matches)));
   // 3.6.2 and Figure 3.7: only entries of the own term are committed by counting; older ones follow with them.
-  if (reached <= commit_ || log_.epoch_at(reached) != term_) return;
+  if (reached <= commit_) return;
+  if (log_.epoch_at(reached) != term_ && !planted(Bug::older_term_by_count)) return;
   for (Index index = commit_.next(); index <= reached; index = index.next()) {
     role.uncommitted_bytes -= entry_bytes(*log_.at(index));
   }
@@ -170,7 +173,8 @@ void Raft::advance_commit(Leader& role) {
 void Raft::confirm_reads(Leader& role) {
   std::vector<std::uint64_t> rounds{role.reads.round()};
   for (const Peer& peer : role.peers) rounds.push_back(peer.progress.round_answered);
-  role.reads.answered(reached_by_majority(std::move(rounds)), out_.reads);
+  const std::uint64_t asked = planted(Bug::read_without_quorum) ? role.reads.round() : 0;
+  role.reads.answered(std::max(reached_by_majority(std::move(rounds)), asked), out_.reads);
 }
 
 void Raft::hand_over_if_ready(Leader& role) {

@@ -26,6 +26,7 @@ struct Command {
 // program: how the user called us, for the commands that we print.
 [[nodiscard]] Command add_run(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_replay(CLI::App& main, const std::string& program);
+[[nodiscard]] Command add_canaries(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_report(CLI::App& main, const std::string& program);
 
 // ---- what they share ----
@@ -43,6 +44,9 @@ void add_narrate(CLI::App& command, std::optional<TimeSpan>& narrate);
 
 // What a long run of default choices never reached fails it: the exit code, 0 when nothing is amiss.
 [[nodiscard]] int judge_rare_states(const Report& report, const Choices& choices);
+
+// In a build with planted bugs: --plant NAME, for every subcommand.
+void add_plant(CLI::App& main);
 
 void print_head(const std::string& seeds);
 [[nodiscard]] std::string to_string(const SeedRange& seeds);

@@ -1,0 +1,123 @@
+// assent-sim canaries: each planted bug (base/planted.h), and whether we notice it. The proof that the checkers and
+// faults have power: a bug that nobody finds means that something of the kind could be in the code now.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/planted.h"
+#include "sim/commands/commands.h"
+
+namespace assent::sim {
+namespace {
+
+struct Arguments {
+  std::vector<std::string> only;
+  double seconds_max = 120;
+  std::uint64_t first_seed = 1;
+};
+
+#ifdef ASSENT_PLANTED_BUGS
+
+struct Found {
+  bool found = false;
+  std::string rule;
+  std::uint64_t seeds = 0;
+  std::uint64_t seed = 0;  // that found it
+  double seconds = 0;
+};
+
+// What stands before the first colon of a verdict; all of a crash.
+std::string rule_of(const RunResult& result) {
+  if (result.verdict == Verdict::crash) return "crash: " + result.why;
+  return fmt::format("{}: {}", to_string(result.verdict), result.why.substr(0, result.why.find(':')));
+}
+
+Found hunt(const PlantedBug& bug, const Arguments& arguments) {
+  plant(bug.bug);
+  Campaign campaign;
+  campaign.first = arguments.first_seed;
+  campaign.last = std::numeric_limits<std::uint32_t>::max();
+  campaign.first_failure = true;
+  campaign.quiet = true;
+  campaign.seconds_max = arguments.seconds_max;
+  const Report report = run_campaign(campaign);
+  plant(Bug::none);
+  Found found{!report.failures.empty(), "", report.seeds, 0, report.processor_seconds};
+  if (!found.found) return found;
+  found.rule = rule_of(report.failures.front());
+  found.seed = report.failures.front().seed;
+  return found;
+}
+
+std::vector<PlantedBug> chosen(const Arguments& arguments) {
+  std::vector<PlantedBug> bugs;
+  for (const PlantedBug& bug : planted_bugs()) {
+    const bool named = std::find(arguments.only.begin(), arguments.only.end(), bug.name) != arguments.only.end();
+    if (arguments.only.empty() || named) bugs.push_back(bug);
+  }
+  return bugs;
+}
+
+int canaries(const Arguments& arguments, const std::string& program) {
+  print_head(fmt::format("{}..", arguments.first_seed));
+  fmt::print("{:<28} {:<6} {:>6} {:>8}  {}\n", "bug", "found", "seeds", "seconds", "by");
+  std::size_t missed = 0;
+  for (const PlantedBug& bug : chosen(arguments)) {
+    const Found found = hunt(bug, arguments);
+    const std::string by =
+        found.found ? fmt::format("{}  ({} --plant {} replay --seed {})", found.rule, program, bug.name, found.seed)
+                    : "";
+    fmt::print("{:<28} {:<6} {:>6} {:>8.1f}  {}\n", bug.name, found.found ? "yes" : "NO", found.seeds, found.seconds,
+               by);
+    std::fflush(stdout);
+    missed += found.found ? 0 : 1;
+  }
+  if (missed > 0) fmt::print("{} not found\n", missed);
+  return missed == 0 ? 0 : static_cast<int>(Verdict::wrong);
+}
+
+#else
+
+int canaries(const Arguments& /*arguments*/, const std::string& program) {
+  fmt::print(stderr,
+             "{} has no planted bugs in it. Build the program that has, and ask that:\n"
+             "  cmake --preset planted && ninja -C build/planted assent-sim && build/planted/bin/assent-sim canaries\n",
+             program);
+  return exit_usage;
+}
+
+#endif
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const PlantedBug& bug : planted_bugs()) all.emplace_back(bug.name);
+  return all;
+}
+
+}  // namespace
+
+#ifdef ASSENT_PLANTED_BUGS
+void add_plant(CLI::App& main) {
+  main.add_option_function<std::string>(
+          "--plant", [](const std::string& name) { plant(*planted_bug(name)); }, "build this bug in")
+      ->check(CLI::IsMember(names()));
+}
+#else
+void add_plant(CLI::App& /*main*/) {}
+#endif
+
+Command add_canaries(CLI::App& main, const std::string& program) {
+  auto* app =
+      main.add_subcommand("canaries", "the planted bugs: found or not, by which rule, seeds and seconds to find");
+  const auto arguments = std::make_shared<Arguments>();
+  app->add_option("--only", arguments->only, "these, with commas")->delimiter(',')->check(CLI::IsMember(names()));
+  app->add_option("--seconds", arguments->seconds_max, "for each at most")->check(CLI::PositiveNumber);
+  app->add_option("--first-seed", arguments->first_seed, "where the seeds begin");
+  return {app, [arguments, program] { return canaries(*arguments, program); }};
+}
+
+}  // namespace assent::sim

@@ -1,0 +1,139 @@
+#include "sim/durability_checker.h"
+
+#include <algorithm>
+
+namespace assent::sim {
+
+bool DurableView::holds(Index index, Epoch epoch) const {
+  if (index <= base) return true;
+  return index <= last() && epochs[index.value - base.value - 1] == epoch;
+}
+
+const DurableView* DurabilityChecker::view(const Replica& at) const {
+  const auto found = replicas_.find(at);
+  return found == replicas_.end() ? nullptr : &found->second.durable;
+}
+
+void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& /*log*/) {
+  groups_[at.group].members = setup.members;
+  const auto known = replicas_.find(at);
+  if (known != replicas_.end()) judge_restart(at, known->second, setup.durable);
+  State fresh;
+  fresh.durable.hard_state = setup.durable.hard_state;
+  fresh.durable.base = setup.durable.snapshot.last.index;
+  for (const EntryPtr& entry : setup.durable.entries) fresh.durable.epochs.push_back(entry->epoch);
+  replicas_[at] = std::move(fresh);
+}
+
+// Writes that were under way may have arrived or not, in their order.
+void DurabilityChecker::judge_restart(const Replica& at, const State& state, const DurableLog& found) {
+  const DurableView& known = state.durable;
+  bool hard_state_known = found.hard_state == known.hard_state;
+  Index kept = known.last();  // no write under way touches what stands up to here
+  for (const Write& write : state.writes) {
+    hard_state_known = hard_state_known || write.hard_state == found.hard_state;
+    if (write.install) kept = std::min(kept, known.base);
+    if (!write.epochs.empty()) kept = std::min(kept, write.first.previous());
+  }
+  if (!hard_state_known) {
+    return recorder_.wrong(fmt::format(
+        "L4 durability: node {} is rebuilt without the term and vote of group {} that it was told to be durable",
+        at.node, at.group));
+  }
+  const Index base = found.snapshot.last.index;
+  for (Index index = std::max(base, known.base).next(); index <= kept; index = index.next()) {
+    const std::size_t place = index.value - base.value - 1;
+    const Epoch epoch = known.epochs[index.value - known.base.value - 1];
+    if (place < found.entries.size() && found.entries[place]->epoch == epoch) continue;
+    return recorder_.wrong(
+        fmt::format("L4 durability: node {} is rebuilt without entry {} of group {}, which it was told to be durable",
+                    at.node, index, at.group));
+  }
+  if (base.value + found.entries.size() < known.base.value) {
+    recorder_.wrong(fmt::format("L4 durability: node {} is rebuilt without its snapshot of group {} up to {}", at.node,
+                                at.group, known.base));
+  }
+}
+
+void DurabilityChecker::gave(const Replica& at, const Output& output, const ReplicatedLog& /*log*/) {
+  State& state = replicas_[at];
+  if (output.needs_disk()) {
+    Write write{output.number, output.hard_state, std::nullopt, {}, {}};
+    if (output.install) write.install = output.install->last.index;
+    if (!output.append.empty()) write.first = output.append.front()->index;
+    for (const EntryPtr& entry : output.append) write.epochs.push_back(entry->epoch);
+    state.writes.push_back(std::move(write));
+  }
+  judge_commit(at, output);
+  judge_ready(at, output);
+  judge_reads(at, output);
+}
+
+void DurabilityChecker::judge_ready(const Replica& at, const Output& output) {
+  Epoch& handed = replicas_[at].handed;
+  if (!output.committed.empty()) handed = output.committed.back()->epoch;
+  if (!output.leadership || !output.leadership->self_ready || handed == output.leadership->epoch) return;
+  recorder_.wrong(
+      fmt::format("L5 completeness: node {} is ready to lead epoch {} of group {} and has handed out no "
+                  "entry of it",
+                  at.node, output.leadership->epoch, at.group));
+}
+
+void DurabilityChecker::judge_commit(const Replica& at, const Output& output) {
+  if (output.committed.empty()) return;
+  Group& group = groups_[at.group];
+  for (const EntryPtr& entry : output.committed) {
+    if (entry->index <= group.committed) continue;
+    group.committed = entry->index;
+    const auto holders = std::count_if(group.members.begin(), group.members.end(), [&](NodeId node) {
+      const DurableView* durable = view({at.group, node});
+      return durable != nullptr && durable->holds(entry->index, entry->epoch);
+    });
+    if (2 * static_cast<std::size_t>(holders) > group.members.size()) continue;
+    return recorder_.wrong(
+        fmt::format("L4 durability: node {} holds entry {} of group {} for committed while {} of {} replicas hold it "
+                    "durably",
+                    at.node, entry->index, at.group, holders, group.members.size()));
+  }
+}
+
+void DurabilityChecker::judge_reads(const Replica& at, const Output& output) {
+  std::map<ReadId, Index>& reads = replicas_[at].reads;
+  for (const ReadReady& read : output.reads) {
+    const auto asked = reads.find(read.id);
+    if (asked == reads.end()) continue;
+    if (read.index < asked->second) {
+      recorder_.wrong(
+          fmt::format("L6 reads: node {} serves a read of group {} at index {}, but index {} was committed "
+                      "when it was asked",
+                      at.node, at.group, read.index, asked->second));
+    }
+    reads.erase(asked);
+  }
+  for (const ReadId lost : output.reads_lost) reads.erase(lost);
+}
+
+void DurabilityChecker::asked_read(const Replica& at, ReadId id) {
+  replicas_[at].reads[id] = groups_[at.group].committed;
+}
+
+void DurabilityChecker::synced(const Replica& at, std::uint64_t output_number) {
+  State& state = replicas_[at];
+  while (!state.writes.empty() && state.writes.front().number <= output_number) {
+    apply(state.writes.front(), state.durable);
+    state.writes.pop_front();
+  }
+}
+
+void DurabilityChecker::apply(const Write& write, DurableView& view) {
+  if (write.hard_state) view.hard_state = *write.hard_state;
+  if (write.install) {
+    view.base = *write.install;
+    view.epochs.clear();
+  }
+  if (write.epochs.empty()) return;
+  view.epochs.resize(write.first.value - view.base.value - 1);
+  view.epochs.insert(view.epochs.end(), write.epochs.begin(), write.epochs.end());
+}
+
+}  // namespace assent::sim

@@ -1,0 +1,76 @@
+// Judges what the cores and the disks promise each other: laws L4, L5 and L6 of consensus/log_contract.h, directly and
+// at once, where LogChecker would need the luck of a crash at the right moment to see an entry lost.
+//
+//   commitment  when an entry is first handed out as committed, a majority of its group holds it durably
+//   restart     a replica is rebuilt from at least what it was told to be durable: hard state, entries, snapshot
+//   ready       a leader serves only after it has handed out an entry of its own epoch (L5)
+//   reads       a read reported at an index reflects every entry that anybody held for committed when it was asked
+//
+// What is durable it learns from the outputs and from durable(), never from the disk. Knows no algorithm's messages.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "sim/recorder.h"
+#include "sim/watched_log.h"
+
+namespace assent::sim {
+
+// What one replica was told to be durable.
+struct DurableView {
+  Bytes hard_state;
+  Index base;                 // everything up to here stands in a snapshot
+  std::vector<Epoch> epochs;  // of the entry at base + 1 + i
+  [[nodiscard]] Index last() const { return Index(base.value + epochs.size()); }
+  // Holds the entry of this epoch, or a snapshot that covers it.
+  [[nodiscard]] bool holds(Index index, Epoch epoch) const;
+};
+
+class DurabilityChecker final : public LogWatcher {
+ public:
+  explicit DurabilityChecker(Recorder& recorder) : recorder_(recorder) {}
+
+  void built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) override;
+  void gave(const Replica& at, const Output& output, const ReplicatedLog& log) override;
+  void synced(const Replica& at, std::uint64_t output_number) override;
+  void asked_read(const Replica& at, ReadId id) override;
+
+  // nullptr before the replica was first built.
+  [[nodiscard]] const DurableView* view(const Replica& at) const;
+
+ private:
+  // What an output writes, until it is durable.
+  struct Write {
+    std::uint64_t number = 0;
+    std::optional<Bytes> hard_state;
+    std::optional<Index> install;
+    Index first;  // of the entries
+    std::vector<Epoch> epochs;
+  };
+  struct State {
+    DurableView durable;
+    std::deque<Write> writes;
+    std::map<ReadId, Index> reads;  // committed anywhere when it was asked for
+    Epoch handed;                   // of the newest entry handed out
+  };
+  struct Group {
+    std::vector<NodeId> members;
+    Index committed;  // by anybody
+  };
+
+  void judge_restart(const Replica& at, const State& state, const DurableLog& found);
+  void judge_commit(const Replica& at, const Output& output);
+  void judge_ready(const Replica& at, const Output& output);
+  void judge_reads(const Replica& at, const Output& output);
+  static void apply(const Write& write, DurableView& view);
+
+  Recorder& recorder_;
+  std::map<Replica, State> replicas_;
+  std::map<GroupId, Group> groups_;
+};
+
+}  // namespace assent::sim

@@ -1,0 +1,62 @@
+// A consensus core as the simulator sees it: passes every call on to the real one and tells the watchers. It changes
+// nothing. Watchers judge what a core promises, or write it down; they see a core between two of its steps.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "consensus/log_contract.h"
+
+namespace assent::sim {
+
+// One replica of one group.
+struct Replica {
+  GroupId group;
+  NodeId node;
+  auto operator<=>(const Replica&) const = default;
+};
+
+class LogWatcher {
+ public:
+  virtual ~LogWatcher() = default;
+  // A core was built from what was durable.
+  virtual void built(const Replica& /*at*/, const LogSetup& /*setup*/, const ReplicatedLog& /*log*/) {}
+  // After the core has taken it in.
+  virtual void received(const Replica& /*at*/, NodeId /*from*/, ByteView /*message*/, const ReplicatedLog& /*log*/) {}
+  virtual void gave(const Replica& /*at*/, const Output& /*output*/, const ReplicatedLog& /*log*/) {}
+  virtual void synced(const Replica& /*at*/, std::uint64_t /*output_number*/) {}
+  virtual void asked_read(const Replica& /*at*/, ReadId /*id*/) {}
+  // After any other input.
+  virtual void stepped(const Replica& /*at*/, const ReplicatedLog& /*log*/) {}
+};
+
+class WatchedLog final : public ReplicatedLog {
+ public:
+  WatchedLog(Replica at, std::unique_ptr<ReplicatedLog> real, const std::vector<LogWatcher*>& watchers)
+      : at_(at), real_(std::move(real)), watchers_(watchers) {}
+
+  void tick() override;
+  void receive(NodeId from, ByteView message) override;
+  Result<Position> propose(Bytes command, ClusterMillis now) override;
+  Result<void> request_read(ReadId id) override;
+  void durable(std::uint64_t output_number) override;
+  Output take_output() override;
+  void snapshot_taken(const SnapshotMark& mark) override { real_->snapshot_taken(mark); }
+  void receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) override;
+  void snapshot_sent(NodeId to, bool delivered) override { real_->snapshot_sent(to, delivered); }
+  void transfer_leadership(NodeId to) override { real_->transfer_leadership(to); }
+  [[nodiscard]] LogStatus status() const override { return real_->status(); }
+  [[nodiscard]] Result<SnapshotMark> mark_at(Index index) const override { return real_->mark_at(index); }
+  [[nodiscard]] std::uint64_t digest() const override { return real_->digest(); }
+
+ private:
+  Replica at_;
+  std::unique_ptr<ReplicatedLog> real_;
+  const std::vector<LogWatcher*>& watchers_;
+};
+
+// Cores of the real factory, watched. The watchers outlive every core.
+[[nodiscard]] LogFactory watch(LogFactory real, const std::vector<LogWatcher*>& watchers);
+
+}  // namespace assent::sim
