@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "sql_adapter/statement_text.h"
 
@@ -135,7 +136,12 @@ Result<std::vector<Row>> Database::rows(std::string_view text, std::span<const V
 Error Database::error(int code, std::string_view doing) const {
   const int primary = code & 0xFF;
   const bool corrupt = primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
-  std::string words = fmt::format("SQLite could not go on ({}): {}", doing.substr(0, 200), message());
+  const char* const file = sqlite3_db_filename(handle_, "main");
+  const bool on_disk = file != nullptr && *file != '\0';
+  std::string words = fmt::format("SQLite could not go on{}{} ({}): {}", on_disk ? " with " : "", on_disk ? file : "",
+                                  doing.substr(0, 200), message());
+  const int system = sqlite3_system_errno(handle_);
+  if (primary == SQLITE_IOERR && system != 0) words += ": " + std::system_category().message(system);
   if (primary == SQLITE_BUSY) words += "; another process has the file open for writing: end it";
   return Error{corrupt ? ErrorCode::corruption : ErrorCode::io, std::move(words), {}};
 }

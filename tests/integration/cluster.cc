@@ -159,10 +159,15 @@ void Cluster::write_configuration(std::string_view node) {
       fmt::join(clients, ", "), options_.extra_yaml);
 }
 
+void Cluster::run_under(std::string_view node, std::vector<std::string> command) {
+  wrappers_[std::string(node)] = std::move(command);
+}
+
 void Cluster::start(std::string_view node) {
+  std::vector<std::string> command = wrappers_[std::string(node)];
+  command.insert(command.end(), {program("assentd"), "start", "--config", config_of(node)});
   processes_[std::string(node)] =
-      std::make_unique<Process>(std::vector<std::string>{program("assentd"), "start", "--config", config_of(node)},
-                                folder_.path() / fmt::format("{}.log", node));
+      std::make_unique<Process>(std::move(command), folder_.path() / fmt::format("{}.log", node));
 }
 
 void Cluster::start_all() {

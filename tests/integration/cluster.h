@@ -83,6 +83,8 @@ class Cluster {
 
   static constexpr std::array<std::string_view, 3> nodes{"n1", "n2", "n3"};
 
+  // The node's next starts are run by this command, which ends in the node itself: `env`, `strace -D`. Empty: no more.
+  void run_under(std::string_view node, std::vector<std::string> command);
   void start(std::string_view node);
   void start_all();
   void kill(std::string_view node);    // SIGKILL, and waits for its end
@@ -111,6 +113,7 @@ class Cluster {
   ClusterOptions options_;
   std::map<std::string, std::uint16_t, std::less<>> client_ports_;
   std::map<std::string, std::uint16_t, std::less<>> peer_ports_;
+  std::map<std::string, std::vector<std::string>, std::less<>> wrappers_;
   std::map<std::string, std::unique_ptr<Process>, std::less<>> processes_;
 };
 
