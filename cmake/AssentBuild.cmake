@@ -1,7 +1,7 @@
 # Flags that every target of ours has, and the two ways to make one.
 
 option(ASSENT_PLANTED_BUGS "Builds the bugs of base/planted.h in; for assent-sim canaries only" OFF)
-set(ASSENT_SANITIZE "" CACHE STRING "address, thread, or empty")
+set(ASSENT_SANITIZE "" CACHE STRING "address, thread, fuzz (clang), or empty")
 
 find_program(ASSENT_CCACHE ccache)
 if(ASSENT_CCACHE)
@@ -14,6 +14,9 @@ endif()
 
 if(ASSENT_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+elseif(ASSENT_SANITIZE STREQUAL "fuzz")
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=address,undefined)
 elseif(ASSENT_SANITIZE STREQUAL "thread")
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
