@@ -16,28 +16,18 @@ constexpr std::size_t header_bytes = 16;
 constexpr std::size_t sqlite_header_bytes = 100;
 constexpr std::size_t journal_mode_offset = 18;  // write and read format: 1 rollback journal, 2 WAL
 
-struct Closer {
-  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
-};
-using Connection = std::unique_ptr<sqlite3, Closer>;
-
 tl::unexpected<Error> not_a_snapshot(std::string_view why) {
   return fail(ErrorCode::corruption, fmt::format("the bytes are not a snapshot of this store: {}", why));
 }
 
-// The image as a database of its own, in memory.
-Result<Connection> open_image(ByteView file) {
-  sqlite3* handle = nullptr;
-  const int opened = sqlite3_open_v2(":memory:", &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
-  Connection out(handle);
-  if (opened != SQLITE_OK) return fail(ErrorCode::io, "SQLite has no memory for a snapshot");
+// The pages as the content of a database in memory.
+Result<void> take_pages(Database& db, ByteView file) {
   auto* copy = static_cast<unsigned char*>(sqlite3_malloc64(file.size()));
   if (copy == nullptr) return fail(ErrorCode::io, "there is no memory for a snapshot");
   std::memcpy(copy, file.data(), file.size());
   const auto size = static_cast<sqlite3_int64>(file.size());
-  const int code = sqlite3_deserialize(handle, "main", copy, size, size, SQLITE_DESERIALIZE_FREEONCLOSE);
-  if (code != SQLITE_OK) return not_a_snapshot(sqlite3_errmsg(handle));
-  return out;
+  const int code = sqlite3_deserialize(db.handle(), "main", copy, size, size, SQLITE_DESERIALIZE_FREEONCLOSE);
+  return code == SQLITE_OK ? Result<void>() : Result<void>(not_a_snapshot(db.message()));
 }
 
 Result<std::int64_t> number(sqlite3* db, const char* sql) {
@@ -46,6 +36,14 @@ Result<std::int64_t> number(sqlite3* db, const char* sql) {
   Statement statement(raw);
   if (code != SQLITE_OK || statement.step() != SQLITE_ROW) return not_a_snapshot(sqlite3_errmsg(db));
   return std::int64_t{sqlite3_column_int64(raw, 0)};
+}
+
+// Pages that contradict each other: the checksum vouches for what was sent, not for what it was made of.
+Result<void> check_pages(Database& db) {
+  const auto found = db.rows("PRAGMA quick_check(1)");
+  if (!found) return not_a_snapshot(found.error().message);
+  const bool good = found->size() == 1 && view(found->front().front()).bytes == "ok";
+  return good ? Result<void>() : Result<void>(not_a_snapshot("its pages are damaged"));
 }
 
 Result<void> check_identity(sqlite3* db) {
@@ -81,22 +79,27 @@ Result<Bytes> take_image(Database& db) {
   return out;
 }
 
-Result<void> put_image(Database& db, ByteView image) {
+Result<std::unique_ptr<Database>> open_image(ByteView image) {
   ByteReader in(image);
   const ByteView found = in.raw(magic.size());
   const std::uint64_t sum = in.u64();
   if (!in.ok() || found != magic) return not_a_snapshot("it does not begin as one");
   const ByteView file = in.raw(in.remaining());
   if (file.size() < sqlite_header_bytes || xxh3(file) != sum) return not_a_snapshot("its checksum is wrong");
-  auto source = open_image(file);
-  if (!source) return fail(source.error());
-  if (auto done = check_identity(source->get()); !done) return done;
+  auto db = Database::open(":memory:");
+  if (!db) return db;
+  if (auto done = take_pages(**db, file); !done) return fail(done.error());
+  if (auto done = check_identity((*db)->handle()); !done) return fail(done.error());
+  if (auto done = check_pages(**db); !done) return fail(done.error());
+  return db;
+}
 
-  sqlite3_backup* backup = sqlite3_backup_init(db.handle(), "main", source->get(), "main");
-  if (backup == nullptr) return fail(db.error(sqlite3_errcode(db.handle()), "restoring a snapshot"));
+Result<void> copy_content(Database& from, Database& to) {
+  sqlite3_backup* backup = sqlite3_backup_init(to.handle(), "main", from.handle(), "main");
+  if (backup == nullptr) return fail(to.error(sqlite3_errcode(to.handle()), "restoring a snapshot"));
   const int stepped = sqlite3_backup_step(backup, -1);
   const int code = sqlite3_backup_finish(backup);
-  if (stepped != SQLITE_DONE) return fail(db.error(code == SQLITE_OK ? stepped : code, "restoring a snapshot"));
+  if (stepped != SQLITE_DONE) return fail(to.error(code == SQLITE_OK ? stepped : code, "restoring a snapshot"));
   return {};
 }
 

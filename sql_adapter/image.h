@@ -12,9 +12,11 @@
 namespace assent::sql {
 
 [[nodiscard]] Result<Bytes> take_image(Database& db);
-// Replaces the whole content in one SQLite transaction: a crash leaves the old or the new. corruption when the bytes
-// are not such an image; then, and after any other error, the old content stands.
-[[nodiscard]] Result<void> put_image(Database& db, ByteView image);
+// The image as a database of its own, in memory. corruption when the bytes are not such an image, or its pages
+// contradict each other.
+[[nodiscard]] Result<std::unique_ptr<Database>> open_image(ByteView image);
+// Replaces the whole content in one SQLite transaction: a crash or an error leaves the old.
+[[nodiscard]] Result<void> copy_content(Database& from, Database& to);
 
 // Over the schema's text and all rows of all tables of users and of assent_kv, in primary-key order.
 [[nodiscard]] Result<std::uint64_t> digest_of_rows(Database& db, const Schema& schema);

@@ -382,11 +382,21 @@ Result<Bytes> SqliteStore::Parts::snapshot() {
   return sql::take_image(*db_);
 }
 
+// The image is loaded beside before it replaces anything: whatever cannot be loaded leaves the old content.
 Result<void> SqliteStore::Parts::restore(ByteView snapshot) {
+  auto image = sql::open_image(snapshot);
+  if (!image) return fail(image.error());
+  SqliteOptions in_memory = options_;
+  in_memory.path = ":memory:";
+  Parts trial(std::move(*image), in_memory);
+  if (auto loaded = trial.load(); !loaded) {
+    return fail(ErrorCode::corruption, "the bytes are not a snapshot of this store: " + loaded.error().message);
+  }
+  trial.forget_statements();
   if (auto done = commit(); !done) return done;
   forget_statements();
   if (auto done = db_->execute("COMMIT"); !done) return remember(done);
-  const Result<void> put = sql::put_image(*db_, snapshot);
+  const Result<void> put = sql::copy_content(*trial.db_, *db_);
   if (auto done = remember(load()); !done) return done;
   if (auto done = remember(begin()); !done) return done;
   return put;
