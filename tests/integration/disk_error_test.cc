@@ -66,7 +66,7 @@ class DiskError : public ::testing::TestWithParam<Fault> {
 TEST_P(DiskError, W07_at_the_calls_of_a_start) {
   Fault fault = GetParam();
   bool came_up = false;
-  for (; fault.when < 60 && !came_up; fault.when += fault.step) {
+  for (; fault.when < 200 && !came_up; fault.when += fault.step) {
     SCOPED_TRACE(fmt::format("{} number {}", fault.call, fault.when));
     Cluster cluster("failing-start");
     cluster.run_under("n1", strace(fault));
@@ -121,7 +121,7 @@ TEST_P(DiskError, W07_under_load_stops_the_node_and_loses_nothing) {
 INSTANTIATE_TEST_SUITE_P(Calls, DiskError,
                          ::testing::Values(Fault{"fdatasync", "EIO", 1, 1, {30, 7, 60}},
                                            Fault{"fsync", "EIO", 1, 1, {4, 9, 12}},
-                                           Fault{"pwrite64", "ENOSPC", 1, 5, {60, 14}}),
+                                           Fault{"pwrite64", "ENOSPC", 1, 9, {60, 14}}),
                          [](const auto& one) { return one.param.call; });
 
 }  // namespace
