@@ -42,6 +42,8 @@ enum class Bug : std::uint8_t {
   finish_without_attempt,       // a Finish is applied whatever attempt it names
   one_finished_for_all,         // the record is ended when the first shard has confirmed
   no_reservation,               // what a prepare promised (constraints, bounds) is not held for it
+  abort_before_no,              // "aborted" is told when an attempt is dropped, before a log holds the no
+  no_tombstone,                 // an abort that overtakes its prepare leaves no trace
   // Storage.
   applied_apart_from_data,    // the applied index is not atomic with the data
   checksum_without_position,  // a record is accepted at another place than it was written for

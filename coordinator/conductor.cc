@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "coordinator/conductor_detail.h"
 
 namespace assent {
@@ -84,7 +85,7 @@ void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vo
     if (refusal.participant.none()) refusal.participant = from;
     return abort(txn, std::move(refusal));
   }
-  if (vote.attempt == running.attempt) {
+  if (vote.attempt == running.attempt || planted(Bug::no_attempt_number)) {
     running.yes.emplace(from, vote.result);
     if (running.yes.size() == running.branches.size()) decide(txn, running);
     return;
@@ -105,6 +106,7 @@ void Conductor::on(const Envelope& envelope, const Finished& finished) {
   Finishing& finishing = found->second;
   if (finishing.attempt != finished.attempt || finishing.commit != finished.commit) return;
   finishing.left.erase(envelope.from);
+  if (planted(Bug::one_finished_for_all)) finishing.left.clear();
   if (!finishing.left.empty()) return;
   if (finishing.commit) {
     if (ended_.empty()) ended_since_ = now_;
@@ -160,6 +162,7 @@ void Conductor::begin(RequestId id, const Execute& execute, std::uint64_t print)
 
 void Conductor::decide(const TxnId& txn, Running& running) {
   running.phase = Phase::proposed;
+  if (planted(Bug::answer_before_commit)) tell(running.executes, committed_answer(txn));
   propose_phase(txn, running);
   schedule(txn, running);
 }
@@ -174,6 +177,7 @@ void Conductor::seal(const TxnId& txn, Running& running, Refusal refusal) {
   running.phase = Phase::sealing;
   running.refusal = std::move(refusal);
   running.yes.clear();
+  if (planted(Bug::abort_before_no)) tell(running.executes, aborted_answer(txn, running.refusal, {}));
   propose_phase(txn, running);
   schedule(txn, running);
 }
@@ -322,10 +326,13 @@ void Conductor::propose_phase(const TxnId& txn, Running& running) {
   if (running.in_log) return;
   running.in_log = true;
   if (running.phase == Phase::proposed) {
+    std::vector<GroupId> participants = participants_of(running.branches);
+    if (planted(Bug::decision_not_logged)) return finish(txn, running.attempt, true, participants);
+    if (planted(Bug::participant_missing)) participants.pop_back();
     output_.propose.emplace_back(Decide{.txn = txn,
                                         .attempt = running.attempt,
                                         .protocol = running.protocol,
-                                        .participants = participants_of(running.branches),
+                                        .participants = std::move(participants),
                                         .fingerprint = running.fingerprint});
   } else {
     output_.propose.emplace_back(SealOutcome{.txn = txn, .refusal = running.refusal});

@@ -26,6 +26,14 @@ inline Refusal refusal_of(AbortReason reason, GroupId participant, std::string m
       .reason = reason, .participant = participant, .message = std::move(message), .constraint = {}, .holder = {}};
 }
 
+inline TxnAnswer committed_answer(const TxnId& txn) {
+  TxnAnswer answer;
+  answer.txn = txn;
+  answer.state = TxnState::committed;
+  answer.protocol = Protocol::two_phase;
+  return answer;
+}
+
 inline TxnAnswer aborted_answer(const TxnId& txn, Refusal refusal, std::vector<GroupId> participants) {
   TxnAnswer answer;
   answer.txn = txn;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/digest.h"
+#include "base/planted.h"
 
 namespace assent {
 
@@ -31,7 +32,8 @@ Decisions::Applied Decisions::standing(const TxnId& txn) const {
 // applied.
 Decisions::Applied Decisions::apply_one(const EntryContext& context, const Decide& command) {
   Applied applied = standing(command.txn);
-  if (applied.outcome != Outcome::none || command.attempt.epoch != context.epoch) return applied;
+  const bool foreign = command.attempt.epoch != context.epoch && !planted(Bug::foreign_epoch_decides);
+  if (applied.outcome != Outcome::none || foreign) return applied;
   open_.emplace(command.txn, OpenCommit{.attempt = command.attempt,
                                         .protocol = command.protocol,
                                         .participants = command.participants,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted.h"
 
 namespace assent {
 
@@ -119,7 +120,8 @@ void Caretaker::vote_again(GroupId to, const Prepare& prepare) {
 void Caretaker::on(const Envelope& envelope, const Finish& finish) {
   const Finished done{.txn = finish.txn, .attempt = finish.attempt, .commit = finish.commit};
   if (const PreparedTxn* prepared = shard_->prepared(finish.txn)) {
-    if (prepared->attempt == finish.attempt) return propose_finish(envelope.from, finish);
+    const bool same = prepared->attempt == finish.attempt || planted(Bug::finish_without_attempt);
+    if (same) return propose_finish(envelope.from, finish);
     if (!finish.commit) send(envelope.from, done);  // it voted in another attempt: of this one nothing is left to abort
     return;
   }
@@ -299,6 +301,9 @@ void Caretaker::tick_doubts() {
       send(prepared->coordinator, Inquire{.txn = *due, .attempt = prepared->attempt});
     } else {
       send_vote(*due, *prepared);
+    }
+    if (planted(Bug::local_timeout_decides) && ask) {
+      propose_finish(prepared->coordinator, Finish{.txn = *due, .attempt = prepared->attempt, .commit = false});
     }
     ++doubt.sends;
     doubts_due_.set(*due, now_ + doubt.backoff.next(options_.resend_ticks, options_.resend_ticks_max));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "participant/caretaker.h"
 
 namespace assent {
@@ -24,6 +25,7 @@ bool Caretaker::older(const TxnId& holder, const Job& job) const {
 // for.
 Caretaker::Admission Caretaker::admit(const Job& job, const std::vector<LockRequest>& locks) const {
   std::vector<TxnId> holders = shard_->locks().conflicts(locks, job.txn);
+  if (planted(Bug::prepared_lock_stolen)) holders.clear();
   const std::vector<TxnId> reserved = reservations_.conflicts(locks, job.txn);
   holders.insert(holders.end(), reserved.begin(), reserved.end());
   for (const TxnId& holder : holders) {
@@ -110,7 +112,7 @@ void Caretaker::propose_work(Job& job, Evaluation evaluation) {
   unpark(job);
   job.phase = Phase::proposed;
   jobs_due_.erase(job.txn);
-  reservations_.acquire(job.txn, evaluation.effects.locks);
+  if (!planted(Bug::no_reservation)) reservations_.acquire(job.txn, evaluation.effects.locks);
   if (!job.prepare) {
     output_.propose.emplace_back(ExecuteWork{.txn = job.txn,
                                              .fingerprint = job.fingerprint,
@@ -118,6 +120,9 @@ void Caretaker::propose_work(Job& job, Evaluation evaluation) {
                                              .result = std::move(evaluation.result),
                                              .refusal = {}});
     return;
+  }
+  if (planted(Bug::vote_before_commit)) {
+    send(job.prepare->coordinator, Vote{job.txn, job.prepare->attempt, true, {}, evaluation.result});
   }
   output_.propose.emplace_back(PrepareWork{.txn = job.txn,
                                            .attempt = job.prepare->attempt,

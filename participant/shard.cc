@@ -119,7 +119,7 @@ Result<std::optional<Refusal>> Shard::find_obstacle(const Entry& entry, const Tx
     return refuse(AbortReason::too_old, "the id's time is further ahead of the shard's than the clock skew allows");
   }
   const std::vector<TxnId> holders = locks_.conflicts(effects.locks, txn);
-  if (!holders.empty()) {
+  if (!holders.empty() && !planted(Bug::prepared_lock_stolen)) {
     return refuse(AbortReason::conflict, fmt::format("{} holds what it needs", holders.front()), holders.front());
   }
   if (effects.change.empty()) return std::nullopt;
@@ -226,10 +226,12 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ExecuteWork& c
 Result<Shard::Applied> Shard::apply_one(const Entry& entry, const FinishWork& command) {
   const PreparedTxn* in_doubt = prepared(command.txn);
   if (in_doubt != nullptr) {
-    if (in_doubt->attempt != command.attempt) return Applied{};  // of an attempt that this shard did not vote in
+    const bool other = in_doubt->attempt != command.attempt && !planted(Bug::finish_without_attempt);
+    if (other) return Applied{};  // of an attempt that this shard did not vote in
     return finish_prepared(entry, command);
   }
   if (finished(command.txn) != nullptr || command.commit || too_old(command.txn)) return Applied{};
+  if (planted(Bug::no_tombstone)) return Applied{};
   // The abort overtook its prepare. A tombstone keeps that prepare from taking locks that nobody would release.
   return settle(entry, command.txn,
                 aborted_by_no(command.attempt, 0,

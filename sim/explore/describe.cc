@@ -119,6 +119,11 @@ std::string describe(const Names& names, const CoordinatorCommand& command) {
   return std::visit(Describe{names}, command);
 }
 std::string describe(const Names& names, const ShardCommand& command) { return std::visit(Describe{names}, command); }
+std::string describe(const WorkResult& result) {
+  std::string words;
+  for (const OperationResult& operation : result) words += " [" + text(WorkResult{operation}) + " ]";
+  return words;
+}
 std::string describe(const Names& names, const ClientReply& reply) {
   if (!reply.answer)
     return fmt::format("error {}: {}", to_string(reply.answer.error().code), reply.answer.error().message);

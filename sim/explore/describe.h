@@ -22,5 +22,6 @@ struct Names {
 [[nodiscard]] std::string describe(const Names& names, const CoordinatorCommand& command);
 [[nodiscard]] std::string describe(const Names& names, const ShardCommand& command);
 [[nodiscard]] std::string describe(const Names& names, const ClientReply& reply);
+[[nodiscard]] std::string describe(const WorkResult& result);  // its rows
 
 }  // namespace assent::explore

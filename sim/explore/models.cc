@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/explore/describe.h"
+#include "sim/explore/model.h"
+
+namespace assent::explore {
+
+std::vector<GroupId> Model::groups() const {
+  std::vector<GroupId> ids = {coordinator_group};
+  for (std::uint64_t shard = 1; shard <= shards; ++shard) ids.emplace_back(shard);
+  return ids;
+}
+
+std::uint64_t Model::millis(bool aged) const {
+  const std::uint64_t beyond = options.shard.window.retention_millis + options.decisions.history.keep_millis + 1'000;
+  return start_millis + (aged ? beyond : 0);
+}
+
+TxnId model_txn(std::uint64_t number) { return TxnId::make(ClusterMillis(start_millis), 0, number << 12U); }
+
+namespace {
+
+// Whatever waits is overdue after one tick; a message that is repeated says nothing new to a network that keeps all.
+SideOptions impatient() {
+  SideOptions options;
+  options.conductor.timeout_ticks = 1;
+  options.conductor.resend_ticks = 1;
+  options.conductor.resend_ticks_max = 1;
+  options.conductor.abort_sends_max = 1;
+  options.conductor.end_ticks = 1;
+  options.conductor.tidy_ticks = 1;
+  options.caretaker.prepare_timeout_ticks = 1;
+  options.caretaker.settle_ticks = 1;
+  options.caretaker.resend_ticks = 1;
+  options.caretaker.resend_ticks_max = 1;
+  options.caretaker.inquire_after_sends = 1;
+  options.caretaker.tidy_ticks = 1;
+  return options;
+}
+
+KvAdd one_more(std::string key) { return KvAdd{std::move(key), 1, std::nullopt, std::nullopt}; }
+
+// Adds one to a row of each shard.
+Execute across(std::uint64_t number, unsigned shards) {
+  Execute execute;
+  execute.txn = model_txn(number);
+  for (std::uint64_t shard = 1; shard <= shards; ++shard) {
+    execute.branches.push_back(Branch{GroupId(shard), {one_more("n")}});
+  }
+  return execute;
+}
+
+Ask execute_ask(const Execute& execute, GroupId group, unsigned times) {
+  return Ask{fmt::format("execute t{}", execute.txn == model_txn(1) ? 1 : 2), group, execute, times};
+}
+
+Ask seal_ask(const Execute& execute, GroupId group) {
+  return Ask{fmt::format("the outcome of t{}, sealing it", execute.txn == model_txn(1) ? 1 : 2), group,
+             GetOutcome{execute.txn, true, 0}, 1};
+}
+
+Model two_phase(unsigned shards, unsigned executes) {
+  Model model;
+  model.options = impatient();
+  model.shards = shards;
+  model.txns = {across(1, shards)};
+  model.asks = {execute_ask(model.txns[0], coordinator_group, executes), seal_ask(model.txns[0], coordinator_group)};
+  return model;
+}
+
+Model named(Model model, std::string name, std::string about) {
+  model.name = std::move(name);
+  model.about = std::move(about);
+  return model;
+}
+
+Model two_phase_refused() {
+  Model model = two_phase(2, 1);
+  model.bounds = {.coordinator_elections = 0, .shard_elections = 1, .elections = 1, .refusals = 1, .ageing = false};
+  return model;
+}
+
+Model two_phase_twice_replaced() {
+  Model model = two_phase(2, 2);
+  model.bounds = {.coordinator_elections = 2, .shard_elections = 1, .elections = 2, .refusals = 0, .ageing = false};
+  model.quick = false;
+  return model;
+}
+
+// Beyond the horizon ids are refused, registers and outcomes are forgotten.
+Model two_phase_ageing() {
+  Model model = two_phase(2, 1);
+  model.options.decisions.history = {.keep_millis = 0, .records_max = 0};
+  model.bounds = {.coordinator_elections = 0, .shard_elections = 1, .elections = 0, .refusals = 0, .ageing = true};
+  return model;
+}
+
+// Two that meet on both shards. The time of the first is up one tick before that of the second.
+Model two_by_two(unsigned elections) {
+  Model model = two_phase(2, 1);
+  model.txns.push_back(across(2, 2));
+  model.txns[1].timeout_ticks = 2;
+  model.asks = {execute_ask(model.txns[0], coordinator_group, 1), execute_ask(model.txns[1], coordinator_group, 1)};
+  model.bounds.elections = elections;
+  model.serial = true;
+  model.quick = elections == 0;
+  return model;
+}
+
+// Each reads what the other writes: run side by side on the same rows, neither order explains both.
+Model one_phase() {
+  Model model;
+  model.options = impatient();
+  model.shards = 1;
+  model.txns.resize(2);
+  model.txns[0].branches = {Branch{GroupId(1), {KvGet{"x"}, one_more("y")}}};
+  model.txns[1].branches = {Branch{GroupId(1), {KvGet{"y"}, one_more("x")}}};
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    model.txns[i].txn = model_txn(i + 1);
+    model.asks.push_back(execute_ask(model.txns[i], GroupId(1), 2));
+    model.asks.push_back(seal_ask(model.txns[i], GroupId(1)));
+  }
+  model.bounds = {.coordinator_elections = 0, .shard_elections = 2, .elections = 2, .refusals = 1, .ageing = false};
+  model.serial = true;
+  return model;
+}
+
+std::vector<Model> make_models() {
+  Model three = two_phase(3, 1);
+  three.bounds.elections = 1;
+  Model once_replaced = two_phase(2, 2);
+  once_replaced.bounds.elections = 1;
+  return {
+      named(std::move(once_replaced), "two-phase", "one transaction on two shards, executed twice and sealed"),
+      named(two_phase_refused(), "two-phase-refused", "the same, executed once; logs refuse entries"),
+      named(two_phase_ageing(), "two-phase-ageing",
+            "the same, executed once; ids grow too old, outcomes are forgotten"),
+      named(two_phase_twice_replaced(), "two-phase-2", "as two-phase, with more elections"),
+      named(std::move(three), "two-phase-3", "one transaction on three shards, executed once and sealed"),
+      named(two_by_two(0), "two-by-two", "two transactions that meet on two shards"),
+      named(two_by_two(1), "two-by-two-1", "the same with an election"),
+      named(one_phase(), "one-phase", "two transactions on one shard, each reads what the other writes"),
+  };
+}
+
+}  // namespace
+
+std::span<const Model> models() {
+  static const std::vector<Model> all = make_models();
+  return all;
+}
+
+const Model* find_model(const std::string& name) {
+  const auto all = models();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const Model& model) { return model.name == name; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+}  // namespace assent::explore
