@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
       add_replay(app, program),
       add_canaries(app, program),
       add_report(app, program),
+      add_explore(app),
   };
   add_plant(app);
   try {

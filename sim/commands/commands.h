@@ -28,6 +28,7 @@ struct Command {
 [[nodiscard]] Command add_replay(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_canaries(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_report(CLI::App& main, const std::string& program);
+[[nodiscard]] Command add_explore(CLI::App& main);
 
 // ---- what they share ----
 

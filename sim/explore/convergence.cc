@@ -56,6 +56,15 @@ std::string Convergence::run(GroupNumbers groups, Outcomes told, bool aged, std:
   return go_on();
 }
 
+std::string Convergence::play(GroupNumbers groups, Outcomes told, const std::vector<Event>& events) {
+  groups_ = groups;
+  told_ = told;
+  in_flight_.clear();
+  broken_.clear();
+  for (const Event& event : events) act(event);
+  return go_on();
+}
+
 std::string Convergence::go_on() {
   std::vector<Moment> passed;
   for (unsigned round = 0; round < rounds_max; ++round) {

@@ -19,6 +19,9 @@ class Convergence {
   [[nodiscard]] std::string run(GroupNumbers groups, Outcomes told, bool aged,
                                 std::vector<std::string>* lines = nullptr);
 
+  // The same, after these events; nothing is lost.
+  [[nodiscard]] std::string play(GroupNumbers groups, Outcomes told, const std::vector<Event>& events);
+
   // Where the last run came to rest, and all that was told until then. Not after a run that ended early (remember).
   [[nodiscard]] const GroupNumbers& rest() const { return groups_; }
   [[nodiscard]] Outcomes told() const { return told_; }

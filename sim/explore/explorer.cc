@@ -110,6 +110,11 @@ class Explorer {
     findings_.complete = findings_.violated.empty() && !cut_short_;
     findings_.states = states_.size();
     findings_.combinations = chains_.size();
+    for (const State& state : states_) {
+      const Outcomes held = scene_.outcomes(state.groups);
+      findings_.can_commit |= (held & outcome_bit(0, true)) != 0;
+      findings_.can_abort |= (held & outcome_bit(0, false)) != 0;
+    }
     findings_.messages = scene_.language().messages.size();
     for (std::size_t place = 0; place < scene_.size(); ++place) {
       findings_.sides += scene_.group(place).sides();

@@ -45,6 +45,8 @@ struct Findings {
   std::uint64_t sides = 0;         // distinct states of one replica's machine and driver
   std::uint64_t code_steps = 0;    // of the real code; every other transition was remembered
   std::uint64_t messages = 0;      // distinct
+  bool can_commit = false;         // the first transaction, in some state
+  bool can_abort = false;
   unsigned depth = 0;
   double seconds = 0;
 };

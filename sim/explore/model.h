@@ -33,6 +33,8 @@ struct Bounds {
   bool ageing = false;           // once, all clocks jump beyond every horizon
 };
 
+[[nodiscard]] std::string describe(const Bounds& bounds);
+
 struct Model {
   std::string name;
   std::string about;

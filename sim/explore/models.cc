@@ -13,6 +13,13 @@ std::vector<GroupId> Model::groups() const {
   return ids;
 }
 
+std::string describe(const Bounds& bounds) {
+  return fmt::format("elections: {} of the coordinator, {} of each shard, {} in all{}{}", bounds.coordinator_elections,
+                     bounds.shard_elections, bounds.elections,
+                     bounds.refusals > 0 ? fmt::format("; refused entries: {}", bounds.refusals) : "",
+                     bounds.ageing ? "; once, all clocks jump beyond every horizon" : "");
+}
+
 std::uint64_t Model::millis(bool aged) const {
   const std::uint64_t beyond = options.shard.window.retention_millis + options.decisions.history.keep_millis + 1'000;
   return start_millis + (aged ? beyond : 0);
