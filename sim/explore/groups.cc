@@ -295,6 +295,7 @@ class GroupsOf final : public Groups {
     states_.push_back(state);
     GroupFacts facts;
     facts.pending = static_cast<unsigned>(state.pending.size());
+    for (const Entry& entry : state.pending) facts.pending_kinds |= 1U << sides_.commands().at(entry.command).index();
     facts.replaced = static_cast<unsigned>(state.replaced.size());
     facts.elections = state.epoch - 1U;
     facts.outcomes = state.outcomes;

@@ -55,6 +55,7 @@ struct Standing {  // of one transaction in a group's log
 
 struct GroupFacts {
   unsigned pending = 0;
+  std::uint32_t pending_kinds = 0;  // bit k: a command of the k-th kind of the variant
   unsigned replaced = 0;
   unsigned elections = 0;
   Outcomes outcomes = 0;  // that its log ever held

@@ -1,5 +1,5 @@
 // Narrated scenarios: tests/transcripts/commit/*.txt. A line that begins with "> " is a command; what happens stands
-// below it. ASSENT_REWRITE=1 writes what happened into the files. Invariants hold after every line; each ends by
+// below it. commit_world_test --rewrite writes what happened into the files. Invariants hold after every line; each ends by
 // converging.
 //
 //   > execute r1 t1 s1: add a -5; put b x / s2: get a      to the coordinator; with one shard, to that shard
@@ -16,11 +16,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "tests/rewrite.h"
 #include "world.h"
 
 namespace assent::testing {
@@ -212,11 +212,11 @@ TEST_P(CommitTranscript, HappensAsWritten) {
   const std::filesystem::path path = folder / (GetParam() + ".txt");
   const std::string written = read_file(path);
   const std::string happened = Script().run(written);
-  if (std::getenv("ASSENT_REWRITE") != nullptr) {
+  if (rewriting()) {
     std::ofstream(path) << happened;
     return;
   }
-  EXPECT_EQ(happened, written) << "ASSENT_REWRITE=1 rewrites " << path;
+  EXPECT_EQ(happened, written) << "commit_world_test --rewrite rewrites " << path;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CommitTranscript, ::testing::ValuesIn(transcripts()),

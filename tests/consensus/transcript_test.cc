@@ -1,13 +1,14 @@
-// Every file of tests/transcripts/raft is a test. ASSENT_REWRITE=1 accepts what happens now; read the diff.
+// Every file of tests/transcripts/raft is a test. --rewrite accepts what happens now; read the diff.
 #include "tests/consensus/transcript.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "tests/rewrite.h"
 
 namespace assent::testing {
 namespace {
@@ -30,7 +31,7 @@ TEST_P(RaftTranscript, is_as_written) {
   std::vector<Block> blocks = parse_transcript(text.str());
   ASSERT_FALSE(blocks.empty());
   EXPECT_EQ(blocks.back().command, "converge") << "a scenario ends by converging";
-  const bool rewrite = std::getenv("ASSENT_REWRITE") != nullptr;
+  const bool rewrite = rewriting();
   Transcript transcript;
   for (Block& block : blocks) {
     const std::vector<std::string> output = transcript.run(block.command);

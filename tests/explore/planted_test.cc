@@ -52,7 +52,7 @@ INSTANTIATE_TEST_SUITE_P(All, PlantedBugs,
                                            Case{Bug::one_finished_for_all, "two-phase-ageing", 17, "A1"},
                                            Case{Bug::no_reservation, "one-phase", 3, "I1"},
                                            Case{Bug::abort_before_no, "two-phase", 2, "A6"}),
-                         [](const auto& info) { return name_of(info.param.bug); });
+                         [](const auto& one) { return name_of(one.param.bug); });
 
 // Not a bug in two-phase commit: PROTOCOL.md section 2 says why.
 TEST(PlantedRules, NoTombstoneIsNoBugInTwoPhase) {

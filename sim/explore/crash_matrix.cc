@@ -1,0 +1,294 @@
+#include "sim/explore/crash_matrix.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace assent::explore {
+namespace {
+
+constexpr unsigned outage_rounds = 60;  // longer than every time-out of the model
+constexpr unsigned rounds_max = 400;
+
+template <class Variant, class One>
+constexpr std::size_t kind_of() {
+  return Variant(One{}).index();
+}
+template <class One>
+constexpr std::size_t message = kind_of<TxnMessage, One>();
+template <class One>
+constexpr std::size_t decision = kind_of<CoordinatorCommand, One>();
+template <class One>
+constexpr std::size_t work = kind_of<ShardCommand, One>();
+
+std::string names_of(unsigned reach) {
+  std::string names;
+  for (unsigned place = 1; place < groups_max; ++place) {
+    if ((reach >> place & 1U) != 0) names += fmt::format("{}s{}", names.empty() ? "" : ",", place);
+  }
+  return "{" + names + "}";
+}
+
+}  // namespace
+
+std::string_view to_string(Fault fault) {
+  switch (fault) {
+    case Fault::process_crash: return "process crash";
+    case Fault::power_loss: return "power loss";
+    case Fault::change: return "leader change";
+    case Fault::change_kept: return "leader change, entries survive";
+    case Fault::outage: return "no majority";
+  }
+  return "?";
+}
+
+std::string describe(const Strike& strike) {
+  return fmt::format("{} at {}", to_string(strike.fault), strike.point.name);
+}
+
+// ---- points
+// ----------------------------------------------------------------------------------------------------------
+
+CrashMatrix::CrashMatrix(const Model& model) : model_(&model), scene_(model), convergence_(scene_) {
+  if (model.shards > 1) points_ = points_of_coordinator();
+  for (std::size_t place = 1; place < scene_.size(); ++place) {
+    const std::vector<Point> more = points_of_participant(place);
+    points_.insert(points_.end(), more.begin(), more.end());
+  }
+}
+
+std::vector<Point> CrashMatrix::points_of_coordinator() const {
+  using When = Point::When;
+  const unsigned everybody = ((1U << scene_.size()) - 1U) & ~1U;
+  std::vector<Point> points;
+  points.push_back({"k1 before the first prepare is sent", 0, When::sends, message<Prepare>, 0, {}});
+  for (unsigned some = 2; some <= everybody; some += 2) {
+    points.push_back({"k2 prepares sent to " + names_of(some), 0, When::sends, message<Prepare>, some, {}});
+    if (some != everybody) {
+      points.push_back({"k3 votes counted of " + names_of(some), 0, When::counts, message<Vote>, some, {}});
+    }
+  }
+  points.push_back({"k4 all votes, no decision in the log", 0, When::proposes, decision<Decide>, 0, false});
+  points.push_back({"k5 decision proposed", 0, When::proposes, decision<Decide>, 0, {}});
+  points.push_back({"k6 decision committed, not applied", 0, When::proposes, decision<Decide>, 0, true});
+  points.push_back({"k7 decision applied, not sent", 0, When::applies, decision<Decide>, 0, {}});
+  for (unsigned some = 2; some <= everybody; some += 2) {
+    points.push_back({"k8 decision sent to " + names_of(some), 0, When::sends, message<Finish>, some, {}});
+  }
+  points.push_back({"k9 all have finished", 0, When::counts, message<Finished>, everybody, {}});
+  points.push_back({"k10 forgetting", 0, When::proposes, decision<EndTxns>, 0, {}});
+  return points;
+}
+
+std::vector<Point> CrashMatrix::points_of_participant(std::size_t place) const {
+  using When = Point::When;
+  const std::string at = fmt::format(" at s{}", place);
+  if (model_->shards == 1) {
+    return {{"m2 work proposed" + at, place, When::proposes, work<ExecuteWork>, 0, {}},
+            {"m7 work committed, not applied" + at, place, When::proposes, work<ExecuteWork>, 0, true},
+            {"m8 work applied" + at, place, When::applies, work<ExecuteWork>, 0, {}}};
+  }
+  return {{"m1 prepare heard" + at, place, When::hears, message<Prepare>, 0, {}},
+          {"m2 prepare proposed" + at, place, When::proposes, work<PrepareWork>, 0, {}},
+          {"m3 vote committed, not sent" + at, place, When::sends, message<Vote>, 0, {}},
+          {"m4 vote sent" + at, place, When::sends, message<Vote>, 1, {}},
+          {"m5 decision heard" + at, place, When::hears, message<Finish>, 0, {}},
+          {"m6 finish proposed" + at, place, When::proposes, work<FinishWork>, 0, {}},
+          {"m7 finish committed, not applied" + at, place, When::proposes, work<FinishWork>, 0, true},
+          {"m8 finish applied, not acknowledged" + at, place, When::sends, message<Finished>, 0, {}}};
+}
+
+// ---- the run
+// ---------------------------------------------------------------------------------------------------------
+
+DrillResult CrashMatrix::run(std::span<const Strike> plan, std::vector<std::string>* lines) {
+  groups_ = scene_.initial();
+  told_ = 0;
+  in_flight_.clear();
+  plan_ = plan;
+  next_ = 0;
+  counted_ = 0;
+  asked_ = 0;
+  ask_again_ = true;
+  out_for_ = {};
+  broken_.clear();
+  lines_ = lines;
+  play();
+  DrillResult result{.broken = broken_, .struck = static_cast<unsigned>(next_), .committed = false};
+  if (result.broken.empty()) result.broken = convergence_.run(groups_, told_, false, lines);
+  const auto place = static_cast<std::uint8_t>(scene_.place_of(model_->asks[0].group));
+  for (const std::size_t one : {1U, 0U}) {  // the outcome, sealing it; then the same once more
+    if (!result.broken.empty()) return result;
+    const auto time = static_cast<std::uint16_t>(one * 8U + (one == 0 ? 7U : 0U));
+    const Event event{.kind = Event::Kind::ask, .group = place, .what = time};
+    result.broken = convergence_.play(convergence_.rest(), convergence_.told(), {event});
+  }
+  const Outcomes held = scene_.outcomes(convergence_.rest());
+  result.committed = (held & outcome_bit(0, true)) != 0;
+  if (result.broken.empty() && (held == 0 || convergence_.told() != held)) {
+    result.broken = "A5, A6: asked in the end, nobody can say what became of the transaction";
+  }
+  return result;
+}
+
+void CrashMatrix::play() {
+  for (unsigned round = 0; round < rounds_max && broken_.empty(); ++round) {
+    do {
+      if (std::exchange(ask_again_, false)) ask(0);
+    } while (broken_.empty() && (step() || ask_again_));
+    const bool out = std::any_of(out_for_.begin(), out_for_.end(), [](unsigned left) { return left > 0; });
+    if (!out && scene_.quiescent(groups_)) return;
+    pass_time();
+  }
+}
+
+// False: there is nothing to do but to wait.
+bool CrashMatrix::step() {
+  for (std::size_t place = 0; place < scene_.size(); ++place) {
+    if (out_for_[place] > 0 || scene_.facts(groups_, place).pending == 0) continue;
+    act(Event{.kind = Event::Kind::commit, .group = static_cast<std::uint8_t>(place)});
+    return true;
+  }
+  if (in_flight_.empty()) return false;
+  const std::uint16_t oldest = in_flight_.front();
+  in_flight_.pop_front();
+  hear(oldest);
+  return true;
+}
+
+void CrashMatrix::ask(std::size_t one) {
+  const auto place = static_cast<std::uint8_t>(scene_.place_of(model_->asks[one].group));
+  const unsigned time = std::min(asked_++, 6U);
+  act(Event{.kind = Event::Kind::ask, .group = place, .what = static_cast<std::uint16_t>(one * 8U + time)});
+}
+
+// Replaced leaders hear it too, and first.
+void CrashMatrix::hear(std::uint16_t message_number) {
+  const Envelope& envelope = scene_.language().messages.at(message_number);
+  const std::size_t place = scene_.place_of(envelope.to);
+  const std::size_t from = scene_.place_of(envelope.from);
+  const std::size_t kind = envelope.message.index();
+  if (awaited(Point::When::hears, place, kind)) return strike();
+  Event event{.kind = Event::Kind::deliver, .group = static_cast<std::uint8_t>(place), .what = message_number};
+  for (unsigned who = scene_.facts(groups_, place).replaced; who > 0; --who) {
+    event.who = static_cast<std::uint8_t>(who);
+    act(event);
+  }
+  event.who = 0;
+  act(event);
+  if (!awaited(Point::When::counts, place, kind)) return;
+  counted_ |= 1U << from;
+  if ((counted_ & plan_[next_].point.reach) == plan_[next_].point.reach) strike();
+}
+
+void CrashMatrix::act(const Event& event) {
+  if (!broken_.empty()) return;
+  if (lines_ != nullptr) scene_.narrate(groups_, event, *lines_);
+  const std::uint32_t kinds_before = scene_.facts(groups_, event.group).pending_kinds;
+  const Transition& transition = scene_.group(event.group).step(groups_[event.group], event);
+  const GroupNumbers before = groups_;
+  groups_[event.group] = transition.to;
+  told_ |= transition.told;
+  const std::size_t first_sent = in_flight_.size();
+  in_flight_.insert(in_flight_.end(), transition.sends.begin(), transition.sends.end());
+  broken_ = scene_.find_broken(before, groups_, event.group, transition, told_, false);
+  if (event.who == 0 && broken_.empty()) after(event, first_sent, kinds_before);
+}
+
+bool CrashMatrix::awaited(Point::When when, std::size_t place, std::size_t kind) const {
+  if (next_ >= plan_.size()) return false;
+  const Point& point = plan_[next_].point;
+  return point.when == when && point.place == place && point.kind == kind;
+}
+
+// Whether what the leader just did is what is waited for.
+void CrashMatrix::after(const Event& event, std::size_t first_sent, std::uint32_t kinds_before) {
+  if (next_ >= plan_.size()) return;
+  const Point& point = plan_[next_].point;
+  lose_uncounted();
+  if (point.place != event.group) return;
+  const std::uint32_t kinds = scene_.facts(groups_, event.group).pending_kinds;
+  const std::uint32_t bit = 1U << point.kind;
+  if (point.when == Point::When::proposes && (kinds & ~kinds_before & bit) != 0) return strike();
+  const bool applied = event.kind == Event::Kind::commit && (kinds_before & ~kinds & bit) != 0;
+  if (point.when == Point::When::applies && applied) {
+    in_flight_.erase(in_flight_.begin() + static_cast<std::ptrdiff_t>(first_sent), in_flight_.end());
+    return strike();
+  }
+  if (point.when != Point::When::sends) return;
+  bool sent = false;
+  const auto lost = [&](std::uint16_t number) {
+    const Envelope& envelope = scene_.language().messages.at(number);
+    if (envelope.message.index() != point.kind) return false;
+    sent = true;
+    return (point.reach >> scene_.place_of(envelope.to) & 1U) == 0;
+  };
+  in_flight_.erase(std::remove_if(in_flight_.begin() + static_cast<std::ptrdiff_t>(first_sent), in_flight_.end(), lost),
+                   in_flight_.end());
+  if (sent) strike();
+}
+
+void CrashMatrix::lose_uncounted() {
+  const Point& point = plan_[next_].point;
+  if (point.when != Point::When::counts) return;
+  std::erase_if(in_flight_, [&](std::uint16_t number) {
+    const Envelope& envelope = scene_.language().messages.at(number);
+    return envelope.message.index() == point.kind && scene_.place_of(envelope.to) == point.place &&
+           (point.reach >> scene_.place_of(envelope.from) & 1U) == 0;
+  });
+}
+
+void CrashMatrix::strike() {
+  const Strike& now = plan_[next_++];
+  const std::size_t place = now.point.place;
+  counted_ = 0;
+  if (lines_ != nullptr) lines_->push_back("*** " + describe(now));
+  if (now.fault == Fault::outage) {
+    out_for_[place] = outage_rounds;
+    return;
+  }
+  const bool kept = now.fault == Fault::process_crash || now.fault == Fault::change_kept;
+  const unsigned survive = now.point.survives.value_or(kept) ? scene_.facts(groups_, place).pending : 0;
+  out_for_[place] = 0;
+  act(Event{.kind = Event::Kind::elect,
+            .group = static_cast<std::uint8_t>(place),
+            .what = static_cast<std::uint16_t>(survive)});
+  if (now.fault == Fault::process_crash || now.fault == Fault::power_loss) {
+    const unsigned who = scene_.facts(groups_, place).replaced;
+    act(Event{
+        .kind = Event::Kind::resign, .group = static_cast<std::uint8_t>(place), .who = static_cast<std::uint8_t>(who)});
+  }
+  ask_again_ = place == scene_.place_of(model_->asks[0].group);  // its client heard nothing and asks again
+}
+
+void CrashMatrix::pass_time() {
+  for (std::size_t place = 0; place < scene_.size(); ++place) {
+    if (out_for_[place] > 0) --out_for_[place];
+    for (unsigned who = 0; who <= scene_.facts(groups_, place).replaced; ++who) {
+      act(Event{
+          .kind = Event::Kind::tick, .group = static_cast<std::uint8_t>(place), .who = static_cast<std::uint8_t>(who)});
+    }
+  }
+}
+
+Model crash_matrix_model(unsigned shards) {
+  Model model = *find_model(shards == 1 ? "one-phase" : shards == 2 ? "two-phase" : "two-phase-3");
+  model.name = fmt::format("crash matrix, {} shards", shards);
+  if (shards == 1) {
+    model.txns.resize(1);
+    model.asks.resize(2);
+    model.serial = false;
+  }
+  model.options.conductor.timeout_ticks = 40;
+  model.options.conductor.resend_ticks = 3;
+  model.options.conductor.resend_ticks_max = 10;
+  model.options.conductor.abort_sends_max = 5;
+  model.options.conductor.end_ticks = 2;
+  model.options.caretaker.prepare_timeout_ticks = 20;
+  model.options.caretaker.resend_ticks = 3;
+  model.options.caretaker.resend_ticks_max = 10;
+  model.options.caretaker.inquire_after_sends = 2;
+  return model;
+}
+
+}  // namespace assent::explore
