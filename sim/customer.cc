@@ -1,5 +1,6 @@
 #include "sim/customer.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -88,8 +89,8 @@ void Customer::crash() {
   client_.crash();
   ++life_;
   if (in_history_) {
-    const Try lost = *std::exchange(in_history_, std::nullopt);
-    office_.history.line(office_.schedule.now(), "info", process_, lost.execute.txn, lost.transaction.history(nullptr));
+    auto [txn, asked] = *std::exchange(in_history_, std::nullopt);
+    office_.history.event(office_.schedule.now(), check::EventType::info, process_, txn, std::move(asked));
     process_ = ++office_.last_process;
   }
   rest();
@@ -119,8 +120,8 @@ void Customer::attempt(const Transaction& transaction, const TxnId& txn, const T
   const Try tried{transaction, make_execute(transaction.begin(txn), txn, age), left, strange};
   if (transaction.must_commit) mine_.insert(txn);
   if (transaction.history) {
-    office_.history.line(office_.schedule.now(), "invoke", process_, txn, transaction.history(nullptr));
-    in_history_ = tried;
+    in_history_.emplace(txn, transaction.history(nullptr));
+    office_.history.event(office_.schedule.now(), check::EventType::invoke, process_, txn, in_history_->second);
   }
   say_doing(fmt::format("{} as {}", transaction.what, txn));
   client_.execute(tried.execute, false, [this, tried](const Ended& how) { ended(tried, how); });
@@ -139,11 +140,25 @@ void Customer::ended(const Try& tried, const Ended& ended) {
 void Customer::write_history(const Try& tried, const Ended& ended) {
   if (!tried.transaction.history) return;
   in_history_.reset();
-  // Of one that is known to be committed by asking nobody knows what it read.
-  const bool unsure = ended.how == Ended::How::expired || (ended.how == Ended::How::committed && ended.by_asking);
-  const std::string_view type = unsure ? "info" : ended.how == Ended::How::committed ? "ok" : "fail";
-  office_.history.line(office_.schedule.now(), type, process_, tried.execute.txn, tried.transaction.history(&ended));
+  std::vector<check::Micro> value = tried.transaction.history(&ended);
+  const bool committed = ended.how == Ended::How::committed;
+  const bool reads = std::any_of(value.begin(), value.end(),
+                                 [](const check::Micro& micro) { return micro.kind == check::OpKind::read; });
+  // Results are not kept for ever: of one that is known to be committed from a later answer nobody knows what it read.
+  const bool blind = ended.answer.results.size() < tried.execute.branches.size();
+  const bool unsure = ended.how == Ended::How::expired || (committed && reads && blind);
+  const check::EventType type = unsure      ? check::EventType::info
+                                : committed ? check::EventType::ok
+                                            : check::EventType::fail;
+  office_.history.event(office_.schedule.now(), type, process_, tried.execute.txn, std::move(value));
   if (unsure) process_ = ++office_.last_process;
+}
+
+void Customer::write_history(const Question& question, const std::optional<QueryAnswer>& answer) {
+  if (!question.history) return;
+  in_history_.reset();
+  office_.history.event(office_.schedule.now(), answer ? check::EventType::ok : check::EventType::fail, process_,
+                        TxnId{}, question.history(answer ? &*answer : nullptr));
 }
 
 void Customer::judge(const Try& tried, const Ended& ended) {
@@ -178,12 +193,16 @@ void Customer::try_again(const Try& tried) {
 
 void Customer::question(const Question& question) {
   say_doing(question.what);
-  client_.query(question.shard, question.work,
-                [this, answered = question.answered](const std::optional<QueryAnswer>& answer) {
-                  office_.recorder.outcome(answer ? "query answered" : "query given up");
-                  answered(answer);
-                  rest();
-                });
+  if (question.history) {
+    in_history_.emplace(TxnId{}, question.history(nullptr));
+    office_.history.event(office_.schedule.now(), check::EventType::invoke, process_, TxnId{}, in_history_->second);
+  }
+  client_.query(question.shard, question.work, [this, question](const std::optional<QueryAnswer>& answer) {
+    office_.recorder.outcome(answer ? "query answered" : "query given up");
+    write_history(question, answer);
+    question.answered(answer);
+    rest();
+  });
 }
 
 void Customer::note(const Execute& execute, const Ended& ended) {

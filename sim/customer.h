@@ -72,6 +72,7 @@ class Customer {
   void note(const Execute& execute, const Ended& ended);
   void say_doing(std::string doing);
   void write_history(const Try& tried, const Ended& ended);
+  void write_history(const Question& question, const std::optional<QueryAnswer>& answer);
   [[nodiscard]] Execute make_execute(std::vector<Branch> branches, const TxnId& txn, const TxnId& age);
   [[nodiscard]] Work broken(unsigned variant) const;
   [[nodiscard]] TxnId new_id(std::int64_t shift_millis = 0);
@@ -83,10 +84,10 @@ class Customer {
   Client client_;
   bool closed_ = true;
   std::string doing_ = "nothing";
-  unsigned process_;               // in the history; a new one after each transaction that may yet happen
-  std::optional<Try> in_history_;  // begun in the history and not ended there
-  std::set<TxnId> mine_;           // what it committed or may have, where nothing else can conflict
-  std::uint64_t life_ = 0;         // counts crashes: what was planned before one does not happen
+  unsigned process_;  // in the history; a new one after each transaction that may yet happen
+  std::optional<std::pair<TxnId, std::vector<check::Micro>>> in_history_;  // begun in the history and not ended there
+  std::set<TxnId> mine_;    // what it committed or may have, where nothing else can conflict
+  std::uint64_t life_ = 0;  // counts crashes: what was planned before one does not happen
 };
 
 }  // namespace assent::sim

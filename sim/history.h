@@ -1,15 +1,15 @@
-// The history of a run as clients saw it, one JSON object a line as Jepsen writes it, for independent checkers:
-//   {"type":"invoke|ok|fail|info","process":3,"time":<ns>,"f":"txn","id":"<hex>","value":[["add","acct/7",-50],...]}
-// ok: it happened. fail: it did not and never will. info: not known, and its process number is not used again. Each
-// workload says what stands in its values.
+// The history of a run as clients saw it (check/history.h says what stands in it): to a file for independent checkers,
+// and kept for our own (check/judge.h) when the workload is one that is judged by it. Each workload says what stands in
+// its operations. A process number is not used again after an info.
 #pragma once
 
 #include <fstream>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "check/history.h"
 #include "sim/schedule.h"
 
 namespace assent::sim {
@@ -18,12 +18,17 @@ class History {
  public:
   // Without a path nothing is written.
   [[nodiscard]] Result<void> open(const std::string& path);
+  // From now on keeps what comes.
+  void keep() { keeps_ = true; }
 
-  void line(Micros now, std::string_view type, unsigned process, const TxnId& txn, std::string_view value);
+  void event(Micros now, check::EventType type, unsigned process, const TxnId& txn, std::vector<check::Micro> value);
+  [[nodiscard]] const check::History& kept() const { return kept_.history(); }
 
  private:
   std::ofstream file_;
-  bool on_ = false;
+  bool writes_ = false;
+  bool keeps_ = false;
+  check::HistoryBuilder kept_;
 };
 
 }  // namespace assent::sim

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "check/history.h"
 #include "sim/client.h"
 #include "sim/recorder.h"
 #include "sim/schedule.h"
@@ -53,9 +54,9 @@ struct Transaction {
   // Once for each attempt, unless its client crashes: then nobody hears how it ended. Committed with by_asking has no
   // results, because the answer that had them was lost.
   std::function<void(const TxnId&, const Ended&)> ended;
-  // The inside of "value":[...] of a history line: at the invocation (nullptr) with nothing read yet, and at the end.
-  // May be empty: then the transaction is left out of the history.
-  std::function<std::string(const Ended*)> history;
+  // What stands in the history of the attempt that begin() was called for last: at the invocation (nullptr) with
+  // nothing read yet, and at the end. May be empty: then the transaction is left out of the history.
+  std::function<std::vector<check::Micro>(const Ended*)> history;
   bool must_commit = false;  // nothing can conflict with it but what its own client did: anything else is wrong (A4)
 };
 
@@ -65,6 +66,8 @@ struct Question {
   GroupId shard;
   Work work;
   std::function<void(const std::optional<QueryAnswer>&)> answered;  // nullopt: given up
+  // As that of a transaction, with nullptr also when it was given up.
+  std::function<std::vector<check::Micro>(const QueryAnswer*)> history = nullptr;
 };
 
 using Deed = std::variant<Transaction, Question>;
@@ -78,6 +81,8 @@ class Workload {
   [[nodiscard]] virtual Deed next(unsigned client, Rng& rng) = 0;
   [[nodiscard]] virtual std::optional<Deed> last(std::size_t step) = 0;
   virtual void audit() = 0;
+  // Whether the history of its run is to be strictly serializable by the rules of check/judge.h.
+  [[nodiscard]] virtual bool judged_by_history() const { return false; }
 };
 
 // The names that --workload takes.

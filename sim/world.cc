@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "check/judge.h"
 #include "consensus/raft/raft_factory.h"
 #include "sim/sim_clock.h"
 
@@ -67,6 +68,7 @@ World::World(const RunOptions& options)
       office_{schedule_,          recorder_,          swarm_, *workload_, txns_, history_,
               groups_.front().id, shard_ids(groups_), {},     0,          0},
       lines_(rng_.split("lines")) {
+  if (workload_->judged_by_history()) history_.keep();
   build_processes();
   build_customers();
 }
@@ -250,6 +252,22 @@ void World::last() {
   check_all(true);
   txns_.judge_settled();
   workload_->audit();
+  if (!recorder_.failed()) judge_history();
+}
+
+// What could not be judged is no fault of the run: the rules of the data and of the logs judge that.
+void World::judge_history() {
+  if (!workload_->judged_by_history()) return;
+  const check::Verdict verdict = check::judge(history_.kept(), check::JudgeOptions{2'000, 20'000});
+  recorder_.outcome(verdict.gaps.empty() ? "history judged" : "history judged in part");
+  if (verdict.anomalies.empty()) return;
+  recorder_.wrong(fmt::format("I1 strict serializability: {}: {}", verdict.anomalies.front().name,
+                              verdict.anomalies.front().story));
+}
+
+void World::last_event(check::EventType type, const TxnId& txn, std::vector<check::Micro> value) {
+  if (type == check::EventType::invoke) ++office_.last_process;
+  history_.event(schedule_.now(), type, office_.last_process, txn, std::move(value));
 }
 
 TxnId World::new_id(std::uint64_t random_high, std::uint64_t random_low) const {
@@ -271,8 +289,13 @@ void World::last_deed(const Deed& deed, std::size_t step) {
   std::string what;
   if (const auto* question = std::get_if<Question>(&deed)) {
     what = question->what;
+    if (question->history) last_event(check::EventType::invoke, TxnId{}, question->history(nullptr));
     clerk_->query(question->shard, question->work, [&](const std::optional<QueryAnswer>& answer) {
       done = true;
+      if (question->history) {
+        last_event(answer ? check::EventType::ok : check::EventType::fail, TxnId{},
+                   question->history(answer ? &*answer : nullptr));
+      }
       question->answered(answer);
     });
   } else {
@@ -281,8 +304,14 @@ void World::last_deed(const Deed& deed, std::size_t step) {
     settle(fresh_time_max, "between the last deeds");
     const TxnId txn = new_id(1, rng_.split(fmt::format("last {}", step)).next());
     const Execute execute = make_execute(txn, transaction.begin(txn));
-    clerk_->execute(execute, false, [&, txn](const Ended& ended) {
+    const std::size_t branches = execute.branches.size();
+    if (transaction.history) last_event(check::EventType::invoke, txn, transaction.history(nullptr));
+    clerk_->execute(execute, false, [&, txn, branches](const Ended& ended) {
       done = true;
+      if (transaction.history) {
+        const bool known = ended.how == Ended::How::committed && ended.answer.results.size() == branches;
+        last_event(known ? check::EventType::ok : check::EventType::info, txn, transaction.history(&ended));
+      }
       transaction.ended(txn, ended);
       if (ended.how == Ended::How::committed) return;
       recorder_.wrong(fmt::format("A4 non-triviality: with everything at rest {} as {} ended {}: {}{}",

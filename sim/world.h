@@ -85,6 +85,8 @@ class World final : private Surroundings {
   void last();
   void open_shard(std::size_t shard, std::size_t step, unsigned* open);
   void last_deed(const Deed& deed, std::size_t step);
+  void last_event(check::EventType type, const TxnId& txn, std::vector<check::Micro> value);
+  void judge_history();
   [[nodiscard]] TxnId new_id(std::uint64_t random_high, std::uint64_t random_low) const;
   [[nodiscard]] Execute make_execute(const TxnId& txn, std::vector<Branch> branches);
   // Runs until done, the verdict, or the deadline; false at the deadline.

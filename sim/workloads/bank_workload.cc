@@ -78,8 +78,10 @@ Transaction BankWorkload::transfer(const Transfer& drawn) {
     }
   };
   transaction.history = [drawn](const Ended*) {
-    return fmt::format(R"(["add","acct/{}",{}],["add","acct/{}",{}])", drawn.from, -drawn.amount, drawn.to,
-                       drawn.amount);
+    const auto add = [](AccountId account, std::int64_t amount) {
+      return check::Micro{check::OpKind::add, fmt::format("acct/{}", account), amount};
+    };
+    return std::vector{add(drawn.from, -drawn.amount), add(drawn.to, drawn.amount)};
   };
   return transaction;
 }
@@ -98,12 +100,12 @@ Transaction BankWorkload::change_schema(Rng& rng) {
 
 // ---- reads ----
 
-std::string BankWorkload::history_of(const Books& seen) const {
-  std::string value;
+std::vector<check::Micro> BankWorkload::history_of(const Books& seen) const {
+  std::vector<check::Micro> value;
   for (AccountId account = 0; account < bank_.accounts(); ++account) {
     const auto found = seen.find(account);
-    value += fmt::format(R"({}["r","acct/{}",{}])", account == 0 ? "" : ",", account,
-                         found == seen.end() ? "null" : std::to_string(found->second.balance));
+    value.push_back({check::OpKind::read, fmt::format("acct/{}", account),
+                     found == seen.end() ? check::Value() : check::Value(found->second.balance)});
   }
   return value;
 }

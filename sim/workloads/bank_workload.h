@@ -41,7 +41,7 @@ class BankWorkload final : public Workload {
   [[nodiscard]] Question audit_accounts(GroupId shard);
   [[nodiscard]] Question audit_journal(GroupId shard, const std::vector<TxnId>& asked);
   void saw(const TxnId& txn, const Ended& ended, const BankChecker::Floor& floor);
-  [[nodiscard]] std::string history_of(const Books& seen) const;
+  [[nodiscard]] std::vector<check::Micro> history_of(const Books& seen) const;
 
   Scene scene_;
   Bank bank_;
