@@ -133,6 +133,11 @@ void Nemesis::partition(Rng& rng) {
 void Nemesis::fail_sync(Rng& rng) {
   Process* process = anyone_awake(rng);
   if (process == nullptr) return;
+  if (swarm_.shard_files && rng.chance(0.2)) {
+    recorder_.fault("read failed");
+    recorder_.say("the next read of node {} fails", process->node());
+    return process->disk().fail_next_read();
+  }
   const bool sync = rng.chance(0.7);
   recorder_.fault(sync ? "sync failed" : "write failed");
   recorder_.say("the next {} of node {} fails", sync ? "sync" : "write", process->node());

@@ -31,6 +31,7 @@ Process::Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& 
       around_(around),
       rng_(Rng(setup_.seed).split("process")),
       disk_(setup_.seed, disk_options(Swarm{}, setup_.seed)),
+      vfs_(disk_, setup_.seed),
       clock_(schedule, setup_.drift, setup_.offset_millis) {}
 
 NodeConfig Process::config() const {
@@ -75,8 +76,11 @@ void Process::start() {
   step();
 }
 
+// What dies tidies nothing up.
 void Process::end_life() {
+  vfs_.cut();
   loop_.reset();
+  vfs_.mend();
   paused_ = false;
   flush_planned_ = false;
   backlog_.clear();

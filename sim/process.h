@@ -16,6 +16,7 @@
 #include "sim/schedule.h"
 #include "sim/sim_clock.h"
 #include "sim/sim_disk.h"
+#include "sim/sim_vfs.h"
 #include "sim/swarm.h"
 
 namespace assent::sim {
@@ -66,6 +67,8 @@ class Process final : public Transport {
   void deliver_frame(const Life& sender, std::uint64_t target_life, Bytes frame);
 
   [[nodiscard]] SimDisk& disk() { return disk_; }
+  // The same disk, as SQLite sees it.
+  [[nodiscard]] SimVfs& vfs() { return vfs_; }
   [[nodiscard]] SimClock& clock() { return clock_; }
   void fill_disk();
   // Disks are quick and well until their faults begin, and again when they are healed.
@@ -97,6 +100,7 @@ class Process final : public Transport {
   Surroundings& around_;
   Rng rng_;
   SimDisk disk_;
+  SimVfs vfs_;  // outlives the loop, whose stores are on it
   SimClock clock_;
 
   std::unique_ptr<Loop> loop_;

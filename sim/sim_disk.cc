@@ -196,6 +196,7 @@ void SimDisk::crash(CrashKind kind) {
   open_.clear();
   fail_syncs_ = 0;
   fail_writes_ = 0;
+  fail_reads_ = 0;
   operations_left_ = std::numeric_limits<std::uint64_t>::max();
   if (kind == CrashKind::process) return;
   lose_directory_operations();
@@ -332,11 +333,7 @@ void SimDisk::write(FileId file, std::uint64_t offset, Bytes data, IoToken token
   }
   Operation operation{target, false, offset, std::move(data), token, 0, false};
   operation.fails = fail_writes_ > 0 && fail_writes_-- > 0;
-  const std::uint64_t end = offset + operation.data.size();
-  if (options_.capacity_bytes != std::numeric_limits<std::uint64_t>::max() && end > target->size() &&
-      used_bytes() - target->size() + end > options_.capacity_bytes) {
-    operation.fails = true;
-  }
+  if (!has_room(*target, offset + operation.data.size())) operation.fails = true;
   enqueue(std::move(operation), options_.write_micros_min, options_.write_micros_max);
 }
 
@@ -353,19 +350,25 @@ void SimDisk::sync(FileId file, IoToken token) {
   enqueue(std::move(operation), options_.sync_micros_min, options_.sync_micros_max);
 }
 
-Result<void> SimDisk::write_durably(FileId file, std::uint64_t offset, Bytes data) {
+bool SimDisk::has_room(const File& file, std::uint64_t end) const {
+  return options_.capacity_bytes == std::numeric_limits<std::uint64_t>::max() || end <= file.size() ||
+         used_bytes() - file.size() + end <= options_.capacity_bytes;
+}
+
+Result<void> SimDisk::write_at_once(FileId file, std::uint64_t offset, Bytes data) {
   const FilePtr target = find(file);
   if (!target) return fail(ErrorCode::io, "cannot write to a file that is not open");
   if (!spend_operation()) return power_off();
-  const std::uint64_t end = offset + data.size();
-  if ((fail_writes_ > 0 && fail_writes_-- > 0) ||
-      (options_.capacity_bytes != std::numeric_limits<std::uint64_t>::max() && end > target->size() &&
-       used_bytes() - target->size() + end > options_.capacity_bytes)) {
-    return no_space("a file");
-  }
+  if ((fail_writes_ > 0 && fail_writes_-- > 0) || !has_room(*target, offset + data.size())) return no_space("a file");
   apply_write(target->memory, offset, data);
   target->pending.push_back({offset, std::move(data), false});
-  if (!spend_operation()) return power_off();  // the power may go between the write and the sync
+  return {};
+}
+
+Result<void> SimDisk::sync_at_once(FileId file) {
+  const FilePtr target = find(file);
+  if (!target) return fail(ErrorCode::io, "cannot sync a file that is not open");
+  if (!spend_operation()) return power_off();
   if ((fail_syncs_ > 0 && fail_syncs_-- > 0) ||
       (options_.sync_error_chance > 0 && rng_.chance(options_.sync_error_chance))) {
     forsake(*target);
@@ -375,10 +378,20 @@ Result<void> SimDisk::write_durably(FileId file, std::uint64_t offset, Bytes dat
   return {};
 }
 
+// The power may go between the write and the sync.
+Result<void> SimDisk::write_durably(FileId file, std::uint64_t offset, Bytes data) {
+  if (auto done = write_at_once(file, offset, std::move(data)); !done) return done;
+  return sync_at_once(file);
+}
+
 Result<Bytes> SimDisk::read(std::string_view path, std::uint64_t offset, std::uint64_t size) {
   if (power_is_off()) return power_off();
   const FilePtr file = find(path);
   if (!file) return no_such_file(path);
+  if ((fail_reads_ > 0 && fail_reads_-- > 0) ||
+      (options_.read_error_chance > 0 && rng_.chance(options_.read_error_chance))) {
+    return fail(ErrorCode::io, fmt::format("cannot read {}: input/output error", path));
+  }
   if (offset >= file->size()) return Bytes{};
   const std::uint64_t count = std::min(size, file->size() - offset);
   Bytes bytes = offset < file->memory.size() ? file->memory.substr(offset, count) : Bytes{};

@@ -39,6 +39,7 @@ struct SimDiskOptions {
   std::uint64_t sync_micros_min = 0;
   std::uint64_t sync_micros_max = 0;
   double sync_error_chance = 0;  // each sync, blocking ones included
+  double read_error_chance = 0;  // each read
   double keep_chance = 0.5;      // at power loss: an unsynced sector, or directory operation, that made it
   double tear_chance = 0.1;      // at power loss: an unsynced sector that is half old and half new, or garbage
   std::uint64_t sector_bytes = 512;
@@ -65,8 +66,9 @@ class SimDisk final : public Disk {
   [[nodiscard]] const SimDiskOptions& options() const { return options_; }
   void fail_next_sync() { fail_syncs_ = 1; }
   void fail_next_write() { fail_writes_ = 1; }
+  void fail_next_read() { fail_reads_ = 1; }
   // Takes back failures that were asked for and have not happened yet.
-  void forgive() { fail_syncs_ = fail_writes_ = 0; }
+  void forgive() { fail_syncs_ = fail_writes_ = fail_reads_ = 0; }
   // After n more operations that change something the power is off: everything fails, until crash(power).
   void cut_power_after(std::uint64_t n) { operations_left_ = n; }
   [[nodiscard]] bool power_is_off() const { return operations_left_ == 0; }
@@ -88,6 +90,10 @@ class SimDisk final : public Disk {
   [[nodiscard]] std::uint64_t used_bytes() const;
   // Equal for equal histories.
   [[nodiscard]] std::uint64_t digest() const;
+
+  // ---- without waiting, for who is not the loop (sim_vfs.h): done when they return, in the order of the calls ----
+  Result<void> write_at_once(FileId file, std::uint64_t offset, Bytes data);
+  Result<void> sync_at_once(FileId file);
 
   // ---- Disk ----
   Result<FileId> open(std::string_view path, std::uint64_t reserve_bytes) override;
@@ -141,6 +147,7 @@ class SimDisk final : public Disk {
   };
 
   bool spend_operation();
+  [[nodiscard]] bool has_room(const File& file, std::uint64_t end) const;
   void enqueue(Operation operation, std::uint64_t micros_min, std::uint64_t micros_max);
   void finish_due();
   void finish(const Operation& operation);
@@ -168,6 +175,7 @@ class SimDisk final : public Disk {
   std::uint64_t operations_left_ = std::numeric_limits<std::uint64_t>::max();
   int fail_syncs_ = 0;
   int fail_writes_ = 0;
+  int fail_reads_ = 0;
 };
 
 }  // namespace assent

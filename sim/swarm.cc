@@ -154,6 +154,13 @@ void draw_workload(Swarm& swarm, Rng rng) {
   if (rng.chance(0.15)) swarm.protocol = Protocol::two_phase;
 }
 
+// Half of the shards in SQLite are files. Small limits make them commit and check-point often, large ones lose much.
+void draw_files(Swarm& swarm, Rng rng) {
+  swarm.shard_files = swarm.backend != Backend::memory_kv && rng.chance(0.5);
+  swarm.changes_per_commit = pick<std::size_t, 5>(rng, {1, 2, 8, 64, 512});
+  swarm.wal_pages_max = pick<int, 5>(rng, {1, 4, 16, 100, 4'000});
+}
+
 // What the speed of the simulator is measured with: a coordinator and three shards of three replicas each, thirty
 // simulated seconds, every limit at its usual value; faults are drawn.
 void make_yardstick(Swarm& swarm) {
@@ -195,6 +202,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     if (choices.clients) swarm.clients = *choices.clients;
     if (!choices.plain_limits) draw_limits(swarm, rng.split("limits"));
     draw_workload(swarm, rng.split("workload"));
+    draw_files(swarm, rng.split("files"));
   }
   if (choices.chaos) swarm.chaos = *choices.chaos;
   if (choices.protocol) swarm.protocol = *choices.protocol;
@@ -207,12 +215,12 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
 std::string Swarm::describe() const {
   constexpr std::array<std::string_view, 3> backends = {"sql", "sqlite-kv", "memory-kv"};
   return fmt::format(
-      "workload={} nodes={} shards={} backend={} clients={} accounts={} chaos={}ms faults={}{} snapshot_every={} "
+      "workload={} nodes={} shards={} backend={}{} clients={} accounts={} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
       "election={} inflight={} prepare_timeout={} retention={}ms",
-      workload, nodes, shards, backends[static_cast<std::size_t>(backend)], clients, accounts, chaos / millisecond,
-      faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks, inflight_max,
-      prepare_timeout_ticks, retention_millis);
+      workload, nodes, shards, backends[static_cast<std::size_t>(backend)], shard_files ? " files" : "", clients,
+      accounts, chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes,
+      election_ticks, inflight_max, prepare_timeout_ticks, retention_millis);
 }
 
 }  // namespace assent::sim

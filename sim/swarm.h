@@ -17,8 +17,8 @@
 namespace assent::sim {
 
 enum class Backend : std::uint8_t {
-  sql,        // SqliteStore in memory, SQL statements
-  sqlite_kv,  // SqliteStore in memory, key-value operations
+  sql,        // SqliteStore, SQL statements
+  sqlite_kv,  // SqliteStore, key-value operations
   memory_kv,  // MemoryStore, key-value operations
 };
 
@@ -68,6 +68,7 @@ struct Swarm {
   unsigned nodes = 3;
   unsigned shards = 2;
   Backend backend = Backend::sql;
+  bool shard_files = false;  // SqliteStore in a file on the node's disk, else in memory
   unsigned clients = 4;
   unsigned accounts = 12;
   Micros chaos = 10 * second;  // how long clients and faults run
@@ -84,6 +85,8 @@ struct Swarm {
   std::size_t flush_steps_max = 16;
   std::size_t tail_entries_max = 4'096;           // kept in a log before its snapshot
   std::size_t committed_bytes_max = 1ULL << 20U;  // handed out at once
+  std::size_t changes_per_commit = 512;           // of SQLite's transaction, in shard files
+  int wal_pages_max = 4'000;                      // of SQLite's log, in shard files
   double lazy_flush = 0;  // of the events after which the loop waits for others before it flushes
   std::uint64_t prepare_timeout_ticks = 100;
   std::uint64_t retry_ticks = 20;

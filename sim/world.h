@@ -33,6 +33,7 @@
 #include "sim/swarm.h"
 #include "sim/txn_checker.h"
 #include "sim/workload.h"
+#include "sql_adapter/sqlite_store.h"
 
 namespace assent::sim {
 
@@ -87,6 +88,7 @@ class World final : private Surroundings {
   void last_deed(const Deed& deed, std::size_t step);
   void last_event(check::EventType type, const TxnId& txn, std::vector<check::Micro> value);
   void judge_history();
+  [[nodiscard]] Result<std::unique_ptr<SqliteStore>> open_store(Process& process, const GroupConfig& group);
   [[nodiscard]] TxnId new_id(std::uint64_t random_high, std::uint64_t random_low) const;
   [[nodiscard]] Execute make_execute(const TxnId& txn, std::vector<Branch> branches);
   // Runs until done, the verdict, or the deadline; false at the deadline.

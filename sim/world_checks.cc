@@ -55,6 +55,23 @@ ShardAppOptions shard_options(const Swarm& swarm) {
 
 // ---- applications ----
 
+Result<std::unique_ptr<SqliteStore>> World::open_store(Process& process, const GroupConfig& group) {
+  SqliteOptions options;
+  if (!swarm_.shard_files) return SqliteStore::open(options);
+  if (auto made = process.disk().make_folder("shards"); !made) return fail(made.error());
+  if (auto kept = process.disk().sync_directory(""); !kept) return fail(kept.error());
+  options.path = "shards/" + group.name + ".db";
+  options.vfs = process.vfs().name();
+  options.changes_per_commit = swarm_.changes_per_commit;
+  options.wal_pages_max = swarm_.wal_pages_max;
+  auto store = SqliteStore::open(options);
+  if (store && (*store)->applied() > Index(0)) {
+    recorder_.rare("shard's database recovered from its file");
+    logs_.restored(process.life(), group.id, (*store)->applied());
+  }
+  return store;
+}
+
 Result<std::unique_ptr<Application>> World::make_application(Process& process, const GroupConfig& group) {
   WatchedApplication::Watcher watcher;
   watcher.loses_first_sends = [this] { return swarm_.drop_first_sends && !healed_; };
@@ -79,7 +96,7 @@ Result<std::unique_ptr<Application>> World::make_application(Process& process, c
   } else if (swarm_.backend == Backend::memory_kv) {
     real = make_shard_application(group.id, shard_options(swarm_), std::make_unique<MemoryStore>());
   } else {
-    auto store = SqliteStore::open(SqliteOptions{});
+    auto store = open_store(process, group);
     if (!store) return fail(store.error());
     real = make_shard_application(group.id, shard_options(swarm_), std::move(*store));
   }

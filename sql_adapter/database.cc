@@ -11,7 +11,6 @@ namespace assent::sql {
 namespace {
 
 constexpr int instructions_per_look = 1'000;
-constexpr int wal_pages_before_checkpoint = 4'000;
 constexpr int cache_kib = 65'536;
 
 std::string_view text_of(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
@@ -73,16 +72,23 @@ RowView Statement::row() const {
 // ---- opening
 // ---------------------------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
+Result<std::unique_ptr<Database>> Database::open(const DatabaseFile& file) {
   std::unique_ptr<Database> out(new Database);
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  const int code = sqlite3_open_v2(path.c_str(), &out->handle_, flags, nullptr);
-  if (code != SQLITE_OK) return fail(out->error(code, fmt::format("opening {}", path)));
-  if (auto done = out->configure(); !done) return fail(done.error());
+  const int code =
+      sqlite3_open_v2(file.path.c_str(), &out->handle_, flags, file.vfs.empty() ? nullptr : file.vfs.c_str());
+  if (code != SQLITE_OK) return fail(out->error(code, fmt::format("opening {}", file.path)));
+  if (auto done = out->configure(file.wal_pages_max); !done) return fail(done.error());
   return out;
 }
 
-Result<void> Database::configure() {
+Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
+  DatabaseFile file;
+  file.path = path;
+  return open(file);
+}
+
+Result<void> Database::configure(int wal_pages_max) {
   sqlite3_busy_timeout(handle_, 0);
   sqlite3_limit(handle_, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(handle_, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1'000);
@@ -100,7 +106,7 @@ Result<void> Database::configure() {
   return execute(
       fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint={}; "
                   "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{};",
-                  wal_pages_before_checkpoint, cache_kib));
+                  wal_pages_max, cache_kib));
 }
 
 Database::~Database() { sqlite3_close_v2(handle_); }

@@ -84,9 +84,16 @@ class RowWatcher {
   virtual void touched(int op, std::string_view table, std::int64_t old_rowid, std::int64_t new_rowid) = 0;
 };
 
+struct DatabaseFile {
+  std::string path;
+  std::string vfs;            // SQLite's name of the file system; empty: the machine's
+  int wal_pages_max = 4'000;  // of SQLite's log, before they are brought into the database file
+};
+
 class Database {
  public:
   // Opens the file, or a database in memory, for one writer; corruption when the bytes are not a database.
+  [[nodiscard]] static Result<std::unique_ptr<Database>> open(const DatabaseFile& file);
   [[nodiscard]] static Result<std::unique_ptr<Database>> open(const std::string& path);
   ~Database();
   Database(const Database&) = delete;
@@ -126,7 +133,7 @@ class Database {
   enum class Mode : std::uint8_t { internal, rows, schema };
 
   Database() = default;
-  [[nodiscard]] Result<void> configure();
+  [[nodiscard]] Result<void> configure(int wal_pages_max);
   static int authorize(void* self, int action, const char* a, const char* b, const char* database, const char* inner);
   [[nodiscard]] bool allowed(int action, std::string_view a, std::string_view b, std::string_view database);
   void note(int action, std::string_view a, bool inner);

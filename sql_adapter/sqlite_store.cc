@@ -429,7 +429,7 @@ tl::expected<Evaluation, Refusal> SqliteStore::Parts::evaluate(const Work& work,
 // ------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteOptions& options) {
-  auto db = Database::open(options.path);
+  auto db = Database::open({options.path, options.vfs, options.wal_pages_max});
   if (!db) return fail(db.error());
   auto parts = std::make_unique<Parts>(std::move(*db), options);
   if (auto done = parts->start(); !done) return fail(done.error());

@@ -36,6 +36,8 @@ namespace assent {
 
 struct SqliteOptions {
   std::string path = ":memory:";  // a file, whose directory exists, or :memory:
+  std::string vfs;                // SQLite's name of the file system that the file is on; empty: the machine's
+  int wal_pages_max = 4'000;      // of SQLite's log, before they are brought into the database file
 
   // Over one of these the work is refused with reason too_large.
   std::size_t statement_bytes_max = 256ULL << 10U;  // text of one statement, or one key or value
