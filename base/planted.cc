@@ -34,7 +34,6 @@ constexpr std::array bugs{
     PlantedBug{Bug::one_finished_for_all, "one_finished_for_all"},
     PlantedBug{Bug::no_reservation, "no_reservation"},
     PlantedBug{Bug::abort_before_no, "abort_before_no"},
-    PlantedBug{Bug::no_tombstone, "no_tombstone"},
     PlantedBug{Bug::applied_apart_from_data, "applied_apart_from_data"},
     PlantedBug{Bug::checksum_without_position, "checksum_without_position"},
     PlantedBug{Bug::directory_not_synced, "directory_not_synced"},

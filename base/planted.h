@@ -43,12 +43,13 @@ enum class Bug : std::uint8_t {
   one_finished_for_all,         // the record is ended when the first shard has confirmed
   no_reservation,               // what a prepare promised (constraints, bounds) is not held for it
   abort_before_no,              // "aborted" is told when an attempt is dropped, before a log holds the no
-  no_tombstone,                 // an abort that overtakes its prepare leaves no trace
   // Storage.
   applied_apart_from_data,    // the applied index is not atomic with the data
   checksum_without_position,  // a record is accepted at another place than it was written for
   directory_not_synced,       // a new segment's name is not made durable
   sync_error_swallowed,       // a failed sync counts as done
+  // No bugs, and not among planted_bugs(): rules that the explorer shows to be a convenience (docs/PROTOCOL.md).
+  no_tombstone,  // an abort that overtakes its prepare leaves no trace
 };
 
 struct PlantedBug {
@@ -64,7 +65,7 @@ void plant(Bug bug);
 [[nodiscard]] constexpr bool planted(Bug /*bug*/) { return false; }
 #endif
 
-// All but none, in the order of the enumeration.
+// All bugs, in the order of the enumeration.
 [[nodiscard]] std::span<const PlantedBug> planted_bugs();
 [[nodiscard]] std::optional<Bug> planted_bug(std::string_view name);
 

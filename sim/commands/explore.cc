@@ -1,12 +1,14 @@
 // assent-sim explore: every interleaving of a small history, over the real machines (sim/explore/).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "base/planted.h"
 #include "sim/commands/commands.h"
 #include "sim/explore/explorer.h"
+#include "sim/explore/refutations.h"
 
 namespace assent::sim {
 namespace {
@@ -15,7 +17,7 @@ struct Arguments {
   std::string model;
   std::string bug;
   bool list = false;
-  bool quiet = false;
+  bool refute = false;
   explore::ExploreOptions options;
 };
 
@@ -39,6 +41,27 @@ bool plant_bug(const std::string& name) {
   return false;
 }
 
+int refute_bugs() {
+#ifdef ASSENT_PLANTED_BUGS
+  bool all = true;
+  fmt::print("{:<28} {:<17} {:>5} {:>8} {:>7}  {}\n", "bug", "model", "steps", "states", "seconds", "by");
+  for (const explore::Refutation& one : explore::refutations()) {
+    plant(one.bug);
+    const explore::Findings found = explore::explore(*explore::find_model(one.model));
+    const auto name = std::ranges::find(planted_bugs(), one.bug, &PlantedBug::bug)->name;
+    fmt::print("{:<28} {:<17} {:>5} {:>8} {:>7.1f}  {}\n", name, one.model, found.steps, found.states, found.seconds,
+               found.violated.empty() ? "NOT REFUTED" : found.violated);
+    std::fflush(stdout);
+    all &= !found.violated.empty();
+  }
+  plant(Bug::none);
+  return all ? 0 : static_cast<int>(Verdict::wrong);
+#else
+  fmt::print(stderr, "this build has no planted bugs; use one of the preset 'planted'\n");
+  return exit_usage;
+#endif
+}
+
 void show_progress(std::uint64_t states, std::uint64_t left, unsigned depth) {
   fmt::print(stderr, "{} states, {} of them not gone on from, depth {}\n", states, left, depth);
 }
@@ -54,6 +77,7 @@ void print_figures(const explore::Findings& found) {
 
 int run(const Arguments& arguments) {
   if (arguments.list) return list_models();
+  if (arguments.refute) return refute_bugs();
   const explore::Model* model = explore::find_model(arguments.model);
   if (model == nullptr) {
     fmt::print(stderr, "there is no model '{}'; assent-sim explore --list names them\n", arguments.model);
@@ -85,6 +109,7 @@ Command add_explore(CLI::App& main) {
   CLI::App* command = main.add_subcommand("explore", "every interleaving of a small history, over the real machines");
   command->add_option("model", arguments->model, "which; --list names them");
   command->add_flag("--list", arguments->list, "name the models and their bounds");
+  command->add_flag("--refute", arguments->refute, "all planted bugs that it refutes (preset 'planted' only)");
   command->add_option("--bug", arguments->bug, "with this planted bug (preset 'planted' only)");
   command->add_option("--states-max", arguments->options.states_max, "give up beyond so many states");
   command->add_flag("--doubt-digests", arguments->options.doubt_digests,

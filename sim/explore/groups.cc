@@ -90,10 +90,10 @@ std::string find_broken(const CoordinatorSide&, const std::vector<Execute>&, con
 std::string find_broken(const ShardSide& side, const std::vector<Execute>& txns, const GroupState& state) {
   LockTable expected;
   for (const auto& [txn, prepared] : side.machine.all_prepared()) {
-    if (!expected.free(prepared.effects.locks, txn)) return "two prepared transactions hold locks that conflict";
+    if (!expected.free(prepared.effects.locks, txn)) return "I1: two prepared transactions hold locks that conflict";
     expected.acquire(txn, prepared.effects.locks);
   }
-  if (!(side.machine.locks() == expected)) return "the locks are not a function of the prepared set";
+  if (!(side.machine.locks() == expected)) return "I1: the locks are not a function of the prepared set";
   long long sum = 0;
   for (const auto& [key, value] : side.store.rows()) sum += std::stoll(value);
   long long committed = 0;

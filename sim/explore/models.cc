@@ -91,7 +91,7 @@ Model two_phase_refused() {
 
 Model two_phase_twice_replaced() {
   Model model = two_phase(2, 2);
-  model.bounds = {.coordinator_elections = 2, .shard_elections = 1, .elections = 2, .refusals = 0, .ageing = false};
+  model.bounds = {.coordinator_elections = 2, .shard_elections = 0, .elections = 2, .refusals = 0, .ageing = false};
   model.quick = false;
   return model;
 }
@@ -144,10 +144,10 @@ std::vector<Model> make_models() {
       named(two_phase_refused(), "two-phase-refused", "the same, executed once; logs refuse entries"),
       named(two_phase_ageing(), "two-phase-ageing",
             "the same, executed once; ids grow too old, outcomes are forgotten"),
-      named(two_phase_twice_replaced(), "two-phase-2", "as two-phase, with more elections"),
+      named(two_phase_twice_replaced(), "two-phase-epochs", "as two-phase, with three leaders of the coordinator"),
       named(std::move(three), "two-phase-3", "one transaction on three shards, executed once and sealed"),
       named(two_by_two(0), "two-by-two", "two transactions that meet on two shards"),
-      named(two_by_two(1), "two-by-two-1", "the same with an election"),
+      named(two_by_two(1), "two-by-two-replaced", "the same with an election"),
       named(one_phase(), "one-phase", "two transactions on one shard, each reads what the other writes"),
   };
 }

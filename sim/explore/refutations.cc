@@ -1,0 +1,29 @@
+#include "sim/explore/refutations.h"
+
+#include <array>
+
+namespace assent::explore {
+
+std::span<const Refutation> refutations() {
+  static constexpr std::array all{
+      Refutation{Bug::answer_before_commit, "two-phase", 7, "A6"},
+      Refutation{Bug::vote_before_commit, "two-phase", 6, "A3"},
+      Refutation{Bug::snapshot_without_prepared, "two-phase", 4, "A2"},
+      Refutation{Bug::snapshot_without_tombstones, "one-phase", 3, "A2"},
+      Refutation{Bug::snapshot_without_outcomes, "two-phase", 3, "A2"},
+      Refutation{Bug::decision_not_logged, "two-phase", 12, "A1"},
+      Refutation{Bug::foreign_epoch_decides, "two-phase", 12, "A1"},
+      Refutation{Bug::local_timeout_decides, "two-phase", 10, "A1"},
+      Refutation{Bug::no_attempt_number, "two-phase", 10, "A3"},
+      Refutation{Bug::tombstone_dropped, "one-phase", 3, "A2"},
+      Refutation{Bug::participant_missing, "two-phase", 8, "A3"},
+      Refutation{Bug::prepared_lock_stolen, "two-by-two", 6, "I1"},
+      Refutation{Bug::finish_without_attempt, "two-phase", 13, "A1"},
+      Refutation{Bug::one_finished_for_all, "two-phase-ageing", 17, "A1"},
+      Refutation{Bug::no_reservation, "one-phase", 3, "I1"},
+      Refutation{Bug::abort_before_no, "two-phase", 2, "A6"},
+  };
+  return all;
+}
+
+}  // namespace assent::explore
