@@ -55,6 +55,13 @@ std::optional<Protocol> read_protocol(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<BenchWorkload> read_workload(std::string_view text) {
+  if (text == "bank") return BenchWorkload::bank;
+  if (text == "append") return BenchWorkload::append;
+  if (text == "register") return BenchWorkload::registers;
+  return std::nullopt;
+}
+
 std::optional<OutputFormat> read_output(std::string_view text) {
   if (text == "table") return OutputFormat::table;
   if (text == "json") return OutputFormat::json;
@@ -207,14 +214,10 @@ void add_bench(CLI::App& app, Draft& draft) {
   CLI::App& bench = heading(app, "bench", "Load and its measures");
   CLI::App& run = *bench.add_subcommand("run", "Transfer money under load, measure, and check the books");
   const auto specific = leaf<BenchRunCommand>(run, draft);
-  auto workload = std::make_shared<std::string>("bank");
-  run.add_option_function<std::string>(
-         "--workload",
-         [workload](const std::string& name) {
-           if (name != "bank")
-             throw CLI::ValidationError("--workload", fmt::format("'{}' is not a workload; there is: bank", name));
-         },
-         "bank")
+  add_parsed<BenchWorkload>(run, "--workload", specific->workload, &read_workload,
+                            "a workload; there are: bank, append, register",
+                            "bank; or append (lists) or register (numbers): transactions of one to eight reads and "
+                            "writes, whose history is judged for strict serializability")
       ->type_name("NAME");
   add_load(run, *specific);
   add_duration(run, "--duration", specific->duration, "How long to measure (default 20s)");

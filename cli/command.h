@@ -50,7 +50,9 @@ struct TransferLeaderCommand {
   std::string group;
   std::string to;
 };
+enum class BenchWorkload : std::uint8_t { bank, append, registers };
 struct BenchRunCommand {
+  BenchWorkload workload = BenchWorkload::bank;
   std::uint32_t clients = 32;
   std::chrono::milliseconds duration{20'000};
   std::chrono::milliseconds warmup{0};

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "check/verdict.h"
 #include "cli/documents.h"
 #include "cli/run.h"
 #include "cli/table.h"
@@ -21,6 +22,8 @@ struct Session {
   [[nodiscard]] ExitCode fail(const client::Error& error) const;
 };
 
+[[nodiscard]] ExitCode exit_code_of(const check::Verdict& verdict);
+
 [[nodiscard]] ExitCode run(const Session& session, const ClusterStatusCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const ClusterHealthCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TransferLeaderCommand& command);
@@ -29,6 +32,8 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const TxnGetCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const KvCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchRunCommand& command);
+// bench run with the workloads append and register.
+[[nodiscard]] ExitCode run_items(const Session& session, const BenchRunCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchCheckCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const CheckHistoryCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const DemoBankCommand& command);

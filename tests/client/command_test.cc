@@ -110,6 +110,10 @@ TEST_F(CommandTest, BenchAndDemo) {
   EXPECT_EQ(bench.accounts_per_shard, 500U);
   EXPECT_EQ(bench.cross_shard, 0.5);
   EXPECT_EQ(bench.history, "h.jsonl");
+  EXPECT_EQ(bench.workload, BenchWorkload::bank);
+  EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run"}).workload, BenchWorkload::bank);
+  EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run", "--workload", "append"}).workload, BenchWorkload::append);
+  EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run", "--workload", "register"}).workload, BenchWorkload::registers);
   const auto demo = parsed<DemoBankCommand>(
       {"demo", "bank", "--seconds", "7", "--kill-hook", "kill it", "--restart-hook", "start it"});
   EXPECT_EQ(demo.bench.duration, 7s);
