@@ -199,6 +199,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     make_yardstick(swarm);
   } else {
     draw_shape(swarm, rng.split("shape"));
+    if (swarm.workload == "sql") swarm.backend = Backend::sql;
     if (choices.clients) swarm.clients = *choices.clients;
     if (!choices.plain_limits) draw_limits(swarm, rng.split("limits"));
     draw_workload(swarm, rng.split("workload"));

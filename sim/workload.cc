@@ -5,16 +5,18 @@
 #include "sim/workloads/items_workload.h"
 #include "sim/workloads/mixed_workload.h"
 #include "sim/workloads/ring_workload.h"
+#include "sim/workloads/sql_workload.h"
 
 namespace assent::sim {
 
-std::vector<std::string_view> workload_names() { return {"bank", "append", "register", "ring", "mixed"}; }
+std::vector<std::string_view> workload_names() { return {"bank", "append", "register", "ring", "sql", "mixed"}; }
 
 std::unique_ptr<Workload> make_workload(std::string_view name, const Scene& scene) {
   if (name == "bank") return std::make_unique<BankWorkload>(scene);
   if (name == "append") return std::make_unique<ItemsWorkload>(scene, ItemKind::list);
   if (name == "register") return std::make_unique<ItemsWorkload>(scene, ItemKind::number);
   if (name == "ring") return std::make_unique<RingWorkload>(scene);
+  if (name == "sql") return std::make_unique<SqlWorkload>(scene);
   ASSENT_CHECK(name == "mixed", "a workload's name is one of workload_names()");
   return std::make_unique<MixedWorkload>(scene);
 }

@@ -233,15 +233,18 @@ check::Value ItemsWorkload::read(Item item, const OperationResult& result) {
 
 // ---- the end ----
 
-// All items that ever were, some of one shard at a time.
+// All items that ever were, some of one shard at a time; then a last write, made from what was just read, and its read.
 std::optional<Deed> ItemsWorkload::last(std::size_t step) {
   const std::size_t shards = scene_.shards.size();
   const std::size_t parts = (fresh_ + shards * read_at_once - 1) / (shards * read_at_once);
-  if (step == 0) return transaction({{active_[0], true, 0}, {active_[1], false, 0}, {active_[2], true, 0}});
-  const std::size_t shard = (step - 1) / parts;
+  const std::size_t shard = step / parts;
+  if (step == shards * parts)
+    return transaction({{active_[0], true, 0}, {active_[1], false, 0}, {active_[2], true, 0}});
+  if (step == shards * parts + 1)
+    return transaction({{active_[0], false, 0}, {active_[1], false, 0}, {active_[2], false, 0}});
   if (shard >= shards) return std::nullopt;
   std::vector<Item> items;
-  for (Item item = shard + (step - 1) % parts * read_at_once * shards; item < fresh_ && items.size() < read_at_once;
+  for (Item item = shard + step % parts * read_at_once * shards; item < fresh_ && items.size() < read_at_once;
        item += shards) {
     items.push_back(item);
   }

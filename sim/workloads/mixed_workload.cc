@@ -13,6 +13,7 @@ MixedWorkload::MixedWorkload(const Scene& scene) {
   for (const std::string_view name : {"append", "register", "ring"}) {
     if (rng.chance(0.6)) add(name);
   }
+  if (scene.swarm.backend == Backend::sql && rng.chance(0.6)) add("sql");
 }
 
 std::vector<Work> MixedWorkload::opening(GroupId shard) {
