@@ -147,7 +147,7 @@ std::vector<Model> make_models() {
       named(two_phase_twice_replaced(), "two-phase-epochs", "as two-phase, with three leaders of the coordinator"),
       named(std::move(three), "two-phase-3", "one transaction on three shards, executed once and sealed"),
       named(two_by_two(0), "two-by-two", "two transactions that meet on two shards"),
-      named(two_by_two(1), "two-by-two-replaced", "the same with an election"),
+      named(two_by_two(1), "two-by-two-replaced", "the same with an election; larger than was ever waited for"),
       named(one_phase(), "one-phase", "two transactions on one shard, each reads what the other writes"),
   };
 }
