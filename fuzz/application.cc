@@ -82,10 +82,16 @@ bool DrivenApplication::step(Input& input) {
     case 4:
     case 5: settle_one_proposal(input.below(8) == 7); return true;
     case 6:
-      if (leads_) leader_->receive(GroupId(input.below(4)), input.piece());
+      if (leads_) {
+        const GroupId from(input.below(4));
+        leader_->receive(from, input.piece());
+      }
       return true;
     case 7:
-      if (leads_) leader_->receive(GroupId(input.below(4)), few_messages(input));
+      if (leads_) {
+        const GroupId from(input.below(4));
+        leader_->receive(from, few_messages(input));
+      }
       return true;
     case 8: request(input); return true;
     case 9:

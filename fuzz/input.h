@@ -1,5 +1,6 @@
-// An input taken apart by a target that needs choices and not only bytes: small numbers first, the rest as text. Never
-// runs out: past the end everything is zero and empty.
+// An input taken apart by a target that needs choices and not only bytes. Never runs out: past the end everything is
+// zero and empty. Two takes never stand in the arguments of one call: their order would be the compiler's, and an input
+// would mean one thing to the fuzzer and another to the test that replays it.
 #pragma once
 
 #include <algorithm>
@@ -18,10 +19,11 @@ class Input {
   std::uint8_t byte() { return empty() ? 0 : reader_.u8(); }
   std::uint64_t below(std::uint64_t bound) { return byte() % bound; }
   bool flag() { return (byte() & 1U) != 0; }
-  // Mostly a small number, sometimes any.
+  // Mostly below 8, so that two of them meet; sometimes up to 55, rarely any.
   std::uint64_t number() {
     const std::uint8_t first = byte();
-    return first < 0xF0 || reader_.remaining() < 8 ? first : reader_.u64();
+    if (first < 0xC0) return first % 8;
+    return first < 0xF0 || reader_.remaining() < 8 ? first - 0xC0ULL + 8 : reader_.u64();
   }
   // A piece with its length in one byte, or two when the first is 255.
   ByteView piece() {
@@ -43,7 +45,8 @@ class Seed {
     return *this;
   }
   Seed& number(std::uint64_t value) {
-    if (value < 0xF0) return byte(value);
+    if (value < 8) return byte(value);
+    if (value < 0x38) return byte(value - 8 + 0xC0);
     byte(0xF0);
     ByteWriter(bytes_).u64(value);
     return *this;

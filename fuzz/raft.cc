@@ -91,7 +91,10 @@ class Node {
       case 1:
         for (std::uint64_t ticks = input.below(16); ticks > 0; --ticks) log_->tick();
         return;
-      case 2: return log_->receive(NodeId(input.below(5)), input.piece());
+      case 2: {
+        const NodeId from(input.below(5));
+        return log_->receive(from, input.piece());
+      }
       case 3:
       case 4:
       case 5: {
@@ -100,7 +103,10 @@ class Node {
       }
       case 6: return take();
       case 7: return sync(1 + input.below(3));
-      case 8: return static_cast<void>(log_->propose(Bytes(input.piece()), ClusterMillis(input.number())));
+      case 8: {
+        const ClusterMillis now(input.number());
+        return static_cast<void>(log_->propose(Bytes(input.piece()), now));
+      }
       case 9: return static_cast<void>(log_->request_read(ReadId(input.number())));
       case 10: return snapshot(Index(input.number()));
       case 11: {
@@ -247,12 +253,26 @@ std::vector<Bytes> raft_seeds() {
   leader.byte(1).byte(0).byte(15).byte(6);
   leader.rest(Bytes(from_2(raft::PreVoteReply{Epoch(0), Epoch(1), true}))).byte(6).byte(7).byte(2);
   leader.rest(Bytes(from_2(raft::VoteReply{Epoch(1), true}))).byte(6).byte(7).byte(2);
-  leader.rest(Bytes(from_2(raft::AppendAccept{Epoch(1), Index(1)}))).byte(8).piece("x").byte(9).byte(1).byte(9).byte(2);
+  leader.rest(Bytes(from_2(raft::AppendAccept{Epoch(1), Index(1)})))
+      .byte(8)
+      .byte(5)
+      .piece("x")
+      .byte(9)
+      .byte(1)
+      .byte(9)
+      .byte(2);
   leader.byte(6).byte(7).byte(2).rest(Bytes(from_2(raft::HeartbeatReply{Epoch(1), 1}))).byte(6);
   leader.rest(Bytes(from_2(raft::AppendReject{Epoch(1), Index(1), {}}))).byte(12).byte(3).byte(1).byte(6);
   Seed snapshot;
   snapshot.byte(0).byte(11).byte(1).byte(2).byte(1).byte(9).byte(5).byte(0).byte(6).byte(7).byte(2).byte(13).byte(0);
-  return {follower, leader, snapshot};
+  // A liar of the next term replaces what the leader of term 1 committed.
+  const auto other = [](std::uint64_t index) {
+    return std::make_shared<const Entry>(Entry{Epoch(2), Index(index), ClusterMillis(5), EntryKind::command, "b"});
+  };
+  Seed liar;
+  liar.byte(0).rest(Bytes(from_2(raft::AppendRequest{Epoch(1), {}, Index(1), {entry}}))).byte(6).byte(7).byte(2);
+  liar.rest(Bytes(from_2(raft::AppendRequest{Epoch(2), {}, Index(2), {other(1), other(2)}}))).byte(6).byte(7).byte(2);
+  return {follower, leader, liar, snapshot};
 }
 
 }  // namespace assent::fuzz
