@@ -22,7 +22,7 @@ Bytes contents(const std::string& path) {
 class DamagedFile : public ::testing::Test {
  protected:
   DamagedFile() {
-    auto store = open_store({.path = path_});
+    auto store = open_store(options());
     run(*store, "CREATE TABLE t(a TEXT PRIMARY KEY, b INTEGER UNIQUE)");
     run(*store, "INSERT INTO t VALUES('x', 1), ('y', 2), ('z', 3)");
     EXPECT_TRUE(store->put_record(txn(1), "record"));
@@ -32,6 +32,11 @@ class DamagedFile : public ::testing::Test {
     good_ = contents(path_);
     EXPECT_GT(good_.size(), 4'096U);
   }
+  [[nodiscard]] SqliteOptions options() const {
+    SqliteOptions made;
+    made.path = path_;
+    return made;
+  }
   static void run(SqliteStore& store, const std::string& text) {
     const auto made = store.evaluate({sql(text)});
     ASSERT_TRUE(made) << made.error().message;
@@ -40,7 +45,7 @@ class DamagedFile : public ::testing::Test {
   void use(const Bytes& bytes) {
     for (const char* ending : {"-wal", "-shm", "-journal"}) std::filesystem::remove(path_ + ending);
     std::ofstream(path_, std::ios::binary) << bytes;
-    auto opened = SqliteStore::open({.path = path_});
+    auto opened = SqliteStore::open(options());
     if (!opened) {
       ++refused_;
       EXPECT_THAT(opened.error().code, ::testing::AnyOf(ErrorCode::corruption, ErrorCode::unsupported, ErrorCode::io));
