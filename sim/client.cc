@@ -22,6 +22,7 @@ void Client::execute(const Execute& execute, bool reused, std::function<void(con
   reused_ = reused;
   on_ended_ = std::move(done);
   may_have_happened_ = false;
+  cancelled_ = false;
   asks_ = 0;
   begin(Phase::executing, home(execute, options_.coordinator));
 }
@@ -76,6 +77,9 @@ void Client::send() {
   }
   carrier_(call, [this, serial](const Result<ClientAnswer>& answer) { answered(serial, answer); });
   schedule_.after(options_.reply_timeout, [this, serial] { timed_out(serial); });
+  if (phase_ == Phase::executing && rng_.chance(options_.cancel_share)) {
+    schedule_.after(rng_.below(50 * millisecond), [this, serial] { cancel(serial); });
+  }
 }
 
 // The next member in turn, or any: a leader's death is noticed by trying others.
@@ -123,6 +127,16 @@ void Client::timed_out(std::uint64_t serial) {
       if (tries_ >= curious_tries_max) return end_curious(std::nullopt);
       return send();
   }
+}
+
+// The caller went away from the call, not from the question what came of it.
+void Client::cancel(std::uint64_t serial) {
+  if (serial != serial_ || !busy_ || phase_ != Phase::executing) return;
+  ++serial_;
+  recorder_.fault("call cancelled");
+  may_have_happened_ = true;
+  cancelled_ = true;
+  start_asking();
 }
 
 void Client::failed(const Error& error) {
@@ -197,6 +211,10 @@ void Client::end(const Ended& ended) {
   }
   if (ended.by_asking && ended.how == Ended::How::aborted) recorder_.rare("unknown outcome resolved as aborted");
   if (ended.how == Ended::How::expired) recorder_.rare("outcome expired");
+  if (cancelled_ && ended.how == Ended::How::committed) recorder_.rare("cancelled call was committed all the same");
+  if (cancelled_ && ended.how == Ended::How::aborted) recorder_.rare("cancelled call was aborted");
+  if (asks_ > 3) recorder_.rare("outcome learned after more than three questions");
+  if (tries_ > 5) recorder_.rare("answer got after more than five tries");
   const auto done = std::exchange(on_ended_, nullptr);
   done(ended);
 }

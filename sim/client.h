@@ -53,6 +53,7 @@ class Client {
     unsigned number = 0;
     Micros reply_timeout = 500 * millisecond;
     double seal_share = 0.3;
+    double cancel_share = 0;  // of the calls that execute
     std::map<GroupId, std::vector<NodeId>> members;
     GroupId coordinator;
   };
@@ -67,7 +68,10 @@ class Client {
   void crash();
   [[nodiscard]] bool busy() const { return busy_; }
   // From now on waits for answers as long as an answer takes in a healthy cluster.
-  void be_patient() { options_.reply_timeout = std::max(options_.reply_timeout, 2 * second); }
+  void be_patient() {
+    options_.cancel_share = 0;
+    options_.reply_timeout = std::max(options_.reply_timeout, 2 * second);
+  }
 
   // Where the outcome of this transaction is kept.
   [[nodiscard]] static GroupId home(const Execute& execute, GroupId coordinator);
@@ -81,6 +85,7 @@ class Client {
   void aim_elsewhere();
   void answered(std::uint64_t serial, const Result<ClientAnswer>& answer);
   void timed_out(std::uint64_t serial);
+  void cancel(std::uint64_t serial);
   void failed(const Error& error);
   void executed(const TxnAnswer& answer);
   void start_asking();
@@ -103,6 +108,7 @@ class Client {
   unsigned asks_ = 0;
   bool may_have_happened_ = false;  // an Execute was sent and not answered with a definite refusal
   bool reused_ = false;
+  bool cancelled_ = false;
   GroupId group_;
   NodeId target_;
   Execute execute_;

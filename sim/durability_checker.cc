@@ -10,19 +10,28 @@ bool DurableView::holds(Index index, Epoch epoch) const {
 }
 
 const DurableView* DurabilityChecker::view(const Replica& at) const {
-  const auto found = replicas_.find(at);
-  return found == replicas_.end() ? nullptr : &found->second.durable;
+  if (at.group.value >= replicas_.size() || at.node.value >= replicas_[at.group.value].size()) return nullptr;
+  const State& state = replicas_[at.group.value][at.node.value];
+  return state.built ? &state.durable : nullptr;
+}
+
+DurabilityChecker::State& DurabilityChecker::state_of(const Replica& at) {
+  if (at.group.value >= replicas_.size()) replicas_.resize(at.group.value + 1);
+  std::vector<State>& nodes = replicas_[at.group.value];
+  if (at.node.value >= nodes.size()) nodes.resize(at.node.value + 1);
+  return nodes[at.node.value];
 }
 
 void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& /*log*/) {
   groups_[at.group].members = setup.members;
-  const auto known = replicas_.find(at);
-  if (known != replicas_.end()) judge_restart(at, known->second, setup.durable);
+  State& known = state_of(at);
+  if (known.built) judge_restart(at, known, setup.durable);
   State fresh;
+  fresh.built = true;
   fresh.durable.hard_state = setup.durable.hard_state;
   fresh.durable.base = setup.durable.snapshot.last.index;
   for (const EntryPtr& entry : setup.durable.entries) fresh.durable.epochs.push_back(entry->epoch);
-  replicas_[at] = std::move(fresh);
+  known = std::move(fresh);
 }
 
 // Writes that were under way may have arrived or not, in their order.
@@ -56,7 +65,7 @@ void DurabilityChecker::judge_restart(const Replica& at, const State& state, con
 }
 
 void DurabilityChecker::gave(const Replica& at, const Output& output, const ReplicatedLog& /*log*/) {
-  State& state = replicas_[at];
+  State& state = state_of(at);
   if (output.needs_disk()) {
     Write write{output.number, output.hard_state, std::nullopt, {}, {}};
     if (output.install) write.install = output.install->last.index;
@@ -70,7 +79,8 @@ void DurabilityChecker::gave(const Replica& at, const Output& output, const Repl
 }
 
 void DurabilityChecker::judge_ready(const Replica& at, const Output& output) {
-  Epoch& handed = replicas_[at].handed;
+  if (output.committed.empty() && !output.leadership) return;
+  Epoch& handed = state_of(at).handed;
   if (!output.committed.empty()) handed = output.committed.back()->epoch;
   if (!output.leadership || !output.leadership->self_ready || handed == output.leadership->epoch) return;
   recorder_.wrong(
@@ -98,7 +108,8 @@ void DurabilityChecker::judge_commit(const Replica& at, const Output& output) {
 }
 
 void DurabilityChecker::judge_reads(const Replica& at, const Output& output) {
-  std::map<ReadId, Index>& reads = replicas_[at].reads;
+  if (output.reads.empty() && output.reads_lost.empty()) return;
+  std::map<ReadId, Index>& reads = state_of(at).reads;
   for (const ReadReady& read : output.reads) {
     const auto asked = reads.find(read.id);
     if (asked == reads.end()) continue;
@@ -114,11 +125,11 @@ void DurabilityChecker::judge_reads(const Replica& at, const Output& output) {
 }
 
 void DurabilityChecker::asked_read(const Replica& at, ReadId id) {
-  replicas_[at].reads[id] = groups_[at.group].committed;
+  state_of(at).reads[id] = groups_[at.group].committed;
 }
 
-void DurabilityChecker::synced(const Replica& at, std::uint64_t output_number) {
-  State& state = replicas_[at];
+void DurabilityChecker::synced(const Replica& at, std::uint64_t output_number, const ReplicatedLog& /*log*/) {
+  State& state = state_of(at);
   while (!state.writes.empty() && state.writes.front().number <= output_number) {
     apply(state.writes.front(), state.durable);
     state.writes.pop_front();

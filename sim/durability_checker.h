@@ -36,7 +36,7 @@ class DurabilityChecker final : public LogWatcher {
 
   void built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) override;
   void gave(const Replica& at, const Output& output, const ReplicatedLog& log) override;
-  void synced(const Replica& at, std::uint64_t output_number) override;
+  void synced(const Replica& at, std::uint64_t output_number, const ReplicatedLog& log) override;
   void asked_read(const Replica& at, ReadId id) override;
 
   // nullptr before the replica was first built.
@@ -54,6 +54,7 @@ class DurabilityChecker final : public LogWatcher {
   struct State {
     DurableView durable;
     std::deque<Write> writes;
+    bool built = false;
     std::map<ReadId, Index> reads;  // committed anywhere when it was asked for
     Epoch handed;                   // of the newest entry handed out
   };
@@ -68,8 +69,10 @@ class DurabilityChecker final : public LogWatcher {
   void judge_reads(const Replica& at, const Output& output);
   static void apply(const Write& write, DurableView& view);
 
+  [[nodiscard]] State& state_of(const Replica& at);
+
   Recorder& recorder_;
-  std::map<Replica, State> replicas_;
+  std::vector<std::vector<State>> replicas_;  // by group, then by node: looked up at every step of every core
   std::map<GroupId, Group> groups_;
 };
 

@@ -13,9 +13,10 @@ int main(int argc, char** argv) {
   const std::vector<Command> commands = {
       add_run(app, program),
       add_replay(app, program),
+      add_shrink(app, program),
+      add_explore(app),
       add_canaries(app, program),
       add_report(app, program),
-      add_explore(app),
   };
   add_plant(app);
   try {

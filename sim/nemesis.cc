@@ -24,6 +24,7 @@ Nemesis::Nemesis(const Swarm& swarm, Rng rng, Schedule& schedule, Recorder& reco
       processes_(processes),
       before_crash_(std::move(before_crash)) {
   for (const auto& [node, process] : processes_) nodes_.push_back(node);
+  victim_ = nodes_[rng_.split("victim").below(nodes_.size())];
 }
 
 void Nemesis::begin() {
@@ -33,6 +34,7 @@ void Nemesis::begin() {
   every(swarm_.life.crash_all_gap, "crash-all", [this](Rng& rng) { crash_all(rng); });
   every(swarm_.life.pause_gap, "pause", [this](Rng& rng) { pause_one(rng); });
   every(swarm_.life.partition_gap, "partition", [this](Rng& rng) { partition(rng); });
+  every(swarm_.life.swizzle_gap, "swizzle", [this](Rng& rng) { swizzle(rng); });
   every(swarm_.life.transfer_gap, "transfer", [this](Rng& rng) { transfer(rng); });
   every(swarm_.disk.sync_error_gap, "sync-error", [this](Rng& rng) { fail_sync(rng); });
   every(swarm_.disk.no_space_gap, "no-space", [this](Rng& rng) { fill_disk(rng); });
@@ -67,7 +69,7 @@ void Nemesis::heal() {
     process->heal_disk();
     process->clock().repair();
     process->resume();
-    process->start();
+    if (!process->retired()) process->start();
   }
 }
 
@@ -80,6 +82,7 @@ void Nemesis::restart_later(Process& process, Rng& rng) {
 }
 
 void Nemesis::went_down(Process& process) {
+  if (process.retired()) return;
   if (active_) return restart_later(process, rng_);
   schedule_.after(10 * millisecond, [&process] { process.start(); });
 }
@@ -92,6 +95,51 @@ void Nemesis::crash_one(Rng& rng) {
   recorder_.say("node {} crashes{}", process.node(), kind == CrashKind::power ? ", unsynced bytes are lost" : "");
   before_crash_({&process});
   process.crash(kind);
+  if (rng.chance(swarm_.disk.read_error)) {
+    recorder_.fault("read failed");
+    process.disk().fail_next_read();
+  }
+  if (process.node() == victim_ && rng.chance(swarm_.disk.rot)) damage(process, rng);
+}
+
+// At rest, while the node is down: a flipped bit, or a block that belongs to another node's file of the same name.
+void Nemesis::damage(Process& process, Rng& rng) {
+  if (rng.chance(0.5)) {
+    const auto place = process.disk().rot_at_rest();
+    if (!place) return;
+    recorder_.fault("bit rotted at rest");
+    recorder_.say("a bit of {} on node {} flips at offset {}", place->first, process.node(), place->second);
+  } else {
+    Process& other = any(rng);
+    const auto place = process.disk().take_block_of(other.disk());
+    if (!place) return;
+    recorder_.fault("block of another disk written in place");
+    recorder_.say("a block of {} on node {} is now node {}'s, at offset {}", place->first, process.node(), other.node(),
+                  place->second);
+  }
+  process.damaged();
+}
+
+void Nemesis::swizzle(Rng& rng) {
+  recorder_.fault("swizzle");
+  for (const NodeId node : nodes_) {
+    if (rng.chance(0.4)) continue;
+    const Micros from = rng.below(500 * millisecond);
+    const Micros length = 100 * millisecond + rng.below(1'500 * millisecond);
+    schedule_.after(from, [this, node, length] {
+      if (active_) isolate(node, length);
+    });
+  }
+}
+
+void Nemesis::isolate(NodeId node, Micros length) {
+  for (const NodeId other : nodes_) {
+    if (other == node) continue;
+    for (const auto& [from, to] : {std::pair(node, other), std::pair(other, node)}) {
+      network_.block(from, to);
+      schedule_.after(length, [this, from = from, to = to] { network_.unblock(from, to); });
+    }
+  }
 }
 
 void Nemesis::crash_all(Rng& rng) {

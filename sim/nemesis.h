@@ -38,6 +38,9 @@ class Nemesis {
   void crash_all(Rng& rng);
   void pause_one(Rng& rng);
   void partition(Rng& rng);
+  void swizzle(Rng& rng);
+  void isolate(NodeId node, Micros length);
+  void damage(Process& process, Rng& rng);
   void fail_sync(Rng& rng);
   void fill_disk(Rng& rng);
   void step_clock(Rng& rng);
@@ -54,6 +57,7 @@ class Nemesis {
   Processes& processes_;
   std::function<void(const std::vector<Process*>&)> before_crash_;
   std::vector<NodeId> nodes_;
+  NodeId victim_;  // the only one whose disk is damaged at rest: a majority of every group keeps good copies
   bool active_ = false;
 };
 

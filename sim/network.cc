@@ -133,12 +133,18 @@ Cut draw_cut(Rng& rng, const std::vector<NodeId>& nodes, Recorder& recorder) {
   for (const NodeId node : nodes) (rng.chance(0.5) ? left : right).push_back(node);
   const NodeId one = nodes[rng.below(nodes.size())];
   const NodeId other = nodes[rng.below(nodes.size())];
-  switch (rng.below(6)) {
+  switch (rng.below(7)) {
     case 0: recorder.fault("partition: two sides"); return cut_between(left, right, true);
     case 1: recorder.fault("partition: one direction"); return cut_between(left, right, false);
     case 2: recorder.fault("partition: one node alone"); return cut_between({one}, nodes, true);
     case 3: recorder.fault("partition: one node hears nobody"); return cut_between(nodes, {one}, false);
     case 4: recorder.fault("partition: one link, one way"); return cut_between({one}, {other}, false);
+    case 5: {
+      std::erase(left, one);
+      std::erase(right, one);
+      recorder.fault("partition: bridge");
+      return cut_between(left, right, true);
+    }
     default:
       if (nodes.size() < 4) {
         recorder.fault("partition: one link");

@@ -68,7 +68,8 @@ class Network {
 
 // A way to cut a cluster: the links to block.
 using Cut = std::vector<std::pair<NodeId, NodeId>>;
-// Draws one of: two halves, one node alone, one direction between two halves, one link, a ring.
+// Draws one of: two halves, one node alone, one direction between two halves, one link, a ring, two
+// sides with one node that talks to both (a bridge).
 [[nodiscard]] Cut draw_cut(Rng& rng, const std::vector<NodeId>& nodes, Recorder& recorder);
 
 }  // namespace assent::sim

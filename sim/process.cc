@@ -32,7 +32,8 @@ Process::Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& 
       rng_(Rng(setup_.seed).split("process")),
       disk_(setup_.seed, disk_options(Swarm{}, setup_.seed)),
       vfs_(disk_, setup_.seed),
-      clock_(schedule, setup_.drift, setup_.offset_millis) {}
+      clock_(schedule, setup_.drift, setup_.offset_millis),
+      mischief_(Rng(setup_.seed).split("mischief"), swarm.mischief) {}
 
 NodeConfig Process::config() const {
   NodeConfig config;
@@ -42,6 +43,7 @@ NodeConfig Process::config() const {
   config.groups = setup_.groups;
   config.snapshot_every = swarm_.snapshot_every;
   config.wal.segment_bytes = swarm_.wal_segment_bytes;
+  config.wal.identity = setup_.node.value;
   config.limits.peer_queue_bytes_max = swarm_.peer_queue_bytes_max;
   config.limits.client_requests_max = swarm_.client_requests_max;
   config.limits.flush_steps_max = swarm_.flush_steps_max;
@@ -58,7 +60,13 @@ void Process::start() {
                            [this](const GroupConfig& group) { return around_.make_application(*this, group); });
   if (!opened) {
     recorder_.say("node {} cannot start: {}", setup_.node, opened.error().message);
-    if (opened.error().code != ErrorCode::io) {
+    const bool detected = opened.error().code == ErrorCode::corruption || opened.error().code == ErrorCode::refused;
+    if (damaged_ && detected) {
+      recorder_.rare("damage found by recovery");
+      retired_ = true;
+    } else if (opened.error().code == ErrorCode::io) {
+      recorder_.rare("start given up for a failed read");
+    } else {
       recorder_.wrong(
           fmt::format("D1: node {} cannot recover from its own disk: {}", setup_.node, opened.error().message));
     }
@@ -71,6 +79,9 @@ void Process::start() {
       [this](GroupId group, const Leadership& leadership) { around_.leadership(*this, group, leadership); }});
   recorder_.say("node {} starts, life {}: {} segments, {} records, {} torn bytes", setup_.node, life_,
                 loop_->recovery().segments, loop_->recovery().records, loop_->recovery().torn_bytes);
+  if (damaged_) recorder_.rare("damaged node came up whole");
+  if (loop_->recovery().segments > 3) recorder_.rare("recovery over more than three segments");
+  started_ = schedule_.now();
   if (loop_->recovery().torn_bytes > 0) recorder_.rare("torn tail cut off in recovery");
   schedule_tick(1 + rng_.below(tick_length));
   step();
@@ -90,6 +101,8 @@ void Process::end_life() {
 
 void Process::crash(CrashKind kind) {
   if (!up()) return;
+  if (life_ > 1 && schedule_.now() - started_ < 100 * millisecond) recorder_.rare("crash right after a recovery");
+  if (paused_) recorder_.rare("crash of a paused node");
   end_life();
   disk_.crash(kind);
   around_.went_down(*this);
@@ -97,11 +110,14 @@ void Process::crash(CrashKind kind) {
 
 void Process::stop_itself(const Error& error) {
   recorder_.say("node {} stops: {}", setup_.node, error.message);
-  if (error.code != ErrorCode::io) {
+  if (damaged_ && error.code == ErrorCode::corruption) {
+    recorder_.rare("damage found while running");
+    retired_ = true;
+  } else if (error.code != ErrorCode::io) {
     recorder_.wrong(fmt::format("node {} stopped with an error that no fault explains: {}: {}", setup_.node,
                                 to_string(error.code), error.message));
   }
-  recorder_.rare(disk_full_ ? "node stopped by a full disk" : "node stopped by a failed sync");
+  if (!retired_) recorder_.rare(disk_full_ ? "node stopped by a full disk" : "node stopped by a failed sync");
   end_life();
   disk_.crash(CrashKind::process);
   around_.went_down(*this);
@@ -172,8 +188,9 @@ void Process::schedule_tick(Micros delay) {
 }
 
 void Process::tick() {
-  schedule_tick(tick_length);
+  schedule_tick(mischief_.early_tick() ? tick_length / 2 : tick_length);
   if (paused_) return;
+  if (mischief_.empty_event()) loop_->handle(DiskProgress{});
   loop_->tick();
   step();
 }
@@ -192,6 +209,7 @@ void Process::step() {
 void Process::flush() {
   flush_planned_ = false;
   loop_->flush();
+  if (mischief_.flush_twice()) loop_->flush();
   for (ClientReply& reply : loop_->take_replies()) around_.replied(*this, std::move(reply));
   if (const auto failure = loop_->failure()) return stop_itself(*failure);
   watch_disk();
@@ -222,7 +240,8 @@ void Process::send(NodeId to, Bytes frame) {
   Process& target = around_.process(to);
   const std::uint64_t target_life = target.life().number;
   writing_.push_back(to);
-  schedule_.after(network_.write_time(setup_.node, to, frame.size()), [this, to, sender] {
+  const Micros busy = mischief_.busy_peer() ? 20 * millisecond : 0;
+  schedule_.after(busy + network_.write_time(setup_.node, to, frame.size()), [this, to, sender] {
     if (sender != life() || !up()) return;
     std::erase(writing_, to);
     deliver(TransportReady{to});

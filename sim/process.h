@@ -11,6 +11,7 @@
 
 #include "node/loop.h"
 #include "sim/log_checker.h"
+#include "sim/mischief.h"
 #include "sim/network.h"
 #include "sim/recorder.h"
 #include "sim/schedule.h"
@@ -57,6 +58,9 @@ class Process final : public Transport {
   void resume();
   [[nodiscard]] bool up() const { return loop_ != nullptr; }
   [[nodiscard]] bool paused() const { return paused_; }
+  // Its disk is damaged at rest. It must come up with what it had, or say that it cannot and retire for good.
+  void damaged() { damaged_ = true; }
+  [[nodiscard]] bool retired() const { return retired_; }
   [[nodiscard]] Life life() const { return Life{setup_.node, life_}; }
   [[nodiscard]] NodeId node() const { return setup_.node; }
   [[nodiscard]] Loop& loop() { return *loop_; }
@@ -106,6 +110,10 @@ class Process final : public Transport {
   std::unique_ptr<Loop> loop_;
   std::uint64_t life_ = 0;
   bool paused_ = false;
+  bool damaged_ = false;
+  bool retired_ = false;
+  Micros started_ = 0;
+  Mischief mischief_;
   bool disk_full_ = false;
   bool flush_planned_ = false;
   std::deque<Event> backlog_;    // while paused

@@ -41,7 +41,7 @@ void RaftChecker::gave(const Replica& at, const Output& output, const Replicated
   judge_commit(at, log);
 }
 
-void RaftChecker::synced(const Replica& at, std::uint64_t output_number) {
+void RaftChecker::synced(const Replica& at, std::uint64_t output_number, const ReplicatedLog& /*log*/) {
   std::deque<Parked>& parked = parked_[at];
   for (; !parked.empty() && parked.front().number <= output_number; parked.pop_front()) {
     note(at, parked.front().to, parked.front().message);

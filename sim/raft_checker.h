@@ -28,8 +28,7 @@ class RaftChecker final : public LogWatcher {
   void built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) override;
   void received(const Replica& at, NodeId from, ByteView message, const ReplicatedLog& log) override;
   void gave(const Replica& at, const Output& output, const ReplicatedLog& log) override;
-  void synced(const Replica& at, std::uint64_t output_number) override;
-  void stepped(const Replica& at, const ReplicatedLog& log) override { judge_commit(at, log); }
+  void synced(const Replica& at, std::uint64_t output_number, const ReplicatedLog& log) override;
 
  private:
   struct Commit {

@@ -69,6 +69,11 @@ std::string describe(const RunResult& result) {
                      to_string(result.verdict), result.digest, result.events, result.virtual_time / millisecond);
 }
 
+std::string rule_of(const RunResult& result) {
+  if (result.verdict == Verdict::crash) return "crash: " + result.why;
+  return fmt::format("{}: {}", to_string(result.verdict), result.why.substr(0, result.why.find(':')));
+}
+
 std::string replay_command(const std::string& program, std::uint64_t seed, const Choices& choices) {
   return fmt::format("{} replay --seed {}{}", program, seed, to_options(choices));
 }

@@ -54,7 +54,7 @@ RunResult crashed(std::uint64_t seed, const std::string& how) {
 }
 
 RunResult run_checked(const Campaign& campaign, std::uint64_t seed) {
-  const RunOptions options{seed, campaign.choices, std::nullopt, {}};
+  const RunOptions options{seed, campaign.choices, std::nullopt, {}, {}, {}};
   RunResult result = run_seed(options);
   if (campaign.twice_every == 0 || seed % campaign.twice_every != 0) return result;
   const RunResult again = run_seed(options);

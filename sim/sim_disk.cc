@@ -69,6 +69,7 @@ void SimDisk::finish(const Operation& operation) {
     make_durable(*operation.file);
   } else {
     apply_write(operation.file->memory, operation.offset, operation.data);
+    operation.file->last_write = operation.offset;
     operation.file->pending.push_back({operation.offset, operation.data, false});
   }
   done_.push_back(std::move(completion));
@@ -186,6 +187,7 @@ void SimDisk::crash(CrashKind kind) {
     Pending pending{operation.offset, operation.data, false};
     if (kind == CrashKind::process) {
       apply_write(operation.file->memory, pending.offset, pending.data);
+      operation.file->last_write = pending.offset;
       operation.file->pending.push_back(std::move(pending));
     } else {
       in_flight[operation.file.get()].push_back(std::move(pending));
@@ -227,6 +229,49 @@ std::optional<std::pair<std::string, std::uint64_t>> SimDisk::rot_somewhere(std:
   const std::string& name = candidates[rng_.below(candidates.size())];
   const std::uint64_t offset = rng_.below(find(name)->memory.size());
   rot(name, offset, static_cast<std::uint8_t>(1U << rng_.below(8)));
+  return std::pair(name, offset);
+}
+
+std::vector<std::string> SimDisk::damageable(std::uint64_t bytes) const {
+  std::vector<std::string> names;
+  for (const auto& [name, file] : names_) {
+    // Not a shard's database: SQLite's pages carry no checksums of their own.
+    const bool checked = name.starts_with("wal/") || name.starts_with("snapshots/");
+    if (checked && file != nullptr && file->pending.empty() &&
+        std::min<std::uint64_t>(file->last_write, file->memory.size()) >= bytes) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+std::optional<std::pair<std::string, std::uint64_t>> SimDisk::rot_at_rest() {
+  const std::vector<std::string> names = damageable(1);
+  if (names.empty()) return std::nullopt;
+  const std::string& name = names[rng_.below(names.size())];
+  const FilePtr file = find(name);
+  const std::uint64_t offset = rng_.below(std::min<std::uint64_t>(file->last_write, file->memory.size()));
+  rot(name, offset, static_cast<std::uint8_t>(1U << rng_.below(8)));
+  return std::pair(name, offset);
+}
+
+std::optional<std::pair<std::string, std::uint64_t>> SimDisk::take_block_of(const SimDisk& other) {
+  constexpr std::uint64_t block = 4096;
+  std::vector<std::string> names = damageable(block);
+  std::erase_if(names, [&](const std::string& name) {
+    const FilePtr theirs = other.find(name);
+    return !theirs || theirs->platter.size() < block || &other == this;
+  });
+  if (names.empty()) return std::nullopt;
+  const std::string& name = names[rng_.below(names.size())];
+  const FilePtr mine = find(name);
+  const FilePtr theirs = other.find(name);
+  const std::uint64_t blocks =
+      std::min<std::uint64_t>({mine->last_write, mine->memory.size(), theirs->platter.size()}) / block;
+  const std::uint64_t offset = rng_.below(blocks) * block;
+  const ByteView bytes = ByteView(theirs->platter).substr(offset, block);
+  apply_write(mine->memory, offset, bytes);
+  apply_write(mine->platter, offset, bytes);
   return std::pair(name, offset);
 }
 
@@ -361,6 +406,7 @@ Result<void> SimDisk::write_at_once(FileId file, std::uint64_t offset, Bytes dat
   if (!spend_operation()) return power_off();
   if ((fail_writes_ > 0 && fail_writes_-- > 0) || !has_room(*target, offset + data.size())) return no_space("a file");
   apply_write(target->memory, offset, data);
+  target->last_write = offset;
   target->pending.push_back({offset, std::move(data), false});
   return {};
 }

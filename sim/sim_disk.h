@@ -78,6 +78,11 @@ class SimDisk final : public Disk {
   bool rot(std::string_view path, std::uint64_t offset, std::uint8_t mask);
   // Flips one bit somewhere in the written part of a file whose name begins with prefix; its place, or nullopt.
   std::optional<std::pair<std::string, std::uint64_t>> rot_somewhere(std::string_view prefix);
+  // Damage that whoever reads it can know for damage: in any file, but before what was last written to it, because the
+  // end of a log that is not whole looks like one that a crash cut off. The place, or nullopt when there is none.
+  std::optional<std::pair<std::string, std::uint64_t>> rot_at_rest();
+  // ... of the same kind: an aligned block becomes what the other disk has there, in the file of the same name.
+  std::optional<std::pair<std::string, std::uint64_t>> take_block_of(const SimDisk& other);
   // Everything is gone, as with a new disk. Keeps the generator and the time.
   void wipe();
 
@@ -122,6 +127,7 @@ class SimDisk final : public Disk {
     Bytes memory;
     std::uint64_t reserved = 0;
     std::uint64_t reserved_platter = 0;
+    std::uint64_t last_write = 0;
     std::deque<Pending> pending;  // in memory, not on the platter
     [[nodiscard]] std::uint64_t size() const { return std::max<std::uint64_t>(memory.size(), reserved); }
   };
@@ -157,6 +163,7 @@ class SimDisk final : public Disk {
   static void apply_directory_operation(Names& names, const DirectoryOperation& operation);
   void lose_writes(File& file, const std::vector<Pending>& in_flight);
   void lose_directory_operations();
+  [[nodiscard]] std::vector<std::string> damageable(std::uint64_t bytes) const;
   FilePtr find(std::string_view path) const;
   FilePtr find(FileId file) const;
 

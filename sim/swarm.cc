@@ -73,6 +73,19 @@ const std::vector<FaultKind>& fault_kinds() {
          s.clock.step_max_millis = r.below(1'500);
        }},
       {"client-crash", [](Swarm& s, Rng& r) { s.client_crash = r.unit() * 0.1; }},
+      {"cancel", [](Swarm& s, Rng& r) { s.client_cancel = r.unit() * 0.2; }},
+      {"swizzle", [](Swarm& s, Rng& r) { s.life.swizzle_gap = span(r, 1 * second, 4 * second); }},
+      {"read-error",
+       [](Swarm& s, Rng& r) {
+         s.disk.read_error = r.unit() * 0.5;
+         if (s.life.crash_gap == 0) s.life.crash_gap = span(r, 500 * millisecond, 4 * second);
+       }},
+      {"rot",
+       [](Swarm& s, Rng& r) {
+         s.disk.rot = r.unit();
+         if (s.life.crash_gap == 0) s.life.crash_gap = span(r, 300 * millisecond, 3 * second);
+       }},
+      {"mischief", [](Swarm& s, Rng& r) { s.mischief = r.unit() * 0.3; }},
       {"first-sends", [](Swarm& s, Rng&) { s.drop_first_sends = true; }},
   };
   return kinds;
@@ -170,6 +183,7 @@ void make_yardstick(Swarm& swarm) {
   swarm.clients = 4;
   swarm.chaos = 30 * second;
   swarm.think_mean = 600 * millisecond;
+  swarm.snapshot_every = 100;
 }
 
 // Without faults and conflicts everything must commit: such a seed keeps its limits at sane values.

@@ -42,6 +42,8 @@ struct DiskFaults {
   double slow = 0;            // of the nodes whose disk takes ten times as long
   Micros sync_error_gap = 0;  // mean time between; 0: never
   Micros no_space_gap = 0;
+  double read_error = 0;  // of the crashes after which a read fails at the start
+  double rot = 0;         // of the crashes of the run's one victim that leave damage at rest
 };
 
 // Mean times between faults of a kind over the whole cluster, and how long each lasts; 0: never.
@@ -53,6 +55,7 @@ struct LifeFaults {
   Micros pause_mean = 0;
   Micros partition_gap = 0;
   Micros partition_mean = 0;
+  Micros swizzle_gap = 0;   // nodes are cut off one after the other and come back in another order
   Micros transfer_gap = 0;  // an operator asks a leader to hand over
 };
 
@@ -87,6 +90,7 @@ struct Swarm {
   std::size_t committed_bytes_max = 1ULL << 20U;  // handed out at once
   std::size_t changes_per_commit = 512;           // of SQLite's transaction, in shard files
   int wal_pages_max = 4'000;                      // of SQLite's log, in shard files
+  double mischief = 0;                            // the highest chance of a mischievous turn of the shell
   double lazy_flush = 0;  // of the events after which the loop waits for others before it flushes
   std::uint64_t prepare_timeout_ticks = 100;
   std::uint64_t retry_ticks = 20;
@@ -107,9 +111,10 @@ struct Swarm {
   double query_share = 0.1;  // linearizable reads on one shard
   double bad_share = 0.05;   // overdrafts, reused ids, ids out of the window, statements that do not run
   double ddl_share = 0;
-  double ask_share = 0.05;  // an outcome is asked for once more after it was told
-  double seal_share = 0.3;  // of the asks
-  double client_crash = 0;  // of the transactions
+  double ask_share = 0.05;   // an outcome is asked for once more after it was told
+  double seal_share = 0.3;   // of the asks
+  double client_crash = 0;   // of the transactions
+  double client_cancel = 0;  // of the calls
   Protocol protocol = Protocol::automatic;
   std::uint64_t requests_max = std::numeric_limits<std::uint64_t>::max();  // of all clients together
 

@@ -17,7 +17,7 @@ class WatchedApplication final : public Application {
   struct Watcher {
     std::function<void(Index, const ApplicationStatus&)> restored;
     std::function<void(const ApplicationStatus&)> snapshot_taken;
-    std::function<void(ByteView)> received;  // a message between groups, before the application has it
+    std::function<void(GroupId from, ByteView)> received;  // a message between groups, before the application has it
     std::function<void()> message_lost;
     std::function<bool()> loses_first_sends;
   };
@@ -33,7 +33,7 @@ class WatchedApplication final : public Application {
   Result<void> batch_applied() override { return real_->batch_applied(); }
   void leadership(const Leadership& leadership) override { real_->leadership(leadership); }
   void receive(GroupId from, ByteView payload) override {
-    watcher_.received(payload);
+    watcher_.received(from, payload);
     real_->receive(from, payload);
   }
   void request(const ClientRequest& request) override { real_->request(request); }

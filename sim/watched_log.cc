@@ -26,7 +26,7 @@ Result<void> WatchedLog::request_read(ReadId id) {
 }
 
 void WatchedLog::durable(std::uint64_t output_number) {
-  for (LogWatcher* watcher : watchers_) watcher->synced(at_, output_number);
+  for (LogWatcher* watcher : watchers_) watcher->synced(at_, output_number, *real_);
   real_->durable(output_number);
   for (LogWatcher* watcher : watchers_) watcher->stepped(at_, *real_);
 }

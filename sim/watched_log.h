@@ -25,7 +25,8 @@ class LogWatcher {
   // After the core has taken it in.
   virtual void received(const Replica& /*at*/, NodeId /*from*/, ByteView /*message*/, const ReplicatedLog& /*log*/) {}
   virtual void gave(const Replica& /*at*/, const Output& /*output*/, const ReplicatedLog& /*log*/) {}
-  virtual void synced(const Replica& /*at*/, std::uint64_t /*output_number*/) {}
+  // Before the core hears of it.
+  virtual void synced(const Replica& /*at*/, std::uint64_t /*output_number*/, const ReplicatedLog& /*log*/) {}
   virtual void asked_read(const Replica& /*at*/, ReadId /*id*/) {}
   // After any other input.
   virtual void stepped(const Replica& /*at*/, const ReplicatedLog& /*log*/) {}

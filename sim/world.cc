@@ -61,7 +61,9 @@ World::World(const RunOptions& options)
       logs_(recorder_),
       durability_(recorder_),
       raft_(recorder_, durability_),
-      log_watchers_{&durability_, &raft_},
+      commit_trace_(schedule_),
+      spotter_(recorder_, durability_),
+      log_watchers_{&durability_, &raft_, &spotter_},
       txns_(recorder_, groups_.front().id, TimeWindow{swarm_.retention_millis, swarm_.clock_skew_max_millis}),
       workload_(make_workload(swarm_.workload,
                               Scene{schedule_, recorder_, swarm_, txns_, shard_ids(groups_), rng_.split("workload")})),
@@ -97,6 +99,7 @@ Client::Options World::client_options(unsigned number) const {
   options.number = number;
   options.reply_timeout = swarm_.reply_timeout;
   options.seal_share = swarm_.seal_share;
+  options.cancel_share = swarm_.client_cancel;
   for (const GroupConfig& group : groups_) options.members[group.id] = group.members;
   options.coordinator = groups_.front().id;
   return options;
@@ -110,15 +113,14 @@ void World::build_customers() {
   }
   Client::Options options = client_options(swarm_.clients);
   options.reply_timeout = 2 * second;
+  options.cancel_share = 0;
   clerk_ = std::make_unique<Client>(schedule_, recorder_, rng_.split("clerk"), std::move(options), carrier);
 }
 
 // ---- phases ----
 
 Result<RunResult> World::run() {
-  if (!options_.history_path.empty()) {
-    if (auto opened = history_.open(options_.history_path); !opened) return fail(opened.error());
-  }
+  if (auto opened = open_files(); !opened) return fail(opened.error());
   recorder_.say("seed {}: {}", options_.seed, swarm_.describe());
   opening();
   if (!recorder_.failed()) chaos();
@@ -136,6 +138,17 @@ Result<RunResult> World::run() {
   result.outcomes = recorder_.outcomes();
   result.rare = recorder_.rare_reached();
   return result;
+}
+
+Result<void> World::open_files() {
+  if (!options_.history_path.empty()) {
+    if (auto opened = history_.open(options_.history_path); !opened) return opened;
+  }
+  if (!options_.raft_trace_path.empty()) {
+    log_watchers_.push_back(&raft_trace_);
+    if (auto opened = raft_trace_.open(options_.raft_trace_path); !opened) return opened;
+  }
+  return commit_trace_.open(options_.commit_trace_path);
 }
 
 bool World::run_until(Micros deadline, const std::function<bool()>& done) {
@@ -220,6 +233,7 @@ std::string World::unrest_of(const GroupConfig& group) const {
   unsigned leaders = 0;
   for (const NodeId member : group.members) {
     const Process& process = *processes_.at(member);
+    if (process.retired()) continue;
     if (!process.up()) return fmt::format("node {} is down", member);
     for (const GroupStatus& status : const_cast<Process&>(process).loop().status()) {
       if (status.config.id != group.id) continue;

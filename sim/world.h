@@ -20,6 +20,7 @@
 
 #include "sim/choices.h"
 #include "sim/client.h"
+#include "sim/commit_trace.h"
 #include "sim/customer.h"
 #include "sim/durability_checker.h"
 #include "sim/history.h"
@@ -28,8 +29,10 @@
 #include "sim/network.h"
 #include "sim/process.h"
 #include "sim/raft_checker.h"
+#include "sim/raft_trace.h"
 #include "sim/recorder.h"
 #include "sim/schedule.h"
+#include "sim/spotter.h"
 #include "sim/swarm.h"
 #include "sim/txn_checker.h"
 #include "sim/workload.h"
@@ -42,6 +45,8 @@ struct RunOptions {
   Choices choices;
   std::optional<TimeSpan> narrate;  // none: nothing is narrated
   std::string history_path;         // empty: none
+  std::string raft_trace_path;      // the same
+  std::string commit_trace_path;    // the same
 };
 
 struct RunResult {
@@ -105,8 +110,11 @@ class World final : private Surroundings {
   void before_crash(const std::vector<Process*>& victims);
   [[nodiscard]] Register register_of(Process& process, GroupId shard, const TxnId& txn) const;
   void judge_command(Process& process, GroupId group, const Entry& entry, bool fresh);
-  void look_at_message(Process& process, GroupId shard, ByteView message);
+  void look_at_message(Process& process, const GroupConfig& group, GroupId from, ByteView message);
+  [[nodiscard]] Result<void> open_files();
   void note_resignation(Process& process, GroupId group, bool ready);
+  // As the checker last saw it.
+  [[nodiscard]] Register register_before(GroupId shard, const TxnId& txn) const;
   void note_finish(GroupId shard, const FinishWork& finish);
 
   // ---- Surroundings ----
@@ -130,6 +138,9 @@ class World final : private Surroundings {
   LogChecker logs_;
   DurabilityChecker durability_;
   RaftChecker raft_;
+  RaftTrace raft_trace_;
+  CommitTrace commit_trace_;
+  Spotter spotter_;
   std::vector<LogWatcher*> log_watchers_;
   TxnChecker txns_;
   History history_;

@@ -76,8 +76,8 @@ Result<std::unique_ptr<Application>> World::make_application(Process& process, c
   WatchedApplication::Watcher watcher;
   watcher.loses_first_sends = [this] { return swarm_.drop_first_sends && !healed_; };
   watcher.message_lost = [this] { recorder_.fault("first send lost"); };
-  watcher.received = [this, &process, group](ByteView message) {
-    if (group.role == GroupRole::shard) look_at_message(process, group.id, message);
+  watcher.received = [this, &process, group](GroupId from, ByteView message) {
+    look_at_message(process, group, from, message);
   };
   watcher.snapshot_taken = [this](const ApplicationStatus& status) {
     recorder_.outcome("snapshot taken");
@@ -117,12 +117,14 @@ Register World::register_of(Process& process, GroupId shard, const TxnId& txn) c
   return {};
 }
 
-// A prepare that comes when its register is no longer empty.
-void World::look_at_message(Process& process, GroupId shard, ByteView message) {
+// Of a shard: a prepare that comes when its register is no longer empty. Of the coordinator: votes.
+void World::look_at_message(Process& process, const GroupConfig& group, GroupId from, ByteView message) {
   const auto decoded = decode_message(message);
-  const auto* prepare = decoded ? std::get_if<Prepare>(&*decoded) : nullptr;
-  if (prepare == nullptr) return;
-  const Register vote = register_of(process, shard, prepare->txn);
+  if (!decoded) return;
+  if (const auto* told = std::get_if<Vote>(&*decoded)) commit_trace_.vote_received(*told, from);
+  const auto* prepare = std::get_if<Prepare>(&*decoded);
+  if (prepare == nullptr || group.role != GroupRole::shard) return;
+  const Register vote = register_of(process, group.id, prepare->txn);
   switch (vote.state) {
     case Register::State::empty: break;
     case Register::State::prepared:
@@ -146,6 +148,11 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
     if (!fresh) return;
     const auto command = decode_coordinator_command(entry.payload);
     if (!command) return recorder_.wrong("a committed command cannot be read: " + command.error().message);
+    if (const auto* decide = std::get_if<Decide>(&*command)) {
+      const Fate* fate = txns_.find(decide->txn);
+      const bool known = fate != nullptr && (fate->committed() || fate->registers.contains(group));
+      if (entry.epoch == decide->attempt.epoch && !known) commit_trace_.decided(group, *decide, entry.index);
+    }
     return txns_.coordinator_applied(entry, *command);
   }
   const auto command = decode_shard_command(entry.payload);
@@ -161,7 +168,16 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
     return;
   }
   if (const auto* finish = std::get_if<FinishWork>(&*command)) note_finish(group, *finish);
-  txns_.shard_applied(group, entry, *command, register_of(process, group, txn));
+  const Register after = register_of(process, group, txn);
+  commit_trace_.applied(group, *command, entry.index, register_before(group, txn), after);
+  txns_.shard_applied(group, entry, *command, after);
+}
+
+Register World::register_before(GroupId shard, const TxnId& txn) const {
+  const Fate* fate = txns_.find(txn);
+  if (fate == nullptr) return {};
+  const auto found = fate->registers.find(shard);
+  return found == fate->registers.end() ? Register{} : found->second;
 }
 
 // Before the checker moves the register.
@@ -259,6 +275,7 @@ void World::replied(Process& process, ClientReply reply) {
       recorder_.trace(answer->txn, static_cast<std::uint64_t>(answer->state));
       recorder_.say("node {} answers for group {}: {} is {}{}", process.node(), pending.group, answer->txn,
                     to_string(answer->state), answer->state == TxnState::aborted ? ", " + answer->refusal.message : "");
+      commit_trace_.told(pending.group, *answer);
       txns_.told(pending.group, *answer, pending.reused);
     }
   } else {

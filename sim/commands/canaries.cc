@@ -33,12 +33,6 @@ struct Found {
   double seconds = 0;
 };
 
-// What stands before the first colon of a verdict; all of a crash.
-std::string rule_of(const RunResult& result) {
-  if (result.verdict == Verdict::crash) return "crash: " + result.why;
-  return fmt::format("{}: {}", to_string(result.verdict), result.why.substr(0, result.why.find(':')));
-}
-
 Found hunt(const PlantedBug& bug, const Arguments& arguments) {
   plant(bug.bug);
   Campaign campaign;

@@ -26,6 +26,7 @@ struct Command {
 // program: how the user called us, for the commands that we print.
 [[nodiscard]] Command add_run(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_replay(CLI::App& main, const std::string& program);
+[[nodiscard]] Command add_shrink(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_canaries(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_report(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_explore(CLI::App& main);

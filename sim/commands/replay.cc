@@ -24,11 +24,13 @@ bool writable(const std::string& path) {
 
 int replay(const Arguments& arguments, const std::string& program) {
   const RunOptions& options = arguments.options;
-  if (!writable(options.history_path)) return exit_usage;
+  for (const std::string& path : {options.history_path, options.raft_trace_path, options.commit_trace_path}) {
+    if (!writable(path)) return exit_usage;
+  }
   print_head(std::to_string(options.seed));
   RunResult result = arguments.in_process ? run_seed(options) : run_seed_guarded(options);
   if (arguments.check_determinism && result.verdict == Verdict::ok) {
-    const RunResult again = run_seed_guarded(RunOptions{options.seed, options.choices, std::nullopt, {}});
+    const RunResult again = run_seed_guarded(RunOptions{options.seed, options.choices, std::nullopt, {}, {}, {}});
     if (again.digest != result.digest) {
       result.verdict = Verdict::wrong;
       result.why = "L7 determinism: two runs of this seed have different digests";
@@ -51,6 +53,9 @@ Command add_replay(CLI::App& main, const std::string& program) {
   add_choices(*app, arguments->options.choices);
   add_narrate(*app, arguments->options.narrate);
   app->add_option("--history", arguments->options.history_path, "what clients saw, to this file, as Jepsen writes it");
+  app->add_option("--raft-trace", arguments->options.raft_trace_path, "what the Raft cores do, to this file");
+  app->add_option("--commit-trace", arguments->options.commit_trace_path,
+                  "what becomes of each transaction, to this file");
   app->add_flag("--check-determinism", arguments->check_determinism, "run it twice; the digests must be equal");
   app->add_flag("--in-process", arguments->in_process, "no child process, for a debugger");
   return {app, [arguments, program] { return replay(*arguments, program); }};

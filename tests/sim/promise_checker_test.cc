@@ -1,0 +1,205 @@
+// Each rule of the durability and the Raft checker is shown a core that breaks it, and one that keeps it.
+#include <gtest/gtest.h>
+
+#include "consensus/raft/hard_state.h"
+#include "consensus/raft/message_codec.h"
+#include "consensus/raft/raft_factory.h"
+#include "sim/raft_checker.h"
+
+namespace assent::sim {
+namespace {
+
+const GroupId group(1);
+const Replica one{group, NodeId(1)};
+const Replica two{group, NodeId(2)};
+
+EntryPtr entry(std::uint64_t epoch, std::uint64_t index) {
+  return std::make_shared<const Entry>(
+      Entry{Epoch(epoch), Index(index), ClusterMillis(1), EntryKind::epoch_start, Bytes()});
+}
+
+struct PromiseTest : testing::Test {
+  Schedule schedule;
+  Recorder recorder{schedule};
+  DurabilityChecker durability{recorder};
+  RaftChecker raft{recorder, durability};
+  std::vector<LogWatcher*> watchers{&durability, &raft};
+  LogFactory factory = make_raft_factory(RaftOptions{});
+  std::map<NodeId, std::unique_ptr<ReplicatedLog>> logs;
+
+  static LogSetup setup(NodeId node, DurableLog durable = {}) {
+    return LogSetup{node, group, {NodeId(1), NodeId(2), NodeId(3)}, 1, std::move(durable)};
+  }
+  static DurableLog stored(Epoch term, NodeId vote, std::vector<EntryPtr> entries) {
+    return DurableLog{raft::encode_hard_state({term, vote}), {}, std::move(entries)};
+  }
+  // A core that was built from this, as the checkers see it.
+  void build(NodeId node, DurableLog durable = {}) {
+    const LogSetup from = setup(node, std::move(durable));
+    logs[node] = *factory(from);
+    for (LogWatcher* watcher : watchers) watcher->built({group, node}, from, *logs[node]);
+  }
+  void SetUp() override {
+    for (const NodeId node : {NodeId(1), NodeId(2), NodeId(3)}) build(node);
+  }
+  void give(NodeId node, const Output& output) {
+    for (LogWatcher* watcher : watchers) watcher->gave({group, node}, output, *logs[node]);
+  }
+  void sync(NodeId node, std::uint64_t number) {
+    for (LogWatcher* watcher : watchers) watcher->synced({group, node}, number, *logs[node]);
+  }
+  static Output says(std::uint64_t number, NodeId to, const raft::Message& message, bool now) {
+    Output output;
+    output.number = number;
+    (now ? output.send_now : output.send_after_sync).push_back({to, raft::encode(group, message)});
+    return output;
+  }
+  void expect_wrong(std::string_view rule) {
+    EXPECT_EQ(recorder.verdict(), Verdict::wrong);
+    EXPECT_TRUE(recorder.why().starts_with(rule)) << recorder.why();
+  }
+  void expect_fine() { EXPECT_EQ(recorder.verdict(), Verdict::ok) << recorder.why(); }
+};
+
+TEST_F(PromiseTest, AnEntryIsCommittedOnlyWhenAMajorityHoldsItDurably) {
+  Output write;
+  write.number = 1;
+  write.append = {entry(1, 1)};
+  give(NodeId(1), write);
+  give(NodeId(2), write);
+  sync(NodeId(1), 1);
+  Output commit;
+  commit.number = 2;
+  commit.committed = {entry(1, 1)};
+  give(NodeId(1), commit);
+  expect_wrong("L4 durability");
+}
+
+TEST_F(PromiseTest, ACommitThatAMajorityHoldsIsFine) {
+  Output write;
+  write.number = 1;
+  write.append = {entry(1, 1)};
+  for (const NodeId node : {NodeId(1), NodeId(2)}) {
+    give(node, write);
+    sync(node, 1);
+  }
+  Output commit;
+  commit.number = 2;
+  commit.committed = {entry(1, 1)};
+  give(NodeId(3), commit);
+  expect_fine();
+}
+
+TEST_F(PromiseTest, AReplicaIsRebuiltWithWhatItWasToldToBeDurable) {
+  Output write;
+  write.number = 1;
+  write.hard_state = raft::encode_hard_state({Epoch(1), NodeId(2)});
+  write.append = {entry(1, 1), entry(1, 2)};
+  give(NodeId(1), write);
+  sync(NodeId(1), 1);
+  build(NodeId(1), stored(Epoch(1), NodeId(2), {entry(1, 1)}));
+  expect_wrong("L4 durability");
+}
+
+TEST_F(PromiseTest, AReplicaIsRebuiltWithItsTermAndVote) {
+  Output write;
+  write.number = 1;
+  write.hard_state = raft::encode_hard_state({Epoch(4), NodeId(2)});
+  give(NodeId(1), write);
+  sync(NodeId(1), 1);
+  build(NodeId(1), stored(Epoch(3), NodeId(2), {}));
+  expect_wrong("L4 durability");
+}
+
+TEST_F(PromiseTest, AWriteUnderWayMayHaveArrivedOrNot) {
+  Output first;
+  first.number = 1;
+  first.hard_state = raft::encode_hard_state({Epoch(1), NodeId(1)});
+  first.append = {entry(1, 1), entry(1, 2)};
+  give(NodeId(1), first);
+  sync(NodeId(1), 1);
+  Output second;
+  second.number = 2;
+  second.hard_state = raft::encode_hard_state({Epoch(2), NodeId(2)});
+  second.append = {entry(2, 2)};
+  give(NodeId(1), second);
+  build(NodeId(1), stored(Epoch(2), NodeId(2), {entry(1, 1), entry(2, 2)}));
+  expect_fine();
+}
+
+TEST_F(PromiseTest, AVoteLeavesOnlyWhenItIsDurable) {
+  give(NodeId(1), says(1, NodeId(2), raft::VoteReply{Epoch(1), true}, true));
+  expect_wrong("R6 promises");
+}
+
+TEST_F(PromiseTest, AnAcknowledgementThatArrivesIsDurableAtItsSender) {
+  Output write;
+  write.number = 1;
+  write.hard_state = raft::encode_hard_state({Epoch(1), NodeId(1)});
+  give(NodeId(2), write);
+  sync(NodeId(2), 1);
+  raft.received(one, NodeId(2), raft::encode(group, raft::AppendAccept{Epoch(1), Index(7)}), *logs[NodeId(1)]);
+  expect_wrong("R6 promises");
+}
+
+TEST_F(PromiseTest, ANodeVotesOnceAnEpochAlsoAcrossItsLives) {
+  give(NodeId(2), says(1, NodeId(1), raft::VoteReply{Epoch(1), true}, false));
+  sync(NodeId(2), 1);
+  build(NodeId(2));
+  give(NodeId(2), says(1, NodeId(3), raft::VoteReply{Epoch(1), true}, false));
+  sync(NodeId(2), 1);
+  expect_wrong("R1 votes");
+}
+
+TEST_F(PromiseTest, AVoteThatACrashTookAwayUnsaidIsNone) {
+  give(NodeId(2), says(1, NodeId(1), raft::VoteReply{Epoch(1), true}, false));
+  build(NodeId(2));
+  give(NodeId(2), says(1, NodeId(3), raft::VoteReply{Epoch(1), true}, false));
+  sync(NodeId(2), 1);
+  expect_fine();
+}
+
+TEST_F(PromiseTest, NobodyCampaignsWithoutPreVotes) {
+  give(NodeId(1), says(1, NodeId(2), raft::VoteRequest{Epoch(1), {}, false}, false));
+  sync(NodeId(1), 1);
+  expect_wrong("9.6 pre-votes");
+}
+
+TEST_F(PromiseTest, APreVoteOfOneOtherIsEnoughOfThree) {
+  give(NodeId(3), says(1, NodeId(1), raft::PreVoteReply{Epoch(0), Epoch(1), true}, false));
+  sync(NodeId(3), 1);
+  give(NodeId(1), says(1, NodeId(2), raft::VoteRequest{Epoch(1), {}, false}, false));
+  sync(NodeId(1), 1);
+  expect_fine();
+}
+
+TEST_F(PromiseTest, ALeaderIsReadyOnlyAfterAnEntryOfItsOwnEpoch) {
+  Output ready;
+  ready.number = 1;
+  ready.leadership = Leadership{Epoch(3), NodeId(1), true, true};
+  give(NodeId(1), ready);
+  expect_wrong("L5 completeness");
+}
+
+TEST_F(PromiseTest, AReadReflectsWhatWasCommittedWhenItWasAsked) {
+  Output write;
+  write.number = 1;
+  write.append = {entry(1, 1)};
+  for (const NodeId node : {NodeId(2), NodeId(3)}) {
+    give(node, write);
+    sync(node, 1);
+  }
+  Output commit;
+  commit.number = 2;
+  commit.committed = {entry(1, 1)};
+  give(NodeId(2), commit);
+  durability.asked_read(one, ReadId(5));
+  Output stale;
+  stale.number = 1;
+  stale.reads = {ReadReady{ReadId(5), Index(0)}};
+  give(NodeId(1), stale);
+  expect_wrong("L6 reads");
+}
+
+}  // namespace
+}  // namespace assent::sim
