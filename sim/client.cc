@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
+
 namespace assent::sim {
 namespace {
 constexpr unsigned curious_tries_max = 4;  // of questions that nobody needs the answer of
@@ -175,6 +177,13 @@ void Client::executed(const TxnAnswer& answer) {
 }
 
 void Client::start_asking() {
+  if (planted(Bug::unknown_is_retried)) {  // as if it had been refused: the caller begins again under a new id
+    Ended ended;
+    ended.how = Ended::How::aborted;
+    ended.answer =
+        TxnAnswer{.txn = execute_.txn, .state = TxnState::aborted, .refusal = {.reason = AbortReason::conflict}};
+    return end(ended);
+  }
   const bool first = phase_ != Phase::asking;
   phase_ = Phase::asking;
   ask_ = GetOutcome{execute_.txn, rng_.chance(options_.seal_share), rng_.below(30)};

@@ -101,7 +101,8 @@ void Customer::crash() {
 void Customer::run(Deed deed) {
   if (const auto* asked = std::get_if<Question>(&deed)) return question(*asked);
   const auto& transaction = std::get<Transaction>(deed);
-  attempt(transaction, new_id(), TxnId{}, (transaction.must_commit ? patient_tries_max : tries_max) - 1, false);
+  attempt(transaction, new_id(), TxnId{}, (transaction.must_commit ? patient_tries_max : tries_max) - 1, false,
+          new_intent());
 }
 
 Execute Customer::make_execute(std::vector<Branch> branches, const TxnId& txn, const TxnId& age) {
@@ -115,9 +116,15 @@ Execute Customer::make_execute(std::vector<Branch> branches, const TxnId& txn, c
   return execute;
 }
 
-void Customer::attempt(const Transaction& transaction, const TxnId& txn, const TxnId& age, unsigned left,
-                       bool strange) {
-  const Try tried{transaction, make_execute(transaction.begin(txn), txn, age), left, strange};
+std::size_t Customer::new_intent() {
+  office_.intents.emplace_back();
+  return office_.intents.size() - 1;
+}
+
+void Customer::attempt(const Transaction& transaction, const TxnId& txn, const TxnId& age, unsigned left, bool strange,
+                       std::size_t intent) {
+  const Try tried{transaction, make_execute(transaction.begin(txn), txn, age), left, intent, strange};
+  office_.intents[intent].push_back(txn);
   if (transaction.must_commit) mine_.insert(txn);
   if (transaction.history) {
     in_history_.emplace(txn, transaction.history(nullptr));
@@ -187,7 +194,7 @@ void Customer::try_again(const Try& tried) {
     if (life != life_ || client_.busy()) return;
     if (closed_) return rest();
     const TxnId age = tried.execute.age.none() ? tried.execute.txn : tried.execute.age;
-    attempt(tried.transaction, new_id(), age, tried.left - 1, false);
+    attempt(tried.transaction, new_id(), age, tried.left - 1, false, tried.intent);
   });
 }
 
@@ -274,7 +281,7 @@ void Customer::strange_time() {
   if (!std::holds_alternative<Transaction>(deed)) return run(std::move(deed));
   const auto window = static_cast<std::int64_t>(office_.swarm.retention_millis + office_.swarm.clock_skew_max_millis);
   const TxnId txn = new_id(rng_.chance(0.5) ? -window - 60'000 : window + 3'600'000);
-  attempt(std::get<Transaction>(deed), txn, TxnId{}, 0, true);
+  attempt(std::get<Transaction>(deed), txn, TxnId{}, 0, true, new_intent());
 }
 
 // Other content under the id of a transaction that is over: must never happen, and must not change what is said of the

@@ -33,8 +33,9 @@ struct Office {
     bool committed = false;
   };
   std::vector<Closed> closed;
-  std::uint64_t begun = 0;    // deeds of all customers
-  unsigned last_process = 0;  // of the history
+  std::vector<std::vector<TxnId>> intents;  // the attempts of each: at most one of them may commit
+  std::uint64_t begun = 0;                  // deeds of all customers
+  unsigned last_process = 0;                // of the history
 };
 
 class Customer {
@@ -52,14 +53,17 @@ class Customer {
     Transaction transaction;
     Execute execute;
     unsigned left = 0;  // tries after this one
+    std::size_t intent = 0;
     bool strange = false;
   };
 
   void rest();
   void work();
   void run(Deed deed);
-  void attempt(const Transaction& transaction, const TxnId& txn, const TxnId& age, unsigned left, bool strange);
+  void attempt(const Transaction& transaction, const TxnId& txn, const TxnId& age, unsigned left, bool strange,
+               std::size_t intent);
   void ended(const Try& tried, const Ended& ended);
+  [[nodiscard]] std::size_t new_intent();
   void judge(const Try& tried, const Ended& ended);
   void try_again(const Try& tried);
   void question(const Question& question);

@@ -68,7 +68,7 @@ World::World(const RunOptions& options)
       workload_(make_workload(swarm_.workload,
                               Scene{schedule_, recorder_, swarm_, txns_, shard_ids(groups_), rng_.split("workload")})),
       office_{schedule_,          recorder_,          swarm_, *workload_, txns_, history_,
-              groups_.front().id, shard_ids(groups_), {},     0,          0},
+              groups_.front().id, shard_ids(groups_), {},     {},         0,     0},
       lines_(rng_.split("lines")) {
   if (workload_->judged_by_history()) history_.keep();
   build_processes();
@@ -265,6 +265,7 @@ void World::last() {
   if (recorder_.failed()) return;
   check_all(true);
   txns_.judge_settled();
+  judge_intents();
   workload_->audit();
   if (!recorder_.failed()) judge_history();
 }
@@ -282,6 +283,19 @@ void World::judge_history() {
 void World::last_event(check::EventType type, const TxnId& txn, std::vector<check::Micro> value) {
   if (type == check::EventType::invoke) ++office_.last_process;
   history_.event(schedule_.now(), type, office_.last_process, txn, std::move(value));
+}
+
+// What a client wanted once happens once, under whichever of its ids.
+void World::judge_intents() {
+  for (const std::vector<TxnId>& attempts : office_.intents) {
+    const auto committed = std::count_if(attempts.begin(), attempts.end(), [this](const TxnId& txn) {
+      const Fate* fate = txns_.find(txn);
+      return fate != nullptr && fate->committed();
+    });
+    if (committed <= 1) continue;
+    return recorder_.wrong(
+        fmt::format("A8 at most once: one intent was committed {} times, first as {}", committed, attempts.front()));
+  }
 }
 
 TxnId World::new_id(std::uint64_t random_high, std::uint64_t random_low) const {
