@@ -28,5 +28,5 @@ planted=$root/build/planted
 ninja -C "$planted" assent-sim explore_planted_test >&2
 "$planted/bin/assent-sim" canaries --seconds 60 --only "$(printf '%s,' \
   vote_before_sync append_reply_before_sync leader_counts_itself_early older_term_by_count vote_forgotten \
-  ready_too_early directory_not_synced sync_error_swallowed applied_apart_from_data)answer_before_commit"
+  ready_too_early directory_not_synced sync_error_swallowed applied_apart_from_data)read_without_quorum"
 ctest --test-dir "$planted" --output-on-failure -j "$(nproc)" -L planted

@@ -180,8 +180,9 @@ void Client::start_asking() {
   if (planted(Bug::unknown_is_retried)) {  // as if it had been refused: the caller begins again under a new id
     Ended ended;
     ended.how = Ended::How::aborted;
-    ended.answer =
-        TxnAnswer{.txn = execute_.txn, .state = TxnState::aborted, .refusal = {.reason = AbortReason::conflict}};
+    ended.answer.txn = execute_.txn;
+    ended.answer.state = TxnState::aborted;
+    ended.answer.refusal.reason = AbortReason::conflict;
     return end(ended);
   }
   const bool first = phase_ != Phase::asking;

@@ -6,6 +6,27 @@
 #include "consensus/raft/raft.h"
 
 namespace assent::sim {
+namespace {
+
+// R2 matching: what a leader takes for matched is durable at the follower, and the same as its own.
+void judge_match(Recorder& recorder, const Replica& at, NodeId follower, const DurableView* view,
+                 const ReplicatedLog& log) {
+  const auto* core = dynamic_cast<const raft::Raft*>(&log);
+  const auto* leader = core == nullptr ? nullptr : std::get_if<raft::Leader>(&core->role());
+  if (leader == nullptr || view == nullptr) return;
+  for (const raft::Peer& peer : leader->peers) {
+    if (peer.node != follower) continue;
+    const Index match = peer.progress.match();
+    const auto epoch = core->log().epoch_at(match);
+    if (!epoch || view->holds(match, *epoch)) return;
+    recorder.wrong(
+        fmt::format("R2 matching: node {}, which leads epoch {} of group {}, takes node {} for matched up to "
+                    "{}, and it is not",
+                    at.node, core->term(), at.group, follower, match));
+  }
+}
+
+}  // namespace
 
 void RaftChecker::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) {
   members_[at.group] = setup.members.size();
@@ -23,6 +44,9 @@ void RaftChecker::built(const Replica& at, const LogSetup& setup, const Replicat
 void RaftChecker::received(const Replica& at, NodeId from, ByteView bytes, const ReplicatedLog& log) {
   if (const auto message = raft::decode(at.group, bytes)) {
     judge_promise({at.group, from}, at.node, *message, "when it arrives");
+    if (std::holds_alternative<raft::AppendAccept>(*message)) {
+      judge_match(recorder_, at, from, durability_.view({at.group, from}), log);
+    }
   }
   judge_commit(at, log);
 }

@@ -63,7 +63,9 @@ TEST_F(WorldTest, TheRaftTraceFollowsEachCore) {
     const std::string group = event.at("gid");
     names.insert(name);
     const std::uint64_t term = event.at("state").at("term");
-    if (name != "InitState") EXPECT_GE(term, (terms[{group, node}])) << "terms never go down";
+    if (name != "InitState") {
+      EXPECT_GE(term, (terms[{group, node}])) << "terms never go down";
+    }
     terms[{group, node}] = term;
     EXPECT_LE(event.at("state").at("commit"), event.at("log"));
     EXPECT_EQ(event.at("conf").at(0).size(), 3U);
@@ -106,7 +108,9 @@ TEST_F(WorldTest, TheCommitTraceShowsVotesBeforeDecisionsBeforeAnswers) {
         decided = true;
       }
       if (event == "finish applied" || event == "outcome told") {
-        if (line.at("outcome") == "committed") EXPECT_TRUE(decided) << id;
+        if (line.at("outcome") == "committed") {
+          EXPECT_TRUE(decided) << id;
+        }
       }
     }
   }
