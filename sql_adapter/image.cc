@@ -65,9 +65,18 @@ Result<void> check_identity(sqlite3* db) {
 
 }  // namespace
 
+// By way of a copy in memory: sqlite3_serialize() puts zeros for a page that it cannot read, and does not say so.
 Result<Bytes> take_image(Database& db) {
+  auto copy = Database::open(":memory:");
+  if (!copy) return fail(copy.error());
+  sqlite3_backup* backup = sqlite3_backup_init((*copy)->handle(), "main", db.handle(), "main");
+  if (backup == nullptr) return fail((*copy)->error(sqlite3_errcode((*copy)->handle()), "making a snapshot"));
+  const int stepped = sqlite3_backup_step(backup, -1);
+  sqlite3_backup_finish(backup);
+  if (stepped != SQLITE_DONE) return fail(db.error(stepped, "making a snapshot"));
   sqlite3_int64 size = 0;
-  std::unique_ptr<unsigned char, void (*)(void*)> file(sqlite3_serialize(db.handle(), "main", &size, 0), sqlite3_free);
+  std::unique_ptr<unsigned char, void (*)(void*)> file(sqlite3_serialize((*copy)->handle(), "main", &size, 0),
+                                                       sqlite3_free);
   if (file == nullptr || size < static_cast<sqlite3_int64>(sqlite_header_bytes)) {
     return fail(ErrorCode::io, fmt::format("SQLite could not make a snapshot: {}", db.message()));
   }

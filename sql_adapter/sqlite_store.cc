@@ -100,7 +100,14 @@ class SqliteStore::Parts {
   [[nodiscard]] Result<void> install_decoded(const Change& change);
   [[nodiscard]] Result<void> try_schema(const SchemaChange& change);
   [[nodiscard]] Result<void> mend();
-  [[nodiscard]] Result<void> remember(Result<void> result);
+  // conflict is a verdict; anything else ends the use of this store, reads included: on an error of the disk SQLite
+  // takes the whole open transaction back, and what follows would be committed piece by piece, apart from the applied
+  // index.
+  template <class T>
+  [[nodiscard]] Result<T> remember(Result<T> result) {
+    if (!result && result.error().code != ErrorCode::conflict && !broken_) broken_ = result.error();
+    return result;
+  }
   void forget_statements();
 
   const SqliteOptions options_;
@@ -271,16 +278,10 @@ Result<void> SqliteStore::Parts::mend() {
   versions_ = versions_written_;
   for (const Bytes& bytes : redo_) {
     const Result<Change> change = sql::decode_change(bytes);
-    if (!change) return remember(fail(change.error()));
+    if (!change) return remember(Result<void>(fail(change.error())));
     if (auto done = remember(install_decoded(*change)); !done) return done;
   }
   return {};
-}
-
-// conflict is a verdict; anything else ends the use of this store.
-Result<void> SqliteStore::Parts::remember(Result<void> result) {
-  if (!result && result.error().code != ErrorCode::conflict && !broken_) broken_ = result.error();
-  return result;
 }
 
 // ---- commit
@@ -359,7 +360,7 @@ Result<void> SqliteStore::Parts::checkpoint() {
 // -------------------------------------------------------------------------------------------------------
 
 Result<std::map<TxnId, Bytes>> SqliteStore::Parts::records() {
-  auto stored = db_->rows("SELECT txn, record FROM assent_record");
+  auto stored = remember(db_->rows("SELECT txn, record FROM assent_record"));
   if (!stored) return fail(stored.error());
   std::map<TxnId, Bytes> out;
   for (const Row& row : *stored) {
@@ -379,7 +380,11 @@ Result<std::map<TxnId, Bytes>> SqliteStore::Parts::records() {
 
 Result<Bytes> SqliteStore::Parts::snapshot() {
   if (auto done = commit(); !done) return fail(done.error());
-  return sql::take_image(*db_);
+  if (auto done = remember(db_->execute("COMMIT")); !done) return fail(done.error());
+  auto image = sql::take_image(*db_);
+  if (!image) return remember(std::move(image));
+  if (auto done = remember(begin()); !done) return fail(done.error());
+  return image;
 }
 
 // The image is loaded beside before it replaces anything: whatever cannot be loaded leaves the old content.
@@ -403,7 +408,7 @@ Result<void> SqliteStore::Parts::restore(ByteView snapshot) {
 }
 
 Result<std::uint64_t> SqliteStore::Parts::digest() {
-  auto rows = sql::digest_of_rows(*db_, *schema_);
+  auto rows = remember(sql::digest_of_rows(*db_, *schema_));
   if (!rows) return rows;
   auto all = records();
   if (!all) return fail(all.error());

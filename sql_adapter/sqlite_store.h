@@ -36,7 +36,7 @@ namespace assent {
 
 struct SqliteOptions {
   std::string path = ":memory:";  // a file, whose directory exists, or :memory:
-  std::string vfs;                // SQLite's name of the file system that the file is on; empty: the machine's
+  std::string vfs = {};           // SQLite's name of the file system that the file is on; empty: the machine's
   int wal_pages_max = 4'000;      // of SQLite's log, before they are brought into the database file
 
   // Over one of these the work is refused with reason too_large.

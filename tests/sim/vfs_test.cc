@@ -253,6 +253,31 @@ TEST(StoreOnSimulatedDisk, DataAndAppliedIndexNeverPart) {
   EXPECT_GT(losses, 20) << "a power loss must take something away";
 }
 
+// SQLite takes the whole open transaction back when a read fails; a store that went on after that would commit what
+// follows piece by piece, without the applied index. And what a snapshot cannot read must not become zeros.
+TEST(StoreOnSimulatedDisk, AFailedReadOfTheDigestOrTheSnapshotEndsTheStore) {
+  const Log log = make_log();
+  for (const bool of_snapshot : {false, true}) {
+    StoreOnDisk store(1);
+    ASSERT_TRUE(store.open(1, 1));
+    for (std::size_t i = 0; i < 20; ++i) {
+      ASSERT_TRUE(store->install(log.changes[i]));
+      store->set_applied(Index(i + 1));
+      ASSERT_TRUE(store->checkpoint());
+    }
+    store.crash(CrashKind::process);
+    ASSERT_TRUE(store.open(64, 1));  // with nothing in SQLite's cache
+    store.disk().fail_next_read();
+    const bool failed = of_snapshot ? !store->snapshot() : !store->digest();
+    EXPECT_TRUE(failed);
+    EXPECT_FALSE(store->checkpoint()) << "it must not go on";
+    store.crash(CrashKind::process);
+    ASSERT_TRUE(store.open(64, 1));
+    EXPECT_EQ(store->applied(), Index(20));
+    EXPECT_EQ(*store->digest(), log.digests[19]);
+  }
+}
+
 TEST(StoreOnSimulatedDisk, ErrorsAreTheDisksAndNotCorruption) {
   const Log log = make_log();
   StoreOnDisk store(1);
