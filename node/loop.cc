@@ -82,14 +82,19 @@ class NodeLoop final : public Loop {
   }
 
   void flush() override {
-    for (std::size_t step = 0; step < config_.limits.flush_steps_max && collect_dirty(); ++step) {
-      for (Group* group : round_) drain(*group);
-      for (Group* group : round_) group->gather(batch_);
+    std::size_t step = 0;
+    do {
+      for (; step < config_.limits.flush_steps_max && collect_dirty(); ++step) {
+        for (Group* group : round_) drain(*group);
+        for (Group* group : round_) group->gather(batch_);
+        send();  // appends travel while this node syncs, acknowledgements while it applies
+        submit();
+        if (start_disk()) send();
+        for (Group* group : round_) advance(*group);
+      }
       submit();
-      for (Group* group : round_) advance(*group);
-    }
-    submit();
-    if (!failure_) peers_.send(transport_);
+    } while (start_disk());
+    send();
   }
 
   [[nodiscard]] std::vector<ClientReply> take_replies() override { return std::exchange(replies_, {}); }
@@ -114,6 +119,10 @@ class NodeLoop final : public Loop {
   void drain(Group& group);
   void deliver(Group& from, const GroupMessage& message);
   void submit();
+  [[nodiscard]] bool start_disk();
+  void send() {
+    if (!failure_) peers_.send(transport_);
+  }
   void advance(Group& group) {
     if (!failure_) check(group.advance());
   }
@@ -233,6 +242,13 @@ void NodeLoop::submit() {
   }
   batch_.updates.clear();
   batch_.ticket = *ticket + 1;
+}
+
+// True when the disk was quick: what it had to do is done, and the groups have heard of it.
+bool NodeLoop::start_disk() {
+  if (failure_ || !disk_.start()) return false;
+  on_disk();
+  return !failure_;
 }
 
 // ---- events ----

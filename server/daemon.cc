@@ -116,7 +116,6 @@ void Daemon::begin_threads() {
                               return pending_.begin(request.id, std::chrono::steady_clock::now());
                             },
                         .replies = [this](std::vector<ClientReply> replies) { pending_.answer(std::move(replies)); },
-                        .flushed = [this] { disk_->start(); },
                         .ticked = [this](Loop& loop) { ticked(loop); },
                         .failed = [this](const Error& error) { failed(error); }});
   thread_->start();

@@ -15,8 +15,6 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr auto tick_length = std::chrono::milliseconds(tick_millis);
 // After a pause (a stopped process, a slow disk) time goes on from now: a burst of ticks would depose every leader.
 constexpr int late_ticks_max = 3;
-// Of one round; then replies leave and others are heard.
-constexpr int turns_max = 4;
 
 }  // namespace
 
@@ -53,25 +51,15 @@ void LoopThread::run() {
       if (now - next_tick > late_ticks_max * tick_length) next_tick = now + tick_length;
       hooks_.ticked(loop_);
     }
-    turns(items);
+    inbox_.take(items);
+    for (Inbox::Item& item : items) handle(item);
+    loop_.flush();
     if (auto replies = loop_.take_replies(); !replies.empty()) hooks_.replies(std::move(replies));
     inbox_.read_on();
     if (const std::optional<Error> failure = loop_.failure()) {
       inbox_.close();
       return hooks_.failed(*failure);
     }
-  }
-}
-
-// What the disk has done by the end of a turn is taken up at once: on a quick disk an acknowledgement leaves in the
-// same round as the append came in.
-void LoopThread::turns(std::vector<Inbox::Item>& items) {
-  for (int i = 0; i < turns_max; ++i) {
-    inbox_.take(items);
-    if (i > 0 && items.empty()) return;
-    for (Inbox::Item& item : items) handle(item);
-    loop_.flush();
-    hooks_.flushed();
   }
 }
 

@@ -21,7 +21,6 @@ class LoopThread {
   struct Hooks {
     std::function<bool(const ClientRequest&)> admits;  // false: nobody waits for it any more; it is dropped unbegun
     std::function<void(std::vector<ClientReply>)> replies;
-    std::function<void()> flushed;  // the loop has sent and written what it had to
     std::function<void(Loop&)> ticked;
     std::function<void(const Error&)> failed;  // the last call, at most once
   };
@@ -37,7 +36,6 @@ class LoopThread {
 
  private:
   void run();
-  void turns(std::vector<Inbox::Item>& items);
   void handle(Inbox::Item& item);
 
   Loop& loop_;

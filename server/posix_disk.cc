@@ -260,20 +260,20 @@ class Posix final : public PosixDisk {
   void begin(std::function<void()> wake, Begin begin) {
     begin_ = begin;
     spare_ = std::make_unique<SpareFile>(root_ + "/spare");
-    wake_ = wake;
     io_ = std::make_unique<IoThread>(pace_, std::move(wake));
   }
 
-  void start() override {
-    if (gathered_.empty()) return;
-    if (gathered_bytes_ > inline_bytes_max || !pace_.quick() || !io_->idle()) {
-      io_->push(gathered_);
-    } else {
-      for (const Operation& operation : gathered_) done_here_.push_back(execute(operation, writer_, pace_));
-      gathered_.clear();
-      if (wake_) wake_();
-    }
+  bool start() override {
+    if (gathered_.empty()) return false;
+    const bool here = gathered_bytes_ <= inline_bytes_max && pace_.quick() && io_->idle();
     gathered_bytes_ = 0;
+    if (!here) {
+      io_->push(gathered_);
+      return false;
+    }
+    for (const Operation& operation : gathered_) done_here_.push_back(execute(operation, writer_, pace_));
+    gathered_.clear();
+    return true;
   }
 
   Result<FileId> open(std::string_view path, std::uint64_t reserve_bytes) override {
@@ -484,7 +484,6 @@ class Posix final : public PosixDisk {
   // A snapshot goes to the thread: its writing takes long even where a sync does not.
   static constexpr std::size_t inline_bytes_max = 256U << 10U;
   Begin begin_ = Begin::at_once;
-  std::function<void()> wake_;
   BlockWriter writer_;
   SyncPace pace_;
   std::vector<Operation> gathered_;

@@ -5,7 +5,7 @@
 // file is synced right behind it is reported together with that sync, so that a batch costs one wake-up.
 //
 // An owner that asks for it gathers writes and syncs until it calls start(): then they run at once in the caller's
-// thread, as long as the device syncs faster than two threads can tell each other about it.
+// thread, without a wake, as long as the device syncs faster than two threads can tell each other about it.
 //
 // The folder is locked with flock(2) on its file LOCK while the disk is open: two processes never share one.
 // Errors name the file and what the operating system said.
@@ -33,9 +33,6 @@ class PosixDisk : public Disk {
                                                                Begin begin = Begin::at_once);
   // For tools: no lock, no thread; whatever would change something is refused.
   [[nodiscard]] static Result<std::unique_ptr<PosixDisk>> open_for_reading(const std::string& path);
-
-  // Begins what was gathered; may block for as long as a quick device takes.
-  virtual void start() = 0;
 };
 
 }  // namespace assent

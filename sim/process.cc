@@ -15,6 +15,7 @@ SimDiskOptions disk_options(const Swarm& swarm, std::uint64_t seed) {
   SimDiskOptions options;
   options.write_micros_min = swarm.disk.latency_min;
   options.write_micros_max = swarm.disk.latency_min + mean;
+  options.quick_chance = swarm.disk.quick;
   options.sync_micros_min = swarm.disk.latency_min;
   options.sync_micros_max = swarm.disk.latency_min + 2 * mean;
   return options;

@@ -58,6 +58,16 @@ void SimDisk::finish_due() {
   if (wake_ && done_.size() > before) wake_();
 }
 
+bool SimDisk::start() {
+  if (queue_.empty() || options_.quick_chance == 0 || !rng_.chance(options_.quick_chance)) return false;
+  while (!queue_.empty() && !power_is_off()) {
+    const Operation operation = std::move(queue_.front());
+    queue_.pop_front();
+    finish(operation);
+  }
+  return !power_is_off();
+}
+
 void SimDisk::finish(const Operation& operation) {
   IoCompletion completion{operation.token, std::nullopt};
   if (operation.fails && operation.is_sync) {

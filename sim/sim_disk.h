@@ -7,12 +7,13 @@
 // it: crash() ends a process, and the next one opens the same disk.
 //
 // What it can do to you, all drawn from its own generator:
-//   power loss      each sector of each unsynced write is kept, lost or torn; each unsynced directory operation is kept
-//   or
-//                   lost (none of two on the same name out of order); unsynced lengths are lost
-//   process crash   what was handed in is written up to some point; all that was written stays readable, unsynced
-//   failed sync     what it should have made durable is readable but never reaches the platter by a later sync (ATC
-//   2020) full disk       open, write and make_folder fail with io bit rot         any byte, on platter and in memory
+//   power loss: each sector of each unsynced write is kept, lost or torn; each unsynced directory operation is kept or
+//   lost
+//     (none of two on the same name out of order); unsynced lengths are lost
+//   process crash: what was handed in is written up to some point; all that was written stays readable, unsynced
+//   failed sync: what it should have made durable is readable but never reaches the platter by a later sync (ATC 2020)
+//   full disk: open, write and make_folder fail with io
+//   bit rot: any byte, on platter and in memory
 //   power cut at the n-th operation, for tests that loop over all of them
 #pragma once
 
@@ -40,6 +41,7 @@ struct SimDiskOptions {
   std::uint64_t sync_micros_max = 0;
   double sync_error_chance = 0;  // each sync, blocking ones included
   double read_error_chance = 0;  // each read
+  double quick_chance = 0;       // each start(): all that is on its way is finished before it returns
   double keep_chance = 0.5;      // at power loss: an unsynced sector, or directory operation, that made it
   double tear_chance = 0.1;      // at power loss: an unsynced sector that is half old and half new, or garbage
   std::uint64_t sector_bytes = 512;
@@ -58,6 +60,8 @@ class SimDisk final : public Disk {
   [[nodiscard]] std::optional<std::uint64_t> next_completion() const;
   // Called when poll() got something new, during advance() and write()/sync(); may be empty. Must not call back.
   void on_completion(std::function<void()> wake) { wake_ = std::move(wake); }
+
+  bool start() override;
 
   // ---- faults ----
   // The process using the disk is gone: its files are closed and its operations never complete.

@@ -143,6 +143,8 @@ void draw_limits(Swarm& swarm, Rng rng) {
   if (rng.chance(0.6)) swarm.tail_entries_max = rng.below(20);
   if (rng.chance(0.2)) swarm.committed_bytes_max = pick<std::size_t, 3>(rng, {1, 500, 5000});
   if (rng.chance(0.3)) swarm.lazy_flush = rng.unit();
+  Rng quick = rng.split("quick");
+  if (quick.chance(0.4)) swarm.disk.quick = quick.chance(0.5) ? 1 : quick.unit();
   swarm.retry_ticks = rng.between(5, 50);
   swarm.prepare_timeout_ticks = rng.chance(0.4) ? rng.between(5, 60) : rng.between(60, 400);
   swarm.end_ticks = rng.chance(0.5) ? 100 : rng.between(1, 50);

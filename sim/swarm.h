@@ -40,6 +40,7 @@ struct DiskFaults {
   Micros latency_min = 20;
   Micros latency_mean = 200;
   double slow = 0;            // of the nodes whose disk takes ten times as long
+  double quick = 0;           // of the times a node begins what it has to write: it is done at once
   Micros sync_error_gap = 0;  // mean time between; 0: never
   Micros no_space_gap = 0;
   double read_error = 0;  // of the crashes after which a read fails at the start

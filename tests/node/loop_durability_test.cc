@@ -71,6 +71,35 @@ TEST_F(LoopTest, TheNextBatchGathersWhileTheLastOneSyncs) {
   EXPECT_EQ(log(s1).setup().durable.entries.size(), 9U);
 }
 
+TEST_F(LoopTest, WhatAQuickDiskHasDoneIsActedOnInTheSameFlush) {
+  open();
+  node.disk.quicken();
+  const std::uint64_t before = node.loop->statistics().wal.batches;
+  log(c0).append(1, 1, "a");
+  log(c0).next().send_after_sync.push_back({peer, "after a"});
+  flush(c0);
+  EXPECT_THAT(consensus_to(peer), ElementsAre("after a"));
+  EXPECT_EQ(log(c0).durable_outputs.back(), log(c0).number);
+  EXPECT_FALSE(node.disk.pending());
+  EXPECT_EQ(node.loop->statistics().wal.batches, before + 1);
+}
+
+// What was gathered while a slow batch was under way has nobody else to begin it when the disk turns quick meanwhile.
+TEST_F(LoopTest, WhatGatheredBehindASlowBatchFollowsItOnAQuickDisk) {
+  open();
+  node.disk.hold();
+  log(c0).append(1, 1, "a");
+  flush(c0);
+  log(c0).append(1, 2, "b");
+  log(c0).next().send_after_sync.push_back({peer, "after b"});
+  flush(c0);
+  node.disk.release();
+  node.disk.quicken();
+  flush(s1);
+  EXPECT_THAT(consensus_to(peer), ElementsAre("after b"));
+  EXPECT_FALSE(node.disk.pending());
+}
+
 // Two outputs of one batch, the second of which replaces a suffix of the first.
 TEST_F(LoopTest, ASuffixReplacedBeforeItReachedTheDiskIsGone) {
   open();
@@ -182,7 +211,9 @@ TEST_F(LoopTest, AnEntryThatCannotBeAppliedStopsTheNode) {
   EXPECT_THAT(node.loop->failure()->message, testing::HasSubstr("group c0: entry 2"));
   EXPECT_THAT(database(c0).texts, ElementsAre("a"));
   EXPECT_THAT(database(s1).texts, IsEmpty()) << "nothing more is done";
-  EXPECT_THAT(consensus_to(peer), IsEmpty());
+  EXPECT_THAT(consensus_to(peer), ElementsAre("append")) << "what needs no disk left before the entries were applied";
+  flush(s1);
+  EXPECT_THAT(consensus_to(peer), IsEmpty()) << "nothing more is sent";
 }
 
 TEST_F(LoopTest, AGapBetweenTheLogAndTheApplicationStopsTheNode) {

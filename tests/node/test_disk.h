@@ -16,6 +16,8 @@ class TestDisk final : public Disk {
  public:
   void hold() { held_ = true; }
   void release() { held_ = false; }
+  // From now on what is started is done before start() returns.
+  void quicken() { quick_ = true; }
   [[nodiscard]] bool pending() const { return !operations_.empty(); }
   [[nodiscard]] bool has_completions() const { return !held_ && !operations_.empty(); }
   void fail_next_sync() { fail_sync_ = true; }
@@ -41,6 +43,7 @@ class TestDisk final : public Disk {
     operations_.push_back({token, files_.at(file.value), offset, std::move(data), false});
   }
   void sync(FileId file, IoToken token) override { operations_.push_back({token, files_.at(file.value), 0, {}, true}); }
+  bool start() override { return quick_ && has_completions(); }
   Result<void> write_durably(FileId file, std::uint64_t offset, Bytes data) override {
     carry_out({IoToken(), files_.at(file.value), offset, std::move(data), false});
     carry_out({IoToken(), files_.at(file.value), 0, {}, true});
@@ -118,6 +121,7 @@ class TestDisk final : public Disk {
   }
 
   bool held_ = false;
+  bool quick_ = false;
   bool fail_sync_ = false;
   std::uint64_t last_file_ = 0;
   std::map<std::uint64_t, std::string> files_;
