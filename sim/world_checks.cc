@@ -252,7 +252,8 @@ void World::carry(const Client::Call& call, Client::Reply reply) {
   network_.client([this, call, reply = std::move(reply)] {
     Process& process = *processes_.at(call.node);
     if (!process.up()) {
-      if (!lines_.chance(0.7)) return;
+      const bool silent = !lines_.chance(0.7);
+      if (silent && !healed_) return;  // a host that is gone; once healed it is back, only the process is not
       return network_.client([reply] { reply(fail(ErrorCode::cancelled, "the connection was refused")); });
     }
     const RequestId id(++last_request_);
