@@ -15,11 +15,12 @@ Peers::Peers(NodeId self, std::uint64_t incarnation, const std::vector<NodeId>& 
 template <class Item>
 void Peers::add(NodeId to, const Item& item) {
   const auto found = peers_.find(to);
-  const std::size_t size = encoded_size(item);
-  if (found == peers_.end() || found->second.bytes + size > limits_.peer_queue_bytes_max) {
+  // Asked before the message is added: one that is larger than the whole bound must pass some day.
+  if (found == peers_.end() || found->second.bytes >= limits_.peer_queue_bytes_max) {
     ++counts_.messages_dropped;
     return;
   }
+  const std::size_t size = encoded_size(item);
   Peer& peer = found->second;
   if (peer.open.messages > 0 && peer.open.bytes.size() + size > limits_.frame_bytes_max) {
     peer.closed.push_back(std::exchange(peer.open, {}));

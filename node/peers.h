@@ -1,8 +1,9 @@
 // What waits for each other node, already encoded: one frame is being built per peer while the last one is on its way.
 //
-// Not the transport: this is the bounded queue before it. Beyond limits.peer_queue_bytes_max messages are dropped and
-// counted, and so is a queue whose peer took nothing for limits.peer_stalled_ticks_max: whatever is lost here is
-// repeated by its sender on ticks, and old messages help nobody. Called from the loop.
+// Not the transport: this is the bounded queue before it. While limits.peer_queue_bytes_max wait, messages are dropped
+// and counted (so that a queue holds at most that and one message more), and so is a queue whose peer took nothing for
+// limits.peer_stalled_ticks_max: whatever is lost here is repeated by its sender on ticks, and old messages help
+// nobody. Called from the loop.
 //
 // It also keeps each peer's incarnation. A frame of a peer's earlier life, or meant for an earlier life of this node,
 // is dropped. Whoever sends to our earlier life is greeted with an empty frame, so that it learns of the new one at

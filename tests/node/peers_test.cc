@@ -46,6 +46,21 @@ struct PeersTest : testing::Test {
   FakeTransport transport;
 };
 
+// The append that brings a laggard up to date may be larger than all that may wait. Found by the simulator: the
+// follower stayed behind for ever.
+TEST_F(PeersTest, AMessageLargerThanTheQueueLeavesWhileThereIsRoom) {
+  Peers peers = make();
+  peers.queue(peer, ConsensusItem{GroupId(1), "heartbeat"});
+  peers.queue(peer, ConsensusItem{GroupId(1), std::string(5000, 'x')});
+  peers.queue(peer, ConsensusItem{GroupId(1), "one more"});
+  EXPECT_EQ(peers.counts().messages_dropped, 1U);
+  peers.send(transport);
+  peers.send(transport);
+  ASSERT_EQ(transport.sent.size(), 2U);
+  EXPECT_EQ(transport.items(0).size(), 1U);
+  EXPECT_EQ(transport.items(1).size(), 1U);
+}
+
 TEST_F(PeersTest, OneFrameHoldsTheMessagesOfAllGroups) {
   Peers peers = make();
   peers.queue(peer, ConsensusItem{GroupId(1), "a"});
