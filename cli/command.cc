@@ -49,7 +49,7 @@ CLI::Option* add_txn_id(CLI::App& app, const std::string& name, TxnId& target, c
 }
 
 std::optional<Protocol> read_protocol(std::string_view text) {
-  for (const Protocol protocol : {Protocol::automatic, Protocol::one_phase, Protocol::two_phase}) {
+  for (const Protocol protocol : {Protocol::automatic, Protocol::one_phase, Protocol::two_phase, Protocol::paxos_commit}) {
     if (text == to_string(protocol)) return protocol;
   }
   return std::nullopt;
@@ -141,8 +141,8 @@ void add_txn(CLI::App& app, Draft& draft) {
       ->type_name("SHARD SQL");
   add_txn_id(exec, "--id", run->id,
              "The transaction's id; sending it again never runs the work twice (default: a new one)");
-  add_parsed<Protocol>(exec, "--protocol", run->protocol, &read_protocol, "a protocol (auto, one-phase, two-phase)",
-                       "auto, one-phase, two-phase")
+  add_parsed<Protocol>(exec, "--protocol", run->protocol, &read_protocol, "a protocol (auto, one-phase, two-phase, paxos-commit)",
+                       "auto, one-phase, two-phase, paxos-commit")
       ->type_name("NAME");
 
   CLI::App& get =

@@ -46,7 +46,8 @@ Result<bool> check(const Transaction& transaction) {
 
 // One-phase transactions belong to their shard, all others to their coordinator.
 bool is_one_phase(const Transaction& transaction) {
-  return transaction.branches.size() == 1 && transaction.protocol != Protocol::two_phase;
+  if (transaction.branches.size() != 1) return false;
+  return transaction.protocol == Protocol::automatic || transaction.protocol == Protocol::one_phase;
 }
 
 v1::ExecuteRequest make_request(const Transaction& transaction, SteadyTime deadline) {

@@ -23,7 +23,11 @@ void Conductor::lead(Epoch epoch) {
   epoch_ = epoch;
   last_entry_tick_ = now_;
   for (const auto& [txn, commit] : decisions_->open()) {
-    Finishing finishing{.attempt = commit.attempt, .commit = true, .left = {}, .backoff = {}, .sends = 0};
+    Finishing finishing;
+    finishing.attempt = commit.attempt;
+    finishing.commit = true;
+    finishing.protocol = commit.protocol;
+    finishing.fingerprint = commit.fingerprint;
     finishing.left.insert(commit.participants.begin(), commit.participants.end());
     finishing_.emplace(txn, std::move(finishing));
     finishing_due_.set(txn, now_ + 1);
@@ -63,6 +67,8 @@ void Conductor::receive(const Envelope& envelope) {
   if (const auto* vote = std::get_if<Vote>(&envelope.message)) return on(envelope, *vote);
   if (const auto* finished = std::get_if<Finished>(&envelope.message)) return on(envelope, *finished);
   if (const auto* inquire = std::get_if<Inquire>(&envelope.message)) return on(envelope, *inquire);
+  if (const auto* report = std::get_if<Report>(&envelope.message)) return on(envelope, *report);
+  if (const auto* confirm = std::get_if<Confirm>(&envelope.message)) return on(envelope, *confirm);
 }
 
 // ---- messages
@@ -70,11 +76,21 @@ void Conductor::receive(const Envelope& envelope) {
 
 void Conductor::on(const Envelope& envelope, const Vote& vote) {
   const auto found = running_.find(vote.txn);
+  if (found != running_.end() && found->second.phase == Phase::resolving) {
+    return hear_late(vote.txn, found->second, envelope.from, vote);
+  }
   const bool asked = found != running_.end() && found->second.phase == Phase::collecting &&
                      names(found->second.branches, envelope.from);
+  if (asked && votes_decide(found->second.protocol)) {
+    return count_by_votes(vote.txn, found->second, envelope.from, vote);
+  }
   if (asked) return count(vote.txn, found->second, envelope.from, vote);
   // Nobody counts it here. A yes says that its shard is in doubt: that is a question too.
-  if (vote.yes) answer_doubt(envelope.from, vote.txn, vote.attempt);
+  if (!vote.yes) return;
+  if (votes_decide(vote.protocol)) {
+    return answer_doubt_by_votes(envelope.from, vote.txn, vote.attempt, vote.fingerprint);
+  }
+  answer_doubt(envelope.from, vote.txn, vote.attempt);
 }
 
 void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vote& vote) {
@@ -101,14 +117,18 @@ void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vo
 }
 
 void Conductor::on(const Envelope& envelope, const Finished& finished) {
+  const bool by_votes = votes_decide(finished.protocol);
+  if (by_votes && finished.commit) learn_commit(finished);
   const auto found = finishing_.find(finished.txn);
   if (found == finishing_.end()) return;
   Finishing& finishing = found->second;
-  if (finishing.attempt != finished.attempt || finishing.commit != finished.commit) return;
+  if (finishing.protocol != finished.protocol || finishing.commit != finished.commit) return;
+  const bool of_this = by_votes ? finishing.fingerprint == finished.fingerprint : finishing.attempt == finished.attempt;
+  if (!of_this) return;
   finishing.left.erase(envelope.from);
   if (planted(Bug::one_finished_for_all)) finishing.left.clear();
   if (!finishing.left.empty()) return;
-  if (finishing.commit) {
+  if (finishing.commit && !by_votes) {
     if (ended_.empty()) ended_since_ = now_;
     ended_.push_back(finished.txn);
   }
@@ -118,6 +138,9 @@ void Conductor::on(const Envelope& envelope, const Finished& finished) {
 }
 
 void Conductor::on(const Envelope& envelope, const Inquire& inquire) {
+  if (votes_decide(inquire.protocol)) {
+    return answer_doubt_by_votes(envelope.from, inquire.txn, inquire.attempt, inquire.fingerprint);
+  }
   answer_doubt(envelope.from, inquire.txn, inquire.attempt);
 }
 
@@ -136,14 +159,19 @@ void Conductor::answer_doubt(GroupId from, const TxnId& txn, const Attempt& atte
         found != running_.end() && found->second.attempt == attempt && found->second.phase != Phase::sealing;
     if (runs) return;
   }
-  send(from, Finish{.txn = txn, .attempt = attempt, .commit = commit});
+  Finish finish;
+  finish.txn = txn;
+  finish.attempt = attempt;
+  finish.commit = commit;
+  send(from, std::move(finish));
 }
 
 // ---- transitions
 // -----------------------------------------------------------------------------------------------------
 
 void Conductor::begin(RequestId id, const Execute& execute, std::uint64_t print) {
-  if (running_.size() >= options_.attempts_max || decisions_->open().size() >= options_.open_max) {
+  const std::size_t open = std::max(decisions_->open().size(), finishing_.size());
+  if (running_.size() >= options_.attempts_max || open >= options_.open_max) {
     return fail_client(id, ErrorCode::busy, "the coordinator has as many transactions as it may; try again");
   }
   std::uint64_t ticks = execute.timeout_ticks == 0 ? options_.timeout_ticks : execute.timeout_ticks;
@@ -151,13 +179,22 @@ void Conductor::begin(RequestId id, const Execute& execute, std::uint64_t print)
   Running& running = running_[execute.txn];
   running.attempt = Attempt{.epoch = epoch_, .number = ++attempts_};
   running.fingerprint = print;
-  running.protocol = Protocol::two_phase;
+  running.protocol = effective_protocol(execute);
   running.age = execute.age.none() ? execute.txn : execute.age;
   running.branches = execute.branches;
   running.deadline = now_ + ticks;
   running.executes.push_back(id);
   send_prepares(execute.txn, running);
   schedule(execute.txn, running);
+}
+
+Conductor::Finishing Conductor::finishing_of(const Running& running, bool commit) {
+  Finishing finishing;
+  finishing.attempt = running.attempt;
+  finishing.commit = commit;
+  finishing.protocol = running.protocol;
+  finishing.fingerprint = running.fingerprint;
+  return finishing;
 }
 
 void Conductor::decide(const TxnId& txn, Running& running) {
@@ -169,8 +206,9 @@ void Conductor::decide(const TxnId& txn, Running& running) {
 
 // From here on this attempt is never decided: only this leader could, and it counts no more votes of it.
 void Conductor::drop(const TxnId& txn, Running& running) {
-  ASSENT_CHECK(running.phase == Phase::collecting, "an attempt that may be decided is never dropped");
-  finish(txn, running.attempt, false, participants_of(running.branches));
+  ASSENT_CHECK(running.phase == Phase::collecting || running.phase == Phase::resolving,
+               "an attempt that may be decided is never dropped");
+  finish(txn, finishing_of(running, false), participants_of(running.branches));
 }
 
 void Conductor::seal(const TxnId& txn, Running& running, Refusal refusal) {
@@ -184,22 +222,43 @@ void Conductor::seal(const TxnId& txn, Running& running, Refusal refusal) {
 
 // A participant's log holds the no: told at once, no record is needed.
 void Conductor::abort(const TxnId& txn, Refusal refusal) {
+  const Running& running = running_.at(txn);
+  drop(txn, running_.at(txn));
+  remember_abort(txn, running.fingerprint, refusal);
+  if (votes_decide(running.protocol) && refusal.reason != AbortReason::reused_id) {
+    note({txn, running.fingerprint, false, running.protocol, refusal.reason});
+  }
+  TxnAnswer answer = aborted_answer(txn, std::move(refusal), participants_of(running.branches));
+  answer.protocol = running.protocol;
+  end_running(txn, answer);
+}
+
+// Everybody who waits for it hears this.
+void Conductor::end_running(const TxnId& txn, const TxnAnswer& answer) {
   const auto found = running_.find(txn);
-  drop(txn, found->second);
-  const Running ended = std::move(found->second);
+  const std::vector<RequestId> executes = std::move(found->second.executes);
   running_.erase(found);
   running_due_.erase(txn);
-  remember_abort(txn, ended.fingerprint, refusal);
-  const TxnAnswer answer = aborted_answer(txn, std::move(refusal), participants_of(ended.branches));
-  tell(ended.executes, answer);
-  answer_askers(txn, answer);
+  tell(executes, answer);
+  if (answer.refusal.reason != AbortReason::reused_id) return answer_askers(txn, answer);
+  // That is about other content than the first. Who asked what came of the id must hear of the first.
+  const auto asked = askers_of_.find(txn);
+  if (asked == askers_of_.end()) return;
+  survey(txn, std::none_of(asked->second.begin(), asked->second.end(),
+                           [this](const RequestId& id) { return askers_.at(id).seal; }));
 }
 
 // An entry about this transaction was applied: its record, if it has one now, is its outcome.
 void Conductor::settle(const TxnId& txn, const Decisions::Applied& applied) {
   if (applied.outcome == Outcome::committed && !finishing_.contains(txn)) {
     const auto open = decisions_->open().find(txn);
-    if (open != decisions_->open().end()) finish(txn, applied.attempt, true, open->second.participants);
+    if (open != decisions_->open().end()) {
+      Finishing finishing;
+      finishing.attempt = applied.attempt;
+      finishing.commit = true;
+      finishing.fingerprint = open->second.fingerprint;
+      finish(txn, std::move(finishing), open->second.participants);
+    }
   }
   const auto found = running_.find(txn);
   if (found == running_.end()) return;
@@ -221,9 +280,7 @@ void Conductor::settle(const TxnId& txn, const Decisions::Applied& applied) {
   tell(ended.executes, answer);
 }
 
-void Conductor::finish(const TxnId& txn, const Attempt& attempt, bool commit,
-                       const std::vector<GroupId>& participants) {
-  Finishing finishing{.attempt = attempt, .commit = commit, .left = {}, .backoff = {}, .sends = 0};
+void Conductor::finish(const TxnId& txn, Finishing finishing, const std::vector<GroupId>& participants) {
   finishing.left.insert(participants.begin(), participants.end());
   Finishing& stored = finishing_[txn] = std::move(finishing);
   send_finishes(txn, stored);
@@ -234,6 +291,7 @@ void Conductor::applied(const EntryContext&, const Command& command, const Decis
   last_entry_tick_ = now_;
   if (const auto* decided = std::get_if<Decide>(&command)) return settle(decided->txn, applied);
   if (const auto* sealed = std::get_if<SealOutcome>(&command)) return settle(sealed->txn, applied);
+  if (const auto* notes = std::get_if<NoteOutcomes>(&command)) return noted(*notes);
   if (std::holds_alternative<Tidy>(command)) {
     tidy_in_log_ = false;
     judge_held();
@@ -254,6 +312,9 @@ void Conductor::refused(const Command& command, const Error& error) {
   } else if (const auto* end = std::get_if<EndTxns>(&command)) {
     ended_.insert(ended_.end(), end->txns.begin(), end->txns.end());
     ended_since_ = now_;
+  } else if (const auto* notes = std::get_if<NoteOutcomes>(&command)) {
+    for (const OutcomeNote& note : notes->notes) notes_waiting_.push_back(note.txn);
+    notes_since_ = now_;
   } else {
     tidy_in_log_ = false;
     for (const ClientRequest& request : std::exchange(held_, {})) fail_client(request.id, error.code, error.message);
@@ -270,6 +331,7 @@ void Conductor::tick() {
   tick_finishing();
   tick_askers();
   propose_end(true);
+  propose_notes(true);
   if (now_ - last_entry_tick_ >= options_.tidy_ticks) propose_tidy();
 }
 
@@ -278,19 +340,28 @@ void Conductor::tick_running() {
     const auto due = running_due_.pop(now_);
     if (!due) return;
     Running& running = running_.at(*due);
-    if (running.phase != Phase::collecting) {
-      propose_phase(*due, running);
-      schedule(*due, running);
-    } else if (now_ >= running.deadline) {
-      drop(*due, running);
-      seal(*due, running, refusal_of(AbortReason::timeout, missing(running), "not everybody had voted in time"));
-    } else if (running.yes.size() == running.branches.size()) {
-      decide(*due, running);
-    } else {
-      send_prepares(*due, running);
-      schedule(*due, running);
+    switch (running.phase) {
+      case Phase::collecting: tick_collecting(*due, running); break;
+      case Phase::resolving: tick_resolving(*due, running); break;
+      case Phase::proposed:
+      case Phase::sealing:
+        propose_phase(*due, running);
+        schedule(*due, running);
+        break;
     }
   }
+}
+
+void Conductor::tick_collecting(const TxnId& txn, Running& running) {
+  if (now_ >= running.deadline) {
+    Refusal refusal = refusal_of(AbortReason::timeout, missing(running), "not everybody had voted in time");
+    if (votes_decide(running.protocol)) return resolve(txn, running, std::move(refusal));
+    drop(txn, running);
+    return seal(txn, running, std::move(refusal));
+  }
+  if (running.yes.size() == running.branches.size()) return decide(txn, running);
+  send_prepares(txn, running);
+  schedule(txn, running);
 }
 
 GroupId Conductor::missing(const Running& running) {
@@ -327,7 +398,7 @@ void Conductor::propose_phase(const TxnId& txn, Running& running) {
   running.in_log = true;
   if (running.phase == Phase::proposed) {
     std::vector<GroupId> participants = participants_of(running.branches);
-    if (planted(Bug::decision_not_logged)) return finish(txn, running.attempt, true, participants);
+    if (planted(Bug::decision_not_logged)) return finish(txn, finishing_of(running, true), participants);
     if (planted(Bug::participant_missing)) participants.pop_back();
     output_.propose.emplace_back(Decide{.txn = txn,
                                         .attempt = running.attempt,
@@ -335,7 +406,8 @@ void Conductor::propose_phase(const TxnId& txn, Running& running) {
                                         .participants = std::move(participants),
                                         .fingerprint = running.fingerprint});
   } else {
-    output_.propose.emplace_back(SealOutcome{.txn = txn, .refusal = running.refusal});
+    output_.propose.emplace_back(
+        SealOutcome{.txn = txn, .refusal = running.refusal, .fingerprint = running.fingerprint});
   }
 }
 
@@ -353,13 +425,18 @@ void Conductor::send_prepares(const TxnId& txn, Running& running) {
                                .participants = participants,
                                .fingerprint = running.fingerprint,
                                .age = running.age,
-                               .work = branch.work});
+                               .work = branch.work,
+                               .protocol = running.protocol});
   }
 }
 
 void Conductor::send_finishes(const TxnId& txn, Finishing& finishing) {
   for (const GroupId to : finishing.left) {
-    send(to, Finish{.txn = txn, .attempt = finishing.attempt, .commit = finishing.commit});
+    send(to, Finish{.txn = txn,
+                    .attempt = finishing.attempt,
+                    .commit = finishing.commit,
+                    .protocol = finishing.protocol,
+                    .fingerprint = finishing.fingerprint});
   }
   ++finishing.sends;
   finishing_due_.set(txn, now_ + finishing.backoff.next(options_.resend_ticks, options_.resend_ticks_max));

@@ -12,15 +12,29 @@
 //        |                  |   '----------------------------------------------------> finishing(abort) --> forgotten
 //        |                  | timeout, or a yes of another attempt
 //        |                  v                     SealOutcome applied, client told
-//        '--------------> sealing ---------------------------------------------------> finishing(abort) --> forgotten
-//         GetOutcome(seal)
+//                        sealing ---------------------------------------------------> finishing(abort) --> forgotten
 //
-// Invariants (PROTOCOL.md section 2, docs/specs/TwoPhase.tla):
+// Where the votes decide (Paxos Commit):
+//
+//               Execute                 every register holds yes: client told
+//     (nothing) ------> collecting -------------------------------------------------> finishing(commit) --> noted
+//        |                  |   \ a register holds a no: client told
+//        |                  |    '---------------------------------------------------> finishing(abort) --> noted
+//        |                  | timeout, or T is too old for somebody
+//        |                  v              the registers, sealed, say it: client told
+//        '--------------> resolving -------------------------------------------------> finishing
+//         GetOutcome of what is not known here: every shard is asked
+//
+// Invariants, two-phase (PROTOCOL.md section 2, docs/specs/TwoPhase.tla):
 //   attempts (epoch, number) of this driver are never reused; votes count only with the attempt that runs now;
 //   a Decide is proposed at most once an attempt, only after every participant voted yes in it, and an attempt that
 //     proposed is never dropped;
 //   "aborted" is told only when a participant's log holds a no, or this group's log holds the abort;
 //   "committed" is told, and Finish(commit) sent, only when Decide was applied.
+// Invariants, where the votes decide (docs/specs/PaxosCommit.tla):
+//   "committed" is told, and Finish(commit) sent, only when every participant's register is known to hold yes for this
+//     content; "aborted" is told, and Finish(abort) sent, only when one is known never to hold it;
+//   so whatever this driver says is true whether or not it still leads. What it notes in the log is true already.
 #pragma once
 
 #include <cstdint>
@@ -36,12 +50,16 @@
 #include "txn_proto/due_queue.h"
 #include "txn_proto/limits.h"
 #include "txn_proto/machine.h"
+#include "txn_proto/resolution.h"
 #include "txn_proto/types.h"
 
 namespace assent {
 
 struct ConductorOptions {
-  GroupId self;  // the coordinator group; must be set
+  GroupId self;                 // the coordinator group; must be set
+  std::vector<GroupId> shards;  // all of the cluster: who is asked about a transaction that nobody here knows
+  // Nobody runs a transaction that its votes decide: what the log does not know never committed, and no shard is asked.
+  bool two_phase_only = false;
   TxnLimits limits;
   std::uint64_t timeout_ticks = 1'000;      // of an Execute that names none
   std::uint64_t timeout_ticks_max = 6'000;  // an Execute may name no more
@@ -50,6 +68,8 @@ struct ConductorOptions {
   std::uint64_t abort_sends_max = 5;  // a Finish(abort) is not repeated for ever: who is in doubt will ask
   std::uint64_t end_ticks = 100;      // an ended transaction waits so long for others to share an entry with
   std::size_t end_batch = 256;
+  std::uint64_t note_ticks = 10;           // an outcome waits so long for others to be noted with
+  std::uint64_t resolve_ticks = 200;       // who waits for a resolution hears after so long that it is not known yet
   std::uint64_t tidy_ticks = 1'000;        // without any entry for so long, one is proposed for its stamp
   std::size_t attempts_max = 10'000;       // beyond: busy
   std::size_t open_max = 100'000;          // committed and not yet finished everywhere; beyond: busy
@@ -86,7 +106,7 @@ class Conductor {
   [[nodiscard]] std::uint64_t digest() const;
 
  private:
-  enum class Phase : std::uint8_t { collecting, proposed, sealing };
+  enum class Phase : std::uint8_t { collecting, proposed, sealing, resolving };
   struct Running {
     Phase phase = Phase::collecting;
     Attempt attempt;  // none when nothing but a seal runs
@@ -98,12 +118,18 @@ class Conductor {
     std::uint64_t deadline = 0;
     Backoff backoff;
     bool in_log = false;  // what phase wants proposed is on its way
-    Refusal refusal;      // with sealing
+    Refusal refusal;      // with sealing; with resolving, what is told if nothing but the seal speaks against T
     std::vector<RequestId> executes;
+    // With resolving. Until somebody names the participants every shard is asked.
+    bool look = false;  // asks without sealing
+    std::optional<Resolution> resolution;
+    std::map<GroupId, Standing> survey;
   };
   struct Finishing {
     Attempt attempt;
     bool commit = false;
+    Protocol protocol = Protocol::two_phase;
+    std::uint64_t fingerprint = 0;
     std::set<GroupId> left;  // not known to have finished
     Backoff backoff;
     std::uint64_t sends = 0;
@@ -133,8 +159,12 @@ class Conductor {
   void on(const Envelope& envelope, const Vote& vote);
   void on(const Envelope& envelope, const Finished& finished);
   void on(const Envelope& envelope, const Inquire& inquire);
+  void on(const Envelope& envelope, const Report& report);
+  void on(const Envelope& envelope, const Confirm& confirm);
   void answer_doubt(GroupId from, const TxnId& txn, const Attempt& attempt);
+  void answer_doubt_by_votes(GroupId from, const TxnId& txn, const Attempt& attempt, std::uint64_t fingerprint);
   void count(const TxnId& txn, Running& running, GroupId from, const Vote& vote);
+  void count_by_votes(const TxnId& txn, Running& running, GroupId from, const Vote& vote);
 
   // transitions
   void decide(const TxnId& txn, Running& running);
@@ -142,7 +172,25 @@ class Conductor {
   void seal(const TxnId& txn, Running& running, Refusal refusal);
   void abort(const TxnId& txn, Refusal refusal);
   void settle(const TxnId& txn, const Decisions::Applied& applied);
-  void finish(const TxnId& txn, const Attempt& attempt, bool commit, const std::vector<GroupId>& participants);
+  void finish(const TxnId& txn, Finishing finishing, const std::vector<GroupId>& participants);
+  [[nodiscard]] static Finishing finishing_of(const Running& running, bool commit);
+
+  // resolving
+  void resolve(const TxnId& txn, Running& running, Refusal refusal);
+  void hear_late(const TxnId& txn, Running& running, GroupId from, const Vote& vote);
+  void survey(const TxnId& txn, bool look);
+  void ask_registers(const TxnId& txn, Running& running);
+  void hear_survey(const TxnId& txn, Running& running, GroupId from, const Report& report);
+  void adopt(const TxnId& txn, Running& running, GroupId from, const Report& report);
+  void conclude_survey(const TxnId& txn, Running& running);
+  void conclude(const TxnId& txn, Running& running);
+  void commit_by_votes(const TxnId& txn);
+  void presume(const TxnId& txn, Running& running);
+  void give_up(const TxnId& txn, Running& running);
+  void end_running(const TxnId& txn, const TxnAnswer& answer);
+  void learn_commit(const Finished& finished);
+  void note(const OutcomeNote& note);
+  void noted(const NoteOutcomes& command);
 
   // output
   void propose_phase(const TxnId& txn, Running& running);
@@ -156,8 +204,11 @@ class Conductor {
   void remember_abort(const TxnId& txn, std::uint64_t fingerprint, const Refusal& refusal);
   void propose_tidy();
   void propose_end(bool by_time);
+  void propose_notes(bool by_time);
 
   void tick_running();
+  void tick_collecting(const TxnId& txn, Running& running);
+  void tick_resolving(const TxnId& txn, Running& running);
   void tick_finishing();
   void tick_askers();
   void schedule(const TxnId& txn, Running& running);
@@ -185,6 +236,9 @@ class Conductor {
   std::uint64_t last_entry_tick_ = 0;
   std::vector<TxnId> ended_;  // finished everywhere, waiting for an EndTxns
   std::uint64_t ended_since_ = 0;
+  std::map<TxnId, OutcomeNote> notes_;  // told or found out, and not yet in the log's record
+  std::vector<TxnId> notes_waiting_;    // of these, not proposed yet
+  std::uint64_t notes_since_ = 0;
 
   DriverOutput<Command> output_;
 };

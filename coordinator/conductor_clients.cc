@@ -38,17 +38,20 @@ void Conductor::execute(const ClientRequest& request, const Execute& execute) {
   if (auto fault = find_fault(execute, options_.limits)) {
     return tell(request.id, aborted_answer(execute.txn, std::move(*fault), {}));
   }
-  const bool one_phase = execute.protocol == Protocol::one_phase ||
-                         (execute.protocol == Protocol::automatic && execute.branches.size() == 1);
-  if (one_phase) {
-    // One id must not run as one-phase at its shard and as two-phase here: who executes it is a function of its
-    // content.
+  if (effective_protocol(execute) == Protocol::one_phase) {
+    // One id must not run as one-phase at its shard and as another here: who executes it is a function of its content.
     return fail_client(request.id, ErrorCode::refused, "a one-phase transaction is executed by its shard's group");
   }
   const std::uint64_t print = fingerprint(execute);
+  if (effective_protocol(execute) == Protocol::three_phase) {
+    return fail_client(request.id, ErrorCode::unsupported, "three-phase is not built yet");
+  }
   if (answer_known(request.id, execute, print)) return;
   if (const auto found = running_.find(execute.txn); found != running_.end()) {
-    return join(request.id, print, found->second);
+    const bool only_looks = found->second.look && !found->second.resolution;
+    if (!only_looks) return join(request.id, print, found->second);
+    running_due_.erase(execute.txn);  // its askers wait for the attempt instead
+    running_.erase(found);
   }
   if (decisions_->too_old(execute.txn)) return fail_client(request.id, ErrorCode::too_old, too_old_message);
   if (decisions_->too_new(execute.txn)) return hold(request);
@@ -81,6 +84,15 @@ bool Conductor::answer_known(RequestId id, const Execute& execute, std::uint64_t
     tell(id, other ? aborted_answer(execute.txn, reused_id(), {}) : outcome_of(execute.txn));
     return true;
   }
+  const auto told = notes_.find(execute.txn);
+  if (told != notes_.end() && !is_presumption(told->second)) {
+    if (told->second.fingerprint != 0 && told->second.fingerprint != print) {
+      refuse_other_content(id);
+    } else {
+      tell(id, outcome_of(execute.txn));
+    }
+    return true;
+  }
   const auto recent = recent_aborts_.find(execute.txn);
   if (recent == recent_aborts_.end()) return false;
   if (recent->second.fingerprint != print) {
@@ -92,8 +104,8 @@ bool Conductor::answer_known(RequestId id, const Execute& execute, std::uint64_t
 }
 
 void Conductor::join(RequestId id, std::uint64_t print, Running& running) {
-  const bool seal_alone = running.attempt == Attempt{};
-  if (!seal_alone && running.fingerprint != print) return refuse_other_content(id);
+  const bool content_unknown = running.fingerprint == 0;
+  if (!content_unknown && running.fingerprint != print) return refuse_other_content(id);
   if (running.executes.size() >= options_.waiters_max) {
     return fail_client(id, ErrorCode::busy, "as many clients as may wait for this transaction already do");
   }
@@ -107,29 +119,31 @@ void Conductor::refuse_other_content(RequestId id) {
 
 void Conductor::get_outcome(const ClientRequest& request, const GetOutcome& ask) {
   if (ask.txn.none()) return fail_client(request.id, ErrorCode::malformed, "the transaction has no id");
-  auto found = running_.find(ask.txn);
+  const auto found = running_.find(ask.txn);
+  std::uint64_t wait = std::min(ask.wait_ticks, options_.timeout_ticks_max);
   if (found == running_.end()) {
-    TxnAnswer known = outcome_of(ask.txn);
-    if (known.state != TxnState::unknown || !ask.seal) return tell(request.id, known);
-    if (decisions_->too_old(ask.txn)) {  // no attempt can begin any more: the log need not say it
-      return tell(request.id, aborted_answer(ask.txn, refusal_of(AbortReason::presumed, {}, "it never committed"), {}));
-    }
-    if (decisions_->too_new(ask.txn)) return hold(request);
+    const TxnAnswer known = outcome_of(ask.txn);
+    if (known.state != TxnState::unknown) return tell(request.id, known);
+    if (ask.seal && decisions_->too_new(ask.txn)) return hold(request);
     if (running_.size() >= options_.attempts_max) {
       return fail_client(request.id, ErrorCode::busy, "the coordinator has as many transactions as it may; try again");
     }
-    found = running_.try_emplace(ask.txn).first;
-    seal(ask.txn, found->second, refusal_of(AbortReason::sealed, {}, sentence(AbortReason::sealed)));
+    survey(ask.txn, !ask.seal);
+  } else if (found->second.phase == Phase::resolving) {
+    if (ask.seal) found->second.look = false;
   } else if (ask.wait_ticks == 0 && !(ask.seal && found->second.phase == Phase::sealing)) {
     return tell(request.id, outcome_of(ask.txn));
   }
+  // The registers' word takes a moment, whatever the asker says.
+  const bool resolving = running_.at(ask.txn).phase == Phase::resolving;
+  if (resolving) wait = std::max(wait, options_.resolve_ticks);
   std::set<RequestId>& others = askers_of_[ask.txn];
   if (others.size() >= options_.waiters_max) {
     return fail_client(request.id, ErrorCode::busy, "as many clients as may wait for this transaction already do");
   }
   others.insert(request.id);
   askers_.emplace(request.id, Asker{.id = request.id, .txn = ask.txn, .seal = ask.seal});
-  askers_due_.set(request.id, now_ + std::max<std::uint64_t>(1, std::min(ask.wait_ticks, options_.timeout_ticks_max)));
+  askers_due_.set(request.id, now_ + std::max<std::uint64_t>(1, wait));
 }
 
 TxnAnswer Conductor::outcome_of(const TxnId& txn) const {
@@ -144,8 +158,17 @@ TxnAnswer Conductor::outcome_of(const TxnId& txn) const {
     const auto open = decisions_->open().find(txn);
     if (open != decisions_->open().end()) answer.participants = open->second.participants;
   } else if (const auto running = running_.find(txn); running != running_.end()) {
-    answer.state = TxnState::running;
+    const Running& found = running->second;
+    const bool no_trace = found.phase == Phase::resolving && found.look && !found.resolution;
+    answer.state = no_trace ? TxnState::unknown : TxnState::running;
+    answer.protocol = running->second.protocol;
     answer.participants = participants_of(running->second.branches);
+  } else if (const auto told = notes_.find(txn); told != notes_.end() && !is_presumption(told->second)) {
+    answer.state = told->second.commit ? TxnState::committed : TxnState::aborted;
+    answer.protocol = told->second.protocol;
+    if (!told->second.commit) answer.refusal = refusal_of(told->second.reason, {}, sentence(told->second.reason));
+    const auto recent = recent_aborts_.find(txn);
+    if (!told->second.commit && recent != recent_aborts_.end()) answer.refusal = recent->second.refusal;
   } else if (const auto recent = recent_aborts_.find(txn); recent != recent_aborts_.end()) {
     answer.state = TxnState::aborted;
     answer.refusal = recent->second.refusal;

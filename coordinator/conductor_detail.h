@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "txn_proto/commands.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -19,6 +20,11 @@ inline std::vector<GroupId> participants_of(const std::vector<Branch>& branches)
 
 inline bool names(const std::vector<Branch>& branches, GroupId shard) {
   return std::any_of(branches.begin(), branches.end(), [&](const Branch& branch) { return branch.shard == shard; });
+}
+
+// Not a fact before the log holds it; all other notes are.
+inline bool is_presumption(const OutcomeNote& note) {
+  return note.reason == AbortReason::presumed && note.protocol == Protocol::automatic;
 }
 
 inline Refusal refusal_of(AbortReason reason, GroupId participant, std::string message) {

@@ -19,7 +19,12 @@ std::uint64_t Conductor::digest() const {
       digest.add(shard);
       add_encoded(digest, result);
     }
-    if (running.phase == Phase::collecting) digest.add(ticks_left(running.deadline, now_));
+    const bool timed = running.phase == Phase::collecting || running.phase == Phase::resolving;
+    if (timed) digest.add(ticks_left(running.deadline, now_));
+    digest.add(static_cast<std::uint64_t>(running.protocol)).add(running.look ? 1 : 0);
+    digest.add(running.resolution ? 1 : 0).add(running.survey.size());
+    if (running.resolution) running.resolution->add_to(digest);
+    for (const auto& [shard, standing] : running.survey) digest.add(shard).add(static_cast<std::uint64_t>(standing));
     digest.add(running.backoff.pause).add(running.in_log ? 1 : 0);
     add_encoded(digest, running.refusal);
     add_ids(digest, running.executes);
@@ -29,6 +34,7 @@ std::uint64_t Conductor::digest() const {
   for (const auto& [txn, finishing] : finishing_) {
     digest.add(txn).add(finishing.commit ? 1 : 0).add(finishing.backoff.pause);
     add_to(digest, finishing.attempt);
+    digest.add(static_cast<std::uint64_t>(finishing.protocol)).add(finishing.fingerprint);
     add_ids(digest, finishing.left);
     if (!finishing.commit) digest.add(finishing.sends);  // a commit is sent for ever
   }
@@ -46,6 +52,12 @@ std::uint64_t Conductor::digest() const {
   digest.add(tidy_in_log_ ? 1 : 0).add(std::min(now_ - last_entry_tick_, options_.tidy_ticks));
   add_ids(digest, ended_);
   if (!ended_.empty()) digest.add(std::min(now_ - ended_since_, options_.end_ticks));
+  digest.add(notes_.size());
+  for (const auto& [txn, note] : notes_) {
+    digest.add(txn).add(note.fingerprint).add(note.commit ? 1 : 0).add(static_cast<std::uint64_t>(note.reason));
+  }
+  add_ids(digest, notes_waiting_);
+  if (!notes_waiting_.empty()) digest.add(std::min(now_ - notes_since_, options_.note_ticks));
   return digest.value();
 }
 

@@ -48,7 +48,7 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const SealO
   if (applied.outcome != Outcome::none) return applied;
   history_.add(SettledOutcome{.txn = command.txn,
                               .attempt = {},
-                              .fingerprint = 0,
+                              .fingerprint = command.fingerprint,
                               .decided_at = context.stamp,
                               .outcome = Outcome::aborted,
                               .protocol = Protocol::two_phase,
@@ -76,6 +76,24 @@ Decisions::Applied Decisions::apply_one(const EntryContext&, const EndTxns& comm
 }
 
 Decisions::Applied Decisions::apply_one(const EntryContext&, const Tidy&) { return Applied{}; }
+
+// What lies before the history's horizon stays there: there may have been a record, and it may have said otherwise than
+// a presumption.
+Decisions::Applied Decisions::apply_one(const EntryContext& context, const NoteOutcomes& command) {
+  Applied applied;
+  for (const OutcomeNote& note : command.notes) {
+    if (find(note.txn) || may_be_forgotten(note.txn)) continue;
+    history_.add(SettledOutcome{.txn = note.txn,
+                                .attempt = {},
+                                .fingerprint = note.fingerprint,
+                                .decided_at = context.stamp,
+                                .outcome = note.commit ? Outcome::committed : Outcome::aborted,
+                                .protocol = note.protocol,
+                                .reason = note.reason});
+    applied.changed = true;
+  }
+  return applied;
+}
 
 std::optional<SettledOutcome> Decisions::find(const TxnId& txn) const {
   if (const auto found = open_.find(txn); found != open_.end()) {

@@ -1,5 +1,6 @@
 // Decisions: the replicated truth of a coordinator group. Which two-phase transactions committed, which were sealed as
-// aborted; nothing else. Every other two-phase transaction is aborted (presumed abort).
+// aborted; every other two-phase transaction is aborted (presumed abort). And the outcomes of transactions that the
+// participants' votes decided, noted for those who ask later: of these it is the memory, not the judge.
 //
 // It is not the conductor: it sends nothing, knows no running attempt, counts no votes. It is changed by apply() alone,
 // in log order, on every replica alike; options must therefore be equal on all replicas. Called from the loop's thread.
@@ -8,8 +9,10 @@
 //     (no record) --------------------------------------> open --------------> history: committed --.
 //          |                                                                                          \ past its bounds
 //          |  SealOutcome                                                                               }------> (no
-//          record)
-//          '-------------------------------------------------------> history: aborted --------------'
+//          |                                                                                            |     record)
+//          |-------------------------------------------------------> history: aborted ------------------|
+//          '-------------------------------------------------------> history: as noted -----------------'
+//             NoteOutcomes
 //
 // Invariants:
 //   the first record of a transaction is its last: no transition leads from one outcome to the other;
@@ -91,6 +94,7 @@ class Decisions {
   Applied apply_one(const EntryContext& context, const SealOutcome& command);
   Applied apply_one(const EntryContext& context, const EndTxns& command);
   Applied apply_one(const EntryContext& context, const Tidy& command);
+  Applied apply_one(const EntryContext& context, const NoteOutcomes& command);
   [[nodiscard]] Applied standing(const TxnId& txn) const;
 
   DecisionsOptions options_;

@@ -7,7 +7,7 @@
 namespace assent {
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;  // of what is written; 1 differs in knowing fewer protocols
 constexpr std::size_t open_bytes_least = 16 + 16 + 1 + 8 + 8 + 4;
 constexpr std::size_t settled_bytes = 16 + 16 + 8 + 8 + 1 + 1 + 1;
 
@@ -27,7 +27,7 @@ void write(ByteWriter& out, const SettledOutcome& record) {
 
 bool read_protocol(ByteReader& in, Protocol& protocol) {
   const std::uint8_t value = in.u8();
-  if (value > static_cast<std::uint8_t>(Protocol::two_phase)) return false;
+  if (value > static_cast<std::uint8_t>(Protocol::paxos_commit)) return false;
   protocol = static_cast<Protocol>(value);
   return in.ok();
 }
@@ -97,7 +97,7 @@ Bytes Decisions::snapshot() const {
 Result<void> Decisions::restore(ByteView snapshot) {
   ByteReader in(snapshot);
   const std::uint8_t found = in.u8();
-  if (!in.ok() || found != version)
+  if (!in.ok() || found == 0 || found > version)
     return fail(ErrorCode::corruption, "not a snapshot of decisions, or of a newer build");
   const auto stamp = in.id<ClusterMillis>();
   std::map<TxnId, OpenCommit> open;

@@ -24,8 +24,7 @@ void Caretaker::lead(Epoch) {
   leading_ = true;
   last_entry_tick_ = now_;
   for (const auto& [txn, prepared] : shard_->all_prepared()) {
-    doubts_.emplace(txn, Doubt{});
-    doubts_due_.set(txn, now_ + 1);
+    begin_doubt(txn, 1);
   }
   propose_tidy();
 }
@@ -67,6 +66,11 @@ void Caretaker::receive(const Envelope& envelope) {
   if (!leading_) return;
   if (const auto* prepare = std::get_if<Prepare>(&envelope.message)) return on(envelope, *prepare);
   if (const auto* finish = std::get_if<Finish>(&envelope.message)) return on(envelope, *finish);
+  if (const auto* attended = std::get_if<Attended>(&envelope.message)) return on(envelope, *attended);
+  if (const auto* seal = std::get_if<Seal>(&envelope.message)) return on(envelope, *seal);
+  if (const auto* report = std::get_if<Report>(&envelope.message)) return on(envelope, *report);
+  if (const auto* confirm = std::get_if<Confirm>(&envelope.message)) return on(envelope, *confirm);
+  if (const auto* confirmed = std::get_if<Confirmed>(&envelope.message)) return on(envelope, *confirmed);
 }
 
 // ---- messages
@@ -109,18 +113,40 @@ void Caretaker::vote_again(GroupId to, const Prepare& prepare) {
   }
   const FinishedTxn& finished = *shard_->finished(prepare.txn);
   const bool other = finished.fingerprint != 0 && finished.fingerprint != prepare.fingerprint;
-  if (other || finished.one_phase) return send_no(to, prepare.txn, prepare.attempt, reused);
+  if (other || finished.protocol == Protocol::one_phase) return send_no(to, prepare.txn, prepare.attempt, reused);
   if (finished.outcome == Outcome::committed) {
-    return send(to, Finished{.txn = prepare.txn, .attempt = finished.attempt, .commit = true});
+    return send(to, Finished{.txn = prepare.txn,
+                             .attempt = finished.attempt,
+                             .commit = true,
+                             .protocol = finished.protocol,
+                             .fingerprint = finished.fingerprint});
   }
   // An abort that was applied here is final, whether this shard voted no or was told: as good as a no.
   send_no(to, prepare.txn, finished.attempt, finished.refusal());
 }
 
+namespace {
+
+Finished done_with(const Finish& finish) {
+  return Finished{.txn = finish.txn,
+                  .attempt = finish.attempt,
+                  .commit = finish.commit,
+                  .protocol = finish.protocol,
+                  .fingerprint = finish.fingerprint};
+}
+
+bool ends_this_vote(const Finish& finish, const PreparedTxn& prepared) {
+  if (finish.protocol != prepared.protocol) return false;
+  return votes_decide(finish.protocol) ? finish.fingerprint == prepared.fingerprint
+                                       : finish.attempt == prepared.attempt;
+}
+
+}  // namespace
+
 void Caretaker::on(const Envelope& envelope, const Finish& finish) {
-  const Finished done{.txn = finish.txn, .attempt = finish.attempt, .commit = finish.commit};
+  const Finished done = done_with(finish);
   if (const PreparedTxn* prepared = shard_->prepared(finish.txn)) {
-    const bool same = prepared->attempt == finish.attempt || planted(Bug::finish_without_attempt);
+    const bool same = ends_this_vote(finish, *prepared) || planted(Bug::finish_without_attempt);
     if (same) return propose_finish(envelope.from, finish);
     if (!finish.commit) send(envelope.from, done);  // it voted in another attempt: of this one nothing is left to abort
     return;
@@ -135,7 +161,7 @@ void Caretaker::on(const Envelope& envelope, const Finish& finish) {
 
 void Caretaker::finish_empty(GroupId from, const Finish& finish) {
   if (shard_->too_old(finish.txn)) {  // forgotten, or never here and too old to come: nothing is left to be done
-    return send(from, Finished{.txn = finish.txn, .attempt = finish.attempt, .commit = finish.commit});
+    return send(from, done_with(finish));
   }
   if (finish.commit) return;  // nobody commits what did not vote here
   const auto found = jobs_.find(finish.txn);
@@ -149,7 +175,12 @@ void Caretaker::finish_empty(GroupId from, const Finish& finish) {
 void Caretaker::applied(const EntryContext&, const Command& command, const Shard::Applied& applied) {
   if (!leading_) return;
   last_entry_tick_ = now_;
-  std::visit([&](const auto& one) { on_applied(one, applied); }, command);
+  std::visit(
+      [&](const auto& one) {
+        on_applied(one, applied);
+        if constexpr (requires { one.txn; }) say_report(one.txn);
+      },
+      command);
 }
 
 void Caretaker::on_applied(const PrepareWork& command, const Shard::Applied& applied) {
@@ -173,9 +204,10 @@ void Caretaker::voted(GroupId coordinator, const TxnId& txn, const Attempt& atte
   }
   if (const PreparedTxn* prepared = shard_->prepared(txn)) {
     send_vote(txn, *prepared);
-    Doubt& doubt = doubts_[txn];
+    begin_doubt(txn, options_.resend_ticks);
+    Doubt& doubt = doubts_.at(txn);
     doubt.sends = 1;
-    doubts_due_.set(txn, now_ + doubt.backoff.next(options_.resend_ticks, options_.resend_ticks_max));
+    doubt.backoff.pause = options_.resend_ticks;
     return;
   }
   const FinishedTxn* finished = shard_->finished(txn);
@@ -210,12 +242,12 @@ void Caretaker::on_applied(const ExecuteWork& command, const Shard::Applied& app
 void Caretaker::on_applied(const FinishWork& command, const Shard::Applied& applied) {
   const auto found = finishes_in_log_.find(command.txn);
   if (found != finishes_in_log_.end()) {
-    const GroupId to = found->second.first;
+    const auto [to, finish] = found->second;
     finishes_in_log_.erase(found);
     const FinishedTxn* finished = shard_->finished(command.txn);
     const bool done = finished != nullptr ? command.commit == (finished->outcome == Outcome::committed)
                                           : shard_->too_old(command.txn) || !command.commit;
-    if (done) send(to, Finished{.txn = command.txn, .attempt = command.attempt, .commit = command.commit});
+    if (done) send(to, done_with(finish));
   }
   if (shard_->prepared(command.txn) != nullptr) return;
   doubts_.erase(command.txn);
@@ -250,6 +282,8 @@ void Caretaker::refused(const Command& command, const Error& error) {
   } else if (const auto* seal = std::get_if<SealWork>(&command)) {
     seals_in_log_.erase(seal->txn);
     fail_askers(seal->txn, error);
+  } else if (std::holds_alternative<ForgetTxns>(command)) {
+    confirming_.clear();  // they are asked again in their turn
   } else {
     tidy_in_log_ = false;
     for (const ClientRequest& request : std::exchange(held_, {})) fail_client(request.id, error.code, error.message);
@@ -282,6 +316,7 @@ void Caretaker::tick() {
   tick_queries();
   tick_doubts();
   tick_askers();
+  tick_confirming();
   if (now_ - last_entry_tick_ >= options_.tidy_ticks) propose_tidy();
 }
 
@@ -296,14 +331,24 @@ void Caretaker::tick_doubts() {
       continue;
     }
     Doubt& doubt = doubts_.at(*due);
+    const bool left_alone = votes_decide(prepared->protocol) && now_ >= doubt.resolve_at;
+    if (left_alone && !doubt.resolution) begin_resolution(*due, *prepared, doubt);
+    if (doubt.resolution) ask_others(*due, *prepared, doubt);
     const bool ask = doubt.sends >= options_.inquire_after_sends && doubt.sends % 2 == 0;
     if (ask) {
-      send(prepared->coordinator, Inquire{.txn = *due, .attempt = prepared->attempt});
+      send(prepared->coordinator, Inquire{.txn = *due,
+                                          .attempt = prepared->attempt,
+                                          .protocol = prepared->protocol,
+                                          .fingerprint = prepared->fingerprint});
     } else {
       send_vote(*due, *prepared);
     }
     if (planted(Bug::local_timeout_decides) && ask) {
-      propose_finish(prepared->coordinator, Finish{.txn = *due, .attempt = prepared->attempt, .commit = false});
+      propose_finish(prepared->coordinator, Finish{.txn = *due,
+                                                   .attempt = prepared->attempt,
+                                                   .commit = false,
+                                                   .protocol = prepared->protocol,
+                                                   .fingerprint = prepared->fingerprint});
     }
     ++doubt.sends;
     doubts_due_.set(*due, now_ + doubt.backoff.next(options_.resend_ticks, options_.resend_ticks_max));
@@ -326,18 +371,31 @@ void Caretaker::send(GroupId to, TxnMessage message) {
 }
 
 void Caretaker::send_vote(const TxnId& txn, const PreparedTxn& prepared) {
-  send(prepared.coordinator,
-       Vote{.txn = txn, .attempt = prepared.attempt, .yes = true, .refusal = {}, .result = prepared.result});
+  send(prepared.coordinator, Vote{.txn = txn,
+                                  .attempt = prepared.attempt,
+                                  .yes = true,
+                                  .refusal = {},
+                                  .result = prepared.result,
+                                  .protocol = prepared.protocol,
+                                  .fingerprint = prepared.fingerprint});
 }
 
 void Caretaker::send_no(GroupId to, const TxnId& txn, const Attempt& attempt, Refusal refusal) {
   if (refusal.participant.none()) refusal.participant = options_.self;
-  send(to, Vote{.txn = txn, .attempt = attempt, .yes = false, .refusal = std::move(refusal), .result = {}});
+  Vote vote;
+  vote.txn = txn;
+  vote.attempt = attempt;
+  vote.refusal = std::move(refusal);
+  send(to, std::move(vote));
 }
 
 void Caretaker::propose_finish(GroupId from, const Finish& finish) {
   if (!finishes_in_log_.try_emplace(finish.txn, from, finish).second) return;
-  output_.propose.emplace_back(FinishWork{.txn = finish.txn, .attempt = finish.attempt, .commit = finish.commit});
+  output_.propose.emplace_back(FinishWork{.txn = finish.txn,
+                                          .attempt = finish.attempt,
+                                          .commit = finish.commit,
+                                          .protocol = finish.protocol,
+                                          .fingerprint = finish.fingerprint});
 }
 
 void Caretaker::propose_tidy() {

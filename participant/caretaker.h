@@ -24,6 +24,10 @@
 //     apply of a proposal is either a prepared transaction or a reservation, neither of which holds a conflicting lock.
 //     The rows that a job read and wrote are therefore at its apply what they were when it ran;
 //   a vote leaves only after the entry with it was applied;
+//   where the votes decide, a transaction in doubt that nobody attends to is resolved by its shards: each asks the
+//   others
+//     what their registers say, sealing the empty ones (docs/specs/PaxosCommit.tla);
+//   such a commit is forgotten only when every participant has finished it and the coordinator's log has its outcome;
 //   a query is answered from a state in which no prepared transaction holds what it reads.
 #pragma once
 
@@ -43,6 +47,7 @@
 #include "txn_proto/due_queue.h"
 #include "txn_proto/limits.h"
 #include "txn_proto/machine.h"
+#include "txn_proto/resolution.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -57,8 +62,11 @@ struct CaretakerOptions {
   std::uint64_t resend_ticks = 20;      // before a vote is repeated; doubles up to ...
   std::uint64_t resend_ticks_max = 100;
   std::uint64_t inquire_after_sends = 2;  // votes sent in vain before the coordinator is asked
-  std::uint64_t wait_ticks_max = 6'000;   // a GetOutcome waits no longer
-  std::uint64_t tidy_ticks = 1'000;       // without any entry for so long, one is proposed for its stamp
+  std::uint64_t resolve_ticks = 150;      // in doubt and not attended to for so long: the shards resolve it
+  std::uint64_t confirm_ticks = 100;      // between questions whether old commits may be forgotten
+  std::size_t confirm_batch = 2'000;
+  std::uint64_t wait_ticks_max = 6'000;  // a GetOutcome waits no longer
+  std::uint64_t tidy_ticks = 1'000;      // without any entry for so long, one is proposed for its stamp
   std::size_t jobs_max = 10'000;     // running, waiting and proposed; beyond: Prepares are dropped, clients hear busy
   std::size_t waiting_max = 2'000;   // beyond: conflict
   std::size_t settle_max = 1'000;    // more prepared than that are not waited for by a refusal: conflict
@@ -125,13 +133,30 @@ class Caretaker {
   struct Doubt {  // a prepared transaction that waits for its outcome
     Backoff backoff;
     std::uint64_t sends = 0;
+    std::uint64_t resolve_at = 0;          // where the votes decide: nobody seemed to attend to it until then
+    std::optional<Resolution> resolution;  // it is being resolved here
   };
 
   // messages
   void on(const Envelope& envelope, const Prepare& prepare);
   void on(const Envelope& envelope, const Finish& finish);
+  void on(const Envelope& envelope, const Attended& attended);
+  void on(const Envelope& envelope, const Seal& seal);
+  void on(const Envelope& envelope, const Report& report);
+  void on(const Envelope& envelope, const Confirm& confirm);
+  void on(const Envelope& envelope, const Confirmed& confirmed);
   void vote_again(GroupId to, const Prepare& prepare);
   void finish_empty(GroupId from, const Finish& finish);
+
+  // resolving
+  void begin_doubt(const TxnId& txn, std::uint64_t due_ticks);
+  void begin_resolution(const TxnId& txn, const PreparedTxn& prepared, Doubt& doubt);
+  void ask_others(const TxnId& txn, const PreparedTxn& prepared, const Doubt& doubt);
+  void conclude(const TxnId& txn, const PreparedTxn& prepared, const Resolution& resolution);
+  void say_report(const TxnId& txn);
+  void begin_confirming();
+  void confirmed(const TxnId& txn, GroupId by);
+  void tick_confirming();
 
   // requests
   void execute(const ClientRequest& request, const Execute& execute);
@@ -178,6 +203,7 @@ class Caretaker {
   void on_applied(const FinishWork& command, const Shard::Applied& applied);
   void on_applied(const SealWork& command, const Shard::Applied& applied);
   void on_applied(const Tidy& command, const Shard::Applied& applied);
+  void on_applied(const ForgetTxns& command, const Shard::Applied& applied);
   void voted(GroupId coordinator, const TxnId& txn, const Attempt& attempt, const Shard::Applied& applied);
 
   void refuse_job(const TxnId& txn, const Error& error, bool with_effects);
@@ -229,6 +255,11 @@ class Caretaker {
   std::map<TxnId, std::set<RequestId>> askers_of_;
   DueQueue<RequestId> askers_due_;
   std::set<TxnId> seals_in_log_;
+  std::map<TxnId, std::set<GroupId>> to_report_;   // who asked what a register says that is being filled
+  std::map<TxnId, std::set<GroupId>> confirming_;  // old commits, and who has not confirmed them in this round
+  std::vector<TxnId> confirmed_;                   // by everybody in this round
+  TxnId confirm_from_;                             // where the next round begins
+  std::uint64_t confirm_round_ends_ = 0;
   std::vector<ClientRequest> held_;  // ahead of the log's last stamp: judged again by a fresh one
   bool tidy_in_log_ = false;
   std::uint64_t last_entry_tick_ = 0;

@@ -41,8 +41,7 @@ void Caretaker::request(const ClientRequest& request) {
 void Caretaker::execute(const ClientRequest& request, const Execute& execute) {
   if (auto fault = find_fault(execute, options_.limits))
     return tell(request.id, aborted(execute.txn, std::move(*fault)));
-  const bool here = execute.protocol != Protocol::two_phase && execute.branches.size() == 1 &&
-                    execute.branches.front().shard == options_.self;
+  const bool here = is_one_phase(execute) && execute.branches.front().shard == options_.self;
   if (!here) {
     return fail_client(request.id, ErrorCode::refused,
                        "a shard executes one-phase transactions of its own; others go to a coordinator group");
@@ -242,21 +241,22 @@ TxnAnswer Caretaker::outcome_of(const TxnId& txn) const {
   TxnAnswer answer;
   answer.txn = txn;
   if (const FinishedTxn* finished = shard_->finished(txn)) {
-    answer.protocol = finished->one_phase ? Protocol::one_phase : Protocol::two_phase;
+    answer.protocol = finished->protocol;
     answer.decided_at = finished->finished_at;
     answer.state = finished->outcome == Outcome::committed ? TxnState::committed : TxnState::aborted;
     answer.refusal = finished->refusal();
-    if (!finished->one_phase) return answer;
+    answer.participants = finished->participants;
+    if (finished->protocol != Protocol::one_phase) return answer;
     answer.participants = {options_.self};
     if (answer.state == TxnState::committed && !finished->result_dropped) {
       answer.results.push_back(BranchResult{options_.self, finished->result()});
     }
   } else if (const PreparedTxn* prepared = shard_->prepared(txn)) {
-    answer.protocol = Protocol::two_phase;
+    answer.protocol = prepared->protocol;
     answer.state = TxnState::prepared;
     answer.participants = prepared->participants;
   } else if (const auto job = jobs_.find(txn); job != jobs_.end()) {
-    answer.protocol = job->second.prepare ? Protocol::two_phase : Protocol::one_phase;
+    answer.protocol = job->second.prepare ? job->second.prepare->protocol : Protocol::one_phase;
     answer.state = TxnState::running;
   } else if (shard_->too_old(txn)) {
     answer.state = TxnState::expired;

@@ -55,6 +55,10 @@ std::uint64_t Caretaker::digest() const {
   digest.add(doubts_.size());
   for (const auto& [txn, doubt] : doubts_) {
     digest.add(txn).add(doubt.backoff.pause).add(sends_that_matter(doubt.sends, options_.inquire_after_sends));
+    const PreparedTxn* prepared = shard_->prepared(txn);
+    if (prepared == nullptr || !votes_decide(prepared->protocol)) continue;
+    digest.add(ticks_left(doubt.resolve_at, now_)).add(doubt.resolution ? 1 : 0);
+    if (doubt.resolution) doubt.resolution->add_to(digest);
   }
   add_to(digest, doubts_due_, now_);
   digest.add(finishes_in_log_.size());
@@ -66,6 +70,15 @@ std::uint64_t Caretaker::digest() const {
   for (const auto& [id, asker] : askers_) digest.add(id).add(asker.txn).add(asker.seal ? 1 : 0);
   add_to(digest, askers_due_, now_);
   add_ids(digest, seals_in_log_);
+  for (const auto* asked : {&to_report_, &confirming_}) {
+    digest.add(asked->size());
+    for (const auto& [txn, groups] : *asked) {
+      digest.add(txn);
+      add_ids(digest, groups);
+    }
+  }
+  add_ids(digest, confirmed_);
+  if (!shard_->old_commits({}, 1).empty()) digest.add(confirm_from_).add(ticks_left(confirm_round_ends_, now_));
   digest.add(held_.size());
   for (const ClientRequest& request : held_) add_to(digest, request);
   digest.add(tidy_in_log_ ? 1 : 0).add(std::min(now_ - last_entry_tick_, options_.tidy_ticks));

@@ -131,7 +131,8 @@ void Caretaker::propose_work(Job& job, Evaluation evaluation) {
                                            .fingerprint = job.fingerprint,
                                            .age = job.age,
                                            .effects = std::move(evaluation.effects),
-                                           .result = std::move(evaluation.result)});
+                                           .result = std::move(evaluation.result),
+                                           .protocol = job.prepare->protocol});
 }
 
 void Caretaker::propose_refusal(Job& job, Refusal refusal) {
@@ -149,7 +150,8 @@ void Caretaker::propose_refusal(Job& job, Refusal refusal) {
                                           .coordinator = job.prepare->coordinator,
                                           .participants = job.prepare->participants,
                                           .fingerprint = job.fingerprint,
-                                          .refusal = std::move(refusal)});
+                                          .refusal = std::move(refusal),
+                                          .protocol = job.prepare->protocol});
 }
 
 void Caretaker::end_job(const TxnId& txn) {

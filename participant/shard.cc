@@ -140,9 +140,11 @@ Refusal too_old_refusal(GroupId self) {
                  .holder = {}};
 }
 
-FinishedTxn aborted_by_no(const Attempt& attempt, std::uint64_t fingerprint, const Refusal& refusal) {
+FinishedTxn aborted_by_no(const Attempt& attempt, Protocol protocol, std::uint64_t fingerprint,
+                          const Refusal& refusal) {
   FinishedTxn finished;
   finished.outcome = Outcome::aborted;
+  finished.protocol = protocol;
   finished.attempt = attempt;
   finished.fingerprint = fingerprint;
   finished.detail = encode_detail(refusal);
@@ -161,7 +163,8 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const PrepareWork& c
   auto obstacle = find_obstacle(entry, command.txn, command.effects);
   if (!obstacle) return fail(obstacle.error());
   if (*obstacle) {
-    return settle(entry, command.txn, aborted_by_no(command.attempt, command.fingerprint, **obstacle));
+    return settle(entry, command.txn,
+                  aborted_by_no(command.attempt, command.protocol, command.fingerprint, **obstacle));
   }
   PreparedTxn prepared{.attempt = command.attempt,
                        .coordinator = command.coordinator,
@@ -170,7 +173,8 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const PrepareWork& c
                        .age = command.age,
                        .effects = command.effects,
                        .result = command.result,
-                       .prepared_at = entry.context.stamp};
+                       .prepared_at = entry.context.stamp,
+                       .protocol = command.protocol};
   if (auto put = entry.store.put_record(command.txn, encode_record(prepared)); !put) return fail(put.error());
   locks_.acquire(command.txn, prepared.effects.locks);
   prepared_.emplace(command.txn, std::move(prepared));
@@ -185,7 +189,8 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const RefuseWork& co
     applied.refused = too_old_refusal(options_.self);
     return applied;
   }
-  return settle(entry, command.txn, aborted_by_no(command.attempt, command.fingerprint, command.refusal));
+  return settle(entry, command.txn,
+                aborted_by_no(command.attempt, command.protocol, command.fingerprint, command.refusal));
 }
 
 Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ExecuteWork& command) {
@@ -205,7 +210,7 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ExecuteWork& c
   }
   FinishedTxn finished;
   if (refusal) {
-    finished = aborted_by_no({}, command.fingerprint, *refusal);
+    finished = aborted_by_no({}, Protocol::one_phase, command.fingerprint, *refusal);
   } else {
     if (!command.effects.change.empty()) {
       if (auto installed = entry.store.install(command.effects.change); !installed) return fail(installed.error());
@@ -219,22 +224,25 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ExecuteWork& c
       finished.result_dropped = true;
     }
   }
-  finished.one_phase = true;
+  finished.protocol = Protocol::one_phase;
   return settle(entry, command.txn, std::move(finished));
 }
 
 Result<Shard::Applied> Shard::apply_one(const Entry& entry, const FinishWork& command) {
   const PreparedTxn* in_doubt = prepared(command.txn);
   if (in_doubt != nullptr) {
-    const bool other = in_doubt->attempt != command.attempt && !planted(Bug::finish_without_attempt);
-    if (other) return Applied{};  // of an attempt that this shard did not vote in
+    // Of an attempt that this shard did not vote in, or of other content.
+    const bool of_this_vote = votes_decide(command.protocol) ? in_doubt->fingerprint == command.fingerprint
+                                                             : in_doubt->attempt == command.attempt;
+    const bool other = in_doubt->protocol != command.protocol || !of_this_vote;
+    if (other && !planted(Bug::finish_without_attempt)) return Applied{};
     return finish_prepared(entry, command);
   }
   if (finished(command.txn) != nullptr || command.commit || too_old(command.txn)) return Applied{};
   if (planted(Bug::no_tombstone)) return Applied{};
   // The abort overtook its prepare. A tombstone keeps that prepare from taking locks that nobody would release.
   return settle(entry, command.txn,
-                aborted_by_no(command.attempt, 0,
+                aborted_by_no(command.attempt, command.protocol, 0,
                               refuse(AbortReason::superseded, "an attempt was aborted before its work arrived")));
 }
 
@@ -249,6 +257,11 @@ Result<Shard::Applied> Shard::finish_prepared(const Entry& entry, const FinishWo
   finished.voted_yes = true;
   finished.attempt = prepared.attempt;
   finished.fingerprint = prepared.fingerprint;
+  finished.protocol = prepared.protocol;
+  if (finished.is_asked_for()) {
+    finished.coordinator = prepared.coordinator;
+    finished.participants = prepared.participants;
+  }
   prepared_.erase(found);
   std::vector<LockRequest> released = locks_.release(command.txn);
   Result<Applied> applied = settle(entry, command.txn, std::move(finished));
@@ -265,7 +278,7 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const SealWork& comm
   }
   return settle(
       entry, command.txn,
-      aborted_by_no({}, 0,
+      aborted_by_no({}, Protocol::automatic, 0,
                     refuse(AbortReason::sealed, "somebody asked for the outcome with seal before it was decided")));
 }
 
@@ -274,9 +287,23 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const Tidy&) {
   return Applied{};
 }
 
+// Not one of these can be asked for any more, so nothing is lost by it; the proposer made sure (caretaker_forget.cc).
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ForgetTxns& command) {
+  Applied applied;
+  for (const TxnId& txn : command.txns) {
+    const auto found = finished_.find(txn);
+    if (found == finished_.end() || !found->second.is_asked_for() || !too_old(txn)) continue;
+    if (auto erased = entry.store.erase_record(txn); !erased) return fail(erased.error());
+    finished_.erase(found);
+    applied.changed = true;
+  }
+  return applied;
+}
+
 Result<Shard::Applied> Shard::settle(const Entry& entry, const TxnId& txn, FinishedTxn finished) {
   finished.finished_at = entry.context.stamp;
   if (auto put = entry.store.put_record(txn, encode_record(finished)); !put) return fail(put.error());
+  forget_from_ = std::min(forget_from_, txn);
   finished_.emplace(txn, std::move(finished));
   Applied applied;
   applied.changed = true;
@@ -285,13 +312,51 @@ Result<Shard::Applied> Shard::settle(const Entry& entry, const TxnId& txn, Finis
 
 // Ids order by time, so what is too old stands first. A few an entry: as each adds one at most, the backlog shrinks.
 Result<void> Shard::forget(Store& store) {
-  for (std::size_t i = 0; i < options_.forget_per_entry && !finished_.empty(); ++i) {
-    const auto oldest = finished_.begin();
-    if (!too_old(oldest->first)) break;
-    if (auto erased = store.erase_record(oldest->first); !erased) return erased;
-    finished_.erase(oldest);
+  auto next = finished_.lower_bound(forget_from_);
+  for (std::size_t forgotten = 0; forgotten < options_.forget_per_entry && next != finished_.end();) {
+    if (!too_old(next->first)) break;
+    if (next->second.is_asked_for()) {
+      ++next;
+      continue;
+    }
+    if (auto erased = store.erase_record(next->first); !erased) return erased;
+    next = finished_.erase(next);
+    ++forgotten;
   }
+  if (next == finished_.end() && next != finished_.begin()) --next;
+  forget_from_ = next == finished_.end() ? TxnId{} : next->first;
   return {};
+}
+
+std::vector<TxnId> Shard::old_commits(const TxnId& after, std::size_t most) const {
+  std::vector<TxnId> txns;
+  for (auto next = finished_.upper_bound(after); next != finished_.end() && txns.size() < most; ++next) {
+    if (!too_old(next->first)) break;
+    if (next->second.is_asked_for()) txns.push_back(next->first);
+  }
+  return txns;
+}
+
+Report Shard::report(const TxnId& txn) const {
+  Report report;
+  report.txn = txn;
+  if (const PreparedTxn* in_doubt = prepared(txn)) {
+    report.standing = Standing::prepared;
+    report.protocol = in_doubt->protocol;
+    report.attempt = in_doubt->attempt;
+    report.fingerprint = in_doubt->fingerprint;
+    report.participants = in_doubt->participants;
+  } else if (const FinishedTxn* done = finished(txn)) {
+    report.standing = done->outcome == Outcome::committed ? Standing::committed : Standing::aborted;
+    report.protocol = done->protocol;
+    report.attempt = done->attempt;
+    report.fingerprint = done->fingerprint;
+    report.participants = done->participants;
+    report.refusal = done->refusal();
+  } else if (too_old(txn)) {
+    report.standing = Standing::old;
+  }
+  return report;
 }
 
 std::uint64_t Shard::digest() const {

@@ -7,22 +7,25 @@
 //
 // The register of one transaction:
 //
-//               PrepareWork: yes                    FinishWork(commit), same attempt
-//     (empty) -------------------------> prepared ------------------------------------> committed ---.
-//        |                                   |      FinishWork(abort), same attempt                   \  T past
-//        retention |                                   '----------------------------------------> aborted
-//        -------}----------> (empty, |  PrepareWork: no, RefuseWork, SealWork, FinishWork(abort): the tombstone ^ / but
-//        too old)
-//        |---------------------------------------------------------------------------------'         /
-//        '--------------------------------------------------------------------------> committed ----'
-//           ExecuteWork: votes, decides and applies in one entry (or aborted, with a refusal)
+//               PrepareWork: yes                   FinishWork(commit), of this vote
+//     (empty) -------------------------> prepared ------------------------------------> committed --.
+//        |                                   |     FinishWork(abort), of this vote                   | T past
+//        retention, |                                   '----------------------------------------> aborted ----}| or
+//        ForgetTxns |   PrepareWork: no, RefuseWork, SealWork, FinishWork(abort): the tombstone       ^         |
+//        |---------------------------------------------------------------------------------'         v
+//        '--------------------------------------------------------------------------> committed    (empty, but
+//           ExecuteWork: votes, decides and applies in one entry (or aborted)                       too old)
 //
 // Invariants:
 //   the first vote in the log is the register, for ever; a later Prepare, Seal or Finish never changes it;
 //   the locks of the machine are a function of the prepared set;
-//   a prepared transaction ends only by a FinishWork of the attempt that it voted in, never by age;
+//   a prepared transaction ends only by a FinishWork of the attempt that it voted in, or, where the votes decide, of
+//   the
+//     content that it voted on; never by age;
 //   an id outside the time window, by the entry's stamp, is never prepared and never executed. A register is forgotten
-//     only when its transaction is finished and too old; so a forgotten one can never be filled again.
+//     only when its transaction is finished and too old; so a forgotten one can never be filled again. Where the votes
+//     decide, a commit is forgotten only by ForgetTxns: others may be in doubt for as long as they like, and would take
+//     a forgotten register for one that never voted.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +61,7 @@ struct PreparedTxn {
   Effects effects;
   WorkResult result;
   ClusterMillis prepared_at;
+  Protocol protocol = Protocol::two_phase;
 
   bool operator==(const PreparedTxn&) const = default;
 };
@@ -65,16 +69,21 @@ struct PreparedTxn {
 // Nothing is left to be done for it.
 struct FinishedTxn {
   Outcome outcome = Outcome::none;
-  bool voted_yes = false;  // with aborted: it was prepared and its coordinator aborted it
-  bool one_phase = false;
-  bool result_dropped = false;    // it had results that were too large to keep
-  Attempt attempt;                // of the vote; of the Finish for a tombstone; none for one-phase and a seal
-  std::uint64_t fingerprint = 0;  // 0: the content was never seen
+  bool voted_yes = false;                   // with aborted: it was prepared and its coordinator aborted it
+  bool result_dropped = false;              // it had results that were too large to keep
+  Protocol protocol = Protocol::two_phase;  // automatic: sealed, nobody saw its content
+  Attempt attempt;                          // of the vote; of the Finish for a tombstone; none for one-phase and a seal
+  std::uint64_t fingerprint = 0;            // 0: the content was never seen
   ClusterMillis finished_at;
   Bytes detail;  // encoded: Refusal when the vote was no, WorkResult of a one-phase commit; empty otherwise
+  // Where the votes decide, of a commit: whom to ask before it may be forgotten.
+  GroupId coordinator;
+  std::vector<GroupId> participants;
 
   [[nodiscard]] Refusal refusal() const;
   [[nodiscard]] WorkResult result() const;
+  // Forgotten only when everybody who may still ask has finished it.
+  [[nodiscard]] bool is_asked_for() const { return outcome == Outcome::committed && votes_decide(protocol); }
   bool operator==(const FinishedTxn&) const = default;
 };
 
@@ -105,6 +114,9 @@ class Shard {
   [[nodiscard]] const std::map<TxnId, PreparedTxn>& all_prepared() const { return prepared_; }
   [[nodiscard]] const std::map<TxnId, FinishedTxn>& all_finished() const { return finished_; }
   [[nodiscard]] const LockTable& locks() const { return locks_; }
+  // Commits that only ForgetTxns ends and that are too old to come again: up to most of them after the given id.
+  [[nodiscard]] std::vector<TxnId> old_commits(const TxnId& after, std::size_t most) const;
+  [[nodiscard]] Report report(const TxnId& txn) const;
 
   // Of the last entry applied; after a restart, of the last Tidy before.
   [[nodiscard]] ClusterMillis stamp() const { return stamp_; }
@@ -128,6 +140,7 @@ class Shard {
   Result<Applied> apply_one(const Entry& entry, const FinishWork& command);
   Result<Applied> apply_one(const Entry& entry, const SealWork& command);
   Result<Applied> apply_one(const Entry& entry, const Tidy& command);
+  Result<Applied> apply_one(const Entry& entry, const ForgetTxns& command);
 
   [[nodiscard]] Refusal refuse(AbortReason reason, std::string message, TxnId holder = {}) const;
   [[nodiscard]] Result<std::optional<Refusal>> find_obstacle(const Entry& entry, const TxnId& txn,
@@ -142,6 +155,7 @@ class Shard {
   Index applied_;
   std::map<TxnId, PreparedTxn> prepared_;
   std::map<TxnId, FinishedTxn> finished_;
+  TxnId forget_from_;  // everything before it in finished_ is still asked for; where forget() goes on
   LockTable locks_;
 };
 

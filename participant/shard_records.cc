@@ -6,12 +6,20 @@
 namespace assent {
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;  // of what is written; 1, before protocols were recorded, is read too
+constexpr std::uint8_t machine_version = 1;
 enum class RecordKind : std::uint8_t { prepared = 1, finished = 2 };
 
 enum Flag : std::uint8_t { flag_voted_yes = 1, flag_one_phase = 2, flag_result_dropped = 4, flag_all = 7 };
 
-bool read_prepared(ByteReader& in, PreparedTxn& prepared) {
+bool read_protocol(ByteReader& in, Protocol& protocol) {
+  const std::uint8_t value = in.u8();
+  if (value > static_cast<std::uint8_t>(Protocol::paxos_commit)) return false;
+  protocol = static_cast<Protocol>(value);
+  return in.ok();
+}
+
+bool read_prepared(ByteReader& in, std::uint8_t found, PreparedTxn& prepared) {
   if (!read(in, prepared.attempt)) return false;
   prepared.coordinator = in.id<GroupId>();
   if (!read(in, prepared.participants)) return false;
@@ -19,22 +27,36 @@ bool read_prepared(ByteReader& in, PreparedTxn& prepared) {
   prepared.age = in.txn();
   if (!read(in, prepared.effects) || !read(in, prepared.result)) return false;
   prepared.prepared_at = in.id<ClusterMillis>();
+  if (found >= 2 && !read_protocol(in, prepared.protocol)) return false;
   return in.complete();
 }
 
-bool read_finished(ByteReader& in, FinishedTxn& finished) {
+// What version 1 did not say follows from what it said.
+Protocol protocol_of_version_1(const FinishedTxn& finished, bool one_phase) {
+  if (one_phase) return Protocol::one_phase;
+  const bool sealed = finished.fingerprint == 0 && finished.attempt == Attempt{};
+  return sealed ? Protocol::automatic : Protocol::two_phase;
+}
+
+bool read_finished(ByteReader& in, std::uint8_t found, FinishedTxn& finished) {
   const std::uint8_t outcome = in.u8();
   const std::uint8_t flags = in.u8();
   if (outcome == 0 || outcome > static_cast<std::uint8_t>(Outcome::aborted) || flags > flag_all) return false;
   finished.outcome = static_cast<Outcome>(outcome);
   finished.voted_yes = (flags & flag_voted_yes) != 0;
-  finished.one_phase = (flags & flag_one_phase) != 0;
   finished.result_dropped = (flags & flag_result_dropped) != 0;
   if (!read(in, finished.attempt)) return false;
   finished.fingerprint = in.u64();
   finished.finished_at = in.id<ClusterMillis>();
   finished.detail = in.bytes();
-  return in.complete();
+  if (found == 1) {
+    finished.protocol = protocol_of_version_1(finished, (flags & flag_one_phase) != 0);
+    return in.complete();
+  }
+  if (!read_protocol(in, finished.protocol)) return false;
+  if (!finished.is_asked_for()) return in.complete();
+  finished.coordinator = in.id<GroupId>();
+  return read(in, finished.participants) && in.complete();
 }
 
 }  // namespace
@@ -49,7 +71,7 @@ Bytes encode_record(const PreparedTxn& prepared) {
   out.u64(prepared.fingerprint).txn(prepared.age);
   write(out, prepared.effects);
   write(out, prepared.result);
-  out.id(prepared.prepared_at);
+  out.id(prepared.prepared_at).u8(static_cast<std::uint8_t>(prepared.protocol));
   return bytes;
 }
 
@@ -58,38 +80,43 @@ Bytes encode_record(const FinishedTxn& finished) {
   ByteWriter out(bytes);
   out.u8(version).u8(static_cast<std::uint8_t>(RecordKind::finished)).u8(static_cast<std::uint8_t>(finished.outcome));
   out.u8(static_cast<std::uint8_t>((finished.voted_yes ? flag_voted_yes : 0) |
-                                   (finished.one_phase ? flag_one_phase : 0) |
+                                   (finished.protocol == Protocol::one_phase ? flag_one_phase : 0) |
                                    (finished.result_dropped ? flag_result_dropped : 0)));
   write(out, finished.attempt);
   out.u64(finished.fingerprint).id(finished.finished_at).bytes(finished.detail);
+  out.u8(static_cast<std::uint8_t>(finished.protocol));
+  if (!finished.is_asked_for()) return bytes;
+  out.id(finished.coordinator);
+  write(out, finished.participants);
   return bytes;
 }
 
 Result<std::variant<PreparedTxn, FinishedTxn>> decode_record(ByteView bytes) {
   ByteReader in(bytes);
-  const bool known = in.u8() == version;
+  const std::uint8_t found = in.u8();
+  const bool known = found >= 1 && found <= version;
   const std::uint8_t kind = in.u8();
   if (known && in.ok() && kind == static_cast<std::uint8_t>(RecordKind::prepared)) {
     PreparedTxn prepared;
-    if (read_prepared(in, prepared)) return prepared;
+    if (read_prepared(in, found, prepared)) return prepared;
   }
   if (known && in.ok() && kind == static_cast<std::uint8_t>(RecordKind::finished)) {
     FinishedTxn finished;
-    if (read_finished(in, finished)) return finished;
+    if (read_finished(in, found, finished)) return finished;
   }
   return fail(ErrorCode::corruption, "a transaction's record in the shard's store is damaged, or of a newer build");
 }
 
 Bytes encode_machine_record(ClusterMillis stamp) {
   Bytes bytes;
-  ByteWriter(bytes).u8(version).id(stamp);
+  ByteWriter(bytes).u8(machine_version).id(stamp);
   return bytes;
 }
 
 Result<ClusterMillis> decode_machine_record(ByteView bytes) {
   if (bytes.empty()) return ClusterMillis();
   ByteReader in(bytes);
-  const bool known = in.u8() == version;
+  const bool known = in.u8() == machine_version;
   const auto stamp = in.id<ClusterMillis>();
   if (!known || !in.complete()) {
     return fail(ErrorCode::corruption, "the machine's record in the shard's store is damaged, or of a newer build");

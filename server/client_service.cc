@@ -56,8 +56,7 @@ void submit(const ClientGate& gate, PendingCalls::Call call, ClientBody body) {
 
 // The shard decides alone when it is the only one; else the coordinator group of T.
 GroupId group_of(const Execute& execute, const GroupDirectory& groups) {
-  const bool alone = execute.branches.size() == 1 && execute.protocol != Protocol::two_phase;
-  return alone ? execute.branches.front().shard : groups.coordinator_of(execute.txn);
+  return is_one_phase(execute) ? execute.branches.front().shard : groups.coordinator_of(execute.txn);
 }
 
 }  // namespace

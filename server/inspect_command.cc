@@ -39,6 +39,14 @@ struct Describe {
     return fmt::format("seal {} as aborted ({})", c.txn, refusal_text(c.refusal));
   }
   std::string operator()(const EndTxns& c) const { return fmt::format("end {} transactions", c.txns.size()); }
+  std::string operator()(const NoteOutcomes& c) const {
+    std::string words = "note";
+    for (const OutcomeNote& note : c.notes) {
+      words += fmt::format(" {} {}", note.txn, note.commit ? "committed" : to_string(note.reason));
+    }
+    return words;
+  }
+  std::string operator()(const ForgetTxns& c) const { return fmt::format("forget {} transactions", c.txns.size()); }
   std::string operator()(const Tidy&) const { return "tidy"; }
   std::string operator()(const PrepareWork& c) const {
     return fmt::format("prepare {} {} for {}: {} locks, {} bytes of change", c.txn, attempt_text(c.attempt),

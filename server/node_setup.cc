@@ -37,6 +37,9 @@ TxnLimits txn_limits(const ServerConfig& config) {
 
 std::unique_ptr<Application> make_coordinator(const ServerConfig& config, const GroupConfig& group) {
   CoordinatorAppOptions options;
+  for (const GroupSetting& other : config.groups) {
+    if (other.role == "shard") options.conductor.shards.push_back(group_id(other.name));
+  }
   options.decisions.window = time_window(config);
   options.decisions.history.keep_millis = static_cast<std::uint64_t>(config.history_keep.count());
   options.conductor.limits = txn_limits(config);

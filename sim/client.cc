@@ -15,8 +15,7 @@ Client::Client(Schedule& schedule, Recorder& recorder, Rng rng, Options options,
     : schedule_(schedule), recorder_(recorder), rng_(rng), options_(std::move(options)), carrier_(std::move(carrier)) {}
 
 GroupId Client::home(const Execute& execute, GroupId coordinator) {
-  const bool one_phase = execute.branches.size() == 1 && execute.protocol != Protocol::two_phase;
-  return one_phase ? execute.branches.front().shard : coordinator;
+  return is_one_phase(execute) ? execute.branches.front().shard : coordinator;
 }
 
 void Client::execute(const Execute& execute, bool reused, std::function<void(const Ended&)> done) {

@@ -28,6 +28,10 @@ void CommitTrace::decided(GroupId coordinator, const Decide& decide, Index index
   line(decide.txn, "decide", coordinator, committed, decide.attempt, index);
 }
 
+void CommitTrace::decided_by_vote(GroupId shard, const TxnId& txn, Index index) {
+  line(txn, "decide", shard, committed, std::nullopt, index);
+}
+
 void CommitTrace::applied(GroupId shard, const ShardCommand& command, Index index, const Register& before,
                           const Register& after) {
   if (before.state == after.state) return;

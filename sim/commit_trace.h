@@ -3,7 +3,8 @@
 //   {"time":<ns>,"id":"<hex>","event":"prepare","participant":"2","vote":"yes","attempt":[3,7],"index":12}
 // event       prepare        a shard's register was set by this entry; vote yes or no
 //             vote received  by the leader of the coordinator; vote yes or no
-//             decide         the entry that commits it: the coordinator's, or the shard's own with one phase
+//             decide         the entry that commits it: the coordinator's; the shard's own with one phase; the last
+//                            yes where the votes decide
 //             finish applied at a participant; outcome committed or aborted
 //             outcome told   a node answered; outcome committed or aborted; participant is the group that answered
 // attempt and index are left out where there is none. attempt [0,0] is that of one phase.
@@ -28,6 +29,8 @@ class CommitTrace {
   [[nodiscard]] Result<void> open(const std::string& path) { return file_.open(path); }
 
   void decided(GroupId coordinator, const Decide& decide, Index index);
+  // The last of the votes, where they decide.
+  void decided_by_vote(GroupId shard, const TxnId& txn, Index index);
   // before, after: the transaction's register at the shard.
   void applied(GroupId shard, const ShardCommand& command, Index index, const Register& before, const Register& after);
   void vote_received(const Vote& vote, GroupId from);

@@ -111,6 +111,9 @@ Execute Customer::make_execute(std::vector<Branch> branches, const TxnId& txn, c
   execute.age = age;
   execute.protocol = office_.swarm.protocol;
   if (execute.protocol == Protocol::one_phase && branches.size() > 1) execute.protocol = Protocol::automatic;
+  if (office_.swarm.mixed_protocols && branches.size() > 1) {
+    execute.protocol = rng_.chance(0.5) ? Protocol::two_phase : Protocol::paxos_commit;
+  }
   execute.branches = std::move(branches);
   office_.txns.invoked(execute);
   return execute;

@@ -148,6 +148,7 @@ void draw_limits(Swarm& swarm, Rng rng) {
   swarm.retry_ticks = rng.between(5, 50);
   swarm.prepare_timeout_ticks = rng.chance(0.4) ? rng.between(5, 60) : rng.between(60, 400);
   swarm.end_ticks = rng.chance(0.5) ? 100 : rng.between(1, 50);
+  swarm.resolve_ticks = rng.split("resolve").between(5, 150);
   if (rng.chance(0.5)) swarm.tidy_ticks = rng.between(50, 300);
   if (rng.chance(0.3)) swarm.history_millis = rng.between(1'000, 20'000);
   if (rng.chance(0.3)) swarm.retention_millis = rng.between(5'000, 12'000);
@@ -167,6 +168,9 @@ void draw_workload(Swarm& swarm, Rng rng) {
   swarm.ask_share = rng.chance(0.3) ? 0 : rng.unit() * 0.2;
   swarm.seal_share = rng.chance(0.3) ? 0 : rng.unit();
   if (rng.chance(0.15)) swarm.protocol = Protocol::two_phase;
+  const std::uint64_t protocols = rng.below(10);
+  if (protocols < 3) swarm.protocol = Protocol::paxos_commit;
+  swarm.mixed_protocols = protocols >= 6;
 }
 
 // Half of the shards in SQLite are files. Small limits make them commit and check-point often, large ones lose much.
@@ -222,7 +226,10 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     draw_files(swarm, rng.split("files"));
   }
   if (choices.chaos) swarm.chaos = *choices.chaos;
-  if (choices.protocol) swarm.protocol = *choices.protocol;
+  if (choices.protocol) {
+    swarm.protocol = *choices.protocol;
+    swarm.mixed_protocols = false;
+  }
   if (choices.requests) swarm.requests_max = *choices.requests;
   draw_faults(swarm, rng.split("faults"), choices);
   if (swarm.faultless() && !choices.yardstick) make_calm(swarm, rng.split("calm"));

@@ -99,6 +99,7 @@ struct Swarm {
   std::uint64_t clock_skew_max_millis = 60'000;
   std::uint64_t history_millis = 24ULL * 3600 * 1000;
   std::uint64_t end_ticks = 100;
+  std::uint64_t resolve_ticks = 100;
   std::uint64_t tidy_ticks = 1'000;
   bool drop_first_sends = false;  // every first message between groups is lost: repetition alone must carry the system
 
@@ -117,6 +118,7 @@ struct Swarm {
   double client_crash = 0;   // of the transactions
   double client_cancel = 0;  // of the calls
   Protocol protocol = Protocol::automatic;
+  bool mixed_protocols = false;  // each transaction of several shards draws its own
   std::uint64_t requests_max = std::numeric_limits<std::uint64_t>::max();  // of all clients together
 
   NetworkFaults network;

@@ -21,11 +21,19 @@ bool refused_at_the_door(AbortReason reason) {
   return reason == AbortReason::too_large || reason == AbortReason::invalid || reason == AbortReason::too_old;
 }
 
+// Two-phase finishes an attempt; where the votes decide, what was voted on.
+bool finishes_vote(const FinishWork& finish, const Register& vote) {
+  if (finish.protocol != vote.protocol) return false;
+  return votes_decide(vote.protocol) ? finish.fingerprint == vote.fingerprint : finish.attempt == vote.attempt;
+}
+
 // A transaction past its retention may be forgotten by the very entry that finishes it: what was finished is then known
 // from the command, and judged by the books in the end.
 Register finished_and_forgotten(const FinishWork& finish, const Register& before, const Register& after) {
-  if (before.state != State::prepared || after.state != State::empty || finish.attempt != before.attempt) return after;
-  return Register{finish.commit ? State::committed : State::aborted, finish.attempt};
+  if (before.state != State::prepared || after.state != State::empty || !finishes_vote(finish, before)) return after;
+  Register finished = before;
+  finished.state = finish.commit ? State::committed : State::aborted;
+  return finished;
 }
 
 }  // namespace
@@ -107,8 +115,28 @@ void TxnChecker::coordinator_applied(const Entry& entry, const CoordinatorComman
   coordinator_stamp_ = entry.stamp;
   std::visit(
       Overloaded{[&](const Decide& decide) { decides(entry, decide); }, [&](const SealOutcome& seal) { seals(seal); },
-                 [&](const EndTxns& end) { ends(end); }, [](const Tidy&) {}},
+                 [&](const EndTxns& end) { ends(end); }, [](const Tidy&) {},
+                 [&](const NoteOutcomes& all) {
+                   for (const OutcomeNote& note : all.notes) notes(note);
+                 }},
       command);
+}
+
+// Written down, not decided: it must be true already. A presumption becomes true here, for nothing else stands there.
+void TxnChecker::notes(const OutcomeNote& note) {
+  Fate& fate = fates_[note.txn];
+  if (note.commit) {
+    if (!fate.by_votes) wrong(note.txn, "A6 honest answer", "is noted as committed without the votes for it");
+    fate.noted = true;
+    return;
+  }
+  if (note.reason == AbortReason::presumed) {
+    if (fate.noted) return;  // the note of its commit stands before this one
+    recorder_.rare("abort presumed because every register is empty and too old");
+    return forbids(note.txn, fate, "its coordinator had presumed that it is aborted");
+  }
+  if (!fate.no) wrong(note.txn, "A6 honest answer", "is noted as aborted before any log holds the no");
+  if (fate.committed()) wrong(note.txn, "A1 agreement", "is committed and noted as aborted");
 }
 
 // The register at the shard goes from what it was to what the machine says it is now.
@@ -125,11 +153,61 @@ void TxnChecker::moves(GroupId shard, const TxnId& txn, const Register& after, c
   if (now.state == State::prepared && after.state == State::prepared && now.attempt != after.attempt) {
     wrong(txn, "A3 validity", fmt::format("changes the attempt of its vote at group {}", shard));
   }
-  if (after.state == State::aborted && now.state != State::aborted) {
+  // Who asks every shard seals some that have no part in it: their no is nobody's.
+  const auto& all = fate.participants;
+  const bool takes_part = all.empty() || std::find(all.begin(), all.end(), shard) != all.end();
+  if (after.state == State::aborted && now.state != State::aborted && takes_part) {
     forbids(txn, fate, fmt::format("group {} had logged its no", shard));
   }
   now.state = after.state;
-  if (after.state == State::prepared) now.attempt = after.attempt;
+  if (after.state == State::prepared) now = after;
+  if (!fate.by_votes || after.state != State::committed) return;
+  fate.ended = std::all_of(fate.participants.begin(), fate.participants.end(),
+                           [&](GroupId group) { return fate.registers[group].state == State::committed; });
+}
+
+void TxnChecker::prepares(GroupId shard, const PrepareWork& prepare, const Register& after, const Entry& entry) {
+  Fate& fate = fates_[prepare.txn];
+  const Register before = fate.registers[shard];
+  if (before.state == State::empty && after.state == State::committed) {
+    wrong(prepare.txn, "A3 validity", fmt::format("is committed by a prepare at group {}", shard));
+  }
+  moves(shard, prepare.txn, after, entry);
+  const bool voted = before.state == State::empty && fate.registers[shard].state == State::prepared;
+  if (!voted) return;
+  if (after.protocol != prepare.protocol || after.fingerprint != prepare.fingerprint) {
+    wrong(prepare.txn, "A3 validity", fmt::format("is prepared at group {} as something else than was logged", shard));
+  }
+  if (votes_decide(prepare.protocol)) judge_votes(prepare, fate, entry);
+}
+
+// The last yes is the decision.
+void TxnChecker::judge_votes(const PrepareWork& prepare, Fate& fate, const Entry& entry) {
+  for (const GroupId participant : prepare.participants) {
+    const Register& vote = fate.registers[participant];
+    const bool yes = vote.state == State::prepared || vote.state == State::committed;
+    if (!yes || vote.protocol != prepare.protocol || vote.fingerprint != prepare.fingerprint) return;
+  }
+  if (fate.participants != prepare.participants || fate.fingerprint != prepare.fingerprint) {
+    wrong(prepare.txn, "A3 validity", "is voted for with other participants or content than the client sent");
+  }
+  fate.by_votes = true;
+  commits(prepare.txn, fate, Attempt{}, entry);
+}
+
+// Whoever is still in doubt would take a forgotten register for one that never voted.
+void TxnChecker::forgets(GroupId shard, const ForgetTxns& forget) {
+  for (const TxnId& txn : forget.txns) {
+    const Fate& fate = fates_[txn];
+    if (!fate.committed()) continue;
+    recorder_.rare("commit forgotten when everybody had finished it");
+    if (!fate.ended) {
+      wrong(txn, "A1 agreement", fmt::format("is forgotten by group {} before everybody had finished it", shard));
+    }
+    if (!fate.noted) {
+      wrong(txn, "A2 stability", fmt::format("is forgotten by group {} before its outcome was noted", shard));
+    }
+  }
 }
 
 void TxnChecker::finishes(GroupId shard, const FinishWork& finish, const Register& before, const Register& after,
@@ -142,12 +220,14 @@ void TxnChecker::finishes(GroupId shard, const FinishWork& finish, const Registe
     }
     return;
   }
-  if (after.state == State::committed && (!fate.decided || *fate.decided != before.attempt)) {
+  const bool by_votes = votes_decide(before.protocol);
+  const bool of_this = fate.decided && (by_votes ? fate.by_votes : *fate.decided == before.attempt);
+  if (after.state == State::committed && !of_this) {
     wrong(finish.txn, "A1 agreement",
           fmt::format("is committed at group {}, index {}, under attempt {} without a decision for it", shard,
                       entry.index, words(before.attempt)));
   }
-  if (finish.attempt == before.attempt && after.state == State::prepared) {
+  if (finishes_vote(finish, before) && after.state == State::prepared) {
     wrong(finish.txn, "A5 termination", fmt::format("stays prepared at group {} after its finish was applied", shard));
   }
 }
@@ -166,14 +246,7 @@ void TxnChecker::executes(GroupId shard, const ExecuteWork& execute, const Regis
 }
 
 void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCommand& command, const Register& after) {
-  std::visit(Overloaded{[&](const PrepareWork& prepare) {
-                          const Register before = fates_[prepare.txn].registers[shard];
-                          if (before.state == State::empty && after.state == State::committed) {
-                            wrong(prepare.txn, "A3 validity",
-                                  fmt::format("is committed by a prepare at group {}", shard));
-                          }
-                          moves(shard, prepare.txn, after, entry);
-                        },
+  std::visit(Overloaded{[&](const PrepareWork& prepare) { prepares(shard, prepare, after, entry); },
                         [&](const RefuseWork& refuse) { moves(shard, refuse.txn, after, entry); },
                         [&](const ExecuteWork& execute) { executes(shard, execute, after, entry); },
                         [&](const FinishWork& finish) {
@@ -182,7 +255,8 @@ void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCom
                           finishes(shard, finish, before, then, entry);
                           moves(shard, finish.txn, then, entry);
                         },
-                        [&](const SealWork& seal) { moves(shard, seal.txn, after, entry); }, [](const Tidy&) {}},
+                        [&](const SealWork& seal) { moves(shard, seal.txn, after, entry); }, [](const Tidy&) {},
+                        [&](const ForgetTxns& forget) { forgets(shard, forget); }},
              command);
 }
 
@@ -234,7 +308,10 @@ void TxnChecker::judge_settled() {
         wrong(txn, "A7 no orphans", fmt::format("is still prepared at group {}", group));
       if (vote.state == State::committed && !fate.committed())
         wrong(txn, "A1 agreement", "is committed without a decision");
-      if (vote.state == State::aborted && fate.committed()) wrong(txn, "A1 agreement", "is committed and aborted");
+      const bool takes_part =
+          std::find(fate.participants.begin(), fate.participants.end(), group) != fate.participants.end();
+      if (vote.state == State::aborted && fate.committed() && takes_part)
+        wrong(txn, "A1 agreement", "is committed and aborted");
     }
     if (!fate.committed()) continue;
     for (const GroupId participant : fate.participants) {

@@ -27,6 +27,8 @@ struct Register {
   enum class State : std::uint8_t { empty, prepared, committed, aborted };
   State state = State::empty;
   Attempt attempt;  // of the vote, when there was one
+  Protocol protocol = Protocol::two_phase;
+  std::uint64_t fingerprint = 0;
   bool operator==(const Register&) const = default;
 };
 
@@ -35,9 +37,11 @@ struct Fate {
   std::vector<GroupId> participants;  // from the first content that a client sent
   std::uint64_t fingerprint = 0;
   std::map<GroupId, Register> registers;
-  std::optional<Attempt> decided;  // a valid decision, or {} attempt for one-phase
+  std::optional<Attempt> decided;  // a valid decision, or {} attempt for one-phase and where the votes decide
+  bool by_votes = false;           // decided by its participants' votes
+  bool noted = false;              // its coordinator's log says that it committed
   std::uint64_t decided_at = 0;    // stamp, milliseconds
-  bool ended = false;              // the coordinator knows that every participant has finished
+  bool ended = false;              // every participant has finished; where the coordinator decides, it knows
   std::optional<std::string> no;   // the first logged thing that forbids the commit
   std::optional<Outcome> told;
   std::string told_by;
@@ -74,6 +78,10 @@ class TxnChecker {
   void decides(const Entry& entry, const Decide& decide);
   void seals(const SealOutcome& seal);
   void ends(const EndTxns& end);
+  void notes(const OutcomeNote& note);
+  void prepares(GroupId shard, const PrepareWork& prepare, const Register& after, const Entry& entry);
+  void judge_votes(const PrepareWork& prepare, Fate& fate, const Entry& entry);
+  void forgets(GroupId shard, const ForgetTxns& forget);
   void executes(GroupId shard, const ExecuteWork& execute, const Register& after, const Entry& entry);
   void moves(GroupId shard, const TxnId& txn, const Register& after, const Entry& entry);
   void finishes(GroupId shard, const FinishWork& finish, const Register& before, const Register& after,

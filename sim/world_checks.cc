@@ -29,7 +29,7 @@ TxnId txn_of(const ShardCommand& command) {
       command);
 }
 
-CoordinatorAppOptions coordinator_options(const Swarm& swarm) {
+CoordinatorAppOptions coordinator_options(const Swarm& swarm, const std::vector<GroupId>& shards) {
   CoordinatorAppOptions options;
   options.decisions.window = TimeWindow{swarm.retention_millis, swarm.clock_skew_max_millis};
   options.decisions.history.keep_millis = std::max<std::uint64_t>(swarm.retention_millis, swarm.history_millis);
@@ -38,6 +38,8 @@ CoordinatorAppOptions coordinator_options(const Swarm& swarm) {
   options.conductor.resend_ticks_max = swarm.retry_ticks * 5;
   options.conductor.end_ticks = swarm.end_ticks;
   options.conductor.tidy_ticks = swarm.tidy_ticks;
+  options.conductor.note_ticks = std::min<std::uint64_t>(swarm.end_ticks, 20);
+  options.conductor.shards = shards;
   return options;
 }
 
@@ -48,6 +50,8 @@ ShardAppOptions shard_options(const Swarm& swarm) {
   options.caretaker.resend_ticks = swarm.retry_ticks;
   options.caretaker.resend_ticks_max = swarm.retry_ticks * 5;
   options.caretaker.tidy_ticks = swarm.tidy_ticks;
+  options.caretaker.resolve_ticks = swarm.resolve_ticks;
+  options.caretaker.confirm_ticks = swarm.tidy_ticks;
   return options;
 }
 
@@ -92,7 +96,11 @@ Result<std::unique_ptr<Application>> World::make_application(Process& process, c
   };
   Result<std::unique_ptr<Application>> real = nullptr;
   if (group.role == GroupRole::coordinator) {
-    real = make_coordinator_application(group.id, coordinator_options(swarm_));
+    std::vector<GroupId> shard_groups;
+    for (const GroupConfig& one : groups_) {
+      if (one.role == GroupRole::shard) shard_groups.push_back(one.id);
+    }
+    real = make_coordinator_application(group.id, coordinator_options(swarm_, shard_groups));
   } else if (swarm_.backend == Backend::memory_kv) {
     real = make_shard_application(group.id, shard_options(swarm_), std::make_unique<MemoryStore>());
   } else {
@@ -109,10 +117,13 @@ Register World::register_of(Process& process, GroupId shard, const TxnId& txn) c
   const auto* app = watched == nullptr ? nullptr : dynamic_cast<const ShardApp*>(&watched->real());
   if (app == nullptr) return {};
   const Shard& machine = app->binding().machine();
-  if (const PreparedTxn* prepared = machine.prepared(txn)) return {Register::State::prepared, prepared->attempt};
+  if (const PreparedTxn* prepared = machine.prepared(txn)) {
+    return {Register::State::prepared, prepared->attempt, prepared->protocol, prepared->fingerprint};
+  }
   if (const FinishedTxn* finished = machine.finished(txn)) {
     const bool committed = finished->outcome == Outcome::committed;
-    return {committed ? Register::State::committed : Register::State::aborted, finished->attempt};
+    return {committed ? Register::State::committed : Register::State::aborted, finished->attempt, finished->protocol,
+            finished->fingerprint};
   }
   return {};
 }
@@ -122,6 +133,8 @@ void World::look_at_message(Process& process, const GroupConfig& group, GroupId 
   const auto decoded = decode_message(message);
   if (!decoded) return;
   if (const auto* told = std::get_if<Vote>(&*decoded)) commit_trace_.vote_received(*told, from);
+  const auto* attended = std::get_if<Attended>(&*decoded);
+  if (attended != nullptr && !attended->running) recorder_.rare("shard in doubt asked to resolve it");
   const auto* prepare = std::get_if<Prepare>(&*decoded);
   if (prepare == nullptr || group.role != GroupRole::shard) return;
   const Register vote = register_of(process, group.id, prepare->txn);
@@ -170,7 +183,11 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
   if (const auto* finish = std::get_if<FinishWork>(&*command)) note_finish(group, *finish);
   const Register after = register_of(process, group, txn);
   commit_trace_.applied(group, *command, entry.index, register_before(group, txn), after);
+  const Fate* before = txns_.find(txn);
+  const bool open = before == nullptr || !before->committed();
   txns_.shard_applied(group, entry, *command, after);
+  const Fate* fate = txns_.find(txn);
+  if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, txn, entry.index);
 }
 
 Register World::register_before(GroupId shard, const TxnId& txn) const {
@@ -187,7 +204,9 @@ void World::note_finish(GroupId shard, const FinishWork& finish) {
   const auto vote = fate->registers.find(shard);
   if (vote == fate->registers.end() || vote->second.state != Register::State::prepared) return;
   const Epoch newest = logs_.newest_epoch(office_.coordinator);
-  if (finish.commit && fate->decided && fate->decided->epoch < newest) {
+  if (finish.commit && fate->by_votes) {
+    recorder_.rare("commit that the votes decided");
+  } else if (finish.commit && fate->decided && fate->decided->epoch < newest) {
     recorder_.rare("commit delivered by a later coordinator leader");
   }
   if (!finish.commit && !fate->no) recorder_.rare("abort presumed from the absence of a decision");

@@ -171,9 +171,11 @@ Result<Protocol> read(api::Protocol protocol, const Place& place) {
     case api::AUTO: return Protocol::automatic;
     case api::ONE_PHASE: return Protocol::one_phase;
     case api::TWO_PHASE: return Protocol::two_phase;
+    case api::PAXOS_COMMIT: return Protocol::paxos_commit;
     default: break;
   }
-  return bad(place, fmt::format("{} is not a protocol; 0 auto, 1 one-phase, 2 two-phase", static_cast<int>(protocol)));
+  return bad(place, fmt::format("{} is not a protocol; 0 auto, 1 one-phase, 2 two-phase, 4 paxos-commit",
+                                static_cast<int>(protocol)));
 }
 
 Result<TxnState> read(api::TxnState state, const Place& place) {
@@ -303,6 +305,8 @@ api::Protocol to_api(Protocol protocol) {
     case Protocol::automatic: return api::AUTO;
     case Protocol::one_phase: return api::ONE_PHASE;
     case Protocol::two_phase: return api::TWO_PHASE;
+    case Protocol::paxos_commit: return api::PAXOS_COMMIT;
+    case Protocol::three_phase: break;  // not built: never answered
   }
   return api::AUTO;
 }

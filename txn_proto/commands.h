@@ -22,11 +22,26 @@ struct Decide {
   std::uint64_t fingerprint = 0;
   bool operator==(const Decide&) const = default;
 };
-// T is aborted for good unless it has a record.
+// T, run in two phases, is aborted for good unless it has a record.
 struct SealOutcome {
   TxnId txn;
   Refusal refusal;  // what a later asker is told: sealed, timeout, superseded
+  std::uint64_t fingerprint = 0;
   bool operator==(const SealOutcome&) const = default;
+};
+// Facts that the participants' logs already hold, written down for those who ask later. Lazily, many in one entry;
+// whoever says them, they are true for ever.
+struct OutcomeNote {
+  TxnId txn;
+  std::uint64_t fingerprint = 0;
+  bool commit = false;
+  Protocol protocol = Protocol::paxos_commit;
+  AbortReason reason = AbortReason::none;  // presumed: no register holds it and none ever will
+  bool operator==(const OutcomeNote&) const = default;
+};
+struct NoteOutcomes {
+  std::vector<OutcomeNote> notes;
+  bool operator==(const NoteOutcomes&) const = default;
 };
 // Every participant of these has applied the finish: only the outcome is kept.
 struct EndTxns {
@@ -37,7 +52,7 @@ struct EndTxns {
 struct Tidy {
   bool operator==(const Tidy&) const = default;
 };
-using CoordinatorCommand = std::variant<Decide, SealOutcome, EndTxns, Tidy>;
+using CoordinatorCommand = std::variant<Decide, SealOutcome, EndTxns, Tidy, NoteOutcomes>;
 
 // ---- shard group ----
 
@@ -52,6 +67,7 @@ struct PrepareWork {
   TxnId age;
   Effects effects;
   WorkResult result;  // told with the vote, also by a later leader
+  Protocol protocol = Protocol::two_phase;
   bool operator==(const PrepareWork&) const = default;
 };
 // Prepare, refused in evaluation: a no for the register.
@@ -62,6 +78,7 @@ struct RefuseWork {
   std::vector<GroupId> participants;
   std::uint64_t fingerprint = 0;
   Refusal refusal;
+  Protocol protocol = Protocol::two_phase;
   bool operator==(const RefuseWork&) const = default;
 };
 // One-phase: votes, decides and applies in one entry. With a refusal: aborts.
@@ -78,6 +95,8 @@ struct FinishWork {
   TxnId txn;
   Attempt attempt;
   bool commit = false;
+  Protocol protocol = Protocol::two_phase;
+  std::uint64_t fingerprint = 0;  // where the votes decide
   bool operator==(const FinishWork&) const = default;
 };
 // A no for an empty register, asked for by somebody who wants to know.
@@ -85,6 +104,11 @@ struct SealWork {
   TxnId txn;
   bool operator==(const SealWork&) const = default;
 };
-using ShardCommand = std::variant<PrepareWork, RefuseWork, ExecuteWork, FinishWork, SealWork, Tidy>;
+// Old commits that every participant has finished and whose outcome the coordinator's log holds.
+struct ForgetTxns {
+  std::vector<TxnId> txns;
+  bool operator==(const ForgetTxns&) const = default;
+};
+using ShardCommand = std::variant<PrepareWork, RefuseWork, ExecuteWork, FinishWork, SealWork, Tidy, ForgetTxns>;
 
 }  // namespace assent

@@ -37,6 +37,8 @@ std::string_view to_string(Protocol protocol) {
     case Protocol::automatic: return "auto";
     case Protocol::one_phase: return "one-phase";
     case Protocol::two_phase: return "two-phase";
+    case Protocol::three_phase: return "three-phase";
+    case Protocol::paxos_commit: return "paxos-commit";
   }
   return "unknown";
 }
@@ -96,9 +98,18 @@ struct AddOperation {
 
 }  // namespace
 
+Protocol effective_protocol(const Execute& execute) {
+  if (execute.protocol != Protocol::automatic) return execute.protocol;
+  return execute.branches.size() == 1 ? Protocol::one_phase : Protocol::paxos_commit;
+}
+
+bool is_one_phase(const Execute& execute) {
+  return execute.branches.size() == 1 && effective_protocol(execute) == Protocol::one_phase;
+}
+
 std::uint64_t fingerprint(const Execute& execute) {
   Digest digest;
-  digest.add(static_cast<std::uint64_t>(execute.protocol)).add(execute.branches.size());
+  digest.add(static_cast<std::uint64_t>(effective_protocol(execute))).add(execute.branches.size());
   for (const Branch& branch : execute.branches) {
     digest.add(branch.shard).add(branch.work.size());
     for (const Operation& operation : branch.work) {

@@ -79,7 +79,12 @@ enum class Protocol : std::uint8_t {
   automatic = 0,  // the cheapest that is sound for the participants present
   one_phase = 1,
   two_phase = 2,
+  three_phase = 3,
+  paxos_commit = 4,
 };
+
+// The replicated votes are the decision: nobody has to log one. Such a vote counts whatever attempt it is of.
+[[nodiscard]] constexpr bool votes_decide(Protocol protocol) { return protocol == Protocol::paxos_commit; }
 
 struct Branch {
   GroupId shard;
@@ -162,6 +167,7 @@ struct Prepare {
   std::uint64_t fingerprint = 0;      // of the whole transaction: protocol, branches and all their work
   TxnId age;                          // the id of the first attempt of the caller's closure; wait-die compares these
   Work work;                          // for the addressed shard alone
+  Protocol protocol = Protocol::two_phase;
   bool operator==(const Prepare&) const = default;
 };
 struct Vote {
@@ -170,28 +176,84 @@ struct Vote {
   bool yes = false;
   Refusal refusal;    // with no
   WorkResult result;  // with yes
+  Protocol protocol = Protocol::two_phase;
+  std::uint64_t fingerprint = 0;  // of what was voted on; with yes
   bool operator==(const Vote&) const = default;
 };
-// The outcome, to a participant. attempt: whose vote it finishes.
+// The outcome, to a participant. Two-phase names the attempt whose votes it finishes; where the votes decide, it names
+// the content that was voted on, whatever the attempt.
 struct Finish {
   TxnId txn;
   Attempt attempt;
   bool commit = false;
+  Protocol protocol = Protocol::two_phase;
+  std::uint64_t fingerprint = 0;
   bool operator==(const Finish&) const = default;
 };
 struct Finished {
   TxnId txn;
   Attempt attempt;
   bool commit = false;
+  Protocol protocol = Protocol::two_phase;
+  std::uint64_t fingerprint = 0;
   bool operator==(const Finished&) const = default;
 };
-// A prepared shard asks its coordinator what came of the attempt it voted in. Answered with Finish, or not at all.
+// A prepared shard asks its coordinator what came of the attempt it voted in. Answered with Finish, with Attended, or
+// not at all.
 struct Inquire {
   TxnId txn;
   Attempt attempt;
+  Protocol protocol = Protocol::two_phase;
+  std::uint64_t fingerprint = 0;
   bool operator==(const Inquire&) const = default;
 };
-using TxnMessage = std::variant<Prepare, Vote, Finish, Finished, Inquire>;
+// Does the coordinator's leader still run what a shard is in doubt about? If not, the shards resolve it themselves.
+struct Attended {
+  TxnId txn;
+  bool running = false;
+  bool operator==(const Attended&) const = default;
+};
+// What does your vote register say? A seal fills an empty one with a no first, so that it is never empty for long; a
+// look does not.
+struct Seal {
+  TxnId txn;
+  bool look = false;
+  bool operator==(const Seal&) const = default;
+};
+// What a vote register says; all but empty is final. old: empty, and T too old to be prepared ever again.
+enum class Standing : std::uint8_t {
+  empty = 0,
+  old = 1,
+  prepared = 2,  // yes
+  committed = 3,
+  aborted = 4,  // a no, or a yes that was aborted
+};
+struct Report {
+  TxnId txn;
+  Standing standing = Standing::empty;
+  Protocol protocol = Protocol::automatic;  // of what was voted on; automatic: nothing was, it was sealed
+  Attempt attempt;
+  std::uint64_t fingerprint = 0;      // 0: the content was never seen
+  std::vector<GroupId> participants;  // empty when not known
+  Refusal refusal;                    // with aborted
+  bool operator==(const Report&) const = default;
+};
+// Old commits of a shard, to another participant or to the coordinator: have you finished them, do you have their
+// outcome? Once all said so, nobody will ever ask for them: the register may be forgotten.
+struct OldCommit {
+  TxnId txn;
+  std::uint64_t fingerprint = 0;
+  bool operator==(const OldCommit&) const = default;
+};
+struct Confirm {
+  std::vector<OldCommit> commits;
+  bool operator==(const Confirm&) const = default;
+};
+struct Confirmed {
+  std::vector<TxnId> txns;
+  bool operator==(const Confirmed&) const = default;
+};
+using TxnMessage = std::variant<Prepare, Vote, Finish, Finished, Inquire, Attended, Seal, Report, Confirm, Confirmed>;
 
 struct Envelope {
   GroupId from;
@@ -211,7 +273,11 @@ struct Execute {
   std::uint64_t timeout_ticks = 0;  // 0: the configured default
   bool operator==(const Execute&) const = default;
 };
-// XXH3-64 over protocol, branches and all their work: a reused id with other content has another one.
+// What automatic stands for: a function of the content alone, so that every leader takes the same for the same T.
+[[nodiscard]] Protocol effective_protocol(const Execute& execute);
+// Executed by its shard's group; any other by a coordinator group.
+[[nodiscard]] bool is_one_phase(const Execute& execute);
+// XXH3-64 over the effective protocol, branches and all their work: a reused id with other content has another one.
 [[nodiscard]] std::uint64_t fingerprint(const Execute& execute);
 
 // A linearizable read on one shard: read-only statements and KvGet.

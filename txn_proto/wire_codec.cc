@@ -94,6 +94,20 @@ class Reader {
             from.constraint(), optional_txn(from.holder())};
   }
 
+  // Builds before the field had two-phase alone.
+  Protocol protocol(std::uint32_t value) {
+    const Protocol read = enumerator(value, Protocol::paxos_commit);
+    return read == Protocol::automatic ? Protocol::two_phase : read;
+  }
+
+  template <class Repeated>
+  std::vector<TxnId> txns(const Repeated& from) {
+    std::vector<TxnId> to;
+    to.reserve(static_cast<std::size_t>(from.size()));
+    for (const auto& raw : from) to.push_back(txn(raw));
+    return to;
+  }
+
   Effects effects(const wire::Effects& from) {
     Effects to{from.change(), {}};
     to.locks.reserve(static_cast<std::size_t>(from.locks_size()));
@@ -134,6 +148,8 @@ tl::unexpected<Error> unreadable(const char* what) {
   return fail(ErrorCode::malformed, std::string("these bytes are not a ") + what);
 }
 
+std::uint32_t number(Protocol protocol) { return static_cast<std::uint32_t>(protocol); }
+
 // ---- Finish has one shape in three roles ----
 
 template <class From>
@@ -141,11 +157,14 @@ void finish_to_wire(const From& from, wire::Finish& to) {
   to.set_txn(from.txn.to_raw());
   to_wire(from.attempt, *to.mutable_attempt());
   to.set_commit(from.commit);
+  to.set_protocol(number(from.protocol));
+  to.set_fingerprint(from.fingerprint);
 }
 
 template <class To>
 To finish_from_wire(Reader& reader, const wire::Finish& from) {
-  return {reader.txn(from.txn()), Reader::attempt(from.attempt()), from.commit()};
+  return {reader.txn(from.txn()), Reader::attempt(from.attempt()), from.commit(), reader.protocol(from.protocol()),
+          from.fingerprint()};
 }
 
 // The fields that PrepareWork, RefuseWork and Prepare share.
@@ -156,6 +175,7 @@ void head_to_wire(const From& from, To& to) {
   to.set_coordinator(from.coordinator.value);
   participants_to_wire(from.participants, to);
   to.set_fingerprint(from.fingerprint);
+  to.set_protocol(number(from.protocol));
 }
 
 template <class From, class To>
@@ -165,6 +185,7 @@ void head_from_wire(Reader& reader, const From& from, To& to) {
   to.coordinator = GroupId(from.coordinator());
   to.participants = Reader::participants(from);
   to.fingerprint = from.fingerprint();
+  to.protocol = reader.protocol(from.protocol());
 }
 
 struct MessageToWire {
@@ -182,12 +203,47 @@ struct MessageToWire {
     out.set_yes(from.yes);
     if (from.refusal != Refusal{}) to_wire(from.refusal, *out.mutable_refusal());
     if (!from.result.empty()) to_wire(from.result, *out.mutable_result());
+    out.set_protocol(number(from.protocol));
+    out.set_fingerprint(from.fingerprint);
   }
   void operator()(const Finish& from) const { finish_to_wire(from, *to.mutable_finish()); }
   void operator()(const Finished& from) const { finish_to_wire(from, *to.mutable_finished()); }
   void operator()(const Inquire& from) const {
-    to.mutable_inquire()->set_txn(from.txn.to_raw());
-    to_wire(from.attempt, *to.mutable_inquire()->mutable_attempt());
+    auto& out = *to.mutable_inquire();
+    out.set_txn(from.txn.to_raw());
+    to_wire(from.attempt, *out.mutable_attempt());
+    out.set_protocol(number(from.protocol));
+    out.set_fingerprint(from.fingerprint);
+  }
+  void operator()(const Attended& from) const {
+    to.mutable_attended()->set_txn(from.txn.to_raw());
+    to.mutable_attended()->set_running(from.running);
+  }
+  void operator()(const Seal& from) const {
+    to.mutable_seal()->set_txn(from.txn.to_raw());
+    to.mutable_seal()->set_look(from.look);
+  }
+  void operator()(const Report& from) const {
+    auto& out = *to.mutable_report();
+    out.set_txn(from.txn.to_raw());
+    out.set_standing(static_cast<std::uint32_t>(from.standing));
+    out.set_protocol(number(from.protocol));
+    to_wire(from.attempt, *out.mutable_attempt());
+    out.set_fingerprint(from.fingerprint);
+    participants_to_wire(from.participants, out);
+    if (from.refusal != Refusal{}) to_wire(from.refusal, *out.mutable_refusal());
+  }
+  void operator()(const Confirm& from) const {
+    auto& out = *to.mutable_confirm();
+    for (const OldCommit& commit : from.commits) {
+      auto& one = *out.add_commits();
+      one.set_txn(commit.txn.to_raw());
+      one.set_fingerprint(commit.fingerprint);
+    }
+  }
+  void operator()(const Confirmed& from) const {
+    auto& out = *to.mutable_confirmed();
+    for (const TxnId& txn : from.txns) out.add_txns(txn.to_raw());
   }
 };
 
@@ -204,6 +260,18 @@ struct CoordinatorToWire {
   void operator()(const SealOutcome& from) const {
     to.mutable_seal()->set_txn(from.txn.to_raw());
     to_wire(from.refusal, *to.mutable_seal()->mutable_refusal());
+    to.mutable_seal()->set_fingerprint(from.fingerprint);
+  }
+  void operator()(const NoteOutcomes& from) const {
+    auto& out = *to.mutable_note();
+    for (const OutcomeNote& note : from.notes) {
+      auto& one = *out.add_notes();
+      one.set_txn(note.txn.to_raw());
+      one.set_fingerprint(note.fingerprint);
+      one.set_commit(note.commit);
+      one.set_protocol(number(note.protocol));
+      one.set_reason(static_cast<std::uint32_t>(note.reason));
+    }
   }
   void operator()(const EndTxns& from) const {
     auto& out = *to.mutable_end();
@@ -235,6 +303,10 @@ struct ShardToWire {
   }
   void operator()(const FinishWork& from) const { finish_to_wire(from, *to.mutable_finish()); }
   void operator()(const SealWork& from) const { to.mutable_seal()->set_txn(from.txn.to_raw()); }
+  void operator()(const ForgetTxns& from) const {
+    auto& out = *to.mutable_forget();
+    for (const TxnId& txn : from.txns) out.add_txns(txn.to_raw());
+  }
   void operator()(const Tidy&) const { to.mutable_tidy(); }
 };
 
@@ -268,13 +340,44 @@ ExecuteWork execute_work_from_wire(Reader& reader, const wire::ExecuteWork& from
 }
 
 Decide decide_from_wire(Reader& reader, const wire::Decide& from) {
-  return {reader.txn(from.txn()), Reader::attempt(from.attempt()),
-          reader.enumerator(from.protocol(), Protocol::two_phase), Reader::participants(from), from.fingerprint()};
+  return {reader.txn(from.txn()), Reader::attempt(from.attempt()), reader.protocol(from.protocol()),
+          Reader::participants(from), from.fingerprint()};
 }
 
-EndTxns end_from_wire(Reader& reader, const wire::EndTxns& from) {
-  EndTxns to;
-  for (const auto& raw : from.txns()) to.txns.push_back(reader.txn(raw));
+NoteOutcomes note_from_wire(Reader& reader, const wire::NoteOutcomes& from) {
+  NoteOutcomes to;
+  to.notes.reserve(static_cast<std::size_t>(from.notes_size()));
+  for (const auto& note : from.notes()) {
+    to.notes.push_back({reader.txn(note.txn()), note.fingerprint(), note.commit(), reader.protocol(note.protocol()),
+                        reader.enumerator(note.reason(), AbortReason::presumed)});
+  }
+  return to;
+}
+
+Vote vote_from_wire(Reader& reader, const wire::Vote& from) {
+  return {reader.txn(from.txn()),
+          Reader::attempt(from.attempt()),
+          from.yes(),
+          reader.refusal(from.refusal()),
+          Reader::result(from.result()),
+          reader.protocol(from.protocol()),
+          from.fingerprint()};
+}
+
+Report report_from_wire(Reader& reader, const wire::Report& from) {
+  return {reader.txn(from.txn()),
+          reader.enumerator(from.standing(), Standing::aborted),
+          reader.enumerator(from.protocol(), Protocol::paxos_commit),
+          Reader::attempt(from.attempt()),
+          from.fingerprint(),
+          Reader::participants(from),
+          reader.refusal(from.refusal())};
+}
+
+Confirm confirm_from_wire(Reader& reader, const wire::Confirm& from) {
+  Confirm to;
+  to.commits.reserve(static_cast<std::size_t>(from.commits_size()));
+  for (const auto& commit : from.commits()) to.commits.push_back({reader.txn(commit.txn()), commit.fingerprint()});
   return to;
 }
 
@@ -294,17 +397,20 @@ Result<TxnMessage> decode_message(ByteView bytes) {
   TxnMessage message;
   switch (proto.kind_case()) {
     case wire::TxnMessage::kPrepare: message = prepare_from_wire(reader, proto.prepare()); break;
-    case wire::TxnMessage::kVote: {
-      const auto& vote = proto.vote();
-      message = Vote{reader.txn(vote.txn()), Reader::attempt(vote.attempt()), vote.yes(),
-                     reader.refusal(vote.refusal()), Reader::result(vote.result())};
-      break;
-    }
+    case wire::TxnMessage::kVote: message = vote_from_wire(reader, proto.vote()); break;
     case wire::TxnMessage::kFinish: message = finish_from_wire<Finish>(reader, proto.finish()); break;
     case wire::TxnMessage::kFinished: message = finish_from_wire<Finished>(reader, proto.finished()); break;
     case wire::TxnMessage::kInquire:
-      message = Inquire{reader.txn(proto.inquire().txn()), Reader::attempt(proto.inquire().attempt())};
+      message = Inquire{reader.txn(proto.inquire().txn()), Reader::attempt(proto.inquire().attempt()),
+                        reader.protocol(proto.inquire().protocol()), proto.inquire().fingerprint()};
       break;
+    case wire::TxnMessage::kAttended:
+      message = Attended{reader.txn(proto.attended().txn()), proto.attended().running()};
+      break;
+    case wire::TxnMessage::kSeal: message = Seal{reader.txn(proto.seal().txn()), proto.seal().look()}; break;
+    case wire::TxnMessage::kReport: message = report_from_wire(reader, proto.report()); break;
+    case wire::TxnMessage::kConfirm: message = confirm_from_wire(reader, proto.confirm()); break;
+    case wire::TxnMessage::kConfirmed: message = Confirmed{reader.txns(proto.confirmed().txns())}; break;
     case wire::TxnMessage::KIND_NOT_SET: return unreadable(what);
   }
   return finish(reader, std::move(message), what);
@@ -325,9 +431,11 @@ Result<CoordinatorCommand> decode_coordinator_command(ByteView bytes) {
   switch (proto.kind_case()) {
     case wire::CoordinatorCommand::kDecide: command = decide_from_wire(reader, proto.decide()); break;
     case wire::CoordinatorCommand::kSeal:
-      command = SealOutcome{reader.txn(proto.seal().txn()), reader.refusal(proto.seal().refusal())};
+      command = SealOutcome{reader.txn(proto.seal().txn()), reader.refusal(proto.seal().refusal()),
+                            proto.seal().fingerprint()};
       break;
-    case wire::CoordinatorCommand::kEnd: command = end_from_wire(reader, proto.end()); break;
+    case wire::CoordinatorCommand::kEnd: command = EndTxns{reader.txns(proto.end().txns())}; break;
+    case wire::CoordinatorCommand::kNote: command = note_from_wire(reader, proto.note()); break;
     case wire::CoordinatorCommand::kTidy: command = Tidy{}; break;
     case wire::CoordinatorCommand::KIND_NOT_SET: return unreadable(what);
   }
@@ -352,6 +460,7 @@ Result<ShardCommand> decode_shard_command(ByteView bytes) {
     case wire::ShardCommand::kExecute: command = execute_work_from_wire(reader, proto.execute()); break;
     case wire::ShardCommand::kFinish: command = finish_from_wire<FinishWork>(reader, proto.finish()); break;
     case wire::ShardCommand::kSeal: command = SealWork{reader.txn(proto.seal().txn())}; break;
+    case wire::ShardCommand::kForget: command = ForgetTxns{reader.txns(proto.forget().txns())}; break;
     case wire::ShardCommand::kTidy: command = Tidy{}; break;
     case wire::ShardCommand::KIND_NOT_SET: return unreadable(what);
   }

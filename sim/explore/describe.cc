@@ -64,6 +64,26 @@ struct Describe {
   std::string operator()(const Finish& m) const {
     return fmt::format("Finish {} {} {}", names.of(m.txn), text(m.attempt), m.commit ? "commit" : "abort");
   }
+  std::string operator()(const Attended& m) const {
+    return fmt::format("Attended {} {}", names.of(m.txn), m.running ? "running" : "not running");
+  }
+  std::string operator()(const Seal& m) const {
+    return fmt::format("{} {}", m.look ? "Look" : "Seal", names.of(m.txn));
+  }
+  std::string operator()(const Report& m) const {
+    constexpr const char* standings[] = {"empty", "old", "yes", "committed", "aborted"};
+    return fmt::format("Report {} {}", names.of(m.txn), standings[static_cast<std::size_t>(m.standing)]);
+  }
+  std::string operator()(const Confirm& m) const {
+    std::string words = "Confirm";
+    for (const OldCommit& commit : m.commits) words += " " + names.of(commit.txn);
+    return words;
+  }
+  std::string operator()(const Confirmed& m) const {
+    std::string words = "Confirmed";
+    for (const TxnId& txn : m.txns) words += " " + names.of(txn);
+    return words;
+  }
   std::string operator()(const Finished& m) const {
     return fmt::format("Finished {} {} {}", names.of(m.txn), text(m.attempt), m.commit ? "commit" : "abort");
   }
@@ -82,6 +102,13 @@ struct Describe {
     for (const TxnId& txn : c.txns) words += " " + names.of(txn);
     return words;
   }
+  std::string operator()(const NoteOutcomes& c) const {
+    std::string words = "NoteOutcomes";
+    for (const OutcomeNote& note : c.notes) {
+      words += fmt::format(" {}:{}", names.of(note.txn), note.commit ? "committed" : to_string(note.reason));
+    }
+    return words;
+  }
   std::string operator()(const Tidy&) const { return "Tidy"; }
 
   std::string operator()(const PrepareWork& c) const {
@@ -98,6 +125,11 @@ struct Describe {
   }
   std::string operator()(const FinishWork& c) const {
     return fmt::format("FinishWork {} {} {}", names.of(c.txn), text(c.attempt), c.commit ? "commit" : "abort");
+  }
+  std::string operator()(const ForgetTxns& c) const {
+    std::string words = "ForgetTxns";
+    for (const TxnId& txn : c.txns) words += " " + names.of(txn);
+    return words;
   }
   std::string operator()(const SealWork& c) const { return fmt::format("SealWork {}", names.of(c.txn)); }
 

@@ -71,7 +71,8 @@ std::optional<WorkResult> result_of(const CoordinatorSide&, const TxnId&) { retu
 std::optional<WorkResult> result_of(const ShardSide& side, const TxnId& txn) {
   if (const PreparedTxn* prepared = side.machine.prepared(txn)) return prepared->result;
   const FinishedTxn* finished = side.machine.finished(txn);
-  if (finished == nullptr || !finished->one_phase || finished->outcome != Outcome::committed) return std::nullopt;
+  if (finished == nullptr || finished->protocol != Protocol::one_phase || finished->outcome != Outcome::committed)
+    return std::nullopt;
   return finished->result();
 }
 

@@ -37,12 +37,17 @@ SideOptions impatient() {
   options.conductor.resend_ticks_max = 1;
   options.conductor.abort_sends_max = 1;
   options.conductor.end_ticks = 1;
+  options.conductor.two_phase_only = true;
+  options.conductor.note_ticks = 1;
+  options.conductor.resolve_ticks = 1;
   options.conductor.tidy_ticks = 1;
   options.caretaker.prepare_timeout_ticks = 1;
   options.caretaker.settle_ticks = 1;
   options.caretaker.resend_ticks = 1;
   options.caretaker.resend_ticks_max = 1;
   options.caretaker.inquire_after_sends = 1;
+  options.caretaker.resolve_ticks = 1;
+  options.caretaker.confirm_ticks = 1;
   options.caretaker.tidy_ticks = 1;
   return options;
 }
@@ -53,6 +58,7 @@ KvAdd one_more(std::string key) { return KvAdd{std::move(key), 1, std::nullopt, 
 Execute across(std::uint64_t number, unsigned shards) {
   Execute execute;
   execute.txn = model_txn(number);
+  execute.protocol = Protocol::two_phase;
   for (std::uint64_t shard = 1; shard <= shards; ++shard) {
     execute.branches.push_back(Branch{GroupId(shard), {one_more("n")}});
   }

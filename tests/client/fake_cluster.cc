@@ -33,7 +33,7 @@ class FakeCluster::Node final : public v1::Coordinator::Service,
   [[nodiscard]] std::string endpoint() const { return fmt::format("127.0.0.1:{}", port_); }
 
   grpc::Status Execute(grpc::ServerContext*, const v1::ExecuteRequest* request, v1::Transaction* response) override {
-    const bool one_phase = request->branches_size() == 1 && request->protocol() != v1::TWO_PHASE;
+    const bool one_phase = request->branches_size() == 1 && request->protocol() < v1::TWO_PHASE;
     const std::string group = one_phase ? request->branches(0).shard() : "c0";
     if (!cluster_.leads(name_, group)) return cluster_.not_leader(group);
     {

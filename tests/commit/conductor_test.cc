@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "support.h"
+#include "conductor_fixture.h"
 
 namespace assent {
 namespace {
@@ -19,87 +19,7 @@ using testing::shard_2;
 using testing::transfer;
 using testing::txn;
 
-class ConductorTest : public ::testing::Test {
- protected:
-  static ConductorOptions options() {
-    ConductorOptions one;
-    one.self = coordinator_group;
-    one.attempts_max = 3;
-    one.waiters_max = 3;
-    one.end_batch = 2;
-    return one;
-  }
-  static DecisionsOptions machine_options() {
-    DecisionsOptions one;
-    one.window.retention_millis = 10'000;
-    one.window.clock_skew_max_millis = 1'000;
-    one.history.records_max = 1;
-    return one;
-  }
-
-  ConductorTest() { lead(5); }
-
-  void lead(std::uint64_t epoch_now) {
-    epoch = epoch_now;
-    conductor.lead(Epoch(epoch));
-    commit_all();
-    take();
-  }
-  DriverOutput<CoordinatorCommand> take() { return conductor.take_output(); }
-  // What the log takes is applied at once.
-  void commit(const CoordinatorCommand& command) {
-    const EntryContext context = at(epoch, ++index, millis);
-    const auto applied = machine.apply(context, command);
-    conductor.applied(context, command, applied);
-  }
-  // Commits everything proposed; gives the rest of the output.
-  DriverOutput<CoordinatorCommand> commit_all() {
-    auto output = take();
-    for (const auto& command : output.propose) commit(command);
-    testing::append(output, take());
-    return output;
-  }
-  void execute(std::uint64_t request, const Execute& one) {
-    conductor.request(ClientRequest{RequestId(request), coordinator_group, one});
-  }
-  void ask(std::uint64_t request, const TxnId& id, bool seal, std::uint64_t wait = 0) {
-    conductor.request(ClientRequest{RequestId(request), coordinator_group, GetOutcome{id, seal, wait}});
-  }
-  void vote(GroupId from, const TxnId& id, const Attempt& attempt, bool yes = true, Refusal refusal = {}) {
-    WorkResult result(1);
-    result[0].rows_affected = from.value;
-    conductor.receive(
-        Envelope{from, coordinator_group, Vote{id, attempt, yes, std::move(refusal), yes ? result : WorkResult()}});
-  }
-  void finished(GroupId from, const TxnId& id, const Attempt& attempt, bool committed) {
-    conductor.receive(Envelope{from, coordinator_group, Finished{id, attempt, committed}});
-  }
-  void inquire(GroupId from, const TxnId& id, const Attempt& attempt) {
-    conductor.receive(Envelope{from, coordinator_group, Inquire{id, attempt}});
-  }
-  DriverOutput<CoordinatorCommand> ticks(int count) {
-    DriverOutput<CoordinatorCommand> all;
-    for (int i = 0; i < count; ++i) {
-      conductor.tick();
-      testing::append(all, take());
-    }
-    return all;
-  }
-  static Execute one(std::uint64_t n = 1) { return transfer(txn(n), put("a", "1"), put("b", "2")); }
-  [[nodiscard]] Attempt attempt(std::uint64_t number = 1) const { return {Epoch(epoch), number}; }
-  // Votes yes everywhere and applies the decision.
-  void commit_txn(const TxnId& id, std::uint64_t number) {
-    vote(shard_1, id, attempt(number));
-    vote(shard_2, id, attempt(number));
-    commit_all();
-  }
-
-  Decisions machine{machine_options()};
-  Conductor conductor{machine, options()};
-  std::uint64_t epoch = 0;
-  std::uint64_t index = 0;
-  std::uint64_t millis = 0;
-};
+using ConductorTest = testing::ConductorFixture;
 
 TEST_F(ConductorTest, AllYesIsDecidedThenToldThenFinishedThenEnded) {
   execute(1, one());
@@ -464,6 +384,9 @@ TEST_F(ConductorTest, WhatIsNotTwoPhaseIsNotRunHere) {
 
 TEST_F(ConductorTest, S07_OutcomesOfWhatIsUnknownRunningCommittedAbortedAndExpired) {
   ask(1, txn(9), false, 100);
+  EXPECT_TRUE(take().reply.empty()) << "the shards may know it";
+  report(shard_1, txn(9), Standing::empty);
+  report(shard_2, txn(9), Standing::empty);
   EXPECT_EQ(answer_to(take().reply, 1)->state, TxnState::unknown);
   execute(2, one(1));
   ask(3, txn(1), false);
@@ -485,16 +408,18 @@ TEST_F(ConductorTest, S07_OutcomesOfWhatIsUnknownRunningCommittedAbortedAndExpir
   EXPECT_EQ(answer_to(output.reply, 6)->state, TxnState::aborted);
 }
 
-TEST_F(ConductorTest, ASealIsToldWhenTheLogHoldsItAndForbidsTheTransaction) {
+TEST_F(ConductorTest, ASealIsToldWhenEveryShardHoldsItAndForbidsTheTransaction) {
   ask(1, txn(1), true);
   ask(2, txn(1), true, 100);
   auto output = take();
   EXPECT_TRUE(output.reply.empty());
-  ASSERT_EQ(proposed<SealOutcome>(output.propose).size(), 1U);
+  ASSERT_EQ(sent<Seal>(output.send).size(), 2U);
+  EXPECT_FALSE(sent<Seal>(output.send)[0].look);
   execute(3, one());
   EXPECT_TRUE(take().send.empty()) << "it waits for the seal";
-  EXPECT_TRUE(ticks(500).reply.empty()) << "the log's word is on its way";
-  commit(output.propose[0]);
+  report(shard_1, txn(1), Standing::aborted);
+  EXPECT_TRUE(take().reply.empty()) << "nobody knows yet who takes part";
+  report(shard_2, txn(1), Standing::aborted);
   output = take();
   for (const std::uint64_t request : {1U, 2U, 3U}) {
     ASSERT_NE(answer_to(output.reply, request), nullptr) << request;
@@ -502,6 +427,9 @@ TEST_F(ConductorTest, ASealIsToldWhenTheLogHoldsItAndForbidsTheTransaction) {
   }
   execute(4, one());
   EXPECT_EQ(answer_to(take().reply, 4)->state, TxnState::aborted);
+  commit(proposed<NoteOutcomes>(ticks(11).propose).at(0));
+  execute(5, one());
+  EXPECT_EQ(answer_to(take().reply, 5)->state, TxnState::aborted) << "the log knows it now";
 }
 
 TEST_F(ConductorTest, ALongPollHearsTheOutcomeOrThatItStillRuns) {

@@ -73,6 +73,33 @@ TEST(Decisions, P04_EndKeepsTheOutcomeAndForgetsTheWork) {
   EXPECT_EQ(decisions.records(), 1U);
 }
 
+TEST(Decisions, ANoteIsKeptUnlessSomethingStandsThere) {
+  Decisions decisions;
+  const OutcomeNote committed{txn(1), 7, true, Protocol::paxos_commit, AbortReason::none};
+  const OutcomeNote presumed{txn(1), 0, false, Protocol::paxos_commit, AbortReason::presumed};
+  EXPECT_TRUE(decisions.apply(at(1, 1), NoteOutcomes{{committed}}).changed);
+  EXPECT_FALSE(decisions.apply(at(1, 2), NoteOutcomes{{presumed}}).changed);
+  EXPECT_EQ(decisions.find(txn(1))->outcome, Outcome::committed);
+  EXPECT_EQ(decisions.find(txn(1))->fingerprint, 7U);
+  EXPECT_EQ(decisions.apply(at(1, 3), SealOutcome{txn(1), {}}).outcome, Outcome::committed);
+  Decisions restored;
+  ASSERT_TRUE(restored.restore(decisions.snapshot()));
+  EXPECT_EQ(restored.digest(), decisions.digest());
+}
+
+TEST(Decisions, NothingIsPresumedOfWhatTheHistoryMayHaveForgotten) {
+  DecisionsOptions options;
+  options.window.retention_millis = 1'000;
+  options.history.records_max = 0;
+  Decisions decisions(options);
+  decisions.apply(at(1, 1), NoteOutcomes{{OutcomeNote{txn(1), 7, true, Protocol::paxos_commit, AbortReason::none}}});
+  decisions.apply(at(1, 2, 5'000), Tidy{});
+  ASSERT_FALSE(decisions.find(txn(1)));
+  decisions.apply(at(1, 3, 5'000),
+                  NoteOutcomes{{OutcomeNote{txn(1), 0, false, Protocol::paxos_commit, AbortReason::presumed}}});
+  EXPECT_FALSE(decisions.find(txn(1)));
+}
+
 TEST(Decisions, AnOutcomeIsKeptByCountOnlyOnceItsIdIsTooOld) {
   DecisionsOptions options;
   options.history.records_max = 2;

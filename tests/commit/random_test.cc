@@ -17,6 +17,7 @@ struct Swarm {
   double drop, keep, to_deposed, elect, depose, refuse, lose_answer;
   std::uint64_t clients, keys, slots, steps, records_max, commit_weight, tick_weight;
   bool short_retention, carry;
+  double paxos;  // share of Paxos Commit among transactions of both shards
 };
 
 Swarm draw(Rng& rng) {
@@ -36,7 +37,10 @@ Swarm draw(Rng& rng) {
                .commit_weight = rng.between(1, 6),
                .tick_weight = rng.between(1, 4),
                .short_retention = rng.chance(0.25),
-               .carry = rng.chance(0.2)};
+               .carry = rng.chance(0.2),
+               .paxos = rng.chance(0.3)   ? 1.0
+                        : rng.chance(0.2) ? 0.0
+                                          : rng.unit()};
 }
 
 WorldOptions options_for(const Swarm& swarm) {
@@ -54,6 +58,10 @@ WorldOptions options_for(const Swarm& swarm) {
   options.caretaker.resend_ticks = 3;
   options.caretaker.resend_ticks_max = 10;
   options.caretaker.tidy_ticks = 50;
+  options.caretaker.resolve_ticks = 10;
+  options.caretaker.confirm_ticks = 20;
+  options.conductor.resolve_ticks = 30;
+  options.conductor.note_ticks = 5;
   options.decisions.history.records_max = swarm.records_max;
   if (swarm.short_retention) {
     options.shard.window.retention_millis = 1'500;
@@ -178,8 +186,11 @@ class History {
       txn.group = coordinator_group;
       const auto amount = static_cast<std::int64_t>(rng_.below(10));
       txn.execute = transfer(id, work(-amount), work(amount));
+      txn.execute.protocol = draw_protocol();
     }
   }
+
+  Protocol draw_protocol() { return rng_.chance(swarm_.paxos) ? Protocol::paxos_commit : Protocol::two_phase; }
 
   static std::string slot(std::uint64_t number) { return fmt::format("slot/{}", number); }
 

@@ -186,7 +186,7 @@ TEST_F(ShardTest, OnePhaseVotesDecidesAndAppliesInOneEntry) {
   EXPECT_EQ(store.get("a"), "7");
   const FinishedTxn& done = *shard.finished(txn(1));
   EXPECT_EQ(done.outcome, Outcome::committed);
-  EXPECT_TRUE(done.one_phase);
+  EXPECT_EQ(done.protocol, Protocol::one_phase);
   ASSERT_EQ(done.result().size(), 1U);
   EXPECT_EQ(std::get<std::int64_t>(done.result()[0].rows[0][0]), 7);
   EXPECT_FALSE(apply(execute(txn(1), {add("a", 7)})).changed);
@@ -231,6 +231,60 @@ TEST_F(ShardTest, ForgettingIsBoundedAnEntryAndCatchesUp) {
   EXPECT_EQ(shard.all_finished().size(), 16U);
   for (int i = 0; i < 4; ++i) apply(Tidy{}, 10'001);
   EXPECT_TRUE(shard.all_finished().empty());
+}
+
+// Where the votes decide the content counts, not the attempt; a commit outlives its retention until nobody may ask.
+TEST_F(ShardTest, P07_WhereTheVotesDecideAFinishNamesTheContent) {
+  PrepareWork work = prepare(txn(1), put("a", "1"));
+  work.protocol = Protocol::paxos_commit;
+  apply(work);
+  apply(FinishWork{txn(1), {Epoch(1), 1}, true});
+  apply(FinishWork{txn(1), {Epoch(1), 1}, true, Protocol::paxos_commit, 6});
+  EXPECT_NE(shard.prepared(txn(1)), nullptr);
+  EXPECT_EQ(shard.report(txn(1)).standing, Standing::prepared);
+  EXPECT_EQ(shard.report(txn(1)).participants.size(), 2U);
+  apply(FinishWork{txn(1), {Epoch(7), 3}, true, Protocol::paxos_commit, 5});
+  EXPECT_EQ(store.get("a"), "1");
+  EXPECT_EQ(shard.report(txn(1)).standing, Standing::committed);
+}
+
+TEST_F(ShardTest, P11_ACommitThatOthersMayAskForIsNotForgottenByAge) {
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    PrepareWork work = prepare(txn(n), put("a", "1"));
+    work.protocol = Protocol::paxos_commit;
+    apply(work);
+    apply(FinishWork{txn(n), {}, n != 2, Protocol::paxos_commit, 5});
+  }
+  apply(ForgetTxns{{txn(1)}});
+  EXPECT_EQ(shard.all_finished().size(), 3U) << "its id may still come again";
+  apply(Tidy{}, 20'000);
+  EXPECT_EQ(shard.all_finished().size(), 2U) << "the abort needs nobody: who asks reads old as a no";
+  EXPECT_EQ(shard.old_commits({}, 9), (std::vector<TxnId>{txn(1), txn(3)}));
+  EXPECT_EQ(shard.old_commits(txn(1), 9), std::vector<TxnId>{txn(3)});
+  apply(ForgetTxns{{txn(1), txn(2)}}, 20'000);
+  EXPECT_EQ(shard.report(txn(1)).standing, Standing::old);
+  EXPECT_EQ(shard.report(txn(3)).standing, Standing::committed);
+}
+
+TEST_F(ShardTest, ARecordOfVersion1IsReadAsTheProtocolThatItWasOf) {
+  apply(prepare(txn(1), put("a", "1")));
+  Bytes bytes = encode_record(*shard.prepared(txn(1)));
+  bytes[0] = 1;
+  bytes.pop_back();
+  const auto prepared = decode_record(bytes);
+  ASSERT_TRUE(prepared);
+  EXPECT_EQ(std::get<PreparedTxn>(*prepared), *shard.prepared(txn(1)));
+  apply(SealWork{txn(2)});
+  apply(execute(txn(3), put("c", "1")));
+  apply(finish(txn(1), true));
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    bytes = encode_record(*shard.finished(txn(n)));
+    bytes[0] = 1;
+    bytes.pop_back();
+    const auto finished = decode_record(bytes);
+    ASSERT_TRUE(finished);
+    EXPECT_EQ(std::get<FinishedTxn>(*finished), *shard.finished(txn(n)));
+  }
 }
 
 TEST_F(ShardTest, W18_ASnapshotCarriesPreparedTransactionsAndTombstones) {

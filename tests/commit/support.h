@@ -35,9 +35,10 @@ inline KvAdd add(std::string key, std::int64_t delta) {
 
 inline Work put(const std::string& key, const std::string& value) { return Work{KvPut{key, value}}; }
 
-inline Execute transfer(const TxnId& id, Work on_1, Work on_2) {
+inline Execute transfer(const TxnId& id, Work on_1, Work on_2, Protocol protocol = Protocol::two_phase) {
   Execute execute;
   execute.txn = id;
+  execute.protocol = protocol;
   execute.branches = {Branch{shard_1, std::move(on_1)}, Branch{shard_2, std::move(on_2)}};
   return execute;
 }

@@ -1,6 +1,6 @@
 // Narrated scenarios: tests/transcripts/commit/*.txt. A line that begins with "> " is a command; what happens stands
-// below it. commit_world_test --rewrite writes what happened into the files. Invariants hold after every line; each ends by
-// converging.
+// below it. commit_world_test --rewrite writes what happened into the files. Invariants hold after every line; each
+// ends by converging.
 //
 //   > execute r1 t1 s1: add a -5; put b x / s2: get a      to the coordinator; with one shard, to that shard
 //   > get r2 t1 [seal] [wait N] [at s1]                     asks for the outcome
@@ -11,6 +11,8 @@
 //   > commit GROUP | refuse GROUP | tick N | tick-deposed GROUP N
 //   > elect GROUP [survive N] | depose GROUP
 //   > quiet | aloud                                       what happens is written down no more, or again
+//   > tick-shards N                                        of the shards alone
+//   > drop-to c|s1|s2                                      all that is in flight to it
 //   > drop-copies                                         of equal messages in flight
 //   > converge
 #include <fmt/format.h>
@@ -111,6 +113,19 @@ class Script {
       }
       return;
     }
+    if (verb == "tick-shards") {
+      for (std::uint64_t i = number(1); i > 0; --i) {
+        world_.advance(10);
+        for (const GroupId group : {shard_1, shard_2}) world_.tick(group, false);
+      }
+      return;
+    }
+    if (verb == "drop-to") {
+      for (std::size_t i = world_.network().size(); i-- > 0;) {
+        if (world_.network()[i].to == group_of(words.at(1))) world_.drop(i);
+      }
+      return;
+    }
     if (verb == "quiet" || verb == "aloud") {
       aloud_ = verb == "aloud";
       return;
@@ -157,7 +172,12 @@ class Script {
     const auto words = words_of(line);
     Execute execute;
     execute.txn = txn(std::stoull(words.at(2).substr(1)));
-    const std::size_t start = line.find(words[2] + " ") + words[2].size() + 1;
+    std::size_t start = line.find(words[2] + " ") + words[2].size() + 1;
+    execute.protocol = line.find('/') == std::string::npos ? Protocol::automatic : Protocol::two_phase;
+    if (words[3] == to_string(Protocol::paxos_commit)) {
+      execute.protocol = Protocol::paxos_commit;
+      start += words[3].size() + 1;
+    }
     for (const std::string& part : split(line.substr(start), '/')) {
       const auto colon = part.find(':');
       execute.branches.push_back(

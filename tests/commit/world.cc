@@ -9,6 +9,7 @@
 namespace assent::testing {
 
 World::World(WorldOptions options) : options_(std::move(options)) {
+  options_.conductor.shards = {shard_1, shard_2};
   coordinator_.id = coordinator_group;
   shards_.resize(2);
   shards_[0].id = shard_1;
@@ -245,6 +246,7 @@ void World::check_entry(GroupId, const CoordinatorCommand& command) {
 void World::check_entry(GroupId id, const ShardCommand& command) {
   const Group<ShardSide>& group = shard(id);
   check_shard(group);
+  if (const auto* prepare = std::get_if<PrepareWork>(&command)) check_votes(*prepare);
   std::visit(
       [&](const auto& one) {
         if constexpr (requires { one.txn; }) {
@@ -256,6 +258,16 @@ void World::check_entry(GroupId id, const ShardCommand& command) {
         }
       },
       command);
+}
+
+// Where the votes decide, the last of them is the decision; whoever says otherwise later is wrong.
+void World::check_votes(const PrepareWork& prepare) {
+  if (!votes_decide(prepare.protocol)) return;
+  for (const GroupId participant : prepare.participants) {
+    const PreparedTxn* vote = shard(participant).leader->machine.prepared(prepare.txn);
+    if (vote == nullptr || vote->protocol != prepare.protocol || vote->fingerprint != prepare.fingerprint) return;
+  }
+  learn(prepare.txn, Outcome::committed, "every register holds yes");
 }
 
 void World::check_shard(const Group<ShardSide>& group) {

@@ -94,6 +94,7 @@ class World {
   void check_entry(GroupId group, const CoordinatorCommand& command);
   void check_entry(GroupId group, const ShardCommand& command);
   void learn(const TxnId& txn, Outcome outcome, const std::string& where);
+  void check_votes(const PrepareWork& prepare);
   void check_shard(const Group<ShardSide>& group);
   void violate(const std::string& what);
 

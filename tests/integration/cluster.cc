@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -126,18 +127,22 @@ CommandResult run_command(std::vector<std::string> command, std::chrono::millise
 // ---- the cluster ----
 
 Cluster::Cluster(std::string_view name, ClusterOptions options) : folder_(name), options_(std::move(options)) {
-  for (const std::string_view node : nodes) {
+  all_.assign(nodes.begin(), nodes.end());
+  for (const std::string& node : options_.coordinator_nodes) {
+    if (std::find(all_.begin(), all_.end(), node) == all_.end()) all_.push_back(node);
+  }
+  for (const std::string_view node : all_) {
     const auto chosen = options_.client_ports.find(std::string(node));
     client_ports_[std::string(node)] = chosen == options_.client_ports.end() ? free_port() : chosen->second;
     peer_ports_[std::string(node)] = free_port();
   }
-  for (const std::string_view node : nodes) write_configuration(node);
+  for (const std::string_view node : all_) write_configuration(node);
 }
 
 void Cluster::write_configuration(std::string_view node) {
   std::vector<std::string> peers;
   std::vector<std::string> clients;
-  for (const std::string_view other : nodes) {
+  for (const std::string_view other : all_) {
     const auto advertised = options_.advertised.find(std::string(other));
     peers.push_back(fmt::format("{}: \"{}\"", other, peer_address(other)));
     clients.push_back(fmt::format(
@@ -151,12 +156,12 @@ void Cluster::write_configuration(std::string_view node) {
       "  peers: {{ {} }}\n"
       "  clients: {{ {} }}\n"
       "  groups:\n"
-      "    - {{ id: c0, role: coordinator, members: [n1, n2, n3] }}\n"
+      "    - {{ id: c0, role: coordinator, members: [{}] }}\n"
       "    - {{ id: s1, role: shard, members: [n1, n2, n3] }}\n"
       "    - {{ id: s2, role: shard, members: [n1, n2, n3] }}\n"
       "{}",
       node, data_of(node).string(), client_address(node), peer_address(node), fmt::join(peers, ", "),
-      fmt::join(clients, ", "), options_.extra_yaml);
+      fmt::join(clients, ", "), fmt::join(options_.coordinator_nodes, ", "), options_.extra_yaml);
 }
 
 void Cluster::run_under(std::string_view node, std::vector<std::string> command) {
@@ -171,7 +176,7 @@ void Cluster::start(std::string_view node) {
 }
 
 void Cluster::start_all() {
-  for (const std::string_view node : nodes) start(node);
+  for (const std::string_view node : all_) start(node);
 }
 
 void Cluster::kill(std::string_view node) {
@@ -179,10 +184,12 @@ void Cluster::kill(std::string_view node) {
   EXPECT_TRUE(process(node).wait(10s)) << node << " outlives SIGKILL";
 }
 
-void Cluster::kill_all() {
-  for (const std::string_view node : nodes) process(node).signal(SIGKILL);
-  for (const std::string_view node : nodes) EXPECT_TRUE(process(node).wait(10s));
+void Cluster::kill(const std::vector<std::string>& victims) {
+  for (const std::string& node : victims) process(node).signal(SIGKILL);
+  for (const std::string& node : victims) EXPECT_TRUE(process(node).wait(10s)) << node << " outlives SIGKILL";
 }
+
+void Cluster::kill_all() { kill(all_); }
 
 void Cluster::stop(std::string_view node) {
   process(node).signal(SIGTERM);
@@ -217,7 +224,7 @@ std::filesystem::path Cluster::data_of(std::string_view node) const {
 
 std::vector<std::string> Cluster::endpoints() const {
   std::vector<std::string> all;
-  for (const std::string_view node : nodes) {
+  for (const std::string_view node : all_) {
     const auto advertised = options_.advertised.find(std::string(node));
     all.push_back(advertised == options_.advertised.end() ? client_address(node) : advertised->second);
   }

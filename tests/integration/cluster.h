@@ -73,10 +73,11 @@ struct ClusterOptions {
   std::map<std::string, std::string> advertised;
   std::map<std::string, std::uint16_t> client_ports;  // of nodes whose port must be known before; others: a free one
   std::string extra_yaml;                             // appended to each node's file
-  std::map<std::string, std::filesystem::path> data_dirs;  // of nodes whose data lies elsewhere
+  std::vector<std::string> coordinator_nodes{"n1", "n2", "n3"};  // where c0 lives; may be others than the shards'
+  std::map<std::string, std::filesystem::path> data_dirs;        // of nodes whose data lies elsewhere
 };
 
-// Three nodes with coordinator c0 and shards s1, s2.
+// Three nodes with coordinator c0 and shards s1, s2; or three with the shards and others with the coordinator.
 class Cluster {
  public:
   explicit Cluster(std::string_view name, ClusterOptions options = {});
@@ -87,8 +88,9 @@ class Cluster {
   void run_under(std::string_view node, std::vector<std::string> command);
   void start(std::string_view node);
   void start_all();
-  void kill(std::string_view node);    // SIGKILL, and waits for its end
-  void kill_all();                     // all of them before waiting for any
+  void kill(std::string_view node);                    // SIGKILL, and waits for its end
+  void kill(const std::vector<std::string>& victims);  // all of them before waiting for any
+  void kill_all();
   void stop(std::string_view node);    // SIGTERM, expects status 0
   void pause(std::string_view node);   // SIGSTOP
   void resume(std::string_view node);  // SIGCONT
@@ -111,6 +113,7 @@ class Cluster {
 
   TestFolder folder_;
   ClusterOptions options_;
+  std::vector<std::string> all_;  // nodes, of shards and of the coordinator
   std::map<std::string, std::uint16_t, std::less<>> client_ports_;
   std::map<std::string, std::uint16_t, std::less<>> peer_ports_;
   std::map<std::string, std::vector<std::string>, std::less<>> wrappers_;

@@ -16,7 +16,11 @@ constexpr GroupId s2{3};
 const std::vector<NodeId> all_nodes{NodeId(1), NodeId(2), NodeId(3)};
 
 Result<std::unique_ptr<Application>> make_application(const GroupConfig& group) {
-  if (group.role == GroupRole::coordinator) return make_coordinator_application(group.id, {});
+  if (group.role == GroupRole::coordinator) {
+    CoordinatorAppOptions options;
+    options.conductor.shards = {s1, s2};
+    return make_coordinator_application(group.id, std::move(options));
+  }
   return make_shard_application(group.id, {}, std::make_unique<MemoryStore>());
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "assent/wire/wire.pb.h"
 #include "base/rng.h"
 #include "txn_proto/value_codec.h"
 
@@ -41,12 +42,26 @@ const std::vector<TxnMessage> messages{
     Finish{txn, attempt, true},
     Finished{txn, attempt, false},
     Inquire{txn, attempt},
+    Prepare{txn, attempt, GroupId(9), participants, 1, TxnId{}, {}, Protocol::paxos_commit},
+    Vote{txn, attempt, true, {}, {}, Protocol::paxos_commit, 9},
+    Finish{txn, attempt, true, Protocol::paxos_commit, 9},
+    Finished{txn, attempt, true, Protocol::paxos_commit, 9},
+    Inquire{txn, attempt, Protocol::paxos_commit, 9},
+    Attended{txn, true},
+    Seal{txn, true},
+    Report{txn, Standing::old, Protocol::automatic, {}, 0, {}, {}},
+    Report{txn, Standing::aborted, Protocol::paxos_commit, attempt, 9, participants, refusal},
+    Confirm{{OldCommit{txn, 9}, OldCommit{other, 8}}},
+    Confirmed{{txn, other}},
 };
 const std::vector<CoordinatorCommand> coordinator_commands{
     Decide{txn, attempt, Protocol::two_phase, participants, 77},
     SealOutcome{txn, refusal},
     EndTxns{{txn, other}},
     Tidy{},
+    SealOutcome{txn, refusal, 9},
+    NoteOutcomes{{OutcomeNote{txn, 9, true, Protocol::paxos_commit, AbortReason::none},
+                  OutcomeNote{other, 0, false, Protocol::two_phase, AbortReason::presumed}}},
 };
 const std::vector<ShardCommand> shard_commands{
     PrepareWork{txn, attempt, GroupId(9), participants, 8, other, effects, some_result()},
@@ -56,6 +71,10 @@ const std::vector<ShardCommand> shard_commands{
     FinishWork{txn, attempt, true},
     SealWork{txn},
     Tidy{},
+    PrepareWork{txn, attempt, GroupId(9), participants, 8, other, effects, {}, Protocol::paxos_commit},
+    RefuseWork{txn, attempt, GroupId(9), participants, 8, refusal, Protocol::paxos_commit},
+    FinishWork{txn, attempt, true, Protocol::paxos_commit, 9},
+    ForgetTxns{{txn, other}},
 };
 
 TEST(WireCodec, every_message_comes_back_as_it_was) {
@@ -64,6 +83,21 @@ TEST(WireCodec, every_message_comes_back_as_it_was) {
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(*decoded, message);
   }
+}
+
+TEST(WireCodec, what_an_older_build_wrote_without_a_protocol_is_two_phase) {
+  wire::ShardCommand command;
+  command.mutable_prepare()->set_txn(txn.to_raw());
+  const auto prepare = decode_shard_command(command.SerializeAsString());
+  ASSERT_TRUE(prepare.has_value());
+  EXPECT_EQ(std::get<PrepareWork>(*prepare).protocol, Protocol::two_phase);
+  wire::TxnMessage message;
+  message.mutable_finish()->set_txn(txn.to_raw());
+  const auto finish = decode_message(message.SerializeAsString());
+  ASSERT_TRUE(finish.has_value());
+  EXPECT_EQ(std::get<Finish>(*finish).protocol, Protocol::two_phase);
+  message.mutable_finish()->set_protocol(99);
+  EXPECT_FALSE(decode_message(message.SerializeAsString()).has_value());
 }
 
 TEST(WireCodec, every_coordinator_command_comes_back_as_it_was) {

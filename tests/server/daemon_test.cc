@@ -133,7 +133,7 @@ TEST_F(DaemonTest, KeepsWhatItCommittedOverARestart) {
   const auto inspection = inspect_directory((folder / "data").string(), 50);
   ASSERT_TRUE(inspection) << inspection.error().message;
   EXPECT_FALSE(inspection->damaged);
-  EXPECT_THAT(inspection->text, HasSubstr("c0: decide commit " + both.txn_id()));
+  EXPECT_THAT(inspection->text, HasSubstr("s1: finish " + both.txn_id()));
   EXPECT_THAT(inspection->text, HasSubstr("s2: prepare " + both.txn_id()));
 
   daemon = start();

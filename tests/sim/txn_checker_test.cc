@@ -234,6 +234,95 @@ TEST_F(TxnCheckerTest, FindsACommitThatOneShardNeverGot) {
   EXPECT_TRUE(recorder.failed());
 }
 
+// Where the votes decide.
+struct VotesCheckerTest : TxnCheckerTest {
+  void SetUp() override {
+    execute.protocol = Protocol::paxos_commit;
+    TxnCheckerTest::SetUp();
+  }
+  void vote(GroupId shard) {
+    PrepareWork work;
+    work.txn = txn;
+    work.participants = {left, right};
+    work.protocol = Protocol::paxos_commit;
+    work.fingerprint = fingerprint(execute);
+    checker.shard_applied(shard, entry(), work, Register{State::prepared, {}, work.protocol, work.fingerprint});
+  }
+  void end_vote(GroupId shard, bool commit) {
+    FinishWork work{txn, {}, commit, Protocol::paxos_commit, fingerprint(execute)};
+    checker.shard_applied(shard, entry(), work,
+                          Register{commit ? State::committed : State::aborted, {}, work.protocol, work.fingerprint});
+  }
+  void seal_at(GroupId shard) {
+    checker.shard_applied(shard, entry(), SealWork{txn}, Register{State::aborted, {}, Protocol::automatic, 0});
+  }
+  void note(bool commit) {
+    checker.coordinator_applied(entry(), NoteOutcomes{{OutcomeNote{txn, fingerprint(execute), commit}}});
+  }
+};
+
+TEST_F(VotesCheckerTest, AcceptsAWholeLife) {
+  vote(left);
+  vote(right);
+  told(TxnState::committed);
+  seal_at(GroupId(9));  // asked of every shard: one that has no part in it
+  end_vote(left, true);
+  note(true);
+  end_vote(right, true);
+  checker.shard_applied(left, entry(), ForgetTxns{{txn}}, Register{});
+  checker.judge_settled();
+  EXPECT_FALSE(recorder.failed()) << recorder.why();
+}
+
+TEST_F(VotesCheckerTest, FindsAnAnswerBeforeAllVotes) {
+  vote(left);
+  told(TxnState::committed);
+  expect_wrong("A6");
+}
+
+TEST_F(VotesCheckerTest, FindsAnAbortThatNoRegisterHolds) {
+  vote(left);
+  told(TxnState::aborted, AbortReason::timeout);
+  expect_wrong("A6");
+}
+
+TEST_F(VotesCheckerTest, FindsAFinishThatTheVotesDoNotProve) {
+  vote(left);
+  end_vote(left, true);
+  expect_wrong("A1");
+}
+
+TEST_F(VotesCheckerTest, FindsAnAbortAfterAllVotes) {
+  vote(left);
+  vote(right);
+  end_vote(left, false);
+  expect_wrong("A1");
+}
+
+TEST_F(VotesCheckerTest, FindsANoteThatIsNotTrue) {
+  vote(left);
+  note(true);
+  expect_wrong("A6");
+}
+
+TEST_F(VotesCheckerTest, FindsACommitThatIsForgottenWhileAnotherIsInDoubt) {
+  vote(left);
+  vote(right);
+  note(true);
+  end_vote(left, true);
+  checker.shard_applied(left, entry(), ForgetTxns{{txn}}, Register{});
+  expect_wrong("A1");
+}
+
+TEST_F(VotesCheckerTest, FindsACommitThatIsForgottenBeforeItIsNoted) {
+  vote(left);
+  vote(right);
+  end_vote(left, true);
+  end_vote(right, true);
+  checker.shard_applied(left, entry(), ForgetTxns{{txn}}, Register{});
+  expect_wrong("A2");
+}
+
 TEST_F(TxnCheckerTest, FindsOnePhaseWorkOfATransactionWithTwoParticipants) {
   ExecuteWork work;
   work.txn = txn;
