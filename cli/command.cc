@@ -1,11 +1,6 @@
 #include "cli/command.h"
 
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
-#include <functional>
-#include <memory>
-
+#include "cli/command_detail.h"
 #include "cli/exit_code.h"
 #include "cli/values.h"
 #include "client/options.h"
@@ -13,47 +8,6 @@
 namespace assent::cli {
 
 namespace {
-
-// What CLI11 writes to, before it becomes an Invocation: options of all subcommands, and which one was chosen.
-struct Draft {
-  GlobalOptions global;
-  std::function<Command()> chosen;
-};
-
-// An option whose text is read by a function of ours; its error names the option and what it wants.
-template <class T>
-CLI::Option* add_parsed(CLI::App& app, const std::string& name, T& target, std::optional<T> (*read)(std::string_view),
-                        const char* wanted, const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&target, read, name, wanted](const std::string& text) {
-            const std::optional<T> value = read(text);
-            if (!value) throw CLI::ValidationError(name, fmt::format("'{}' is not {}", text, wanted));
-            target = *value;
-          },
-          help)
-      ->type_name("");
-}
-
-CLI::Option* add_duration(CLI::App& app, const std::string& name, std::chrono::milliseconds& target,
-                          const std::string& help) {
-  return add_parsed<std::chrono::milliseconds>(app, name, target, &parse_duration, "a time such as 500ms, 5s or 2m",
-                                               help)
-      ->type_name("TIME");
-}
-
-CLI::Option* add_txn_id(CLI::App& app, const std::string& name, TxnId& target, const std::string& help) {
-  return add_parsed<TxnId>(app, name, target, &TxnId::from_hex, "a transaction id (32 hex digits)", help)
-      ->type_name("T");
-}
-
-std::optional<Protocol> read_protocol(std::string_view text) {
-  for (const Protocol protocol : {Protocol::automatic, Protocol::one_phase, Protocol::two_phase, Protocol::paxos_commit}) {
-    if (text == to_string(protocol)) return protocol;
-  }
-  return std::nullopt;
-}
 
 std::optional<BenchWorkload> read_workload(std::string_view text) {
   if (text == "bank") return BenchWorkload::bank;
@@ -70,22 +24,6 @@ std::optional<OutputFormat> read_output(std::string_view text) {
 
 std::optional<std::string> read_endpoints(std::string_view text) {
   return client::parse_endpoints(text) ? std::optional(std::string(text)) : std::nullopt;
-}
-
-// The last subcommand: everything above it is a heading.
-template <class Specific>
-std::shared_ptr<Specific> leaf(CLI::App& app, Draft& draft) {
-  auto specific = std::make_shared<Specific>();
-  app.fallthrough();
-  app.callback([&draft, specific] { draft.chosen = [specific] { return Command(*specific); }; });
-  return specific;
-}
-
-CLI::App& heading(CLI::App& app, const std::string& name, const std::string& help) {
-  CLI::App& group = *app.add_subcommand(name, help);
-  group.require_subcommand(1);
-  group.fallthrough();
-  return group;
 }
 
 void add_global(CLI::App& app, Draft& draft) {
@@ -130,30 +68,6 @@ void add_sql(CLI::App& app, Draft& draft) {
          "For ?1, ?2, ...: 5, 5.5, null, text; or text:V int:V real:V hex:V")
       ->type_name("V")
       ->allow_extra_args(false);
-}
-
-void add_txn(CLI::App& app, Draft& draft) {
-  CLI::App& txn = heading(app, "txn", "Transactions");
-  CLI::App& exec = *txn.add_subcommand("exec", "Run statements on one or more shards: all of them happen or none");
-  const auto run = leaf<TxnExecCommand>(exec, draft);
-  exec.add_option("--on", run->on, "A shard and a statement for it; may be repeated")
-      ->required()
-      ->type_name("SHARD SQL");
-  add_txn_id(exec, "--id", run->id,
-             "The transaction's id; sending it again never runs the work twice (default: a new one)");
-  add_parsed<Protocol>(exec, "--protocol", run->protocol, &read_protocol, "a protocol (auto, one-phase, two-phase, paxos-commit)",
-                       "auto, one-phase, two-phase, paxos-commit")
-      ->type_name("NAME");
-
-  CLI::App& get =
-      *txn.add_subcommand("get",
-                          "What came of a transaction. Ends with 0 when it committed, 6 when it aborted, 7 while "
-                          "undecided, 4 when no group knows it");
-  const auto ask = leaf<TxnGetCommand>(get, draft);
-  add_txn_id(get, "id", ask->id, "The transaction's id")->required();
-  get.add_flag("--seal", ask->seal, "Make sure that it never commits after the answer, unless it has");
-  add_duration(get, "--wait", ask->wait, "Wait for a decision while it is undecided");
-  get.add_option("--group", ask->group, "Ask this group only (default: the coordinator, then every shard)");
 }
 
 // One key-value verb; fill adds its arguments and gives what makes the operation of them.
@@ -267,7 +181,7 @@ std::variant<Invocation, Farewell> parse(int argc, const char* const* argv) {
   app.footer(
       "Exit codes: 0 ok, 1 error, 2 usage, 3 unreachable or no leader, 4 not found, 5 unhealthy, 6 transaction "
       "aborted, "
-      "7 outcome unknown, 124 timed out");
+      "7 outcome unknown, 8 refused for safety, 124 timed out");
   add_global(app, draft);
   add_cluster(app, draft);
   add_sql(app, draft);

@@ -42,6 +42,14 @@ struct TxnGetCommand {
   std::chrono::milliseconds wait{0};
   std::string group;
 };
+struct TxnWaitCommand {
+  TxnId id;
+  std::chrono::milliseconds at_most{60'000};
+};
+struct TxnSealCommand {
+  TxnId id;
+  std::chrono::milliseconds wait{10'000};
+};
 struct KvCommand {
   std::string shard;
   Operation operation;
@@ -76,8 +84,8 @@ struct DemoBankCommand {
 struct VersionCommand {};
 
 using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnGetCommand,
-                             KvCommand, TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, CheckHistoryCommand,
-                             DemoBankCommand, VersionCommand>;
+                             TxnWaitCommand, TxnSealCommand, KvCommand, TransferLeaderCommand, BenchRunCommand,
+                             BenchCheckCommand, CheckHistoryCommand, DemoBankCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

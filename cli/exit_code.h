@@ -15,6 +15,7 @@ enum class ExitCode : int {
   unhealthy = 5,
   aborted = 6,
   unknown = 7,  // the outcome of a transaction is not known, asking again is safe; or a history could not be judged
+  refused = 8,  // what the votes do not prove safe
   timed_out = 124,
 };
 

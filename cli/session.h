@@ -30,6 +30,8 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const SqlCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnExecCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnGetCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnWaitCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnSealCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const KvCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchRunCommand& command);
 // bench run with the workloads append and register.

@@ -1,80 +1,11 @@
 // assentctl sql, assentctl txn ..., assentctl kv ...
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
+#include "cli/outcome_text.h"
 #include "cli/session.h"
 #include "cli/values.h"
 
 namespace assent::cli {
 
 namespace {
-
-struct ValueToText {
-  std::string operator()(const SqlNull&) const { return "NULL"; }
-  std::string operator()(std::int64_t value) const { return std::to_string(value); }
-  std::string operator()(double value) const { return fmt::format("{}", value); }
-  std::string operator()(const std::string& value) const { return value; }
-  std::string operator()(const SqlBlob& value) const { return "x'" + hex_of(value.bytes) + "'"; }
-};
-
-void print_rows(const Session& session, const OperationResult& result) {
-  Table table(result.columns);
-  for (const std::vector<SqlValue>& row : result.rows) {
-    std::vector<std::string> cells;
-    for (std::size_t i = 0; i < row.size() && i < result.columns.size(); ++i)
-      cells.push_back(std::visit(ValueToText{}, row[i]));
-    table.add(std::move(cells));
-  }
-  session.print(table);
-}
-
-void print_fact(const Session& session, std::string_view name, std::string_view value) {
-  if (!value.empty()) session.console.out << fmt::format("{:<13}{}\n", name, printable(value));
-}
-
-void print_outcome(const Session& session, const client::TxnOutcome& outcome) {
-  print_fact(session, "txid", outcome.id.to_hex());
-  print_fact(session, "state", state_name(outcome.state));
-  if (outcome.aborted()) {
-    const client::Abort& abort = outcome.abort;
-    print_fact(session, "reason", to_string(abort.reason));
-    print_fact(session, "message", abort.message);
-    print_fact(session, "constraint", abort.constraint);
-    print_fact(session, "refused by", abort.participant);
-    if (!abort.holder.none()) print_fact(session, "lock held by", abort.holder.to_hex());
-  }
-  if (outcome.definite()) print_fact(session, "protocol", to_string(outcome.protocol));
-  print_fact(session, "participants", fmt::format("{}", fmt::join(outcome.participants, " ")));
-  if (outcome.decided_at.value > 0) print_fact(session, "decided", time_of(outcome.decided_at));
-  print_fact(session, "told by", outcome.answered_by);
-  print_fact(session, "note", outcome.note);
-}
-
-void print_results(const Session& session, const client::TxnOutcome& outcome) {
-  for (const client::BranchResult& branch : outcome.results) {
-    for (const OperationResult& result : branch.results) {
-      if (result.columns.empty()) {
-        const char* rows = result.rows_affected == 1 ? "row" : "rows";
-        print_fact(session, branch.shard, fmt::format("{} {} affected", result.rows_affected, rows));
-      } else {
-        print_fact(session, branch.shard, fmt::format("{} rows", result.rows.size()));
-        print_rows(session, result);
-      }
-    }
-  }
-}
-
-// Prints what came of a transaction that was run.
-ExitCode conclude(const Session& session, const client::Result<client::TxnOutcome>& outcome) {
-  if (!outcome) return session.fail(outcome.error());
-  if (session.json()) {
-    session.print(to_json(*outcome));
-  } else {
-    print_outcome(session, *outcome);
-    print_results(session, *outcome);
-  }
-  return exit_code_of(*outcome);
-}
 
 // A transaction of one operation, whose id nobody chose: a conflict may be tried again under a new one.
 client::Result<client::TxnOutcome> run_one(const Session& session, const std::string& shard,
@@ -91,7 +22,7 @@ ExitCode print_value(const Session& session, const std::string& key, const clien
                      !result.results.front().rows.front().empty();
   const SqlValue value = found ? result.results.front().rows.front().front() : SqlValue(SqlNull{});
   const auto* blob = std::get_if<SqlBlob>(&value);
-  const std::string text = blob != nullptr ? blob->bytes : std::visit(ValueToText{}, value);
+  const std::string text = blob != nullptr ? blob->bytes : text_of(value);
   if (session.json()) {
     Json document{{"key", key}, {"found", found}};
     if (found) document["value"] = text;
@@ -126,11 +57,6 @@ ExitCode run(const Session& session, const TxnExecCommand& command) {
   transaction.protocol = command.protocol;
   for (const auto& [shard, statement] : command.on) transaction.on(shard, SqlStatement{statement, {}});
   return conclude(session, session.client.execute(std::move(transaction)));
-}
-
-ExitCode run(const Session& session, const TxnGetCommand& command) {
-  const client::OutcomeRequest question{command.id, command.seal, command.wait, command.group};
-  return conclude(session, session.client.get_outcome(question, session.global.timeout + command.wait));
 }
 
 ExitCode run(const Session& session, const KvCommand& command) {

@@ -4,12 +4,9 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "cli/hook.h"
-#include "cli/run.h"
-#include "tests/client/fake_cluster.h"
+#include "tests/client/cli_fixture.h"
 #include "txn_proto/api_error.h"
 
 namespace assent::cli {
@@ -17,26 +14,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
-
-class CliTest : public ::testing::Test {
- protected:
-  // Runs assentctl with the cluster's endpoints before the given arguments.
-  int run(std::vector<std::string> arguments) {
-    const std::vector<std::string> front{"assentctl", "--endpoints", cluster.endpoint_list()};
-    arguments.insert(arguments.begin(), front.begin(), front.end());
-    std::vector<const char*> pointers;
-    for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
-    out.str("");
-    err.str("");
-    return assentctl(static_cast<int>(pointers.size()), pointers.data(), {out, err});
-  }
-  nlohmann::json document() const { return nlohmann::json::parse(out.str()); }  // throws unless it is exactly one
-
-  static constexpr const char* id = "0193a6b25e1c7c3fa1d0c9be6f2277a4";
-  test::FakeCluster cluster;
-  std::ostringstream out;
-  std::ostringstream err;
-};
 
 TEST_F(CliTest, ClusterStatusShowsGroupsAndNodes) {
   EXPECT_EQ(run({"cluster", "status"}), 0);

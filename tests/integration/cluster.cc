@@ -128,8 +128,10 @@ CommandResult run_command(std::vector<std::string> command, std::chrono::millise
 
 Cluster::Cluster(std::string_view name, ClusterOptions options) : folder_(name), options_(std::move(options)) {
   all_.assign(nodes.begin(), nodes.end());
-  for (const std::string& node : options_.coordinator_nodes) {
-    if (std::find(all_.begin(), all_.end(), node) == all_.end()) all_.push_back(node);
+  for (const auto& members : {options_.coordinator_nodes, options_.s2_nodes}) {
+    for (const std::string& node : members) {
+      if (std::find(all_.begin(), all_.end(), node) == all_.end()) all_.push_back(node);
+    }
   }
   for (const std::string_view node : all_) {
     const auto chosen = options_.client_ports.find(std::string(node));
@@ -158,10 +160,11 @@ void Cluster::write_configuration(std::string_view node) {
       "  groups:\n"
       "    - {{ id: c0, role: coordinator, members: [{}] }}\n"
       "    - {{ id: s1, role: shard, members: [n1, n2, n3] }}\n"
-      "    - {{ id: s2, role: shard, members: [n1, n2, n3] }}\n"
+      "    - {{ id: s2, role: shard, members: [{}] }}\n"
       "{}",
       node, data_of(node).string(), client_address(node), peer_address(node), fmt::join(peers, ", "),
-      fmt::join(clients, ", "), fmt::join(options_.coordinator_nodes, ", "), options_.extra_yaml);
+      fmt::join(clients, ", "), fmt::join(options_.coordinator_nodes, ", "), fmt::join(options_.s2_nodes, ", "),
+      options_.extra_yaml);
 }
 
 void Cluster::run_under(std::string_view node, std::vector<std::string> command) {

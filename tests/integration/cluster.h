@@ -74,6 +74,7 @@ struct ClusterOptions {
   std::map<std::string, std::uint16_t> client_ports;  // of nodes whose port must be known before; others: a free one
   std::string extra_yaml;                             // appended to each node's file
   std::vector<std::string> coordinator_nodes{"n1", "n2", "n3"};  // where c0 lives; may be others than the shards'
+  std::vector<std::string> s2_nodes{"n1", "n2", "n3"};           // where s2 lives
   std::map<std::string, std::filesystem::path> data_dirs;        // of nodes whose data lies elsewhere
 };
 

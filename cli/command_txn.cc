@@ -1,0 +1,61 @@
+// assentctl txn ..., parsed.
+#include "cli/command_detail.h"
+
+namespace assent::cli {
+
+namespace {
+
+std::optional<Protocol> read_protocol(std::string_view text) {
+  for (const Protocol protocol :
+       {Protocol::automatic, Protocol::one_phase, Protocol::two_phase, Protocol::paxos_commit}) {
+    if (text == to_string(protocol)) return protocol;
+  }
+  return std::nullopt;
+}
+
+void add_outcome(CLI::App& txn, Draft& draft) {
+  CLI::App& get =
+      *txn.add_subcommand("get",
+                          "What came of a transaction. Ends with 0 when it committed, 6 when it aborted, 7 while "
+                          "undecided, 4 when no group knows it");
+  const auto ask = leaf<TxnGetCommand>(get, draft);
+  add_txn_id(get, "id", ask->id, "The transaction's id")->required();
+  get.add_flag("--seal", ask->seal, "Make sure that it never commits after the answer, unless it has");
+  add_duration(get, "--wait", ask->wait, "Wait for a decision while it is undecided");
+  get.add_option("--group", ask->group, "Ask this group only (default: the coordinator, then every shard)");
+
+  CLI::App& wait = *txn.add_subcommand("wait",
+                                       "Wait until a transaction is decided. Ends with 0 when it committed, 6 when it "
+                                       "aborted, 124 when it still is undecided, 4 when no group knows it");
+  const auto until = leaf<TxnWaitCommand>(wait, draft);
+  add_txn_id(wait, "id", until->id, "The transaction's id")->required();
+  add_duration(wait, "--for", until->at_most, "At most so long (default 60s)");
+
+  CLI::App& seal = *txn.add_subcommand("seal",
+                                       "Make sure that a transaction never commits, unless it has. Ends with 6 when it "
+                                       "never will, 0 when it had committed before, 7 when that could not be learned");
+  const auto close = leaf<TxnSealCommand>(seal, draft);
+  add_txn_id(seal, "id", close->id, "The transaction's id")->required();
+  add_duration(seal, "--wait", close->wait, "While it runs, wait so long for it to end (default 10s)");
+}
+
+}  // namespace
+
+void add_txn(CLI::App& app, Draft& draft) {
+  CLI::App& txn = heading(app, "txn", "Transactions");
+  CLI::App& exec = *txn.add_subcommand("exec", "Run statements on one or more shards: all of them happen or none");
+  const auto run = leaf<TxnExecCommand>(exec, draft);
+  exec.add_option("--on", run->on, "A shard and a statement for it; may be repeated")
+      ->required()
+      ->type_name("SHARD SQL");
+  add_txn_id(exec, "--id", run->id,
+             "The transaction's id; sending it again never runs the work twice (default: a new one)");
+  add_parsed<Protocol>(exec, "--protocol", run->protocol, &read_protocol,
+                       "a protocol (auto, one-phase, two-phase, paxos-commit)",
+                       "auto, one-phase, two-phase, paxos-commit")
+      ->type_name("NAME");
+
+  add_outcome(txn, draft);
+}
+
+}  // namespace assent::cli

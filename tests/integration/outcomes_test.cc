@@ -1,0 +1,49 @@
+// Asking real nodes what came of a transaction: get, wait and seal.
+#include "tests/integration/operator_fixture.h"
+
+namespace assent::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+class Outcomes : public OperatorTest {};
+
+TEST_F(Outcomes, every_outcome_can_be_asked_waited_for_and_sealed) {
+  for (const char* protocol : {"auto", "two-phase"}) {
+    SCOPED_TRACE(protocol);
+    const std::string committed = client::new_txn_id().to_hex();
+    ASSERT_EQ(ctl(with(transfer(committed), {"--protocol", protocol})).status, 0);
+    for (const char* verb : {"get", "wait", "seal"}) EXPECT_EQ(json({"txn", verb, committed}, 0)["state"], "COMMITTED");
+    EXPECT_EQ(json({"txn", "seal", committed}, 0)["seal"], "had_committed");
+
+    const std::string aborted = client::new_txn_id().to_hex();
+    ASSERT_EQ(ctl(with(transfer(aborted, 1000), {"--protocol", protocol})).status, 6);
+    for (const char* verb : {"get", "wait", "seal"}) EXPECT_EQ(json({"txn", verb, aborted}, 6)["state"], "ABORTED");
+    EXPECT_EQ(json({"txn", "seal", aborted}, 6)["seal"], "had_aborted");
+
+    const std::string nobodys = client::new_txn_id().to_hex();
+    for (const char* verb : {"get", "wait"}) EXPECT_EQ(json({"txn", verb, nobodys}, 4)["state"], "UNKNOWN");
+    EXPECT_EQ(json({"txn", "seal", nobodys}, 6)["seal"], "sealed");
+    EXPECT_EQ(json(with(transfer(nobodys), {"--protocol", protocol}), 6)["abort"]["reason"], "sealed");
+  }
+  const std::string one_phase = client::new_txn_id().to_hex();
+  ASSERT_EQ(ctl({"txn", "exec", "--id", one_phase, "--on", "s1", "DELETE FROM accounts WHERE id = 'b'"}).status, 0);
+  for (const char* verb : {"get", "wait", "seal"}) EXPECT_EQ(json({"txn", verb, one_phase}, 0)["state"], "COMMITTED");
+}
+
+// s2 is away: its vote is missing until the coordinator's patience ends. Who waits hears of that at once.
+TEST_F(Outcomes, wait_holds_on_until_the_transaction_is_decided) {
+  cluster.kill("m1");
+  const std::string id = client::new_txn_id().to_hex();
+  Process client(with({program("assentctl"), "--endpoints", cluster.endpoint_list(), "--timeout", "6s"},
+                      with(transfer(id), {"--protocol", "two-phase"})),
+                 cluster.config_of("n1").parent_path() / "client.log");
+  ASSERT_TRUE(eventually(10s, [&] { return ctl({"txn", "get", id}).status == 7; }));
+  EXPECT_EQ(json({"txn", "wait", id, "--for", "1ms"}, 124)["state"], "RUNNING");
+  EXPECT_EQ(json({"txn", "wait", id, "--for", "60s"}, 6)["abort"]["reason"], "timeout");
+  EXPECT_EQ(client.wait(30s), 6);
+}
+
+}  // namespace
+}  // namespace assent::testing
