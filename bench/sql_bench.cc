@@ -46,7 +46,7 @@ Work transfer(std::int64_t number) {
 void evaluate_transfer(benchmark::State& state) {
   auto store = bank();
   std::int64_t number = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     auto evaluation = store->evaluate(transfer(++number));
     ASSENT_CHECK(evaluation.has_value(), "a transfer runs");
     benchmark::DoNotOptimize(evaluation);
@@ -57,7 +57,7 @@ BENCHMARK(evaluate_transfer)->Unit(benchmark::kMicrosecond);
 void evaluate_update_only(benchmark::State& state) {
   auto store = bank();
   std::int64_t number = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     auto evaluation = store->evaluate({transfer(++number).front()});
     benchmark::DoNotOptimize(evaluation);
   }
@@ -66,7 +66,7 @@ BENCHMARK(evaluate_update_only)->Unit(benchmark::kMicrosecond);
 
 void query_balance(benchmark::State& state) {
   auto store = bank();
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     auto evaluation =
         store->query({SqlStatement{"SELECT balance FROM accounts WHERE id = ?", {std::string("account-7")}}});
     benchmark::DoNotOptimize(evaluation);
@@ -77,7 +77,7 @@ BENCHMARK(query_balance)->Unit(benchmark::kMicrosecond);
 void check_transfer(benchmark::State& state) {
   auto store = bank();
   const auto evaluation = store->evaluate(transfer(1));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     ASSENT_CHECK(store->check(evaluation->effects.change).has_value(), "fits");
   }
 }
@@ -87,7 +87,7 @@ BENCHMARK(check_transfer)->Unit(benchmark::kMicrosecond);
 void apply_transfer(benchmark::State& state) {
   auto store = bank();
   std::int64_t number = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     state.PauseTiming();
     const auto evaluation = store->evaluate(transfer(++number));
     const TxnId txn = TxnId::make(ClusterMillis(static_cast<std::uint64_t>(number)), 1, 1);
@@ -105,7 +105,7 @@ BENCHMARK(apply_transfer)->Unit(benchmark::kMicrosecond);
 void evaluate_and_apply_transfer(benchmark::State& state) {
   auto store = bank();
   std::int64_t number = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const auto evaluation = store->evaluate(transfer(++number));
     ASSENT_CHECK(store->check(evaluation->effects.change).has_value(), "fits");
     ASSENT_CHECK(store->install(evaluation->effects.change).has_value(), "installs");

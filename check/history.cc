@@ -175,8 +175,7 @@ Result<void> HistoryBuilder::add(const Event& event) {
     return fail(ErrorCode::malformed,
                 fmt::format("process {} ends a transaction that it has not begun", event.process));
   }
-  const Result<void> ended = end(event, open->second);
-  if (!ended) return ended;
+  if (auto ended = end(event, open->second); !ended) return ended;
   if (event.type == EventType::info) dead_[event.process] = true;
   open_.erase(open);
   return {};

@@ -47,6 +47,7 @@ struct ServerConfig {
   std::string log_level;
   std::string log_format;  // auto: text on a terminal, json otherwise
   std::uint64_t active_txns_max = 0;
+  std::uint64_t concurrent_txns_max = 0;
   std::uint64_t participants_max = 0;
   std::uint64_t message_bytes_max = 0;
   std::uint64_t statement_bytes_max = 0;

@@ -61,6 +61,8 @@ const std::vector<Key>& table() {
        "auto: text on a terminal, json otherwise"},
       {"limits.max_active_txns", "10000", CountField{&C::active_txns_max, 1, 10'000'000},
        "unanswered client requests at this node; more are refused as OVERLOADED"},
+      {"limits.max_concurrent_txns", "128", CountField{&C::concurrent_txns_max, 1, 1'000'000},
+       "transactions begun at a time at this node; eight times as many wait, more are refused as OVERLOADED"},
       {"limits.max_participants", "64", CountField{&C::participants_max, 1, 1000}, "shards in one transaction"},
       {"limits.max_message", "4MiB", SizeField{&C::message_bytes_max, 16 * kib, 256 * mib}, "one request of a client"},
       {"limits.max_statement", "256KiB", SizeField{&C::statement_bytes_max, kib, 64 * mib},

@@ -18,8 +18,8 @@ constexpr int late_ticks_max = 3;
 
 }  // namespace
 
-LoopThread::LoopThread(Loop& loop, RpcQueue& queue, Inbox& inbox, Hooks hooks)
-    : loop_(loop), queue_(queue), inbox_(inbox), hooks_(std::move(hooks)) {}
+LoopThread::LoopThread(Loop& loop, RpcQueue& queue, Inbox& inbox, AdmissionLimits limits, Hooks hooks)
+    : loop_(loop), queue_(queue), inbox_(inbox), admission_(limits), hooks_(std::move(hooks)) {}
 
 LoopThread::~LoopThread() { stop(); }
 
@@ -41,7 +41,8 @@ void LoopThread::run() {
   std::vector<Inbox::Item> items;
   auto next_tick = SteadyClock::now() + tick_length;
   while (!stopping_) {
-    queue_.wait(inbox_.sleep() ? next_tick : SteadyClock::time_point{}, ended);
+    const bool busy = admission_.ready(SteadyClock::now());
+    queue_.wait(!busy && inbox_.sleep() ? next_tick : SteadyClock::time_point{}, ended);
     inbox_.awake();
     for (const RpcQueue::Ended& one : ended) one.tag->end(one.ok);
     const auto now = SteadyClock::now();
@@ -53,8 +54,9 @@ void LoopThread::run() {
     }
     inbox_.take(items);
     for (Inbox::Item& item : items) handle(item);
+    while (auto request = admission_.next(now)) begin(std::move(*request));
     loop_.flush();
-    if (auto replies = loop_.take_replies(); !replies.empty()) hooks_.replies(std::move(replies));
+    if (auto replies = loop_.take_replies(); !replies.empty()) answer(std::move(replies));
     inbox_.read_on();
     if (const std::optional<Error> failure = loop_.failure()) {
       inbox_.close();
@@ -66,9 +68,28 @@ void LoopThread::run() {
 void LoopThread::handle(Inbox::Item& item) {
   auto* event = std::get_if<Event>(&item);
   if (event == nullptr) return std::get<Inbox::Task>(item)(loop_);
-  const auto* request = std::get_if<ClientRequest>(event);
-  if (request != nullptr && !hooks_.admits(*request)) return;
+  if (auto* request = std::get_if<ClientRequest>(event)) return handle(*request);
   loop_.handle(std::move(*event));
+}
+
+void LoopThread::handle(ClientRequest& request) {
+  switch (admission_.ask(request, SteadyClock::now())) {
+    case Admission::Verdict::begin: return begin(std::move(request));
+    case Admission::Verdict::wait: return;
+    case Admission::Verdict::refuse: break;
+  }
+  hooks_.replies(
+      {{request.id, fail(ErrorCode::busy, "as many transactions as may wait at this node do; try again soon")}});
+}
+
+void LoopThread::begin(ClientRequest request) {
+  if (!hooks_.admits(request)) return admission_.ended(request.id);
+  loop_.handle(std::move(request));
+}
+
+void LoopThread::answer(std::vector<ClientReply> replies) {
+  for (const ClientReply& reply : replies) admission_.ended(reply.id);
+  hooks_.replies(std::move(replies));
 }
 
 }  // namespace assent

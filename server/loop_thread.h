@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/loop.h"
+#include "server/admission.h"
 #include "server/inbox.h"
 #include "server/rpc_queue.h"
 
@@ -25,7 +26,7 @@ class LoopThread {
     std::function<void(const Error&)> failed;  // the last call, at most once
   };
 
-  LoopThread(Loop& loop, RpcQueue& queue, Inbox& inbox, Hooks hooks);
+  LoopThread(Loop& loop, RpcQueue& queue, Inbox& inbox, AdmissionLimits limits, Hooks hooks);
   ~LoopThread();
   LoopThread(const LoopThread&) = delete;
   LoopThread& operator=(const LoopThread&) = delete;
@@ -37,10 +38,14 @@ class LoopThread {
  private:
   void run();
   void handle(Inbox::Item& item);
+  void handle(ClientRequest& request);
+  void begin(ClientRequest request);
+  void answer(std::vector<ClientReply> replies);
 
   Loop& loop_;
   RpcQueue& queue_;
   Inbox& inbox_;
+  Admission admission_;
   Hooks hooks_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;

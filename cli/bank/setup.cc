@@ -30,8 +30,7 @@ client::Result<bool> make_tables(client::Client& client, const Bank& bank) {
         transaction.on(shard, statement);
         return transaction;
       });
-      const client::Result<bool> done = committed(outcome, "make the tables of the bank on " + shard);
-      if (!done) return done;
+      if (auto done = committed(outcome, "make the tables of the bank on " + shard); !done) return done;
     }
   }
   return true;
