@@ -9,7 +9,7 @@
 
 namespace assent::client {
 
-Directory::Directory(std::vector<std::string> seeds) {
+Directory::Directory(const std::vector<std::string>& seeds) {
   for (const std::string& seed : seeds) place(seed);
 }
 

@@ -34,7 +34,7 @@ struct LeaderHint {
 
 class Directory {
  public:
-  explicit Directory(std::vector<std::string> seeds);
+  explicit Directory(const std::vector<std::string>& seeds);
 
   // All there is to ask: what the user gave first, then what nodes told, one for each node.
   [[nodiscard]] std::vector<std::string> endpoints() const;
