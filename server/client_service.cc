@@ -46,10 +46,10 @@ grpc::Status deadline_passed() {
                    grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
-void submit(const ClientGate& gate, PendingCalls::Call call, ClientBody body) {
+void submit(const ClientGate& gate, const PendingCalls::Call& call, ClientBody body) {
   const GroupId group = call.group;
   UnaryCall& caller = *call.call;
-  const Result<RequestId> id = gate.pending.add(std::move(call));
+  const Result<RequestId> id = gate.pending.add(call);
   if (!id) return caller.finish(status_of(id.error()));
   gate.inbox.push(ClientRequest{.id = *id, .group = group, .body = std::move(body)});
 }
@@ -105,7 +105,7 @@ void CoordinatorService::get_outcome(TypedCall<v1::GetOutcomeRequest, v1::Transa
             .txn = asked->body.txn,
             .may_commit = false,
             .answer_by = std::chrono::steady_clock::now() + usable(patience)},
-           std::move(asked->body));
+           asked->body);
   }
 }
 

@@ -30,7 +30,7 @@ class YamlReader {
         continue;
       }
       const std::string& name = item.first.Scalar();
-      const std::string path = prefix.empty() ? name : prefix + "." + name;
+      const std::string path = prefix.empty() ? name : fmt::format("{}.{}", prefix, name);
       if (!seen.insert(name).second) {
         problem(item.first, fmt::format("{:.120} is there twice; remove one", path));
         continue;

@@ -13,7 +13,7 @@ constexpr std::uint32_t busy_retry_millis = 50;
 
 }  // namespace
 
-Result<RequestId> PendingCalls::add(Call call) {
+Result<RequestId> PendingCalls::add(const Call& call) {
   const std::lock_guard lock(mutex_);
   if (closed_) return fail(ErrorCode::not_leader, "this node is stopping; ask another one");
   if (calls_.size() >= calls_max_) {

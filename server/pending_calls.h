@@ -37,7 +37,7 @@ class PendingCalls {
   PendingCalls(const ClusterView& cluster, std::size_t calls_max) : cluster_(cluster), calls_max_(calls_max) {}
 
   // The id to send to the loop; busy when there are too many, not_leader when the node stops.
-  [[nodiscard]] Result<RequestId> add(Call call);
+  [[nodiscard]] Result<RequestId> add(const Call& call);
   // Before the loop begins with it. False when it was answered already or its time is up: then it is answered as not
   // begun.
   [[nodiscard]] bool begin(RequestId id, TimePoint now);
