@@ -43,6 +43,11 @@ enum class Bug : std::uint8_t {
   one_finished_for_all,         // the record is ended when the first shard has confirmed
   no_reservation,               // what a prepare promised (constraints, bounds) is not held for it
   abort_before_no,              // "aborted" is told when an attempt is dropped, before a log holds the no
+  answer_before_all_votes,      // where the votes decide: "committed" is told while one vote is missing
+  seal_not_logged,              // a seal is answered "no" and leaves the register empty
+  abort_before_seal,            // where the votes decide: a timeout aborts without sealing the registers first
+  register_overwritten,         // a prepare that comes after a seal fills the register again
+  forgotten_by_age,             // a commit is forgotten before everybody is known to have finished it
   // Storage.
   applied_apart_from_data,    // the applied index is not atomic with the data
   checksum_without_position,  // a record is accepted at another place than it was written for

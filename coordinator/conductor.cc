@@ -355,6 +355,7 @@ void Conductor::tick_running() {
 void Conductor::tick_collecting(const TxnId& txn, Running& running) {
   if (now_ >= running.deadline) {
     Refusal refusal = refusal_of(AbortReason::timeout, missing(running), "not everybody had voted in time");
+    if (planted(Bug::abort_before_seal)) return abort(txn, std::move(refusal));
     if (votes_decide(running.protocol)) return resolve(txn, running, std::move(refusal));
     drop(txn, running);
     return seal(txn, running, std::move(refusal));

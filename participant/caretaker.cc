@@ -77,7 +77,7 @@ void Caretaker::receive(const Envelope& envelope) {
 // --------------------------------------------------------------------------------------------------------
 
 void Caretaker::on(const Envelope& envelope, const Prepare& prepare) {
-  if (!shard_->empty(prepare.txn)) return vote_again(envelope.from, prepare);
+  if (!shard_->empty(prepare.txn) && !planted(Bug::register_overwritten)) return vote_again(envelope.from, prepare);
   if (shard_->too_old(prepare.txn)) {
     // No later entry can have an earlier stamp: this no needs no log to be final.
     return send_no(envelope.from, prepare.txn, prepare.attempt,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "participant/caretaker.h"
 
 namespace assent {
@@ -71,6 +72,12 @@ void Caretaker::conclude(const TxnId& txn, const PreparedTxn& prepared, const Re
 void Caretaker::on(const Envelope& envelope, const Seal& seal) {
   if (seal.look || !shard_->empty(seal.txn) || shard_->too_old(seal.txn)) {
     return send(envelope.from, shard_->report(seal.txn));
+  }
+  if (planted(Bug::seal_not_logged)) {
+    Report no;
+    no.txn = seal.txn;
+    no.standing = Standing::aborted;
+    return send(envelope.from, no);
   }
   to_report_[seal.txn].insert(envelope.from);
   if (const auto found = jobs_.find(seal.txn); found != jobs_.end()) {

@@ -154,6 +154,7 @@ FinishedTxn aborted_by_no(const Attempt& attempt, Protocol protocol, std::uint64
 }  // namespace
 
 Result<Shard::Applied> Shard::apply_one(const Entry& entry, const PrepareWork& command) {
+  if (planted(Bug::register_overwritten)) finished_.erase(command.txn);
   if (!empty(command.txn)) return already(command.txn, command.fingerprint);
   Applied applied;
   if (too_old(command.txn)) {
@@ -315,7 +316,7 @@ Result<void> Shard::forget(Store& store) {
   auto next = finished_.lower_bound(forget_from_);
   for (std::size_t forgotten = 0; forgotten < options_.forget_per_entry && next != finished_.end();) {
     if (!too_old(next->first)) break;
-    if (next->second.is_asked_for()) {
+    if (next->second.is_asked_for() && !planted(Bug::forgotten_by_age)) {
       ++next;
       continue;
     }

@@ -9,6 +9,7 @@ namespace {
 
 constexpr unsigned outage_rounds = 60;  // longer than every time-out of the model
 constexpr unsigned rounds_max = 400;
+constexpr unsigned quiet_rounds = 4;  // what is only written down for later has been written by then
 
 template <class Variant, class One>
 constexpr std::size_t kind_of() {
@@ -38,6 +39,7 @@ std::string_view to_string(Fault fault) {
     case Fault::change: return "leader change";
     case Fault::change_kept: return "leader change, entries survive";
     case Fault::outage: return "no majority";
+    case Fault::gone: return "lost for ever";
   }
   return "?";
 }
@@ -68,15 +70,19 @@ std::vector<Point> CrashMatrix::points_of_coordinator() const {
       points.push_back({"k3 votes counted of " + names_of(some), 0, When::counts, message<Vote>, some, {}});
     }
   }
-  points.push_back({"k4 all votes, no decision in the log", 0, When::proposes, decision<Decide>, 0, false});
-  points.push_back({"k5 decision proposed", 0, When::proposes, decision<Decide>, 0, {}});
-  points.push_back({"k6 decision committed, not applied", 0, When::proposes, decision<Decide>, 0, true});
-  points.push_back({"k7 decision applied, not sent", 0, When::applies, decision<Decide>, 0, {}});
+  const bool by_votes = votes_decide(effective_protocol(model_->txns[0]));
+  // Where the votes decide nothing is logged before the answer: the outcome is noted afterwards.
+  const std::size_t record = by_votes ? decision<NoteOutcomes> : decision<Decide>;
+  const std::string what = by_votes ? "note" : "decision";
+  points.push_back({"k4 all votes, no " + what + " in the log", 0, When::proposes, record, 0, false});
+  points.push_back({"k5 " + what + " proposed", 0, When::proposes, record, 0, {}});
+  points.push_back({"k6 " + what + " committed, not applied", 0, When::proposes, record, 0, true});
+  points.push_back({"k7 " + what + " applied, nothing sent", 0, When::applies, record, 0, {}});
   for (unsigned some = 2; some <= everybody; some += 2) {
     points.push_back({"k8 decision sent to " + names_of(some), 0, When::sends, message<Finish>, some, {}});
   }
   points.push_back({"k9 all have finished", 0, When::counts, message<Finished>, everybody, {}});
-  points.push_back({"k10 forgetting", 0, When::proposes, decision<EndTxns>, 0, {}});
+  if (!by_votes) points.push_back({"k10 forgetting", 0, When::proposes, decision<EndTxns>, 0, {}});
   return points;
 }
 
@@ -111,10 +117,15 @@ DrillResult CrashMatrix::run(std::span<const Strike> plan, std::vector<std::stri
   asked_ = 0;
   ask_again_ = true;
   out_for_ = {};
+  gone_ = 0;
   broken_.clear();
   lines_ = lines;
   play();
   DrillResult result{.broken = broken_, .struck = static_cast<unsigned>(next_), .committed = false};
+  if (gone_ != 0) {
+    result.committed = (scene_.outcomes(groups_) & outcome_bit(0, true)) != 0;
+    return result;
+  }
   if (result.broken.empty()) result.broken = convergence_.run(groups_, told_, false, lines);
   const auto place = static_cast<std::uint8_t>(scene_.place_of(model_->asks[0].group));
   for (const std::size_t one : {1U, 0U}) {  // the outcome, sealing it; then the same once more
@@ -132,20 +143,31 @@ DrillResult CrashMatrix::run(std::span<const Strike> plan, std::vector<std::stri
 }
 
 void CrashMatrix::play() {
+  unsigned quiet = 0;
   for (unsigned round = 0; round < rounds_max && broken_.empty(); ++round) {
     do {
       if (std::exchange(ask_again_, false)) ask(0);
     } while (broken_.empty() && (step() || ask_again_));
     const bool out = std::any_of(out_for_.begin(), out_for_.end(), [](unsigned left) { return left > 0; });
-    if (!out && scene_.quiescent(groups_)) return;
+    quiet = !out && at_rest() ? quiet + 1 : 0;
+    if (quiet == quiet_rounds) return;
     pass_time();
   }
+  if (broken_.empty() && gone_ != 0) broken_ = "A5, A7: with a group lost for ever the others do not come to rest";
+}
+
+// Of those that are left.
+bool CrashMatrix::at_rest() const {
+  for (std::size_t place = 0; place < scene_.size(); ++place) {
+    if (!gone(place) && !scene_.facts(groups_, place).quiescent) return false;
+  }
+  return true;
 }
 
 // False: there is nothing to do but to wait.
 bool CrashMatrix::step() {
   for (std::size_t place = 0; place < scene_.size(); ++place) {
-    if (out_for_[place] > 0 || scene_.facts(groups_, place).pending == 0) continue;
+    if (out_for_[place] > 0 || gone(place) || scene_.facts(groups_, place).pending == 0) continue;
     act(Event{.kind = Event::Kind::commit, .group = static_cast<std::uint8_t>(place)});
     return true;
   }
@@ -158,6 +180,7 @@ bool CrashMatrix::step() {
 
 void CrashMatrix::ask(std::size_t one) {
   const auto place = static_cast<std::uint8_t>(scene_.place_of(model_->asks[one].group));
+  if (gone(place)) return;
   const unsigned time = std::min(asked_++, 6U);
   act(Event{.kind = Event::Kind::ask, .group = place, .what = static_cast<std::uint16_t>(one * 8U + time)});
 }
@@ -168,6 +191,7 @@ void CrashMatrix::hear(std::uint16_t message_number) {
   const std::size_t place = scene_.place_of(envelope.to);
   const std::size_t from = scene_.place_of(envelope.from);
   const std::size_t kind = envelope.message.index();
+  if (gone(place)) return;
   if (awaited(Point::When::hears, place, kind)) return strike();
   Event event{.kind = Event::Kind::deliver, .group = static_cast<std::uint8_t>(place), .what = message_number};
   for (unsigned who = scene_.facts(groups_, place).replaced; who > 0; --who) {
@@ -196,14 +220,14 @@ void CrashMatrix::act(const Event& event) {
 }
 
 bool CrashMatrix::awaited(Point::When when, std::size_t place, std::size_t kind) const {
-  if (next_ >= plan_.size()) return false;
+  if (next_ >= plan_.size() || gone(place)) return false;
   const Point& point = plan_[next_].point;
   return point.when == when && point.place == place && point.kind == kind;
 }
 
 // Whether what the leader just did is what is waited for.
 void CrashMatrix::after(const Event& event, std::size_t first_sent, std::uint32_t kinds_before) {
-  if (next_ >= plan_.size()) return;
+  if (next_ >= plan_.size() || gone(plan_[next_].point.place)) return;
   const Point& point = plan_[next_].point;
   lose_uncounted();
   if (point.place != event.group) return;
@@ -243,6 +267,11 @@ void CrashMatrix::strike() {
   const std::size_t place = now.point.place;
   counted_ = 0;
   if (lines_ != nullptr) lines_->push_back("*** " + describe(now));
+  if (now.fault == Fault::gone) {
+    gone_ |= 1U << place;
+    out_for_[place] = 0;
+    return;
+  }
   if (now.fault == Fault::outage) {
     out_for_[place] = outage_rounds;
     return;
@@ -263,6 +292,7 @@ void CrashMatrix::strike() {
 
 void CrashMatrix::pass_time() {
   for (std::size_t place = 0; place < scene_.size(); ++place) {
+    if (gone(place)) continue;
     if (out_for_[place] > 0) --out_for_[place];
     for (unsigned who = 0; who <= scene_.facts(groups_, place).replaced; ++who) {
       act(Event{
@@ -271,10 +301,13 @@ void CrashMatrix::pass_time() {
   }
 }
 
-Model crash_matrix_model(unsigned shards) {
-  Model model = *find_model(shards == 1 ? "one-phase" : shards == 2 ? "two-phase" : "two-phase-3");
-  model.name = fmt::format("crash matrix, {} shards", shards);
-  if (shards == 1) {
+Model crash_matrix_model(Protocol protocol, unsigned shards) {
+  const std::string base = protocol == Protocol::one_phase   ? "one-phase"
+                           : protocol == Protocol::two_phase ? "two-phase"
+                                                             : "paxos-commit";
+  Model model = *find_model(shards == 3 ? base + "-3" : base);
+  model.name = fmt::format("crash matrix, {}, {} shards", to_string(protocol), shards);
+  if (protocol == Protocol::one_phase) {
     model.txns.resize(1);
     model.asks.resize(2);
     model.serial = false;
@@ -284,10 +317,13 @@ Model crash_matrix_model(unsigned shards) {
   model.options.conductor.resend_ticks_max = 10;
   model.options.conductor.abort_sends_max = 5;
   model.options.conductor.end_ticks = 2;
+  model.options.conductor.note_ticks = 2;
+  model.options.conductor.resolve_ticks = 20;
   model.options.caretaker.prepare_timeout_ticks = 20;
   model.options.caretaker.resend_ticks = 3;
   model.options.caretaker.resend_ticks_max = 10;
   model.options.caretaker.inquire_after_sends = 2;
+  model.options.caretaker.resolve_ticks = 15;
   return model;
 }
 

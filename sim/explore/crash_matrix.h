@@ -42,6 +42,8 @@ enum class Fault : std::uint8_t {
   change,         // another leader, without the uncommitted entries; the old one goes on and does not know
   change_kept,    // the same, with them
   outage,         // the group has no majority for longer than every time-out: nothing of it is committed
+  gone,           // the group is lost for ever, with all that its logs held. Not among all_faults: not every protocol
+                  // goes on after it
 };
 inline constexpr Fault all_faults[] = {Fault::process_crash, Fault::power_loss, Fault::change, Fault::change_kept,
                                        Fault::outage};
@@ -65,7 +67,8 @@ class CrashMatrix {
   explicit CrashMatrix(const Model& model);
 
   [[nodiscard]] const std::vector<Point>& points() const { return points_; }
-  // Strikes follow one another: the second is waited for when the first has struck.
+  // Strikes follow one another: the second is waited for when the first has struck. When a group is gone the others
+  // must come to rest without it (A5, A7), with no other outcome than was told or is in its log (A1).
   [[nodiscard]] DrillResult run(std::span<const Strike> plan, std::vector<std::string>* lines = nullptr);
 
  private:
@@ -82,6 +85,8 @@ class CrashMatrix {
   void lose_uncounted();
   void strike();
   void pass_time();
+  [[nodiscard]] bool at_rest() const;
+  [[nodiscard]] bool gone(std::size_t place) const { return (gone_ >> place & 1U) != 0; }
 
   const Model* model_;
   Scene scene_;
@@ -98,11 +103,12 @@ class CrashMatrix {
   unsigned asked_ = 0;
   bool ask_again_ = false;
   std::array<unsigned, groups_max> out_for_{};  // rounds without a majority that are left
+  unsigned gone_ = 0;                           // bit p: the group at place p is lost for ever
   std::string broken_;
   std::vector<std::string>* lines_ = nullptr;
 };
 
-// Of a model of one transaction on so many shards; with one shard it is one-phase.
-[[nodiscard]] Model crash_matrix_model(unsigned shards);
+// Of a model of one transaction on so many shards. With one shard the protocol is one-phase, and with one-phase one.
+[[nodiscard]] Model crash_matrix_model(Protocol protocol, unsigned shards);
 
 }  // namespace assent::explore

@@ -270,7 +270,10 @@ class GroupsOf final : public Groups {
       const auto* finish = std::get_if<FinishWork>(&language_->shard_commands.at(command));
       if (finish == nullptr) return;
       const PreparedTxn* prepared = sides_.at(state.leader).machine.prepared(finish->txn);
-      if (prepared == nullptr || prepared->attempt != finish->attempt) return;
+      if (prepared == nullptr) return;
+      const bool of_this_vote = votes_decide(finish->protocol) ? prepared->fingerprint == finish->fingerprint
+                                                               : prepared->attempt == finish->attempt;
+      if (!of_this_vote) return;
       for (std::size_t i = 0; i < model_->txns.size(); ++i) {
         if (model_->txns[i].txn == finish->txn) state.outcomes |= outcome_bit(i, finish->commit);
       }

@@ -89,6 +89,25 @@ Model named(Model model, std::string name, std::string about) {
   return model;
 }
 
+// Where the votes decide anybody may be asked what came of it, so every shard is known.
+Model paxos_commit(Model model) {
+  model.options.conductor.two_phase_only = false;
+  for (std::uint64_t shard = 1; shard <= model.shards; ++shard) {
+    model.options.conductor.shards.emplace_back(shard);
+  }
+  for (Execute& txn : model.txns) txn.protocol = Protocol::paxos_commit;
+  for (Ask& ask : model.asks) {
+    if (auto* execute = std::get_if<Execute>(&ask.body)) execute->protocol = Protocol::paxos_commit;
+  }
+  return model;
+}
+
+// Not in the test run.
+Model long_one(Model model) {
+  model.quick = false;
+  return model;
+}
+
 Model two_phase_refused() {
   Model model = two_phase(2, 1);
   model.bounds = {.coordinator_elections = 0, .shard_elections = 1, .elections = 1, .refusals = 1, .ageing = false};
@@ -145,6 +164,12 @@ std::vector<Model> make_models() {
   three.bounds.elections = 1;
   Model once_replaced = two_phase(2, 2);
   once_replaced.bounds.elections = 1;
+  const Model paxos = paxos_commit(once_replaced);
+  Model paxos_once = paxos;
+  paxos_once.asks[0].times = 1;
+  Model paxos_three = paxos_commit(three);
+  Model paxos_three_steady = paxos_three;
+  paxos_three_steady.bounds.elections = 0;
   return {
       named(std::move(once_replaced), "two-phase", "one transaction on two shards, executed twice and sealed"),
       named(two_phase_refused(), "two-phase-refused", "the same, executed once; logs refuse entries"),
@@ -154,6 +179,15 @@ std::vector<Model> make_models() {
       named(std::move(three), "two-phase-3", "one transaction on three shards, executed once and sealed"),
       named(two_by_two(0), "two-by-two", "two transactions that meet on two shards"),
       named(two_by_two(1), "two-by-two-replaced", "the same with an election; larger than was ever waited for"),
+      named(std::move(paxos_once), "paxos-commit", "one transaction on two shards, executed once and sealed"),
+      named(long_one(paxos), "paxos-commit-again", "the same, executed twice"),
+      named(paxos_commit(two_phase_refused()), "paxos-commit-refused", "executed once and sealed; logs refuse entries"),
+      named(long_one(paxos_commit(two_phase_ageing())), "paxos-commit-ageing",
+            "executed once and sealed; ids grow too old, outcomes are forgotten"),
+      named(std::move(paxos_three_steady), "paxos-commit-3",
+            "one transaction on three shards, executed once and sealed"),
+      named(long_one(paxos_three), "paxos-commit-3-replaced", "the same with an election"),
+      named(long_one(paxos_commit(two_by_two(0))), "paxos-by-two", "two transactions that meet on two shards"),
       named(one_phase(), "one-phase", "two transactions on one shard, each reads what the other writes"),
   };
 }

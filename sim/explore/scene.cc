@@ -49,6 +49,7 @@ std::string Scene::find_broken(const GroupNumbers& before, const GroupNumbers& a
   if (transition.told != 0) broken = find_dishonest(after, transition.told, aged);
   if (!broken.empty() || before[place] == after[place]) return broken;
   if (place == 0) broken = find_invalid(before, after);
+  if (broken.empty()) broken = find_unvoted(before, after, place);
   if (broken.empty() && model_->serial) broken = find_unserial(after);
   return broken;
 }
@@ -78,6 +79,7 @@ std::string Scene::find_contradiction(const GroupNumbers& groups, Outcomes told)
 std::string Scene::find_invalid(const GroupNumbers& before, const GroupNumbers& after) const {
   for (std::size_t txn = 0; txn < model_->txns.size(); ++txn) {
     const Outcomes bit = outcome_bit(txn, true);
+    if (by_votes(txn)) continue;
     if ((facts(after, 0).outcomes & bit) == 0 || (facts(before, 0).outcomes & bit) != 0) continue;
     const Standing& record = facts(after, 0).standing[txn];
     if (!record.names_all) return fmt::format("A3: the record of {} leaves out a participant", name(txn));
@@ -92,14 +94,38 @@ std::string Scene::find_invalid(const GroupNumbers& before, const GroupNumbers& 
   return {};
 }
 
-// A6: "committed" is told when a log says so; "aborted" when a log holds the no that makes it final, or when the id is
-// too old to be accepted by any log.
+// A3 where the votes decide: whoever writes down a commit, every participant's register holds a yes by then.
+std::string Scene::find_unvoted(const GroupNumbers& before, const GroupNumbers& after, std::size_t place) const {
+  for (std::size_t txn = 0; txn < model_->txns.size(); ++txn) {
+    const Outcomes bit = outcome_bit(txn, true);
+    const Outcomes fresh = facts(after, place).outcomes & ~facts(before, place).outcomes;
+    if ((fresh & bit) == 0 || !by_votes(txn) || all_yes(after, txn)) continue;
+    return fmt::format("A3: {} is committed at {}, and not every participant's log holds a yes", name(txn),
+                       Names::of(ids_[place]));
+  }
+  return {};
+}
+
+// What was committed and forgotten was a yes.
+bool Scene::all_yes(const GroupNumbers& groups, std::size_t txn) const {
+  const auto& branches = model_->txns[txn].branches;
+  return std::all_of(branches.begin(), branches.end(), [&](const Branch& branch) {
+    const GroupFacts& there = facts(groups, place_of(branch.shard));
+    const Standing::Kind kind = there.standing[txn].kind;
+    return kind == Standing::Kind::prepared || kind == Standing::Kind::committed ||
+           (there.outcomes & outcome_bit(txn, true)) != 0;
+  });
+}
+
+// A6: "committed" is told when a log says so, or, where the votes decide, every register does; "aborted" when a log
+// holds the no that makes it final, or when the id is too old to be accepted by any log.
 std::string Scene::find_dishonest(const GroupNumbers& groups, Outcomes told_now, bool aged) const {
   const Outcomes held = outcomes(groups);
   for (std::size_t txn = 0; txn < model_->txns.size(); ++txn) {
     for (const bool commit : {true, false}) {
       const Outcomes bit = outcome_bit(txn, commit);
       if ((told_now & bit) == 0 || (held & bit) != 0 || (aged && !commit)) continue;
+      if (commit && by_votes(txn) && all_yes(groups, txn)) continue;
       return fmt::format("A6: a client is told that {} is {}, and no log says so", name(txn),
                          commit ? "committed" : "aborted");
     }

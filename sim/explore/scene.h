@@ -41,6 +41,10 @@ class Scene {
  private:
   [[nodiscard]] std::string find_contradiction(const GroupNumbers& groups, Outcomes told) const;
   [[nodiscard]] std::string find_invalid(const GroupNumbers& before, const GroupNumbers& after) const;
+  [[nodiscard]] std::string find_unvoted(const GroupNumbers& before, const GroupNumbers& after,
+                                         std::size_t place) const;
+  [[nodiscard]] bool all_yes(const GroupNumbers& groups, std::size_t txn) const;
+  [[nodiscard]] bool by_votes(std::size_t txn) const { return votes_decide(effective_protocol(model_->txns[txn])); }
   [[nodiscard]] std::string find_dishonest(const GroupNumbers& groups, Outcomes told_now, bool aged) const;
   [[nodiscard]] std::string find_unserial(const GroupNumbers& groups);
   [[nodiscard]] bool serial(Outcomes committed, const GroupNumbers& groups) const;
