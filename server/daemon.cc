@@ -188,7 +188,7 @@ void Daemon::ticked(Loop& loop) {
   watch_groups(groups);
   if (draining_) return hand_over(loop, groups);
   if (config_.leaders != "together") return;
-  for (TransferLeadership& move : placement_.moves(groups)) loop.handle(std::move(move));
+  for (const TransferLeadership& move : placement_.moves(groups)) loop.handle(move);
 }
 
 void Daemon::failed(const Error& error) {

@@ -66,7 +66,7 @@ Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, cons
   options.caretaker.jobs_max = config.active_txns_max;
   options.caretaker.queries_max = config.active_txns_max;
   Result<std::unique_ptr<Application>> application =
-      make_shard_application(group.id, std::move(options), std::move(*store));
+      make_shard_application(group.id, options, std::move(*store));
   if (application) stores.push_back(kept);
   return application;
 }
