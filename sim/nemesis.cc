@@ -46,7 +46,7 @@ void Nemesis::every(Micros gap, std::string_view label, std::function<void(Rng&)
   plan(gap, std::make_shared<Rng>(rng_.split(label)), std::make_shared<std::function<void(Rng&)>>(std::move(act)));
 }
 
-void Nemesis::plan(Micros gap, std::shared_ptr<Rng> rng, std::shared_ptr<std::function<void(Rng&)>> act) {
+void Nemesis::plan(Micros gap, const std::shared_ptr<Rng>& rng, const std::shared_ptr<std::function<void(Rng&)>>& act) {
   const auto wait = static_cast<Micros>(rng->exponential(static_cast<double>(gap)));
   schedule_.after(wait, [this, gap, rng, act] {
     if (!active_) return;

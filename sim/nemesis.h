@@ -33,7 +33,7 @@ class Nemesis {
 
  private:
   void every(Micros gap, std::string_view label, std::function<void(Rng&)> act);
-  void plan(Micros gap, std::shared_ptr<Rng> rng, std::shared_ptr<std::function<void(Rng&)>> act);
+  void plan(Micros gap, const std::shared_ptr<Rng>& rng, const std::shared_ptr<std::function<void(Rng&)>>& act);
   void crash_one(Rng& rng);
   void crash_all(Rng& rng);
   void pause_one(Rng& rng);
