@@ -48,6 +48,11 @@ enum class Bug : std::uint8_t {
   abort_before_seal,            // where the votes decide: a timeout aborts without sealing the registers first
   register_overwritten,         // a prepare that comes after a seal fills the register again
   forgotten_by_age,             // a commit is forgotten before everybody is known to have finished it
+  lower_ballot_accepted,        // an acceptor accepts below what it has promised
+  promise_forgotten,            // what an acceptor promised and accepted does not survive a restart
+  lowest_ballot_wins,           // of several pre-decisions not the one of the highest ballot is taken up
+  one_promise_suffices,         // a value is proposed before a majority has promised
+  precommit_before_all_votes,   // the coordinator pre-commits while one vote is missing
   // Storage.
   applied_apart_from_data,    // the applied index is not atomic with the data
   checksum_without_position,  // a record is accepted at another place than it was written for

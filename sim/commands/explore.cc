@@ -7,6 +7,7 @@
 
 #include "base/planted.h"
 #include "sim/commands/commands.h"
+#include "sim/explore/ballot_model.h"
 #include "sim/explore/explorer.h"
 #include "sim/explore/refutations.h"
 
@@ -25,6 +26,7 @@ int list_models() {
   for (const explore::Model& model : explore::models()) {
     fmt::print("{:<18} {}\n{:<18} {}\n", model.name, model.about, "", explore::describe(model.bounds));
   }
+  for (const explore::BallotModel& model : explore::ballot_models()) fmt::print("{:<18} {}\n", model.name, model.about);
   return 0;
 }
 
@@ -54,6 +56,14 @@ int refute_bugs() {
     std::fflush(stdout);
     all &= !found.violated.empty();
   }
+  for (const explore::Refutation& one : explore::ballot_refutations()) {
+    plant(one.bug);
+    const explore::BallotFindings found = explore::explore(*explore::find_ballot_model(one.model));
+    const auto name = std::ranges::find(planted_bugs(), one.bug, &PlantedBug::bug)->name;
+    fmt::print("{:<28} {:<17} {:>5} {:>8} {:>7.1f}  {}\n", name, one.model, found.steps, found.states, found.seconds,
+               found.violated.empty() ? "NOT REFUTED" : found.violated);
+    all &= !found.violated.empty();
+  }
   plant(Bug::none);
   return all ? 0 : static_cast<int>(Verdict::wrong);
 #else
@@ -75,10 +85,32 @@ void print_figures(const explore::Findings& found) {
              static_cast<double>(found.states) / seconds, static_cast<double>(found.transitions) / seconds);
 }
 
+int run_ballots(const explore::BallotModel& model, const Arguments& arguments) {
+  if (!arguments.bug.empty() && !plant_bug(arguments.bug)) return exit_usage;
+  fmt::print("model={} {}\n", model.name, model.about);
+  std::fflush(stdout);
+  const explore::BallotFindings found = explore::explore(model, arguments.options.states_max);
+  for (const std::string& line : found.counterexample) fmt::print("{}\n", line);
+  fmt::print("states={} transitions={} depth={} seconds={:.1f}\n", found.states, found.transitions, found.depth,
+             found.seconds);
+  if (!found.violated.empty()) {
+    fmt::print("verdict=wrong after {} steps: {}\n", found.steps, found.violated);
+    return static_cast<int>(Verdict::wrong);
+  }
+  if (!found.complete) {
+    fmt::print("verdict=stuck: more than {} states; --states-max allows more\n", arguments.options.states_max);
+    return static_cast<int>(Verdict::stuck);
+  }
+  fmt::print("verdict=ok: complete within its bounds, no rule is violated\n");
+  return 0;
+}
+
 int run(const Arguments& arguments) {
   if (arguments.list) return list_models();
   if (arguments.refute) return refute_bugs();
   const explore::Model* model = explore::find_model(arguments.model);
+  const explore::BallotModel* ballots = explore::find_ballot_model(arguments.model);
+  if (ballots != nullptr) return run_ballots(*ballots, arguments);
   if (model == nullptr) {
     fmt::print(stderr, "there is no model '{}'; assent-sim explore --list names them\n", arguments.model);
     return exit_usage;

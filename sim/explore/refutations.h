@@ -16,5 +16,6 @@ struct Refutation {
 };
 
 [[nodiscard]] std::span<const Refutation> refutations();
+[[nodiscard]] std::span<const Refutation> ballot_refutations();  // in the models of ballot_model.h
 
 }  // namespace assent::explore

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "sim/explore/ballot_model.h"
 #include "sim/explore/crash_matrix.h"
 #include "sim/explore/explorer.h"
 #include "sim/explore/refutations.h"
@@ -36,6 +37,16 @@ TEST_P(PlantedBugs, IsRefutedByAShortStory) {
 INSTANTIATE_TEST_SUITE_P(All, PlantedBugs, ::testing::ValuesIn(refutations()),
                          [](const auto& one) { return name_of(one.param.bug); });
 
+TEST(PlantedBallots, EachIsRefutedByAShortStory) {
+  for (const Refutation& one : ballot_refutations()) {
+    plant(one.bug);
+    const BallotFindings found = explore(*find_ballot_model(one.model));
+    EXPECT_TRUE(found.violated.starts_with(one.rule)) << name_of(one.bug) << ": " << found.violated;
+    EXPECT_EQ(found.steps, one.steps) << name_of(one.bug);
+  }
+  plant(Bug::none);
+}
+
 // How many strikes the matrix needs: 0 when none of its runs shows the bug.
 unsigned strikes_needed(Protocol protocol, unsigned shards) {
   const Model model = crash_matrix_model(protocol, shards);
@@ -65,8 +76,8 @@ TEST(PlantedRules, TheCrashMatrixFindsTheBugsOfOneTransaction) {
     if (!found) missed.insert(name_of(one.bug));
   }
   plant(Bug::none);
-  EXPECT_THAT(missed, ::testing::UnorderedElementsAre("foreign_epoch_decides", "forgotten_by_age", "no_reservation", "one_finished_for_all",
-                                                      "prepared_lock_stolen"));
+  EXPECT_THAT(missed, ::testing::UnorderedElementsAre("foreign_epoch_decides", "forgotten_by_age", "no_reservation",
+                                                      "one_finished_for_all", "prepared_lock_stolen"));
 }
 
 // Not a bug in two-phase commit: PROTOCOL.md section 2 says why.
