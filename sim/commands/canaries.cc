@@ -11,6 +11,7 @@
 
 #include "base/planted.h"
 #include "sim/commands/commands.h"
+#include "sim/explore/ballot_model.h"
 #include "sim/explore/explorer.h"
 #include "sim/explore/refutations.h"
 
@@ -50,12 +51,23 @@ Found hunt(const PlantedBug& bug, const Arguments& arguments) {
   return found;
 }
 
+std::string explore_ballots_for(const PlantedBug& bug) {
+  const auto all = explore::ballot_refutations();
+  const auto known = std::ranges::find(all, bug.bug, &explore::Refutation::bug);
+  if (known == all.end()) return {};
+  plant(bug.bug);
+  const explore::BallotFindings found = explore::explore(*explore::find_ballot_model(known->model));
+  plant(Bug::none);
+  if (found.violated.empty()) return {};
+  return fmt::format("explore {}: {} steps, {:.1f} s", known->model, found.steps, found.seconds);
+}
+
 // What the explorer says of it, in seconds; empty: it does not know the bug, or finds nothing. Some rules guard against
 // what no seed brings about, for instance a log that carries an entry into a later epoch.
 std::string explore_for(const PlantedBug& bug) {
   const auto all = explore::refutations();
   const auto known = std::ranges::find(all, bug.bug, &explore::Refutation::bug);
-  if (known == all.end()) return {};
+  if (known == all.end()) return explore_ballots_for(bug);
   plant(bug.bug);
   const explore::Findings found = explore::explore(*explore::find_model(known->model));
   plant(Bug::none);
