@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "base/digest.h"
 #include "sql_adapter/statement_text.h"
@@ -49,22 +48,14 @@ bool has_word(std::string_view sql, std::string_view word) {
   return std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) { return token.is(word); });
 }
 
-// One index as PRAGMA index_xinfo tells it.
-struct IndexColumns {
-  std::vector<int> columns;
-  bool plain = true;
-};
-
-Result<IndexColumns> index_columns(Database& db, const std::string& index) {
-  const std::array parameters = {ValueView::of_text(index)};
-  auto rows = db.rows("SELECT cid, coll FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno", parameters);
-  if (!rows) return fail(rows.error());
-  IndexColumns out;
-  for (const Row& row : *rows) {
-    out.columns.push_back(int_of(row[0]));
-    if (int_of(row[0]) < 0 || !same_name(text_of(row[1]), "BINARY")) out.plain = false;
-  }
-  return out;
+// One kind of part of all tables in one statement: to compile one for each table and index would cost more than all the
+// rest of loading a schema. What a virtual table looks like is asked of its module, and not by us (it has no root
+// page).
+std::string of_tables(std::string_view columns, std::string_view parts, std::string_view rest) {
+  return fmt::format(
+      "SELECT t.name, {} FROM sqlite_schema AS t CROSS JOIN {} WHERE t.type = 'table' AND t.rootpage > 0 "
+      "AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' {}",
+      columns, parts, rest);
 }
 
 }  // namespace
@@ -91,11 +82,8 @@ bool Schema::is_view(std::string_view name) const {
 Result<std::unique_ptr<Schema>> Schema::load(Database& db) {
   std::unique_ptr<Schema> out(new Schema);
   if (auto done = out->load_objects(db); !done) return fail(done.error());
-  for (const auto& [name, table] : out->tables_) {
-    if (table->is_virtual) continue;
-    for (const auto part : {&Schema::load_columns, &Schema::load_indexes, &Schema::load_foreign_keys}) {
-      if (auto done = (out.get()->*part)(db, *table); !done) return fail(done.error());
-    }
+  for (const auto part : {&Schema::load_columns, &Schema::load_indexes, &Schema::load_foreign_keys}) {
+    if (auto done = (out.get()->*part)(db); !done) return fail(done.error());
   }
   out->link_foreign_keys();
   return out;
@@ -132,67 +120,84 @@ Result<void> Schema::load_objects(Database& db) {
   return {};
 }
 
-Result<void> Schema::load_columns(Database& db, Table& table) {
-  const std::array parameters = {ValueView::of_text(table.name)};
-  auto list = db.rows("SELECT wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'", parameters);
-  if (!list) return fail(list.error());
-  const bool strict = !list->empty() && int_of(list->front()[1]) != 0;
-  auto rows =
-      db.rows("SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid", parameters);
+Table* Schema::table_of(const Row& row) {
+  const auto found = tables_.find(lower(text_of(row.front())));
+  return found == tables_.end() ? nullptr : found->second.get();
+}
+
+Result<void> Schema::load_columns(Database& db) {
+  auto rows = db.rows(of_tables("l.strict, c.name, c.type, c.\"notnull\", c.pk, c.hidden",
+                                "pragma_table_list(t.name) AS l CROSS JOIN pragma_table_xinfo(t.name) AS c",
+                                "AND l.schema = 'main' ORDER BY t.name, c.cid"));
   if (!rows) return fail(rows.error());
-  std::map<int, int> key;  // place in the key -> column
+  std::map<Table*, std::map<int, int>> keys;  // place in the key -> column
   for (const Row& row : *rows) {
-    if (int_of(row[4]) != 0) table.generated = true;
-    if (int_of(row[3]) > 0) key[int_of(row[3])] = static_cast<int>(table.columns.size());
-    table.columns.push_back({.name = text_of(row[0]),
-                             .affinity = affinity_of(text_of(row[1]), strict),
-                             .may_be_null = int_of(row[2]) == 0});
+    Table* table = table_of(row);
+    if (table == nullptr) continue;
+    if (int_of(row[6]) != 0) table->generated = true;
+    if (int_of(row[5]) > 0) keys[table][int_of(row[5])] = static_cast<int>(table->columns.size());
+    table->columns.push_back({.name = text_of(row[2]),
+                              .affinity = affinity_of(text_of(row[3]), int_of(row[1]) != 0),
+                              .may_be_null = int_of(row[4]) == 0});
   }
-  for (const auto& [place, column] : key) table.key.push_back(column);
-  // An INTEGER PRIMARY KEY is the rowid itself and has no index; load_indexes() takes this back when it finds one.
-  if (table.key.size() == 1) table.rowid_column = table.key.front();
+  for (const auto& [table, key] : keys) {
+    for (const auto& [place, column] : key) table->key.push_back(column);
+    // An INTEGER PRIMARY KEY is the rowid itself and has no index; load_indexes() takes this back when it finds one.
+    if (table->key.size() == 1) table->rowid_column = table->key.front();
+  }
   return {};
 }
 
-Result<void> Schema::load_indexes(Database& db, Table& table) {
-  const std::array parameters = {ValueView::of_text(table.name)};
-  auto rows =
-      db.rows("SELECT name, origin, partial FROM pragma_index_list(?1) WHERE \"unique\" = 1 ORDER BY name", parameters);
+Result<void> Schema::load_indexes(Database& db) {
+  auto rows = db.rows(of_tables("i.name, i.origin, i.partial, c.cid, c.coll",
+                                "pragma_index_list(t.name) AS i CROSS JOIN pragma_index_xinfo(i.name) AS c",
+                                "AND i.\"unique\" = 1 AND c.key = 1 ORDER BY t.name, i.name, c.seqno"));
   if (!rows) return fail(rows.error());
-  for (const Row& row : *rows) {
-    auto columns = index_columns(db, text_of(row[0]));
-    if (!columns) return fail(columns.error());
-    if (text_of(row[1]) == "pk") {
-      table.rowid_column = -1;
-      table.plain_key = columns->plain;
-    } else if (!columns->plain || int_of(row[2]) != 0) {
-      table.plain_unique = false;
+  for (std::size_t i = 0; i < rows->size();) {
+    Table* table = table_of((*rows)[i]);
+    const Row& first = (*rows)[i];
+    UniqueIndex index{text_of(first[1]), {}};
+    bool plain = true;
+    for (; i < rows->size() && (*rows)[i][0] == first[0] && (*rows)[i][1] == first[1]; ++i) {
+      const int column = int_of((*rows)[i][4]);
+      index.columns.push_back(column);
+      if (column < 0 || !same_name(text_of((*rows)[i][5]), "BINARY")) plain = false;
+    }
+    if (table == nullptr) continue;
+    if (text_of(first[2]) == "pk") {
+      table->rowid_column = -1;
+      table->plain_key = plain;
+    } else if (!plain || int_of(first[3]) != 0) {
+      table->plain_unique = false;
     } else {
-      table.uniques.push_back({text_of(row[0]), columns->columns});
+      table->uniques.push_back(std::move(index));
     }
   }
   return {};
 }
 
-Result<void> Schema::load_foreign_keys(Database& db, Table& table) {
-  const std::array parameters = {ValueView::of_text(table.name)};
-  auto rows =
-      db.rows("SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq", parameters);
+Result<void> Schema::load_foreign_keys(Database& db) {
+  auto rows = db.rows(of_tables("f.id, f.\"table\", f.\"from\", f.\"to\"", "pragma_foreign_key_list(t.name) AS f",
+                                "ORDER BY t.name, f.id, f.seq"));
   if (!rows) return fail(rows.error());
+  const Table* last_table = nullptr;
   int last = -1;
   for (const Row& row : *rows) {
-    const std::string parent = text_of(row[1]);
-    if (int_of(row[0]) != last) {
-      last = int_of(row[0]);
-      ForeignKey& added = table.foreign_keys.emplace_back();
-      added.child = &table;
+    Table* table = table_of(row);
+    if (table == nullptr) continue;
+    const std::string parent = text_of(row[2]);
+    if (table != last_table || int_of(row[1]) != last) {
+      last_table = table;
+      last = int_of(row[1]);
+      ForeignKey& added = table->foreign_keys.emplace_back();
+      added.child = table;
       added.parent = find(parent);
       if (reserved_name(parent))
-        broken_.push_back(fmt::format("table {} refers to {}, which is reserved", table.name, parent));
+        broken_.push_back(fmt::format("table {} refers to {}, which is reserved", table->name, parent));
     }
-    ForeignKey& key = table.foreign_keys.back();
-    key.child_columns.push_back(table.column(text_of(row[2])));
-    key.parent_names.push_back(text_of(row[3]));  // empty: the parent's primary key
+    ForeignKey& key = table->foreign_keys.back();
+    key.child_columns.push_back(table->column(text_of(row[3])));
+    key.parent_names.push_back(text_of(row[4]));  // empty: the parent's primary key
     key.parent_table_name = parent;
   }
   return {};

@@ -88,9 +88,11 @@ class Schema {
  private:
   Schema() = default;
   [[nodiscard]] Result<void> load_objects(Database& db);
-  [[nodiscard]] Result<void> load_columns(Database& db, Table& table);
-  [[nodiscard]] Result<void> load_indexes(Database& db, Table& table);
-  [[nodiscard]] Result<void> load_foreign_keys(Database& db, Table& table);
+  [[nodiscard]] Result<void> load_columns(Database& db);
+  [[nodiscard]] Result<void> load_indexes(Database& db);
+  [[nodiscard]] Result<void> load_foreign_keys(Database& db);
+  // The table that the first column of a row names; nullptr: none of ours.
+  [[nodiscard]] Table* table_of(const Row& row);
   void link_foreign_keys();
   void link(ForeignKey& key);
 
