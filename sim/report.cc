@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
+
 namespace assent::sim {
 namespace {
 
@@ -74,8 +76,14 @@ std::string rule_of(const RunResult& result) {
   return fmt::format("{}: {}", to_string(result.verdict), result.why.substr(0, result.why.find(':')));
 }
 
+std::string plant_option() {
+  const auto bugs = planted_bugs();
+  const auto found = std::ranges::find_if(bugs, [](const PlantedBug& one) { return planted(one.bug); });
+  return found == bugs.end() ? std::string() : fmt::format(" --plant {}", found->name);
+}
+
 std::string replay_command(const std::string& program, std::uint64_t seed, const Choices& choices) {
-  return fmt::format("{} replay --seed {}{}", program, seed, to_options(choices));
+  return fmt::format("{}{} replay --seed {}{}", program, plant_option(), seed, to_options(choices));
 }
 
 std::string describe_failure(const RunResult& result, const Choices& choices, const std::string& program) {

@@ -40,6 +40,8 @@ struct Report {
 [[nodiscard]] std::string describe(const RunResult& result);
 // The rule that a failed run broke: what stands before the first colon of its verdict; all of a crash.
 [[nodiscard]] std::string rule_of(const RunResult& result);
+// " --plant NAME" when a bug is planted: without it the command would show nothing.
+[[nodiscard]] std::string plant_option();
 [[nodiscard]] std::string replay_command(const std::string& program, std::uint64_t seed, const Choices& choices);
 // The seed, the verdict in one sentence, what was drawn, and the command that replays it.
 [[nodiscard]] std::string describe_failure(const RunResult& result, const Choices& choices, const std::string& program);

@@ -4,6 +4,9 @@ set -eu
 failed=0
 while read -r seed why; do
   case "$seed" in ''|'#'*) continue ;; esac
-  "$1" replay --seed "$seed" --check-determinism || { echo "this seed is kept because: $why"; failed=1; }
+  workload=bank
+  case "$why" in '--workload '*) why=${why#--workload } workload=${why%% *} why=${why#* } ;; esac
+  "$1" replay --seed "$seed" --workload "$workload" --check-determinism ||
+    { echo "this seed is kept because: $why"; failed=1; }
 done < "$2"
 exit $failed

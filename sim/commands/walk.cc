@@ -1,0 +1,46 @@
+// assent-sim walk: random walks of bare consensus cores (sim/core_walk.h).
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "sim/commands/commands.h"
+#include "sim/core_walk.h"
+
+namespace assent::sim {
+namespace {
+
+struct Arguments {
+  SeedRange seeds;
+  bool narrate = false;
+};
+
+int walk(const Arguments& arguments, const std::string& program) {
+  print_head(to_string(arguments.seeds));
+  WalkResult all;
+  for (std::uint64_t seed = arguments.seeds.first; seed <= arguments.seeds.last; ++seed) {
+    const WalkResult one = walk_cores(seed, arguments.narrate);
+    all.steps += one.steps;
+    all.committed += one.committed;
+    all.elections += one.elections;
+    all.repeated += one.repeated;
+    if (one.wrong.empty()) continue;
+    fmt::print("FAILED seed={} wrong after {} steps: {}\n  replay: {}{} walk --seeds {} --narrate\n", seed, one.steps,
+               one.wrong, program, plant_option(), seed);
+    return static_cast<int>(Verdict::wrong);
+  }
+  fmt::print("{} walks, none failed; {} steps, {} elections, {} entries committed, {} messages repeated\n",
+             arguments.seeds.last - arguments.seeds.first + 1, all.steps, all.elections, all.committed, all.repeated);
+  return 0;
+}
+
+}  // namespace
+
+Command add_walk(CLI::App& main, const std::string& program) {
+  auto* app = main.add_subcommand("walk", "bare consensus cores whose messages arrive whenever, and again");
+  const auto arguments = std::make_shared<Arguments>();
+  add_seeds(*app, arguments->seeds)->required();
+  app->add_flag("--narrate", arguments->narrate, "say every step");
+  return {app, [arguments, program] { return walk(*arguments, program); }};
+}
+
+}  // namespace assent::sim

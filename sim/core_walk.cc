@@ -1,0 +1,247 @@
+#include "sim/core_walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/rng.h"
+#include "consensus/raft/message_codec.h"
+#include "consensus/raft/messages.h"
+#include "consensus/raft/raft_factory.h"
+#include "sim/durability_checker.h"
+#include "sim/raft_checker.h"
+#include "sim/recorder.h"
+#include "sim/watched_log.h"
+
+namespace assent::sim {
+namespace {
+
+constexpr std::uint64_t steps_max = 2'000;
+constexpr std::size_t nodes = 3;
+constexpr GroupId group{1};
+
+RaftOptions draw_options(Rng rng) {
+  RaftOptions options;
+  options.election_ticks = 4;
+  options.heartbeat_ticks = 1;
+  options.append_bytes_max = rng.chance(0.5) ? 64 : 4'096;
+  options.inflight_max = rng.between(1, 8);
+  return options;
+}
+
+struct Letter {
+  NodeId from;
+  NodeId to;
+  Bytes bytes;
+};
+
+// A core, what its disk has, and what its disk has still to write.
+struct Node {
+  LogSetup setup;
+  std::unique_ptr<ReplicatedLog> log;
+  std::deque<Output> unsynced;
+  bool led = false;
+};
+
+class Walk {
+ public:
+  Walk(std::uint64_t seed, bool narrate)
+      : rng_(Rng(seed).split("core walk")),
+        recorder_(schedule_, narrate ? std::optional(TimeSpan{}) : std::nullopt),
+        durability_(recorder_),
+        raft_(recorder_, durability_),
+        watchers_{&durability_, &raft_},
+        factory_(watch(make_raft_factory(draw_options(rng_.split("options"))), watchers_)) {
+    result_.seed = seed;
+    for (std::size_t i = 0; i < nodes; ++i) {
+      Node& node = nodes_[i];
+      node.setup.self = NodeId(i + 1);
+      node.setup.group = group;
+      for (std::size_t member = 1; member <= nodes; ++member) node.setup.members.emplace_back(member);
+      node.setup.seed = rng_.split(fmt::format("node {}", i)).next();
+      rebuild(node);
+    }
+    // Some walks lose and cut off more than others.
+    Rng shares = rng_.split("shares");
+    old_ = shares.below(120);
+    loss_ = shares.unit() * 0.3;
+    cut_ = 1 + shares.below(30);
+    crash_ = shares.below(15);
+    sync_ = 40 + shares.below(300);
+  }
+
+  WalkResult run() {
+    while (result_.steps < steps_max && !recorder_.failed()) step();
+    result_.wrong = recorder_.why();
+    return result_;
+  }
+
+ private:
+  void step() {
+    ++result_.steps;
+    // In thousandths, the rest are messages on their way.
+    std::uint64_t draw = rng_.below(1'000);
+    const auto falls = [&draw](std::uint64_t share) {
+      const bool hit = draw < share;
+      draw -= hit ? 0 : share;
+      return hit;
+    };
+    Node& node = nodes_[rng_.below(nodes)];
+    if (falls(old_)) return deliver_old();
+    if (falls(cut_)) return cut();
+    if (falls(crash_)) return crash(node);
+    if (falls(sync_)) return sync(node);
+    if (falls(120)) return tick(node);
+    if (falls(60)) return propose();
+    if (falls(5)) return node.log->transfer_leadership(nodes_[rng_.below(nodes)].setup.self), collect(node);
+    deliver_fresh();
+  }
+
+  void rebuild(Node& node) {
+    node.log = factory_(node.setup).value();  // the disk never holds what the core may not hear
+    node.led = false;
+    collect(node);
+  }
+
+  void tick(Node& node) {
+    recorder_.say("n{} ticks", node.setup.self);
+    node.log->tick();
+    collect(node);
+  }
+
+  void propose() {
+    for (Node& node : nodes_) {
+      if (!node.log->status().leadership.self_leads || !rng_.chance(0.7)) continue;
+      const auto position = node.log->propose(Bytes("x"), ClusterMillis(1));
+      if (position) recorder_.say("n{} appends {} in epoch {}", node.setup.self, position->index, position->epoch);
+      collect(node);
+    }
+  }
+
+  void cut() {
+    cut_off_ = rng_.chance(0.4) ? NodeId{} : nodes_[rng_.below(nodes)].setup.self;
+    recorder_.say("cut off: {}", cut_off_);
+  }
+
+  void crash(Node& node) {
+    recorder_.say("n{} loses power", node.setup.self);
+    node.log.reset();
+    for (std::size_t kept = rng_.below(node.unsynced.size() + 1); kept > 0; --kept) {
+      write(node, node.unsynced.front());
+      node.unsynced.pop_front();
+    }
+    node.unsynced.clear();
+    rebuild(node);
+  }
+
+  void sync(Node& node) {
+    if (node.unsynced.empty()) return;
+    const std::size_t count = rng_.chance(0.5) ? node.unsynced.size() : 1;
+    std::uint64_t number = 0;
+    std::vector<ConsensusMessage> released;
+    for (std::size_t i = 0; i < count; ++i) {
+      Output output = std::move(node.unsynced.front());
+      node.unsynced.pop_front();
+      write(node, output);
+      number = output.number;
+      std::move(output.send_after_sync.begin(), output.send_after_sync.end(), std::back_inserter(released));
+    }
+    recorder_.say("n{} has output {} durable", node.setup.self, number);
+    node.log->durable(number);
+    for (ConsensusMessage& message : released) send(node, std::move(message));
+    collect(node);
+  }
+
+  static void write(Node& node, const Output& output) {
+    DurableLog& disk = node.setup.durable;
+    if (output.hard_state) disk.hard_state = *output.hard_state;
+    if (output.append.empty()) return;
+    const Index first = output.append.front()->index;
+    while (!disk.entries.empty() && disk.entries.back()->index >= first) disk.entries.pop_back();
+    disk.entries.insert(disk.entries.end(), output.append.begin(), output.append.end());
+  }
+
+  // What the core has to say since its last input.
+  void collect(Node& node) {
+    Output output = node.log->take_output();
+    for (ConsensusMessage& message : output.send_now) send(node, std::move(message));
+    output.send_now.clear();
+    for (const EntryPtr& entry : output.committed) judge_committed(node, *entry);
+    if (output.leadership && output.leadership->self_leads != node.led) {
+      node.led = output.leadership->self_leads;
+      result_.elections += node.led ? 1 : 0;
+      recorder_.say("n{} {} epoch {}", node.setup.self, node.led ? "leads" : "leads no more", output.leadership->epoch);
+    }
+    node.unsynced.push_back(std::move(output));
+  }
+
+  void judge_committed(const Node& node, const Entry& entry) {
+    const auto [found, fresh] = committed_.try_emplace(entry.index, entry.epoch);
+    result_.committed += fresh ? 1 : 0;
+    if (found->second == entry.epoch) return;
+    recorder_.wrong(fmt::format("L1 agreement: node {} hands out index {} of epoch {}, and another one of epoch {}",
+                                node.setup.self, entry.index, entry.epoch, found->second));
+  }
+
+  void send(const Node& from, ConsensusMessage message) {
+    fresh_.push_back(sent_.size());
+    sent_.push_back({from.setup.self, message.to, std::move(message.bytes)});
+  }
+
+  void deliver_fresh() {
+    if (fresh_.empty()) return;
+    const std::size_t place = rng_.chance(0.8) ? 0 : rng_.below(fresh_.size());
+    const std::size_t which = fresh_[place];
+    fresh_.erase(fresh_.begin() + static_cast<std::ptrdiff_t>(place));
+    const Letter& letter = sent_[which];
+    if (letter.from == cut_off_ || letter.to == cut_off_ || rng_.chance(loss_)) return;
+    deliver(which, "");
+  }
+
+  void deliver_old() {
+    if (!sent_.empty()) deliver(rng_.below(sent_.size()), ", sent before");
+  }
+
+  void deliver(std::size_t which, std::string_view how) {
+    const Letter letter = sent_[which];  // what it brings about is sent in turn
+    if (recorder_.narrating()) {
+      const auto message = raft::decode(group, letter.bytes);
+      recorder_.say("n{} hears n{}: {}{}", letter.to, letter.from, message ? raft::describe(*message) : "?", how);
+    }
+    result_.repeated += how.empty() ? 0 : 1;
+    Node& node = nodes_[letter.to.value - 1];
+    node.log->receive(letter.from, letter.bytes);
+    collect(node);
+  }
+
+  Rng rng_;
+  Schedule schedule_;
+  Recorder recorder_;
+  DurabilityChecker durability_;
+  RaftChecker raft_;
+  std::vector<LogWatcher*> watchers_;
+  LogFactory factory_;
+  std::array<Node, nodes> nodes_;
+  std::vector<Letter> sent_;       // all, ever
+  std::deque<std::size_t> fresh_;  // of them: not delivered yet
+  NodeId cut_off_;                 // hears and is heard by nobody, but for what was sent before
+  std::map<Index, Epoch> committed_;
+  WalkResult result_;
+  std::uint64_t old_ = 0;
+  std::uint64_t cut_ = 0;
+  std::uint64_t crash_ = 0;
+  std::uint64_t sync_ = 0;
+  double loss_ = 0;
+};
+
+}  // namespace
+
+WalkResult walk_cores(std::uint64_t seed, bool narrate) { return Walk(seed, narrate).run(); }
+
+}  // namespace assent::sim

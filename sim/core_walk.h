@@ -1,0 +1,27 @@
+// Random walks of three bare consensus cores: any message that was ever sent may arrive at any step, any number of
+// times; disks sync when they like and lose what they have not synced in crashes; nodes are cut off and come back. The
+// same checkers judge as in whole runs. A walk of two thousand steps takes some ten milliseconds, so that it reaches
+// what needs several rare things in a row, such as an answer that outlives two elections.
+//
+// Not a run of the system: there is no loop, no application, no time, and no snapshot. Called by `assent-sim walk`, by
+// the hunt for planted bugs, and by tests. A walk is a function of its seed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace assent::sim {
+
+struct WalkResult {
+  std::uint64_t seed = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t committed = 0;  // entries, by anybody
+  std::uint64_t elections = 0;  // won
+  std::uint64_t repeated = 0;   // messages that had been sent, and perhaps delivered, before
+  std::string wrong;            // empty: no rule was broken
+};
+
+// narrate: every step to standard output.
+[[nodiscard]] WalkResult walk_cores(std::uint64_t seed, bool narrate = false);
+
+}  // namespace assent::sim

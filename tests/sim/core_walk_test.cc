@@ -1,0 +1,22 @@
+#include "sim/core_walk.h"
+
+#include <gtest/gtest.h>
+
+namespace assent::sim {
+namespace {
+
+TEST(CoreWalk, BareCoresKeepTheirPromisesWheneverMessagesArrive) {
+  std::uint64_t elections = 0;
+  std::uint64_t committed = 0;
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    const WalkResult result = walk_cores(seed);
+    EXPECT_EQ(result.wrong, "") << "seed " << seed;
+    elections += result.elections;
+    committed += result.committed;
+  }
+  EXPECT_GT(elections, 300U);
+  EXPECT_GT(committed, 1'000U);
+}
+
+}  // namespace
+}  // namespace assent::sim
