@@ -21,4 +21,11 @@ std::unique_ptr<Workload> make_workload(std::string_view name, const Scene& scen
   return std::make_unique<MixedWorkload>(scene);
 }
 
+std::vector<Branch> branches_of(std::map<GroupId, Work> work) {
+  std::vector<Branch> branches;
+  branches.reserve(work.size());
+  for (auto& [shard, operations] : work) branches.push_back(Branch{shard, std::move(operations)});
+  return branches;
+}
+
 }  // namespace assent::sim

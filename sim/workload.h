@@ -18,6 +18,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,9 @@
 #include "txn_proto/types.h"
 
 namespace assent::sim {
+
+// The branches of a transaction from the work of each shard, ascending by shard as begin() wants them.
+[[nodiscard]] std::vector<Branch> branches_of(std::map<GroupId, Work> work);
 
 // What a workload may look at. Outlives it.
 struct Scene {

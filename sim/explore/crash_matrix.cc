@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <type_traits>
+#include <variant>
 
 namespace assent::explore {
 namespace {
@@ -12,15 +14,19 @@ constexpr unsigned rounds_max = 400;
 constexpr unsigned quiet_rounds = 4;  // what is only written down for later has been written by then
 
 template <class Variant, class One>
-constexpr std::size_t kind_of() {
-  return Variant(One{}).index();
-}
+constexpr std::size_t kind = 0;
+template <class... All, class One>
+constexpr std::size_t kind<std::variant<All...>, One> = [] {
+  std::size_t at = 0;
+  static_cast<void>(((std::is_same_v<All, One> || (++at, false)) || ...));
+  return at;
+}();
 template <class One>
-constexpr std::size_t message = kind_of<TxnMessage, One>();
+constexpr std::size_t message = kind<TxnMessage, One>;
 template <class One>
-constexpr std::size_t decision = kind_of<CoordinatorCommand, One>();
+constexpr std::size_t decision = kind<CoordinatorCommand, One>;
 template <class One>
-constexpr std::size_t work = kind_of<ShardCommand, One>();
+constexpr std::size_t work = kind<ShardCommand, One>;
 
 std::string names_of(unsigned reach) {
   std::string names;

@@ -152,11 +152,12 @@ class SideTable {
                        from_a.replies.size() == from_b.replies.size(),
                    "two sides with equal digests act alike; a member is missing in a driver's digest");
     };
-    for (std::uint16_t i = 0; i < language_->messages.size(); ++i) {
-      if (language_->messages.at(i).to == self_)
-        alike(SideEvent{.kind = SideEvent::Kind::deliver, .what = i, .epoch = 1});
+    for (std::size_t i = 0; i < language_->messages.size(); ++i) {
+      const auto what = static_cast<std::uint16_t>(i);
+      if (language_->messages.at(what).to != self_) continue;
+      alike(SideEvent{.kind = SideEvent::Kind::deliver, .what = what, .epoch = 1});
     }
-    for (std::uint16_t i = 0; i < model_->asks.size(); ++i) {
+    for (std::size_t i = 0; i < model_->asks.size(); ++i) {
       if (model_->asks[i].group != self_) continue;
       alike(SideEvent{.kind = SideEvent::Kind::ask, .what = static_cast<std::uint16_t>(i * 8U + 7U), .epoch = 1});
     }

@@ -4,6 +4,8 @@
 
 #include <charconv>
 
+#include "sim/workload.h"
+
 namespace assent::sim {
 namespace {
 
@@ -89,9 +91,7 @@ std::vector<Branch> Bank::transfer(const Transfer& transfer) const {
   std::map<GroupId, Work> work;
   add_leg(work[shard_of(transfer.from)], transfer.txn, transfer.from, -transfer.amount);
   add_leg(work[shard_of(transfer.to)], transfer.txn, transfer.to, transfer.amount);
-  std::vector<Branch> branches;
-  for (auto& [shard, operations] : work) branches.push_back(Branch{shard, std::move(operations)});
-  return branches;
+  return branches_of(std::move(work));
 }
 
 std::vector<Branch> Bank::read_all() const {

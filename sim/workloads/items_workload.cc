@@ -114,9 +114,7 @@ std::vector<Branch> ItemsWorkload::begin(Draft& draft) {
     }
     add_operations(work[shard_of(step.item)], step, draft);
   }
-  std::vector<Branch> branches;
-  for (auto& [shard, operations] : work) branches.push_back(Branch{shard, std::move(operations)});
-  return branches;
+  return branches_of(std::move(work));
 }
 
 void ItemsWorkload::add_operations(Work& work, const Step& step, Draft& draft) const {
@@ -165,8 +163,9 @@ void ItemsWorkload::ended(const Draft& draft, const Ended& ended) {
 
 // ---- reading ----
 
-Question ItemsWorkload::question(GroupId shard, std::vector<Item> items, bool must_be_answered) {
+Question ItemsWorkload::question(GroupId shard, const std::vector<Item>& items, bool must_be_answered) {
   std::vector<Step> steps;
+  steps.reserve(items.size());
   Work work;
   Draft none;
   for (const Item item : items) {

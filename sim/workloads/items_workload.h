@@ -48,7 +48,7 @@ class ItemsWorkload final : public Workload {
   [[nodiscard]] std::string name_of(Item item) const;
   [[nodiscard]] Item draw_item(Rng& rng);
   [[nodiscard]] Transaction transaction(std::vector<Step> steps);
-  [[nodiscard]] Question question(GroupId shard, std::vector<Item> items, bool must_be_answered);
+  [[nodiscard]] Question question(GroupId shard, const std::vector<Item>& items, bool must_be_answered);
   [[nodiscard]] std::vector<Branch> begin(Draft& draft);
   void add_operations(Work& work, const Step& step, Draft& draft) const;
   void ended(const Draft& draft, const Ended& ended);

@@ -43,8 +43,10 @@ std::optional<PlainSqlite::Rows> PlainSqlite::step(const std::string& text) {
   while (code == SQLITE_OK || code == SQLITE_ROW) {
     code = sqlite3_step(statement);
     if (code != SQLITE_ROW) break;
+    const int columns = sqlite3_column_count(statement);
     std::vector<SqlValue> row;
-    for (int i = 0; i < sqlite3_column_count(statement); ++i) row.push_back(value_at(statement, i));
+    row.reserve(static_cast<std::size_t>(columns));
+    for (int i = 0; i < columns; ++i) row.push_back(value_at(statement, i));
     rows.push_back(std::move(row));
   }
   if (code != SQLITE_DONE) message_ = sqlite3_errmsg(db_.get());

@@ -35,7 +35,7 @@ std::vector<Work> RingWorkload::opening(GroupId shard) {
   if (sql()) steps.push_back({SqlStatement{"CREATE TABLE ring(id INTEGER PRIMARY KEY, next INTEGER NOT NULL)", {}}});
   Work load;
   for (Spot spot = 0; spot < size_; ++spot) {
-    if (scene_.shards[place_of(spot)] != shard) continue;
+    if (shard_of(spot) != shard) continue;
     const auto next = static_cast<std::int64_t>((spot + 1) % size_);
     if (sql()) {
       load.emplace_back(
@@ -76,13 +76,11 @@ Transaction RingWorkload::swap(Rng& rng) {
   Transaction out;
   out.what = fmt::format("a swap of {} and {} behind {}", b, c, a);
   out.begin = [this, a, b, c, d](const TxnId&) {
-    std::map<std::size_t, Work> work;
-    add_change(work[place_of(a)], a, b, c);
-    add_change(work[place_of(b)], b, c, d);
-    add_change(work[place_of(c)], c, d, b);
-    std::vector<Branch> branches;
-    for (auto& [place, operations] : work) branches.push_back(Branch{scene_.shards[place], std::move(operations)});
-    return branches;
+    std::map<GroupId, Work> work;
+    add_change(work[shard_of(a)], a, b, c);
+    add_change(work[shard_of(b)], b, c, d);
+    add_change(work[shard_of(c)], c, d, b);
+    return branches_of(std::move(work));
   };
   out.ended = [this, a, b, c, d](const TxnId&, const Ended& ended) {
     if (ended.how != Ended::How::committed) {
@@ -100,18 +98,16 @@ Transaction RingWorkload::swap(Rng& rng) {
 // ---- reads ----
 
 std::vector<Branch> RingWorkload::branches_of_read() const {
-  std::map<std::size_t, Work> work;
+  std::map<GroupId, Work> work;
   for (Spot spot = 0; spot < size_; ++spot) {
     if (sql()) {
-      work[place_of(spot)].emplace_back(
+      work[shard_of(spot)].emplace_back(
           SqlStatement{"SELECT next FROM ring WHERE id = ?1", {SqlValue(std::int64_t{spot})}});
     } else {
-      work[place_of(spot)].emplace_back(KvGet{key_of(spot)});
+      work[shard_of(spot)].emplace_back(KvGet{key_of(spot)});
     }
   }
-  std::vector<Branch> branches;
-  for (auto& [place, operations] : work) branches.push_back(Branch{scene_.shards[place], std::move(operations)});
-  return branches;
+  return branches_of(std::move(work));
 }
 
 Transaction RingWorkload::read_all() {
@@ -138,7 +134,7 @@ std::optional<std::vector<RingWorkload::Spot>> RingWorkload::ring_in(const std::
   std::map<std::size_t, std::size_t> at;
   std::vector<Spot> ring;
   for (Spot spot = 0; spot < size_; ++spot) {
-    const auto branch = by_shard.find(scene_.shards[place_of(spot)]);
+    const auto branch = by_shard.find(shard_of(spot));
     const std::size_t index = at[place_of(spot)]++;
     if (branch == by_shard.end() || index >= branch->second->size()) return std::nullopt;
     const auto next = number_in((*branch->second)[index]);

@@ -24,6 +24,7 @@ class RingWorkload final : public Workload {
 
   [[nodiscard]] bool sql() const { return scene_.swarm.backend == Backend::sql; }
   [[nodiscard]] std::size_t place_of(Spot spot) const { return spot % scene_.shards.size(); }
+  [[nodiscard]] GroupId shard_of(Spot spot) const { return scene_.shards[place_of(spot)]; }
   void add_change(Work& work, Spot spot, Spot from, Spot to) const;
   [[nodiscard]] Transaction swap(Rng& rng);
   [[nodiscard]] Transaction read_all();
