@@ -53,6 +53,10 @@ enum class Bug : std::uint8_t {
   lowest_ballot_wins,           // of several pre-decisions not the one of the highest ballot is taken up
   one_promise_suffices,         // a value is proposed before a majority has promised
   precommit_before_all_votes,   // the coordinator pre-commits while one vote is missing
+  read_ignores_prepared,        // a query is answered although a prepared transaction holds what it reads
+  escrow_bound_ignored,         // an add is let in beside others by the counter's value, whatever may come of them
+  reader_let_go,                // a participant that only reads holds nothing once it has voted
+  expectation_ignored,          // what a read must answer again is not looked at
   // Storage.
   applied_apart_from_data,    // the applied index is not atomic with the data
   checksum_without_position,  // a record is accepted at another place than it was written for

@@ -50,7 +50,7 @@ std::vector<CoordinatorCommand> sample_coordinator_commands() {
 
 std::vector<ShardCommand> sample_shard_commands() {
   const TxnId txn = sample_txn(1);
-  const Effects effects{{}, {{"a", LockMode::intention_exclusive}, {"b", LockMode::exclusive}}};
+  const Effects effects{{}, {{"a", LockMode::intention_exclusive}, {"b", LockMode::exclusive}}, {{"n", -5, 0, 9}}};
   return {PrepareWork{txn, attempt, coordinator, participants, 8, txn, effects, sample_result()},
           RefuseWork{sample_txn(2), attempt, coordinator, participants, 8, sample_refusal()},
           ExecuteWork{sample_txn(3), 8, effects, sample_result(), {}},

@@ -22,6 +22,7 @@ Caretaker::Caretaker(const Caretaker& other, const Shard& shard, ResourceManager
 // Whoever is prepared is in doubt: an earlier leader's vote or its answer may be lost.
 void Caretaker::lead(Epoch) {
   leading_ = true;
+  changes_.begin(shard_->applied());
   last_entry_tick_ = now_;
   for (const auto& [txn, prepared] : shard_->all_prepared()) {
     begin_doubt(txn, 1);
@@ -172,9 +173,10 @@ void Caretaker::finish_empty(GroupId from, const Finish& finish) {
 // ---- applied
 // ---------------------------------------------------------------------------------------------------------
 
-void Caretaker::applied(const EntryContext&, const Command& command, const Shard::Applied& applied) {
+void Caretaker::applied(const EntryContext& context, const Command& command, const Shard::Applied& applied) {
   if (!leading_) return;
   last_entry_tick_ = now_;
+  note_change(context.index, command, applied);
   std::visit(
       [&](const auto& one) {
         on_applied(one, applied);
@@ -183,8 +185,16 @@ void Caretaker::applied(const EntryContext&, const Command& command, const Shard
       command);
 }
 
+void Caretaker::note_change(Index at, const Command& command, const Shard::Applied& applied) {
+  const auto* finish = std::get_if<FinishWork>(&command);
+  if (finish != nullptr && finish->commit) changes_.note(applied.released, at);
+  const auto* execute = std::get_if<ExecuteWork>(&command);
+  if (execute == nullptr || !applied.changed) return;
+  if (shard_->finished(execute->txn)->outcome == Outcome::committed) changes_.note(execute->effects.locks, at);
+}
+
 void Caretaker::on_applied(const PrepareWork& command, const Shard::Applied& applied) {
-  const std::vector<LockRequest> reserved = reservations_.release(command.txn);
+  const std::vector<LockRequest> reserved = unreserve(command.txn);
   end_job(command.txn);
   voted(command.coordinator, command.txn, command.attempt, applied);
   if (shard_->prepared(command.txn) != nullptr) return;  // the machine holds the locks now
@@ -218,7 +228,7 @@ void Caretaker::voted(GroupId coordinator, const TxnId& txn, const Attempt& atte
 }
 
 void Caretaker::on_applied(const ExecuteWork& command, const Shard::Applied& applied) {
-  const std::vector<LockRequest> reserved = reservations_.release(command.txn);
+  const std::vector<LockRequest> reserved = unreserve(command.txn);
   std::vector<RequestId> clients;
   if (const auto found = jobs_.find(command.txn); found != jobs_.end()) clients = std::move(found->second.clients);
   end_job(command.txn);
@@ -291,7 +301,7 @@ void Caretaker::refused(const Command& command, const Error& error) {
 }
 
 void Caretaker::refuse_job(const TxnId& txn, const Error& error, bool with_effects) {
-  const std::vector<LockRequest> reserved = reservations_.release(txn);
+  const std::vector<LockRequest> reserved = unreserve(txn);
   const auto found = jobs_.find(txn);
   if (found != jobs_.end()) {
     if (error.code == ErrorCode::refused && with_effects) {

@@ -23,12 +23,15 @@
 //     entries and runs work only when everything earlier is applied; so whatever can be applied between the run and the
 //     apply of a proposal is either a prepared transaction or a reservation, neither of which holds a conflicting lock.
 //     The rows that a job read and wrote are therefore at its apply what they were when it ran;
+//   an add in escrow is let in beside others only when its bounds and theirs hold whichever of them commit; otherwise
+//     it waits for them, or dies, as for an exclusive lock;
 //   a vote leaves only after the entry with it was applied;
 //   where the votes decide, a transaction in doubt that nobody attends to is resolved by its shards: each asks the
 //   others
 //     what their registers say, sealing the empty ones (docs/specs/PaxosCommit.tla);
 //   such a commit is forgotten only when every participant has finished it and the coordinator's log has its outcome;
-//   a query is answered from a state in which no prepared transaction holds what it reads.
+//   a query is answered from a state in which no prepared transaction holds what it reads; a validation is answered
+//     "unchanged" only if, besides, none that wrote what it reads was applied since.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +43,8 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "participant/change_index.h"
+#include "participant/escrow.h"
 #include "participant/lock_table.h"
 #include "participant/shard.h"
 #include "participant/store.h"
@@ -121,9 +126,10 @@ class Caretaker {
   };
   struct Read {
     RequestId client;
-    Work work;
+    Query query;
     std::set<TxnId> waiting_for;  // conflicting ones that were prepared or proposed when it last ran
     std::uint64_t deadline = 0;
+    bool settled = false;  // of a rehearsal: as that of a job
   };
   struct Asker {
     RequestId id;
@@ -181,6 +187,9 @@ class Caretaker {
   void settle_first(Job& job);
   void run(Job& job);
   void obey(Job& job, Evaluation evaluation);
+  [[nodiscard]] bool bounds_hold(const Evaluation& evaluation) const;
+  void refuse_bound(Job& job, const Evaluation& evaluation);
+  std::vector<LockRequest> unreserve(const TxnId& txn);
   void park(Job& job, std::vector<LockRequest> locks, const TxnId& holder);
   void unpark(Job& job);
   void on_refusal(Job& job, Refusal refusal);
@@ -194,9 +203,13 @@ class Caretaker {
   // queries
   void run_query(const TxnId& key);
   void run_query_again(const TxnId& key);
+  void answer_query(const TxnId& key, Evaluation evaluation);
+  void answer_validation(const TxnId& key, const std::vector<LockRequest>& locks);
+  void refuse_query(const TxnId& key, const Refusal& refusal);
   void end_query(const TxnId& key);
 
   // applied
+  void note_change(Index at, const Command& command, const Shard::Applied& applied);
   void on_applied(const PrepareWork& command, const Shard::Applied& applied);
   void on_applied(const RefuseWork& command, const Shard::Applied& applied);
   void on_applied(const ExecuteWork& command, const Shard::Applied& applied);
@@ -239,12 +252,14 @@ class Caretaker {
   std::map<TxnId, Job> jobs_;
   DueQueue<TxnId> jobs_due_;
   LockTable reservations_;  // of proposals that were not applied yet
-  LockTable wanted_;        // of waiting jobs
+  EscrowTable reserved_adds_;
+  LockTable wanted_;  // of waiting jobs
   std::size_t waiting_ = 0;
   // Queries stand under made-up ids above all real ones: to wait-die they are younger than everybody.
   std::map<TxnId, Read> queries_;
   DueQueue<TxnId> queries_due_;
   LockTable holds_;
+  ChangeIndex changes_;
   ReadId gathering_;  // the barrier that queries of this step share; none: no query came
   std::map<ReadId, std::vector<TxnId>> barriers_;
   std::map<TxnId, std::vector<TxnId>> watchers_;  // who wants to know that a prepared or proposed transaction ended

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "participant/caretaker.h"
 
 namespace assent {
@@ -15,6 +16,16 @@ TxnId query_key(std::uint64_t number) {
   key.bytes.fill(0xFF);
   for (std::size_t i = 0; i < 8; ++i) key.bytes[15 - i] = static_cast<std::uint8_t>(number >> (8 * i));
   return key;
+}
+
+// What work that is taken back depends on: it must not miss what was told, and keeps nobody out.
+std::vector<LockRequest> as_reads(std::vector<LockRequest> locks) {
+  std::erase_if(locks, [](const LockRequest& lock) { return lock.mode == LockMode::escrow; });
+  for (LockRequest& lock : locks) {
+    if (lock.mode == LockMode::exclusive) lock.mode = LockMode::shared;
+    if (lock.mode == LockMode::intention_exclusive) lock.mode = LockMode::intention_shared;
+  }
+  return locks;
 }
 
 ErrorCode code_of(AbortReason reason) {
@@ -131,10 +142,9 @@ void Caretaker::query(const ClientRequest& request, const Query& query) {
     output_.read.push_back(gathering_);
   }
   const TxnId key = query_key(++query_counter_);
-  queries_.emplace(key, Read{.client = request.id,
-                             .work = query.work,
-                             .waiting_for = {},
-                             .deadline = now_ + options_.query_timeout_ticks});
+  queries_.emplace(
+      key,
+      Read{.client = request.id, .query = query, .waiting_for = {}, .deadline = now_ + options_.query_timeout_ticks});
   queries_due_.set(key, now_ + options_.query_timeout_ticks);
   barriers_[gathering_].push_back(key);
 }
@@ -165,18 +175,13 @@ void Caretaker::read_lost(ReadId id) {
 
 void Caretaker::run_query(const TxnId& key) {
   Read& read = queries_.at(key);
-  auto evaluated = resources_->query(read.work);
-  if (!evaluated) {
-    fail_client(read.client, code_of(evaluated.error().reason), evaluated.error().message);
-    return end_query(key);
-  }
-  const std::vector<LockRequest>& locks = evaluated->effects.locks;
+  auto evaluated = read.query.rehearse ? resources_->evaluate(read.query.work) : resources_->query(read.query.work);
+  if (!evaluated) return refuse_query(key, evaluated.error());
+  std::vector<LockRequest>& locks = evaluated->effects.locks;
+  if (read.query.rehearse) locks = as_reads(std::move(locks));
+  if (read.query.unchanged_since) return answer_validation(key, locks);
   std::vector<TxnId> in_the_way = shard_->locks().conflicts(locks, key);
-  if (in_the_way.empty()) {
-    QueryAnswer answer{.result = std::move(evaluated->result), .at = shard_->applied()};
-    output_.reply.push_back(ClientReply{.id = read.client, .answer = ClientAnswer(std::move(answer))});
-    return end_query(key);
-  }
+  if (in_the_way.empty() || planted(Bug::read_ignores_prepared)) return answer_query(key, std::move(*evaluated));
   const std::vector<TxnId> reserved = reservations_.conflicts(locks, key);
   in_the_way.insert(in_the_way.end(), reserved.begin(), reserved.end());
   for (const TxnId& txn : in_the_way) {
@@ -184,6 +189,51 @@ void Caretaker::run_query(const TxnId& key) {
   }
   holds_.acquire(key, locks);
   queries_due_.set(key, std::min(read.deadline, now_ + options_.query_hold_ticks));
+}
+
+void Caretaker::answer_query(const TxnId& key, Evaluation evaluation) {
+  const Read& read = queries_.at(key);
+  QueryAnswer answer{.result = std::move(evaluation.result), .at = shard_->applied()};
+  if (read.query.rehearse) {
+    for (const OperationResult& result : answer.result) answer.digests.push_back(assent::digest(result));
+  }
+  output_.reply.push_back(ClientReply{.id = read.client, .answer = ClientAnswer(std::move(answer))});
+  end_query(key);
+}
+
+// The second half of a read of several shards: all of them were read before any is asked this. When none says
+// "changed", every one of them held what was read at the moment between. Whoever wrote something of it and was decided
+// by that moment was applied here before the read, or it is applied or prepared by now, and seen. (Work is a function
+// of what it reads, so what it would lock now is what it read then, as long as nothing of it has changed.)
+void Caretaker::answer_validation(const TxnId& key, const std::vector<LockRequest>& locks) {
+  const Read& read = queries_.at(key);
+  const bool in_doubt = !shard_->locks().free(locks, key) && !planted(Bug::read_ignores_prepared);
+  QueryAnswer answer{.result = {}, .at = shard_->applied()};
+  answer.changed = in_doubt || !changes_.unchanged_since(locks, *read.query.unchanged_since);
+  output_.reply.push_back(ClientReply{.id = read.client, .answer = ClientAnswer(std::move(answer))});
+  end_query(key);
+}
+
+// A rehearsal that is refused by the state of rows may only be early, as a job (on_refusal).
+void Caretaker::refuse_query(const TxnId& key, const Refusal& refusal) {
+  Read& read = queries_.at(key);
+  if (read.query.unchanged_since && refusal.reason == AbortReason::conflict) {  // it answers something else
+    QueryAnswer answer{.result = {}, .at = shard_->applied()};
+    answer.changed = true;
+    output_.reply.push_back(ClientReply{.id = read.client, .answer = ClientAnswer(std::move(answer))});
+    return end_query(key);
+  }
+  const auto& prepared = shard_->all_prepared();
+  const bool wait = refusal.reason == AbortReason::constraint && !read.settled && !prepared.empty();
+  if (!wait || prepared.size() > options_.settle_max) {
+    fail_client(read.client, code_of(refusal.reason), refusal.message);
+    return end_query(key);
+  }
+  read.settled = true;
+  for (const auto& [txn, one] : prepared) {
+    if (read.waiting_for.insert(txn).second) watch(txn, key);
+  }
+  queries_due_.set(key, read.deadline);
 }
 
 // First the query, then those that it kept waiting.

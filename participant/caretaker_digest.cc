@@ -30,18 +30,17 @@ std::uint64_t Caretaker::digest() const {
   }
   add_to(digest, jobs_due_, now_);
   reservations_.add_to(digest);
+  reserved_adds_.add_to(digest);
   wanted_.add_to(digest);
   digest.add(queries_.size());
   for (const auto& [key, read] : queries_) {
     digest.add(key).add(read.client).add(ticks_left(read.deadline, now_));
-    for (const Operation& operation : read.work) {
-      const auto* get = std::get_if<KvGet>(&operation);
-      digest.add(get == nullptr ? std::get<SqlStatement>(operation).text : get->key);
-    }
+    digest.add(fingerprint(read.query.work)).add(read.query.rehearse ? 1 : 0).add(read.settled ? 1 : 0);
+    digest.add(read.query.unchanged_since.value_or(Index()));
     add_ids(digest, read.waiting_for);
   }
   add_to(digest, queries_due_, now_);
-  holds_.add_to(digest);
+  holds_.add_to(digest);  // changes_ only matters to validations, which no model asks for
   digest.add(gathering_).add(barriers_.size());
   for (const auto& [id, keys] : barriers_) {
     digest.add(id);

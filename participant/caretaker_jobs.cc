@@ -55,15 +55,44 @@ void Caretaker::run(Job& job) {
 }
 
 void Caretaker::obey(Job& job, Evaluation evaluation) {
+  const bool bounded = bounds_hold(evaluation);
+  if (!bounded) {
+    for (LockRequest& lock : evaluation.effects.locks) {
+      if (lock.mode == LockMode::escrow) lock.mode = LockMode::exclusive;
+    }
+  }
   const Admission admission = admit(job, evaluation.effects.locks);
   switch (admission.verdict) {
-    case Verdict::granted: return propose_work(job, std::move(evaluation));
+    case Verdict::granted: return bounded ? propose_work(job, std::move(evaluation)) : refuse_bound(job, evaluation);
     case Verdict::wait: return park(job, std::move(evaluation.effects.locks), admission.holder);
     case Verdict::die:
       return propose_refusal(
           job, refusal(AbortReason::conflict, fmt::format("{}, which is older, holds what it needs", admission.holder),
                        admission.holder));
   }
+}
+
+bool Caretaker::bounds_hold(const Evaluation& evaluation) const {
+  for (std::size_t i = 0; i < evaluation.effects.adds.size(); ++i) {
+    const CounterAdd& add = evaluation.effects.adds[i];
+    const auto all = together(shard_->escrow().pending(add.key), reserved_adds_.pending(add.key));
+    const bool alone = planted(Bug::escrow_bound_ignored);
+    if (!fits(evaluation.counters[i], add, alone ? EscrowTable::Pending{} : all)) return false;
+  }
+  return true;
+}
+
+// Nobody else holds the counters: what they show is what was told, and it is final.
+void Caretaker::refuse_bound(Job& job, const Evaluation& evaluation) {
+  Refusal no = refusal(AbortReason::constraint, {});
+  for (std::size_t i = 0; i < evaluation.effects.adds.size(); ++i) {
+    const CounterAdd& add = evaluation.effects.adds[i];
+    if (fits(evaluation.counters[i], add, {})) continue;
+    no.message =
+        fmt::format("adding {} to '{}', which holds {}, leaves its bounds", add.delta, add.key, evaluation.counters[i]);
+    no.constraint = fmt::format("bounds {}", add.key);
+  }
+  propose_refusal(job, std::move(no));
 }
 
 // What was refused may be allowed once those are finished that were prepared before it came, and their clients may have
@@ -112,7 +141,10 @@ void Caretaker::propose_work(Job& job, Evaluation evaluation) {
   unpark(job);
   job.phase = Phase::proposed;
   jobs_due_.erase(job.txn);
-  if (!planted(Bug::no_reservation)) reservations_.acquire(job.txn, evaluation.effects.locks);
+  if (!planted(Bug::no_reservation)) {
+    reservations_.acquire(job.txn, evaluation.effects.locks);
+    reserved_adds_.acquire(job.txn, evaluation.effects.adds);
+  }
   if (!job.prepare) {
     output_.propose.emplace_back(ExecuteWork{.txn = job.txn,
                                              .fingerprint = job.fingerprint,
@@ -133,6 +165,11 @@ void Caretaker::propose_work(Job& job, Evaluation evaluation) {
                                            .effects = std::move(evaluation.effects),
                                            .result = std::move(evaluation.result),
                                            .protocol = job.prepare->protocol});
+}
+
+std::vector<LockRequest> Caretaker::unreserve(const TxnId& txn) {
+  reserved_adds_.release(txn);
+  return reservations_.release(txn);
 }
 
 void Caretaker::propose_refusal(Job& job, Refusal refusal) {

@@ -11,12 +11,13 @@ namespace {
 constexpr std::size_t at(LockMode mode) { return static_cast<std::size_t>(mode); }
 
 // Rows: held; columns: asked.
-constexpr bool compatibility[4][4] = {
-    // IS    IX     S      X
-    {true, true, true, false},     // intention_shared
-    {true, true, false, false},    // intention_exclusive
-    {true, false, true, false},    // shared
-    {false, false, false, false},  // exclusive
+constexpr bool compatibility[5][5] = {
+    // IS    IX     S      X      E
+    {true, true, true, false, false},     // intention_shared
+    {true, true, false, false, false},    // intention_exclusive
+    {true, false, true, false, false},    // shared
+    {false, false, false, false, false},  // exclusive
+    {false, false, false, false, true},   // escrow
 };
 
 }  // namespace
@@ -24,9 +25,11 @@ constexpr bool compatibility[4][4] = {
 bool compatible(LockMode held, LockMode asked) { return compatibility[at(held)][at(asked)]; }
 
 LockMode cover(LockMode a, LockMode b) {
+  if (a == b) return a;
   const LockMode weaker = std::min(a, b);
   const LockMode stronger = std::max(a, b);
-  // The two that neither contains the other: there is no mode between them and exclusive.
+  // Those of which neither contains the other: there is no mode between them and exclusive.
+  if (stronger == LockMode::escrow) return LockMode::exclusive;
   if (weaker == LockMode::intention_exclusive && stronger == LockMode::shared) return LockMode::exclusive;
   return stronger;
 }

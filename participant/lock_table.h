@@ -3,11 +3,15 @@
 // A pure value. It grants nothing by itself: the caller asks for conflicts() and decides. Three of them are used: the
 // machine's (a function of the prepared set), the leader's reservations, and the leader's index of who waits for what.
 //
-//                          held  IS   IX   S    X
-//     asked intention_shared     ok   ok   ok   -
-//           intention_exclusive  ok   ok   -    -
-//           shared               ok   -    ok   -
-//           exclusive            -    -    -    -
+//                          held  IS   IX   S    X    E
+//     asked intention_shared     ok   ok   ok   -    -
+//           intention_exclusive  ok   ok   -    -    -
+//           shared               ok   -    ok   -    -
+//           exclusive            -    -    -    -    -
+//           escrow               -    -    -    -    ok
+//
+// Those who hold a counter in escrow agree with each other as far as the mode goes; that its bounds hold is for
+// participant/escrow.h.
 #pragma once
 
 #include <array>
@@ -53,7 +57,7 @@ class LockTable {
  private:
   struct Lock {
     std::map<TxnId, LockMode> holders;
-    std::array<std::uint32_t, 4> count{};  // holders by mode: most questions end here
+    std::array<std::uint32_t, 5> count{};  // holders by mode: most questions end here
   };
   [[nodiscard]] static bool may_conflict(const Lock& lock, LockMode asked);
 

@@ -6,6 +6,7 @@
 
 #include "base/byte_codec.h"
 #include "base/digest.h"
+#include "participant/escrow.h"
 
 namespace assent {
 namespace {
@@ -57,10 +58,18 @@ OperationResult one_row(SqlValue value) {
   return result;
 }
 
+std::optional<std::int64_t> decimal(const Value& value) {
+  if (!value) return 0;
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), number);
+  if (error != std::errc() || end != value->data() + value->size()) return std::nullopt;
+  return number;
+}
+
 // The work as it runs on a copy of what it touches.
 class Run {
  public:
-  explicit Run(const std::map<std::string, Bytes>& rows) : rows_(rows) {}
+  Run(const std::map<std::string, Bytes>& rows, const Work& work) : rows_(rows), counters_(counters_of(work)) {}
 
   std::optional<Refusal> operator()(const SqlStatement&) {
     return refuse(AbortReason::invalid, "this shard keeps keys and values only; it runs no SQL");
@@ -90,34 +99,41 @@ class Run {
     return std::nullopt;
   }
   std::optional<Refusal> operator()(const KvAdd& op) {
-    Value& value = touch(op.key, LockMode::exclusive);
-    std::int64_t before = 0;
-    if (value) {
-      const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), before);
-      if (error != std::errc() || end != value->data() + value->size()) {
-        return refuse(AbortReason::constraint, fmt::format("the key '{}' holds no integer", op.key),
-                      fmt::format("integer {}", op.key));
-      }
+    const bool counts = counters_.contains(op.key);
+    Value& value = touch(op.key, counts ? LockMode::escrow : LockMode::exclusive);
+    const auto before = decimal(value);
+    if (!before) {
+      return refuse(AbortReason::constraint, fmt::format("the key '{}' holds no integer", op.key),
+                    fmt::format("integer {}", op.key));
     }
     std::int64_t sum = 0;
-    const bool overflow = __builtin_add_overflow(before, op.delta, &sum);
-    if (overflow || (op.floor && sum < *op.floor) || (op.ceiling && sum > *op.ceiling)) {
+    const bool within = counts ? join(touched_.at(op.key).add, op)
+                               : !__builtin_add_overflow(*before, op.delta, &sum) && sum >= op.floor.value_or(sum) &&
+                                     sum <= op.ceiling.value_or(sum);
+    if (!within) {
       return refuse(AbortReason::constraint, fmt::format("adding {} to '{}' leaves its bounds", op.delta, op.key),
                     fmt::format("bounds {}", op.key));
     }
-    value = std::to_string(sum);
-    results.push_back(one_row(sum));
+    if (!counts) value = std::to_string(sum);
+    results.push_back(op.escrow ? OperationResult{} : one_row(sum));
     results.back().rows_affected = 1;
     return std::nullopt;
   }
 
-  [[nodiscard]] Effects effects() const {
-    Effects effects;
+  [[nodiscard]] Evaluation evaluation() {
+    Evaluation evaluation;
+    evaluation.result = std::move(results);
+    Effects& effects = evaluation.effects;
     std::uint32_t written = 0;
     Bytes body;
     ByteWriter out(body);
     for (const auto& [key, row] : touched_) {
       effects.locks.push_back(LockRequest{.key = "kv/" + key, .mode = row.mode});
+      if (row.mode == LockMode::escrow) {
+        effects.adds.push_back(row.add);
+        effects.adds.back().key = key;
+        evaluation.counters.push_back(decimal(row.before).value_or(0));
+      }
       if (row.mode != LockMode::exclusive) continue;
       ++written;
       out.bytes(key);
@@ -125,7 +141,7 @@ class Run {
       write(out, row.after);
     }
     if (written > 0) ByteWriter(effects.change).u32(written).raw(body);
-    return effects;
+    return evaluation;
   }
 
   WorkResult results;
@@ -135,6 +151,7 @@ class Run {
     Value before;
     Value after;
     LockMode mode = LockMode::shared;
+    CounterAdd add = {};  // with escrow
   };
   Value& touch(const std::string& key, LockMode mode) {
     const auto [place, fresh] = touched_.try_emplace(key);
@@ -143,11 +160,12 @@ class Run {
       const auto stored = rows_.find(key);
       if (stored != rows_.end()) row.before = row.after = stored->second;
     }
-    if (mode == LockMode::exclusive) row.mode = mode;
+    if (mode != LockMode::shared) row.mode = mode;
     return row.after;
   }
 
   const std::map<std::string, Bytes>& rows_;
+  std::set<std::string_view> counters_;
   std::map<std::string, Row> touched_;
 };
 
@@ -174,6 +192,22 @@ Result<void> MemoryStore::install(ByteView change) {
       rows_.erase(one.key);
     }
   }
+  return {};
+}
+
+Result<std::int64_t> MemoryStore::counter(std::string_view key) const {
+  const auto value = decimal(get(std::string(key)));
+  if (!value) return fail(ErrorCode::conflict, fmt::format("the key '{}' holds no integer", key));
+  return *value;
+}
+
+Result<void> MemoryStore::add(std::string_view key, std::int64_t delta) {
+  const auto value = counter(key);
+  std::int64_t sum = 0;
+  if (!value || __builtin_add_overflow(*value, delta, &sum)) {
+    return fail(ErrorCode::corruption, fmt::format("a counter that was judged cannot be added to: '{}'", key));
+  }
+  rows_[std::string(key)] = std::to_string(sum);
   return {};
 }
 
@@ -238,11 +272,14 @@ Result<std::uint64_t> MemoryStore::digest() {
 }
 
 tl::expected<Evaluation, Refusal> MemoryStore::evaluate(const Work& work) {
-  Run run(rows_);
+  Run run(rows_, work);
   for (const Operation& operation : work) {
     if (auto refusal = std::visit(run, operation)) return tl::unexpected<Refusal>(std::move(*refusal));
+    if (!as_expected(operation, run.results.back())) {
+      return tl::unexpected<Refusal>(refuse(AbortReason::conflict, "what it read before has changed"));
+    }
   }
-  return Evaluation{.effects = run.effects(), .result = std::move(run.results)};
+  return run.evaluation();
 }
 
 tl::expected<Evaluation, Refusal> MemoryStore::query(const Work& work) {

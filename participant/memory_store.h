@@ -2,7 +2,8 @@
 // a process that ends forgets it. Copyable and comparable. Called from the loop's thread.
 //
 // Its change format: for each key written, the value that its author saw and the value it leaves (absent is a value
-// too). Each key is a row of one table "kv": a write locks the row exclusively, a read shares it.
+// too). Each key is a row of one table "kv": a write locks the row exclusively, a read shares it, and
+// who only adds to it with escrow shares it with others who do.
 #pragma once
 
 #include <map>
@@ -18,6 +19,8 @@ class MemoryStore final : public Store, public ResourceManager {
  public:
   [[nodiscard]] Result<void> check(ByteView change) const override;
   [[nodiscard]] Result<void> install(ByteView change) override;
+  [[nodiscard]] Result<std::int64_t> counter(std::string_view key) const override;
+  [[nodiscard]] Result<void> add(std::string_view key, std::int64_t delta) override;
   [[nodiscard]] Result<void> put_record(const TxnId& txn, ByteView record) override;
   [[nodiscard]] Result<void> erase_record(const TxnId& txn) override;
   [[nodiscard]] Result<std::map<TxnId, Bytes>> records() const override;

@@ -45,7 +45,7 @@ Result<void> Shard::load(const Store& store) {
     auto record = decode_record(bytes);
     if (!record) return fail(record.error());
     if (auto* prepared = std::get_if<PreparedTxn>(&*record)) {
-      loaded.locks_.acquire(txn, prepared->effects.locks);
+      loaded.hold(txn, prepared->effects);
       loaded.prepared_.emplace(txn, std::move(*prepared));
     } else {
       auto& finished = std::get<FinishedTxn>(*record);
@@ -122,11 +122,40 @@ Result<std::optional<Refusal>> Shard::find_obstacle(const Entry& entry, const Tx
   if (!holders.empty() && !planted(Bug::prepared_lock_stolen)) {
     return refuse(AbortReason::conflict, fmt::format("{} holds what it needs", holders.front()), holders.front());
   }
-  if (effects.change.empty()) return std::nullopt;
-  const Result<void> fits = entry.store.check(effects.change);
-  if (fits) return std::nullopt;
-  if (fits.error().code != ErrorCode::conflict) return fail(fits.error());
-  return refuse(AbortReason::conflict, fits.error().message);
+  if (!effects.change.empty()) {
+    const Result<void> fits = entry.store.check(effects.change);
+    if (!fits && fits.error().code != ErrorCode::conflict) return fail(fits.error());
+    if (!fits) return refuse(AbortReason::conflict, fits.error().message);
+  }
+  return find_broken_bound(entry, effects);
+}
+
+Result<std::optional<Refusal>> Shard::find_broken_bound(const Entry& entry, const Effects& effects) const {
+  for (const CounterAdd& add : effects.adds) {
+    const Result<std::int64_t> value = entry.store.counter(add.key);
+    if (!value && value.error().code != ErrorCode::conflict) return fail(value.error());
+    if (!value) return refuse(AbortReason::conflict, value.error().message);
+    if (fits(*value, add, escrow_.pending(add.key)) || planted(Bug::escrow_bound_ignored)) continue;
+    return refuse(AbortReason::conflict, fmt::format("adding {} to '{}' may leave its bounds", add.delta, add.key));
+  }
+  return std::nullopt;
+}
+
+void Shard::hold(const TxnId& txn, const Effects& effects) {
+  const bool only_reads = effects.change.empty() && effects.adds.empty();
+  if (only_reads && planted(Bug::reader_let_go)) return;
+  locks_.acquire(txn, effects.locks);
+  escrow_.acquire(txn, effects.adds);
+}
+
+Result<void> Shard::carry_out(const Entry& entry, const Effects& effects) {
+  if (!effects.change.empty()) {
+    if (auto installed = entry.store.install(effects.change); !installed) return installed;
+  }
+  for (const CounterAdd& add : effects.adds) {
+    if (auto added = entry.store.add(add.key, add.delta); !added) return added;
+  }
+  return {};
 }
 
 namespace {
@@ -177,7 +206,7 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const PrepareWork& c
                        .prepared_at = entry.context.stamp,
                        .protocol = command.protocol};
   if (auto put = entry.store.put_record(command.txn, encode_record(prepared)); !put) return fail(put.error());
-  locks_.acquire(command.txn, prepared.effects.locks);
+  hold(command.txn, prepared.effects);
   prepared_.emplace(command.txn, std::move(prepared));
   applied.changed = true;
   return applied;
@@ -213,9 +242,7 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ExecuteWork& c
   if (refusal) {
     finished = aborted_by_no({}, Protocol::one_phase, command.fingerprint, *refusal);
   } else {
-    if (!command.effects.change.empty()) {
-      if (auto installed = entry.store.install(command.effects.change); !installed) return fail(installed.error());
-    }
+    if (auto done = carry_out(entry, command.effects); !done) return fail(done.error());
     finished.outcome = Outcome::committed;
     finished.voted_yes = true;
     finished.fingerprint = command.fingerprint;
@@ -250,8 +277,8 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const FinishWork& co
 Result<Shard::Applied> Shard::finish_prepared(const Entry& entry, const FinishWork& command) {
   const auto found = prepared_.find(command.txn);
   const PreparedTxn& prepared = found->second;
-  if (command.commit && !prepared.effects.change.empty()) {
-    if (auto installed = entry.store.install(prepared.effects.change); !installed) return fail(installed.error());
+  if (command.commit) {
+    if (auto done = carry_out(entry, prepared.effects); !done) return fail(done.error());
   }
   FinishedTxn finished;
   finished.outcome = command.commit ? Outcome::committed : Outcome::aborted;
@@ -265,6 +292,7 @@ Result<Shard::Applied> Shard::finish_prepared(const Entry& entry, const FinishWo
   }
   prepared_.erase(found);
   std::vector<LockRequest> released = locks_.release(command.txn);
+  escrow_.release(command.txn);
   Result<Applied> applied = settle(entry, command.txn, std::move(finished));
   if (applied) applied->released = std::move(released);
   return applied;

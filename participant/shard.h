@@ -18,7 +18,7 @@
 //
 // Invariants:
 //   the first vote in the log is the register, for ever; a later Prepare, Seal or Finish never changes it;
-//   the locks of the machine are a function of the prepared set;
+//   the locks of the machine, and what is in escrow, are a function of the prepared set;
 //   a prepared transaction ends only by a FinishWork of the attempt that it voted in, or, where the votes decide, of
 //   the
 //     content that it voted on; never by age;
@@ -36,6 +36,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "participant/escrow.h"
 #include "participant/lock_table.h"
 #include "participant/store.h"
 #include "txn_proto/commands.h"
@@ -114,6 +115,7 @@ class Shard {
   [[nodiscard]] const std::map<TxnId, PreparedTxn>& all_prepared() const { return prepared_; }
   [[nodiscard]] const std::map<TxnId, FinishedTxn>& all_finished() const { return finished_; }
   [[nodiscard]] const LockTable& locks() const { return locks_; }
+  [[nodiscard]] const EscrowTable& escrow() const { return escrow_; }
   // Commits that only ForgetTxns ends and that are too old to come again: up to most of them after the given id.
   [[nodiscard]] std::vector<TxnId> old_commits(const TxnId& after, std::size_t most) const;
   [[nodiscard]] Report report(const TxnId& txn) const;
@@ -145,6 +147,9 @@ class Shard {
   [[nodiscard]] Refusal refuse(AbortReason reason, std::string message, TxnId holder = {}) const;
   [[nodiscard]] Result<std::optional<Refusal>> find_obstacle(const Entry& entry, const TxnId& txn,
                                                              const Effects& effects) const;
+  [[nodiscard]] Result<std::optional<Refusal>> find_broken_bound(const Entry& entry, const Effects& effects) const;
+  void hold(const TxnId& txn, const Effects& effects);
+  static Result<void> carry_out(const Entry& entry, const Effects& effects);
   [[nodiscard]] Applied already(const TxnId& txn, std::uint64_t fingerprint) const;
   Result<Applied> finish_prepared(const Entry& entry, const FinishWork& command);
   Result<Applied> settle(const Entry& entry, const TxnId& txn, FinishedTxn finished);
@@ -157,6 +162,7 @@ class Shard {
   std::map<TxnId, FinishedTxn> finished_;
   TxnId forget_from_;  // everything before it in finished_ is still asked for; where forget() goes on
   LockTable locks_;
+  EscrowTable escrow_;
 };
 
 }  // namespace assent

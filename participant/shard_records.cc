@@ -6,7 +6,8 @@
 namespace assent {
 namespace {
 
-constexpr std::uint8_t version = 2;  // of what is written; 1, before protocols were recorded, is read too
+constexpr std::uint8_t version =
+    3;  // of what is written. Read too: 1, before protocols were recorded; 2, before counters
 constexpr std::uint8_t machine_version = 1;
 enum class RecordKind : std::uint8_t { prepared = 1, finished = 2 };
 
@@ -25,7 +26,8 @@ bool read_prepared(ByteReader& in, std::uint8_t found, PreparedTxn& prepared) {
   if (!read(in, prepared.participants)) return false;
   prepared.fingerprint = in.u64();
   prepared.age = in.txn();
-  if (!read(in, prepared.effects) || !read(in, prepared.result)) return false;
+  const bool effects = found >= 3 ? read(in, prepared.effects) : read_without_adds(in, prepared.effects);
+  if (!effects || !read(in, prepared.result)) return false;
   prepared.prepared_at = in.id<ClusterMillis>();
   if (found >= 2 && !read_protocol(in, prepared.protocol)) return false;
   return in.complete();

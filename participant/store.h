@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -30,6 +31,11 @@ class Store {
   // Makes the change. The caller holds its locks and check() passed under them, so that it cannot fail for content.
   [[nodiscard]] virtual Result<void> install(ByteView change) = 0;
 
+  // The decimal integer that a key holds, absent counting as 0; conflict when it holds something else.
+  [[nodiscard]] virtual Result<std::int64_t> counter(std::string_view key) const = 0;
+  // Adds to it. The caller holds it in escrow and has judged the bounds, so that it cannot fail for content.
+  [[nodiscard]] virtual Result<void> add(std::string_view key, std::int64_t delta) = 0;
+
   // Records of the machine by transaction: opaque, small, kept beside the data.
   [[nodiscard]] virtual Result<void> put_record(const TxnId& txn, ByteView record) = 0;
   [[nodiscard]] virtual Result<void> erase_record(const TxnId& txn) = 0;
@@ -54,6 +60,7 @@ class Store {
 struct Evaluation {
   Effects effects;
   WorkResult result;
+  std::vector<std::int64_t> counters = {};  // those of effects.adds, as they stand
 };
 
 // Runs work on the leader's applied state, leaves no trace, and says what would change and what must be locked.

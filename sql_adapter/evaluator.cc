@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "participant/escrow.h"
 #include "sql_adapter/refusals.h"
 
 namespace assent::sql {
@@ -17,8 +18,15 @@ struct Evaluator::Run {
   const Schema& schema;
   bool writable;
   bool wrote = false;  // a savepoint is open
+  struct Counter {
+    std::int64_t value = 0;
+    CounterAdd add;
+  };
+
   Capture capture;
   Footprint footprint;
+  std::set<std::string_view> counters = {};  // keys that are only added to
+  std::map<std::string, Counter> adds = {};
   Row key_in_use;  // of the point read at hand
   WorkResult result;
   std::size_t result_bytes = 0;
@@ -44,15 +52,6 @@ class UserMode {
   Database& db_;
 };
 
-std::optional<std::int64_t> decimal(const std::optional<Bytes>& text) {
-  if (!text) return 0;
-  std::int64_t value = 0;
-  const char* end = text->data() + text->size();
-  const auto [stop, error] = std::from_chars(text->data(), end, value);
-  if (error != std::errc() || stop != end || text->empty()) return std::nullopt;
-  return value;
-}
-
 std::string show_bytes(const std::optional<Bytes>& value) {
   return value ? show(ValueView::of_text(*value)) : std::string("nothing");
 }
@@ -68,9 +67,15 @@ bool is_schema_statement(const Operation& operation) {
   return statement != nullptr && read_statement(statement->text).kind == StatementKind::schema;
 }
 
-constexpr const char* kv_table = "assent_kv";
-
 }  // namespace
+
+std::optional<std::int64_t> decimal(ByteView text) {
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || text.empty()) return std::nullopt;
+  return value;
+}
 
 // ---- whole works
 // -----------------------------------------------------------------------------------------------------
@@ -79,6 +84,7 @@ Evaluator::Outcome Evaluator::evaluate(const Schema& schema, const TableVersions
   if (changes_schema(work)) return evaluate_schema(schema, work);
 
   Run run(db_, schema, options_, true);
+  run.counters = counters_of(work);
   const std::int64_t changes_before = sqlite3_total_changes64(db_.handle());
   Done done;
   {
@@ -167,6 +173,11 @@ Evaluator::Outcome Evaluator::finish(Run& run, const TableVersions& versions) {
   if (!change.guards.empty() || !change.tables.empty()) {
     out.effects.change = encode_change({.schema = run.schema.fingerprint(), .body = std::move(change)});
   }
+  for (auto& [key, counter] : run.adds) {
+    counter.add.key = key;
+    out.effects.adds.push_back(std::move(counter.add));
+    out.counters.push_back(counter.value);
+  }
   if (out.effects.change.size() > options_.change_bytes_max) {
     return tl::unexpected(too_large_refusal("the effects of the work", options_.change_bytes_max));
   }
@@ -197,6 +208,12 @@ Evaluator::Done Evaluator::add_read_guards(Run& run, std::vector<Guard>& guards)
 // ------------------------------------------------------------------------------------------------------
 
 Evaluator::Done Evaluator::run_operation(Run& run, const Operation& operation) {
+  Done done = run_any(run, operation);
+  if (!done || as_expected(operation, run.result.back())) return done;
+  return tl::unexpected(refusal(AbortReason::conflict, "what it read before has changed"));
+}
+
+Evaluator::Done Evaluator::run_any(Run& run, const Operation& operation) {
   switch (operation.index()) {
     case 0: return run_statement(run, std::get<SqlStatement>(operation));
     case 1: return run_get(run, std::get<KvGet>(operation));
@@ -273,6 +290,13 @@ Evaluator::Done Evaluator::add_result(Run& run, OperationResult result) {
 // -------------------------------------------------------------------------------------------------
 
 tl::expected<std::optional<Bytes>, Refusal> Evaluator::kv_read(Run& run, const std::string& key) {
+  auto out = kv_look(run, key);
+  const std::array key_values = {ValueView::of_blob(key)};
+  if (out) run.footprint.read_row(*run.schema.find(kv_table), own(key_values));
+  return out;
+}
+
+tl::expected<std::optional<Bytes>, Refusal> Evaluator::kv_look(const Run& run, const std::string& key) {
   if (key.empty()) return tl::unexpected(refusal(AbortReason::invalid, "a key is empty"));
   if (key.size() > options_.statement_bytes_max) {
     return tl::unexpected(too_large_refusal("a key", options_.statement_bytes_max));
@@ -284,7 +308,6 @@ tl::expected<std::optional<Bytes>, Refusal> Evaluator::kv_read(Run& run, const s
     if (!row.empty()) out = Bytes(row[1].bytes);
   });
   if (!looked) return failed(looked.error());
-  run.footprint.read_row(table, own(key_values));
   return out;
 }
 
@@ -355,18 +378,38 @@ Evaluator::Done Evaluator::run_expect(Run& run, const KvExpect& operation) {
   return add_result(run, {});
 }
 
+namespace {
+
+tl::unexpected<Refusal> add_refusal(const KvAdd& add, const std::string& what, const std::string& rule) {
+  const std::string key = show(ValueView::of_text(add.key));
+  return tl::unexpected(refusal(AbortReason::constraint, fmt::format("adding {} to key {} {}", add.delta, key, what),
+                                fmt::format("add {}: {}", key, rule)));
+}
+
+}  // namespace
+
+// Whether the bounds hold is for those to say who know what else is being added.
+Evaluator::Done Evaluator::run_escrowed_add(Run& run, const KvAdd& operation, std::int64_t value) {
+  Run::Counter& counter = run.adds[operation.key];
+  counter.value = value;
+  if (!join(counter.add, operation)) return add_refusal(operation, "leaves its bounds whatever it holds", "bounds");
+  OperationResult result;
+  result.rows_affected = 1;
+  return add_result(run, std::move(result));
+}
+
 Evaluator::Done Evaluator::run_add(Run& run, const KvAdd& operation) {
   if (!run.writable) return tl::unexpected(read_only_refusal());
-  auto before = kv_read(run, operation.key);
+  const bool counts = run.counters.contains(operation.key);
+  auto before = kv_look(run, operation.key);
   if (!before) return tl::unexpected(std::move(before.error()));
-  const std::string key = show(ValueView::of_text(operation.key));
-  const auto no = [&](const std::string& what, const std::string& rule) {
-    return tl::unexpected(refusal(AbortReason::constraint,
-                                  fmt::format("adding {} to key {} {}", operation.delta, key, what),
-                                  fmt::format("add {}: {}", key, rule)));
-  };
-  const auto value = decimal(*before);
+  const std::array key_values = {ValueView::of_blob(operation.key)};
+  if (!counts) run.footprint.read_row(*run.schema.find(kv_table), own(key_values));
+  if (counts) run.footprint.count_row(*run.schema.find(kv_table), key_of(key_values));
+  const auto no = [&](const std::string& what, const std::string& rule) { return add_refusal(operation, what, rule); };
+  const auto value = *before ? decimal(**before) : 0;
   if (!value) return no(fmt::format("needs a decimal integer there, not {}", show_bytes(*before)), "integer");
+  if (counts) return run_escrowed_add(run, operation, *value);
   std::int64_t sum = 0;
   if (__builtin_add_overflow(*value, operation.delta, &sum)) return no("overflows", "64 bits");
   if (operation.floor && sum < *operation.floor) {
@@ -379,8 +422,10 @@ Evaluator::Done Evaluator::run_add(Run& run, const KvAdd& operation) {
   }
   if (auto done = kv_write(run, operation.key, std::to_string(sum)); !done) return done;
   OperationResult result;
-  result.columns = {"value"};
-  result.rows.push_back({SqlValue(sum)});
+  if (!operation.escrow) {
+    result.columns = {"value"};
+    result.rows.push_back({SqlValue(sum)});
+  }
   result.rows_affected = 1;
   return add_result(run, std::move(result));
 }

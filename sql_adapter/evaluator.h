@@ -16,6 +16,10 @@
 
 namespace assent::sql {
 
+constexpr const char* kv_table = "assent_kv";
+// The decimal integer that these bytes are, if they are one.
+[[nodiscard]] std::optional<std::int64_t> decimal(ByteView text);
+
 class Evaluator {
  public:
   using Outcome = tl::expected<Evaluation, Refusal>;
@@ -37,6 +41,7 @@ class Evaluator {
 
   [[nodiscard]] bool changes_schema(const Work& work) const;
   [[nodiscard]] Done run_operation(Run& run, const Operation& operation);
+  [[nodiscard]] Done run_any(Run& run, const Operation& operation);
   [[nodiscard]] Done run_statement(Run& run, const SqlStatement& statement);
   [[nodiscard]] Done step_through(Run& run, Analysis& analysis, OperationResult& result);
   void note_reads(Run& run, const Analysis& analysis, const SqlStatement& statement);
@@ -45,6 +50,8 @@ class Evaluator {
   [[nodiscard]] Done run_erase(Run& run, const KvErase& operation);
   [[nodiscard]] Done run_expect(Run& run, const KvExpect& operation);
   [[nodiscard]] Done run_add(Run& run, const KvAdd& operation);
+  [[nodiscard]] Done run_escrowed_add(Run& run, const KvAdd& operation, std::int64_t value);
+  [[nodiscard]] tl::expected<std::optional<Bytes>, Refusal> kv_look(const Run& run, const std::string& key);
   [[nodiscard]] tl::expected<std::optional<Bytes>, Refusal> kv_read(Run& run, const std::string& key);
   [[nodiscard]] Done kv_write(Run& run, const std::string& key, const Bytes& value);
   [[nodiscard]] Done add_result(Run& run, OperationResult result);

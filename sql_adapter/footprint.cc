@@ -121,6 +121,10 @@ std::vector<LockRequest> Footprint::locks(const TouchedTables& touched, std::siz
     for (const auto& [name, key] : rows) out.add(row_lock(table->name, name), LockMode::shared);
   }
   for (const Table* table : whole_) out.add(table_lock(table->name), LockMode::shared);
+  for (const auto& [table, key] : counted_) {
+    out.add(row_lock(table->name, key), LockMode::escrow);
+    root = LockMode::intention_exclusive;
+  }
   out.add(root_lock(), root);
   return out.take();
 }

@@ -1,14 +1,18 @@
 // What the work read and wrote, turned into locks and into the guards that check() holds against the state at apply.
 //
-//   read by full primary key            the row shared, the table intention_shared     guard: the row's hash, or its
-//   absence anything else that is read          the table shared                               guard: the table's
-//   version written rows                        the row exclusive, the table intention_exclusive; the row's old state
-//   is in the change touched and left as it was          the row shared                                 guard: the
-//   row's hash, or its absence UNIQUE values taken or given up     the value exclusive a row of a child table the
-//   parent's key shared a parent's row                      its key is exclusive already, as a row or as a UNIQUE value
-//   a table that cannot be locked row   the table exclusive                            guard: the table's version
-//   by row (Table::coarse), or with more
-//   written rows than row_locks_max
+// clang-format off
+//   read by full primary key                  the row shared, the table intention_shared      guard: the row's hash, or its absence
+//   anything else that is read                the table shared                                guard: the table's version
+//   written rows                              the row exclusive, the table intention_exclusive  the row's old state is in the change
+//   touched and left as it was                the row shared                                  guard: the row's hash, or its absence
+//   UNIQUE values taken or given up           the value exclusive
+//   a row of a child table                    the parent's key shared
+//   a parent's row                            its key is exclusive already, as a row or as a UNIQUE value
+//   a key that is only added to               the row in escrow                               none: the add is no part of the change
+//   a table that cannot be locked by row      the table exclusive                             guard: the table's version
+//     (Table::coarse), or with more written
+//     rows than row_locks_max
+// clang-format on
 //
 // The store's own tables have no table lock: nobody reads them as a whole. Pure. Called from evaluator.cc.
 #pragma once
@@ -28,6 +32,8 @@ class Footprint {
   // The key in the form in which the table stores it; when that is not certain the whole table is read.
   void read_row(const Table& table, const Row& key);
   void read_table(const Table& table) { whole_.insert(&table); }
+  // One of the store's own rows, whose value is not known to who adds to it.
+  void count_row(const Table& table, Bytes key) { counted_.emplace_back(&table, std::move(key)); }
 
   // Rows read by key that the work did not change, for their guards.
   using ReadRows = std::map<Bytes, Row>;  // by key_of()
@@ -42,6 +48,7 @@ class Footprint {
  private:
   std::map<const Table*, ReadRows, ByTableName> rows_;
   std::set<const Table*, ByTableName> whole_;
+  std::vector<std::pair<const Table*, Bytes>> counted_;
 };
 
 // A value as a column of this affinity stores or compares it; nothing when that depends on more than we know.

@@ -71,6 +71,8 @@ class SqliteStore::Parts {
   [[nodiscard]] Result<void> start();
   [[nodiscard]] Result<void> check(ByteView change);
   [[nodiscard]] Result<void> install(ByteView change);
+  [[nodiscard]] Result<std::int64_t> counter(std::string_view key);
+  [[nodiscard]] Result<void> add(std::string_view key, std::int64_t delta);
   [[nodiscard]] Result<std::map<TxnId, Bytes>> records();
   [[nodiscard]] Result<void> commit();
   [[nodiscard]] Result<void> checkpoint();
@@ -268,6 +270,41 @@ Result<void> SqliteStore::Parts::install_decoded(const Change& change) {
   return load_schema();
 }
 
+Result<std::int64_t> SqliteStore::Parts::counter(std::string_view key) {
+  std::optional<std::int64_t> value;
+  const std::array key_values = {ValueView::of_blob(key)};
+  auto looked = remember(rows_.look(*schema_->find(sql::kv_table), key_values, [&](std::span<const ValueView> row) {
+    value = row.empty() ? std::optional<std::int64_t>(0) : sql::decimal(row[1].bytes);
+  }));
+  if (!looked) return fail(looked.error());
+  if (!value) return fail(ErrorCode::conflict, fmt::format("key {} holds no integer", sql::show(key_values)));
+  return *value;
+}
+
+// As a change like any other, so that it is made again with the others when SQLite gives up the transaction.
+Result<void> SqliteStore::Parts::add(std::string_view key, std::int64_t delta) {
+  const auto before = counter(key);
+  std::int64_t sum = 0;
+  if (!before || __builtin_add_overflow(*before, delta, &sum)) {
+    return fail(ErrorCode::corruption, "a counter that was judged cannot be added to");
+  }
+  const std::string text = std::to_string(sum);
+  const std::array key_values = {ValueView::of_blob(key)};
+  auto stored = remember(rows_.find(*schema_->find(sql::kv_table), key_values));
+  if (!stored) return fail(stored.error());
+  sql::RowChange row;
+  row.after = {ValueView::of_blob(key), ValueView::of_blob(text)};
+  if (*stored) {
+    row.op = sql::RowOp::update;
+    row.before = sql::view(**stored);
+    row.before_hash = sql::row_hash(row.before);
+    row.after[0] = {};
+  }
+  RowsChange rows;
+  rows.tables.push_back({.table = sql::kv_table, .key_flags = {1, 0}, .rows = {std::move(row)}});
+  return install(sql::encode_change({.schema = schema_->fingerprint(), .body = std::move(rows)}));
+}
+
 // After a user's statement that made SQLite give up the whole transaction: do it all again.
 Result<void> SqliteStore::Parts::mend() {
   if (db_->in_transaction() || broken_) return healthy();
@@ -452,6 +489,16 @@ Result<void> SqliteStore::check(ByteView change) const {
 Result<void> SqliteStore::install(ByteView change) {
   if (auto done = parts_->healthy(); !done) return done;
   return parts_->install(change);
+}
+
+Result<std::int64_t> SqliteStore::counter(std::string_view key) const {
+  if (auto done = parts_->healthy(); !done) return fail(done.error());
+  return parts_->counter(key);
+}
+
+Result<void> SqliteStore::add(std::string_view key, std::int64_t delta) {
+  if (auto done = parts_->healthy(); !done) return done;
+  return parts_->add(key, delta);
 }
 
 Result<void> SqliteStore::put_record(const TxnId& txn, ByteView record) {

@@ -64,6 +64,8 @@ class SqliteStore final : public Store, public ResourceManager {
 
   [[nodiscard]] Result<void> check(ByteView change) const override;
   [[nodiscard]] Result<void> install(ByteView change) override;
+  [[nodiscard]] Result<std::int64_t> counter(std::string_view key) const override;
+  [[nodiscard]] Result<void> add(std::string_view key, std::int64_t delta) override;
 
   [[nodiscard]] Result<void> put_record(const TxnId& txn, ByteView record) override;
   [[nodiscard]] Result<void> erase_record(const TxnId& txn) override;

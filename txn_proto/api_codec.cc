@@ -403,18 +403,23 @@ Result<QueryCall> from_api(const api::QueryRequest& request, const GroupDirector
   if (!shard) return fail(shard.error());
   Result<Work> work = read_work(request.operations(), nullptr);
   if (!work) return fail(std::move(work.error()));
-  for (std::size_t i = 0; i < work->size(); ++i) {
+  for (std::size_t i = 0; i < work->size() && !request.rehearse(); ++i) {
     const Operation& operation = (*work)[i];
     if (std::holds_alternative<SqlStatement>(operation) || std::holds_alternative<KvGet>(operation)) continue;
     return bad(Place{nullptr, "operations", static_cast<int>(i)}, "writes; a query takes sql and get only");
   }
-  return QueryCall{.body = {std::move(*work)}, .shard = *shard};
+  QueryCall call{.body = {std::move(*work)}, .shard = *shard};
+  call.body.rehearse = request.rehearse();
+  if (request.has_unchanged_since()) call.body.unchanged_since = Index(request.unchanged_since());
+  return call;
 }
 
 api::QueryRequest to_api(const Query& body, std::string_view shard) {
   api::QueryRequest out;
   out.set_shard(std::string(shard));
   write_work(body.work, *out.mutable_operations());
+  out.set_rehearse(body.rehearse);
+  if (body.unchanged_since) out.set_unchanged_since(body.unchanged_since->value);
   return out;
 }
 
@@ -465,13 +470,18 @@ api::QueryResponse to_api(const QueryAnswer& answer) {
   api::QueryResponse out;
   write_results(answer.result, *out.mutable_results());
   out.set_index(answer.at.value);
+  out.mutable_digests()->Assign(answer.digests.begin(), answer.digests.end());
+  out.set_changed(answer.changed);
   return out;
 }
 
 Result<QueryAnswer> from_api(const api::QueryResponse& response) {
   Result<WorkResult> results = read_results(response.results(), nullptr);
   if (!results) return fail(std::move(results.error()));
-  return QueryAnswer{.result = std::move(*results), .at = Index(response.index())};
+  return QueryAnswer{.result = std::move(*results),
+                     .at = Index(response.index()),
+                     .digests = {response.digests().begin(), response.digests().end()},
+                     .changed = response.changed()};
 }
 
 }  // namespace assent

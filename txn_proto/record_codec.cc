@@ -102,9 +102,28 @@ void write(ByteWriter& out, const Effects& effects) {
   out.bytes(effects.change);
   write_count(out, effects.locks.size());
   for (const LockRequest& lock : effects.locks) out.bytes(lock.key).u8(static_cast<std::uint8_t>(lock.mode));
+  write_count(out, effects.adds.size());
+  for (const CounterAdd& add : effects.adds) {
+    out.bytes(add.key).u64(static_cast<std::uint64_t>(add.delta));
+    out.u64(static_cast<std::uint64_t>(add.low)).u64(static_cast<std::uint64_t>(add.high));
+  }
 }
 
 bool read(ByteReader& in, Effects& effects) {
+  if (!read_without_adds(in, effects)) return false;
+  std::size_t count = 0;
+  if (!read_count(in, 28, count)) return false;
+  effects.adds.resize(count);
+  for (CounterAdd& add : effects.adds) {
+    if (!read_text(in, add.key)) return false;
+    add.delta = static_cast<std::int64_t>(in.u64());
+    add.low = static_cast<std::int64_t>(in.u64());
+    add.high = static_cast<std::int64_t>(in.u64());
+  }
+  return in.ok();
+}
+
+bool read_without_adds(ByteReader& in, Effects& effects) {
   if (!read_text(in, effects.change)) return false;
   std::size_t count = 0;
   if (!read_count(in, 5, count)) return false;
@@ -112,7 +131,7 @@ bool read(ByteReader& in, Effects& effects) {
   for (LockRequest& lock : effects.locks) {
     if (!read_text(in, lock.key)) return false;
     const std::uint8_t mode = in.u8();
-    if (mode > static_cast<std::uint8_t>(LockMode::exclusive)) return false;
+    if (mode > static_cast<std::uint8_t>(LockMode::escrow)) return false;
     lock.mode = static_cast<LockMode>(mode);
   }
   return in.ok();

@@ -21,6 +21,7 @@ void write(ByteWriter& out, const WorkResult& result);
 [[nodiscard]] bool read(ByteReader& in, std::vector<GroupId>& groups);
 [[nodiscard]] bool read(ByteReader& in, Refusal& refusal);
 [[nodiscard]] bool read(ByteReader& in, Effects& effects);
+[[nodiscard]] bool read_without_adds(ByteReader& in, Effects& effects);  // as older records have them
 [[nodiscard]] bool read(ByteReader& in, WorkResult& result);
 
 }  // namespace assent

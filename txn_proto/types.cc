@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "base/digest.h"
+#include "base/planted.h"
 
 namespace assent {
 
@@ -76,13 +77,22 @@ void add_optional(Digest& digest, const std::optional<T>& value) {
   }
 }
 
+// What came later and is left out where it says nothing, so that older work keeps its fingerprint. It cannot be taken
+// for what may follow an operation: the kind of the next, a shard, the number of operations.
+constexpr std::uint64_t escrowed = ~std::uint64_t{0};
+constexpr std::uint64_t expecting = ~std::uint64_t{1};
+
 struct AddOperation {
   Digest& digest;
   void operator()(const SqlStatement& op) const {
     digest.add(op.text).add(op.parameters.size());
     for (const SqlValue& value : op.parameters) add(digest, value);
+    if (op.expected) digest.add(expecting).add(*op.expected);
   }
-  void operator()(const KvGet& op) const { digest.add(op.key); }
+  void operator()(const KvGet& op) const {
+    digest.add(op.key);
+    if (op.expected) digest.add(expecting).add(*op.expected);
+  }
   void operator()(const KvPut& op) const { digest.add(op.key).add(op.value); }
   void operator()(const KvErase& op) const { digest.add(op.key); }
   void operator()(const KvExpect& op) const {
@@ -93,10 +103,38 @@ struct AddOperation {
     digest.add(op.key).add(static_cast<std::uint64_t>(op.delta));
     add_optional(digest, op.floor);
     add_optional(digest, op.ceiling);
+    if (op.escrow) digest.add(escrowed);
   }
 };
 
+void add(Digest& digest, const Work& work) {
+  digest.add(work.size());
+  for (const Operation& operation : work) {
+    digest.add(static_cast<std::uint64_t>(operation.index()));
+    std::visit(AddOperation{digest}, operation);
+  }
+}
+
 }  // namespace
+
+std::uint64_t digest(const OperationResult& result) {
+  Digest digest;
+  digest.add(result.columns.size()).add(result.rows.size()).add(result.rows_affected);
+  for (const std::string& column : result.columns) digest.add(column);
+  for (const auto& row : result.rows) {
+    for (const SqlValue& value : row) add(digest, value);
+  }
+  return digest.value();
+}
+
+bool as_expected(const Operation& operation, const OperationResult& result) {
+  const auto holds = [&](const std::optional<std::uint64_t>& expected) {
+    return !expected || *expected == digest(result) || planted(Bug::expectation_ignored);
+  };
+  if (const auto* statement = std::get_if<SqlStatement>(&operation)) return holds(statement->expected);
+  if (const auto* get = std::get_if<KvGet>(&operation)) return holds(get->expected);
+  return true;
+}
 
 Protocol effective_protocol(const Execute& execute) {
   if (execute.protocol != Protocol::automatic) return execute.protocol;
@@ -111,12 +149,15 @@ std::uint64_t fingerprint(const Execute& execute) {
   Digest digest;
   digest.add(static_cast<std::uint64_t>(effective_protocol(execute))).add(execute.branches.size());
   for (const Branch& branch : execute.branches) {
-    digest.add(branch.shard).add(branch.work.size());
-    for (const Operation& operation : branch.work) {
-      digest.add(static_cast<std::uint64_t>(operation.index()));
-      std::visit(AddOperation{digest}, operation);
-    }
+    digest.add(branch.shard);
+    add(digest, branch.work);
   }
+  return digest.value();
+}
+
+std::uint64_t fingerprint(const Work& work) {
+  Digest digest;
+  add(digest, work);
   return digest.value();
 }
 

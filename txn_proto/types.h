@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,13 +28,17 @@ struct SqlBlob {
 };
 using SqlValue = std::variant<SqlNull, std::int64_t, double, std::string, SqlBlob>;
 
+// expected, here and below: the digest() of what the operation answered when its caller looked before. The transaction
+// aborts with a conflict when it answers anything else now.
 struct SqlStatement {
   std::string text;  // exactly one statement
   std::vector<SqlValue> parameters;
+  std::optional<std::uint64_t> expected = std::nullopt;
   bool operator==(const SqlStatement&) const = default;
 };
 struct KvGet {
   std::string key;
+  std::optional<std::uint64_t> expected = std::nullopt;
   bool operator==(const KvGet&) const = default;
 };
 struct KvPut {
@@ -52,11 +57,16 @@ struct KvExpect {
   bool operator==(const KvExpect&) const = default;
 };
 // Adds to a decimal integer, absent counting as 0; aborts when the sum leaves [floor, ceiling] or overflows.
+//
+// With escrow any number of transactions may have added to the key and be prepared at once (participant/escrow.h): for
+// keys that many write. Nothing is read, so nothing is answered; where the work also does something else with the key,
+// escrow has no effect but that.
 struct KvAdd {
   std::string key;
   std::int64_t delta = 0;
   std::optional<std::int64_t> floor;
   std::optional<std::int64_t> ceiling;
+  bool escrow = false;
   bool operator==(const KvAdd&) const = default;
 };
 using Operation = std::variant<SqlStatement, KvGet, KvPut, KvErase, KvExpect, KvAdd>;
@@ -67,10 +77,14 @@ using Work = std::vector<Operation>;  // executed in order, all on the same stat
 struct OperationResult {
   std::vector<std::string> columns;         // of a statement that returns rows
   std::vector<std::vector<SqlValue>> rows;  // KvGet: one row with the value, none when absent; KvAdd: the new value
+                                            // (none with escrow)
   std::uint64_t rows_affected = 0;
   bool operator==(const OperationResult&) const = default;
 };
 using WorkResult = std::vector<OperationResult>;
+[[nodiscard]] std::uint64_t digest(const OperationResult& result);  // XXH3-64
+// Whether the operation answered what it was expected to, if anything was.
+[[nodiscard]] bool as_expected(const Operation& operation, const OperationResult& result);
 
 // ---- a transaction
 // ---------------------------------------------------------------------------------------------------
@@ -141,6 +155,7 @@ enum class LockMode : std::uint8_t {
   intention_exclusive = 1,  // on a table: some rows are written
   shared = 2,               // a row, or a table that is read as a whole
   exclusive = 3,            // a row, or a table whose shape changes
+  escrow = 4,               // a row that is a counter: others may add to it, and nothing else
 };
 struct LockRequest {
   Bytes key;  // opaque; equal keys are the same thing
@@ -148,11 +163,22 @@ struct LockRequest {
   auto operator<=>(const LockRequest&) const = default;
 };
 
+// What a transaction adds to a counter whose value it does not know: others may add to it as well, before or after.
+// low and high bound the value that it may find there.
+struct CounterAdd {
+  std::string key;
+  std::int64_t delta = 0;
+  std::int64_t low = std::numeric_limits<std::int64_t>::min();
+  std::int64_t high = std::numeric_limits<std::int64_t>::max();
+  bool operator==(const CounterAdd&) const = default;
+};
+
 // What the shard leader found by running the work, and what is replicated in its place (ARCHITECTURE: effects, not
 // statements). change is the store's own format and empty when nothing is written.
 struct Effects {
   Bytes change;
-  std::vector<LockRequest> locks;  // ascending by key, one per key
+  std::vector<LockRequest> locks;     // ascending by key, one per key
+  std::vector<CounterAdd> adds = {};  // ascending by key, one per key, none of which is in change
   bool operator==(const Effects&) const = default;
 };
 
@@ -279,10 +305,16 @@ struct Execute {
 [[nodiscard]] bool is_one_phase(const Execute& execute);
 // XXH3-64 over the effective protocol, branches and all their work: a reused id with other content has another one.
 [[nodiscard]] std::uint64_t fingerprint(const Execute& execute);
+// XXH3-64 of the work alone.
+[[nodiscard]] std::uint64_t fingerprint(const Work& work);
 
 // A linearizable read on one shard: read-only statements and KvGet.
 struct Query {
   Work work;
+  // The work may write: it is run and taken back, so that what it reads shows its own writes. Answered with digests.
+  bool rehearse = false;
+  // Answered with whether what the work reads may have changed behind this index, or is about to; with no results.
+  std::optional<Index> unchanged_since = std::nullopt;
   bool operator==(const Query&) const = default;
 };
 // What came of T, at its coordinator group, or at the shard of a one-phase transaction. Waits while it is running. With
@@ -330,7 +362,9 @@ struct TxnAnswer {
 };
 struct QueryAnswer {
   WorkResult result;
-  Index at;  // the log index that the read reflects
+  Index at;                                 // the log index that the read reflects
+  std::vector<std::uint64_t> digests = {};  // of the results, with rehearse
+  bool changed = false;                     // with unchanged_since
   bool operator==(const QueryAnswer&) const = default;
 };
 using ClientAnswer = std::variant<TxnAnswer, QueryAnswer>;

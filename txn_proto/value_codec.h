@@ -70,8 +70,12 @@ struct EncodeOperation {
     auto& sql = *to.mutable_sql();
     sql.set_text(op.text);
     for (const SqlValue& value : op.parameters) ValueCodec<F>::encode(value, *sql.add_parameters());
+    if (op.expected) sql.set_expected(*op.expected);
   }
-  void operator()(const KvGet& op) const { to.mutable_get()->set_key(op.key); }
+  void operator()(const KvGet& op) const {
+    to.mutable_get()->set_key(op.key);
+    if (op.expected) to.mutable_get()->set_expected(*op.expected);
+  }
   void operator()(const KvPut& op) const {
     to.mutable_put()->set_key(op.key);
     to.mutable_put()->set_value(op.value);
@@ -87,6 +91,7 @@ struct EncodeOperation {
     add.set_delta(op.delta);
     if (op.floor) add.set_floor(*op.floor);
     if (op.ceiling) add.set_ceiling(*op.ceiling);
+    if (op.escrow) add.set_escrow(true);
   }
 };
 
@@ -95,7 +100,15 @@ SqlStatement decode_sql(const Sql& from) {
   SqlStatement statement{from.text(), {}};
   statement.parameters.reserve(static_cast<std::size_t>(from.parameters_size()));
   for (const auto& value : from.parameters()) statement.parameters.push_back(ValueCodec<F>::decode(value));
+  if (from.has_expected()) statement.expected = from.expected();
   return statement;
+}
+
+template <class Get>
+KvGet decode_get(const Get& from) {
+  KvGet get{from.key()};
+  if (from.has_expected()) get.expected = from.expected();
+  return get;
 }
 
 template <class Expect>
@@ -110,6 +123,7 @@ KvAdd decode_add(const Add& from) {
   KvAdd add{from.key(), from.delta(), std::nullopt, std::nullopt};
   if (from.has_floor()) add.floor = from.floor();
   if (from.has_ceiling()) add.ceiling = from.ceiling();
+  add.escrow = from.escrow();
   return add;
 }
 
@@ -124,7 +138,7 @@ template <class F>
 Result<Operation> ValueCodec<F>::decode(const OperationMessage& from) {
   switch (from.kind_case()) {
     case OperationMessage::kSql: return detail::decode_sql<F>(from.sql());
-    case OperationMessage::kGet: return KvGet{from.get().key()};
+    case OperationMessage::kGet: return detail::decode_get(from.get());
     case OperationMessage::kPut: return KvPut{from.put().key(), from.put().value()};
     case OperationMessage::kErase: return KvErase{from.erase().key()};
     case OperationMessage::kExpect: return detail::decode_expect(from.expect());

@@ -51,6 +51,13 @@ void to_wire(const Effects& from, wire::Effects& to) {
     out.set_key(lock.key);
     out.set_mode(static_cast<std::uint32_t>(lock.mode));
   }
+  for (const CounterAdd& add : from.adds) {
+    auto& out = *to.add_adds();
+    out.set_key(add.key);
+    out.set_delta(add.delta);
+    out.set_low(add.low);
+    out.set_high(add.high);
+  }
 }
 
 void to_wire(const WorkResult& from, wire::WorkResult& to) {
@@ -109,10 +116,10 @@ class Reader {
   }
 
   Effects effects(const wire::Effects& from) {
-    Effects to{from.change(), {}};
+    Effects to{from.change(), {}, {}};
     to.locks.reserve(static_cast<std::size_t>(from.locks_size()));
-    for (const auto& lock : from.locks())
-      to.locks.push_back({lock.key(), enumerator(lock.mode(), LockMode::exclusive)});
+    for (const auto& lock : from.locks()) to.locks.push_back({lock.key(), enumerator(lock.mode(), LockMode::escrow)});
+    for (const auto& add : from.adds()) to.adds.push_back({add.key(), add.delta(), add.low(), add.high()});
     return to;
   }
 

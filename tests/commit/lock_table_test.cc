@@ -14,12 +14,12 @@ namespace {
 using testing::txn;
 
 constexpr LockMode modes[] = {LockMode::intention_shared, LockMode::intention_exclusive, LockMode::shared,
-                              LockMode::exclusive};
+                              LockMode::exclusive, LockMode::escrow};
 
 TEST(LockTable, CompatibilityIsGraysMatrixAndSymmetric) {
-  const std::set<std::pair<int, int>> ok = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {0, 2}, {2, 0}, {2, 2}};
-  for (int held = 0; held < 4; ++held) {
-    for (int asked = 0; asked < 4; ++asked) {
+  const std::set<std::pair<int, int>> ok = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {0, 2}, {2, 0}, {2, 2}, {4, 4}};
+  for (int held = 0; held < 5; ++held) {
+    for (int asked = 0; asked < 5; ++asked) {
       EXPECT_EQ(compatible(modes[held], modes[asked]), ok.contains({held, asked})) << held << " " << asked;
       EXPECT_EQ(compatible(modes[held], modes[asked]), compatible(modes[asked], modes[held]));
     }

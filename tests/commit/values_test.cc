@@ -72,7 +72,8 @@ TEST(TimeWindow, ItsEdgesAreInside) {
 
 TEST(RecordCodec, F2_WhatIsWrittenIsReadAgain) {
   const Refusal refusal{AbortReason::constraint, shard_2, "says no", "balance >= 0", txn(3)};
-  const Effects effects{"bytes", {{"a", LockMode::shared}, {"b", LockMode::exclusive}}};
+  const Effects effects{
+      "bytes", {{"a", LockMode::shared}, {"b", LockMode::exclusive}, {"c", LockMode::escrow}}, {{"c", -5, 0, 10}}};
   const WorkResult result = {{{"x", "y"}, {{SqlNull{}, std::int64_t{-1}}, {2.5, "t"}, {SqlBlob{"b"}}}, 9}, {}};
   const std::vector<GroupId> groups = {shard_1, shard_2};
   Bytes bytes;

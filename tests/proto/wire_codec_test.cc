@@ -15,12 +15,17 @@ const TxnId other = TxnId::make(ClusterMillis(1'700'000'000'001), 3, 4);
 const Attempt attempt{Epoch(5), 6};
 const std::vector<GroupId> participants{GroupId(1), GroupId(2)};
 const Refusal refusal{AbortReason::constraint, GroupId(2), "balance would be negative", "balance >= 0", other};
-const Effects effects{Bytes("\0\1\2", 3), {{"a", LockMode::intention_exclusive}, {"b", LockMode::exclusive}}};
+const Effects effects{Bytes("\0\1\2", 3),
+                      {{"a", LockMode::intention_exclusive}, {"b", LockMode::exclusive}, {"n", LockMode::escrow}},
+                      {{"n", -5, 0, 10}}};
 
 Work every_operation() {
   return {SqlStatement{"UPDATE t SET a = ?",
                        {SqlNull{}, std::int64_t{-7}, 2.5, std::string("x"), SqlBlob{Bytes("\0\xFF", 2)}}},
           KvGet{"k"},
+          KvGet{"k", 7},
+          SqlStatement{"SELECT 1", {}, 9},
+          KvAdd{"n", 1, 0, std::nullopt, true},
           KvPut{"k", Bytes("\0v", 2)},
           KvErase{"k"},
           KvExpect{"k", std::nullopt},

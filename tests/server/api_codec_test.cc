@@ -115,6 +115,15 @@ TEST(ApiCodec, RequestsComeBackAsTheyWere) {
   const auto queried = from_api(sent(to_api(query, "s1")), groups);
   ASSERT_TRUE(queried);
   EXPECT_EQ(queried->body, query);
+  Query rehearsal{{KvPut{"k", "v"}, KvGet{"k", 7}, SqlStatement{"SELECT 1", {}, 9}, KvAdd{"n", 1, 0, {}, true}}};
+  EXPECT_FALSE(from_api(sent(to_api(rehearsal, "s1")), groups)) << "a query does not write";
+  rehearsal.rehearse = true;
+  EXPECT_EQ(from_api(sent(to_api(rehearsal, "s1")), groups)->body, rehearsal);
+  rehearsal.unchanged_since = Index(5);
+  EXPECT_EQ(from_api(sent(to_api(rehearsal, "s1")), groups)->body, rehearsal);
+  Query validation{{KvGet{"k"}}};
+  validation.unchanged_since = Index(0);
+  EXPECT_EQ(from_api(sent(to_api(validation, "s1")), groups)->body, validation);
 }
 
 TEST(ApiCodec, AnswersComeBackAsTheyWere) {
@@ -140,7 +149,8 @@ TEST(ApiCodec, AnswersComeBackAsTheyWere) {
     const auto back = from_api(message);
     ASSERT_TRUE(back) << back.error().message;
     EXPECT_EQ(*back, answer) << "seed " << seed;
-    const QueryAnswer query{.result = {result_of(rng)}, .at = Index(rng.next())};
+    const QueryAnswer query{
+        .result = {result_of(rng)}, .at = Index(rng.next()), .digests = {1, rng.next()}, .changed = true};
     const auto query_back = from_api(sent(to_api(query)));
     ASSERT_TRUE(query_back);
     EXPECT_EQ(*query_back, query);

@@ -167,6 +167,24 @@ TEST_F(LocksTest, KeysAndValues) {
   EXPECT_TRUE(together(Work{KvPut{"k", "1"}}, Work{sql("SELECT * FROM accounts")}));
 }
 
+// The add, which touches no row, must name the key as those name it that do.
+TEST_F(LocksTest, AddsInEscrowLeaveAKeyToEachOtherAlone) {
+  for (const char* key : {"m", "n"}) {
+    if (key[0] == 'n') shard.run({KvPut{"n", "5"}});  // absent, then there
+    const Work add = {KvAdd{key, 1, {}, {}, true}};
+    EXPECT_TRUE(together(add, add));
+    EXPECT_TRUE(together(add, Work{KvAdd{key, -1, 0, {}, true}, KvPut{"k", "1"}}));
+    EXPECT_TRUE(together(add, Work{KvGet{"k"}, sql("SELECT * FROM accounts")}));
+    EXPECT_FALSE(together(add, Work{KvAdd{key, 1, {}, {}}}));
+    EXPECT_FALSE(together(add, Work{KvAdd{key, 1, {}, {}, true}, KvGet{key}})) << "it is read as well";
+    EXPECT_FALSE(together(add, Work{KvGet{key}}));
+    EXPECT_FALSE(together(add, Work{KvPut{key, "1"}}));
+    EXPECT_FALSE(together(add, Work{KvErase{key}}));
+    EXPECT_FALSE(together(add, Work{KvExpect{key, key[0] == 'n' ? std::optional<Bytes>("5") : std::nullopt}}));
+  }
+  EXPECT_FALSE(together(Work{KvAdd{"m", 1, {}, {}, true}}, Work{sql("CREATE TABLE a(x PRIMARY KEY)")}));
+}
+
 TEST_F(LocksTest, StatementsThatLookLikePointsButReadMore) {
   const std::string write_b = "UPDATE accounts SET balance = 7 WHERE id = 'b'";
   for (const std::string read : {
