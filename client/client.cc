@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/check.h"
+#include "client/interactive.h"
 #include "client/operations.h"
 
 namespace assent::client {
@@ -71,6 +72,29 @@ Result<TxnOutcome> Client::run_with_retry(Build build, RetryPolicy policy, Timeo
 void Client::run_with_retry_async(Build build, Callback<TxnOutcome> done, RetryPolicy policy, Timeout timeout) {
   courier_->runtime().start<Result<TxnOutcome>>(
       client::run_with_retry(*courier_, std::move(build), policy, deadline(timeout)), std::move(done));
+}
+
+Result<TxnOutcome> Client::run(const RunOptions& options, const std::function<void(Txn&)>& function, Timeout timeout) {
+  const SteadyTime until = deadline(timeout);
+  Interaction interaction(*courier_, options);
+  for (;;) {
+    Txn txn(interaction.begin(), [&](const std::string& shard, Work work) {
+      return wait_for(courier_->runtime(), rehearse(*courier_, shard, std::move(work), until));
+    });
+    function(txn);  // what it throws leaves nothing behind: nothing but reads was sent
+    std::optional<Result<TxnOutcome>> ended =
+        wait_for(courier_->runtime(), interaction.commit(std::move(txn).intent(), until));
+    if (ended) return std::move(*ended);
+  }
+}
+
+Result<ReadResult> Client::read(std::vector<Branch> branches, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::read(*courier_, std::move(branches), deadline(timeout)));
+}
+
+void Client::read_async(std::vector<Branch> branches, Callback<ReadResult> done, Timeout timeout) {
+  courier_->runtime().start<Result<ReadResult>>(client::read(*courier_, std::move(branches), deadline(timeout)),
+                                                std::move(done));
 }
 
 Result<QueryResult> Client::query(std::string_view shard, Work work, Timeout timeout) {

@@ -32,6 +32,7 @@
 #include "client/error.h"
 #include "client/options.h"
 #include "client/transaction.h"
+#include "client/txn.h"
 
 namespace assent::client {
 
@@ -61,6 +62,18 @@ class Client {
   // leaders), with pauses, keeping the age of the first attempt so that it is not starved.
   [[nodiscard]] Result<TxnOutcome> run_with_retry(Build build, RetryPolicy policy = {}, Timeout timeout = {});
   void run_with_retry_async(Build build, Callback<TxnOutcome> done, RetryPolicy policy = {}, Timeout timeout = {});
+
+  // An interactive transaction (client/txn.h): runs the function, which reads and writes through Txn, then commits what
+  // it wanted if all that it read is still so; otherwise runs it again, with the age of the first attempt. What the
+  // function throws is thrown on, and nothing has happened. An Error: certainly nothing happened; with `refused`, the
+  // function gave up or a shard refused what it tried.
+  [[nodiscard]] Result<TxnOutcome> run(const RunOptions& options, const std::function<void(Txn&)>& function,
+                                       Timeout timeout = {});
+
+  // Reads several shards as they were at one instant, with no locks and no entry in any log; each branch takes SELECT
+  // and get alone. When others write the same rows all the time it locks them like a transaction.
+  [[nodiscard]] Result<ReadResult> read(std::vector<Branch> branches, Timeout timeout = {});
+  void read_async(std::vector<Branch> branches, Callback<ReadResult> done, Timeout timeout = {});
 
   // A linearizable read on one shard. Repeated freely.
   [[nodiscard]] Result<QueryResult> query(std::string_view shard, Work work, Timeout timeout = {});

@@ -7,6 +7,7 @@
 
 #include "client/courier.h"
 #include "client/transaction.h"
+#include "client/txn.h"
 
 namespace assent::client {
 
@@ -20,6 +21,18 @@ using BuildTransaction = std::function<Transaction(const TxnId&)>;
 // Error: nobody could be asked.
 [[nodiscard]] Task<Result<TxnOutcome>> get_outcome(Courier& courier, OutcomeRequest request, SteadyTime deadline);
 [[nodiscard]] Task<Result<QueryResult>> query(Courier& courier, std::string shard, Work work, SteadyTime deadline);
+// Runs work that may write and takes it back (client/txn.h).
+[[nodiscard]] Task<Result<Rehearsal>> rehearse(Courier& courier, std::string shard, Work work, SteadyTime deadline);
+// One instant of several shards.
+[[nodiscard]] Task<Result<ReadResult>> read(Courier& courier, std::vector<Branch> branches, SteadyTime deadline);
+// Whether what the work reads there has not changed since that index, and nobody is about to change it.
+struct Validation {
+  std::string shard;
+  Work work;
+  Index since;
+  bool writes = false;  // the work: what it writes is taken back
+};
+[[nodiscard]] Task<Result<bool>> unchanged(Courier& courier, Validation validation, SteadyTime deadline);
 [[nodiscard]] Task<Result<ClusterStatus>> cluster_status(Courier& courier, bool digests, SteadyTime deadline);
 struct LeaderTransfer {
   std::string group;

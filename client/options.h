@@ -9,6 +9,7 @@
 
 #include "client/backoff.h"
 #include "client/error.h"
+#include "txn_proto/types.h"
 
 namespace assent::client {
 
@@ -25,6 +26,12 @@ struct Options {
 struct RetryPolicy {
   std::uint32_t attempts_max = 64;
   BackoffPolicy pause{std::chrono::milliseconds(1), std::chrono::milliseconds(100), 2.0};
+};
+
+// Of an interactive transaction.
+struct RunOptions {
+  Protocol protocol = Protocol::automatic;
+  RetryPolicy retry = {};
 };
 
 // "a:1, b:2" as endpoints; an Error names the part that is not host:port.

@@ -24,11 +24,19 @@ Transaction& Transaction::on(std::string_view shard, Operation operation) {
   return *this;
 }
 
-const WorkResult& TxnOutcome::of(std::string_view shard) const {
+namespace {
+
+const WorkResult& of_shard(const std::vector<BranchResult>& results, std::string_view shard) {
   static const WorkResult none;
   const auto found =
       std::find_if(results.begin(), results.end(), [&](const BranchResult& b) { return b.shard == shard; });
   return found == results.end() ? none : found->results;
 }
+
+}  // namespace
+
+const WorkResult& TxnOutcome::of(std::string_view shard) const { return of_shard(results, shard); }
+
+const WorkResult& ReadResult::of(std::string_view shard) const { return of_shard(results, shard); }
 
 }  // namespace assent::client

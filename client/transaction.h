@@ -118,4 +118,14 @@ struct QueryResult {
   Index at;            // the log index that the read reflects
 };
 
+// What several shards held at one instant.
+struct ReadResult {
+  std::vector<BranchResult> results;  // as the branches were asked for
+  std::uint32_t rounds = 1;           // until nothing had changed in between
+  bool locked = false;                // it was read by a transaction with locks, after rounds in vain
+
+  // The results of the shard's branch; empty when there is none.
+  [[nodiscard]] const WorkResult& of(std::string_view shard) const;
+};
+
 }  // namespace assent::client

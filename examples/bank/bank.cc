@@ -95,6 +95,26 @@ int main() {
   // with a new id; run_with_retry makes them, keeping the age of the first so that it gets its turn.
   print("pay 1", client->run_with_retry([](const assent::TxnId&) { return payment(1); }));
 
+  // Reads in between: the function reads both balances and evens them out. What it writes waits until it returns; if
+  // what it read is not so any more by then, nothing happens and it runs again.
+  const auto balance = [](Txn& t, const char* shard) -> long long {
+    const auto rows = t.query(shard, sql("SELECT balance FROM example_accounts"));
+    return rows ? static_cast<long long>(std::get<std::int64_t>(rows->rows.at(0).at(0))) : 0;  // run() says why
+  };
+  print("even out", client->run({}, [&](Txn& t) {
+    const long long half = (balance(t, "s2") - balance(t, "s1")) / 2;
+    t.execute("s1", sql("UPDATE example_accounts SET balance = balance + ?1", half));
+    t.execute("s2", sql("UPDATE example_accounts SET balance = balance - ?1", half));
+  }));
+
+  // Both shards as they were at one instant, without locks.
+  const auto total = client->read(
+      {{"s1", {sql("SELECT balance FROM example_accounts")}}, {"s2", {sql("SELECT balance FROM example_accounts")}}});
+  if (!total) fail("total", total.error());
+  long long sum = 0;
+  for (const BranchResult& branch : total->results) sum += std::get<std::int64_t>(branch.results[0].rows[0][0]);
+  std::printf("%-12s %lld\n", "together", sum);
+
   // Any outcome can be asked for later, by id. With seal, the answer is final even for what nobody has heard of yet.
   print("asked", client->get_outcome({.id = fifty.id, .seal = false, .wait = {}, .group = {}}));
   print("never sent", client->get_outcome({.id = new_txn_id(), .seal = true, .wait = {}, .group = {}}));
