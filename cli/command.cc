@@ -13,6 +13,7 @@ std::optional<BenchWorkload> read_workload(std::string_view text) {
   if (text == "bank") return BenchWorkload::bank;
   if (text == "append") return BenchWorkload::append;
   if (text == "register") return BenchWorkload::registers;
+  if (text == "hot") return BenchWorkload::hot;
   return std::nullopt;
 }
 
@@ -94,6 +95,7 @@ void add_kv(CLI::App& app, Draft& draft) {
   const auto add = kv_verb<KvAdd>(kv, draft, "add", "Add to the integer that the key holds (absent counts as 0)", verb);
   verb->add_option("delta", add->delta, "What to add; may be negative")->required();
   verb->add_option("--floor", add->floor, "Abort when the sum is below this");
+  verb->add_flag("--escrow", add->escrow, "Let others add to the key at the same time; the sum is not told");
   verb->add_option("--ceiling", add->ceiling, "Abort when the sum is above this");
   const auto expect =
       kv_verb<KvExpect>(kv, draft, "expect", "Abort unless the key holds the value, or, without one, is absent", verb);
@@ -128,12 +130,14 @@ void add_bench(CLI::App& app, Draft& draft) {
   CLI::App& bench = heading(app, "bench", "Load and its measures");
   CLI::App& run = *bench.add_subcommand("run", "Transfer money under load, measure, and check the books");
   const auto specific = leaf<BenchRunCommand>(run, draft);
-  add_parsed<BenchWorkload>(run, "--workload", specific->workload, &read_workload,
-                            "a workload; there are: bank, append, register",
-                            "bank; or append (lists) or register (numbers): transactions of one to eight reads and "
-                            "writes, whose history is judged for strict serializability")
+  add_parsed<BenchWorkload>(
+      run, "--workload", specific->workload, &read_workload, "a workload; there are: bank, append, register, hot",
+      "bank; or append (lists) or register (numbers): transactions of one to eight reads and "
+      "writes, whose history is judged for strict serializability; or hot: all clients move money between "
+      "one account and their own")
       ->type_name("NAME");
   add_load(run, *specific);
+  run.add_flag("!--no-escrow", specific->escrow, "hot: each transfer locks the account until it is finished");
   add_duration(run, "--duration", specific->duration, "How long to measure (default 20s)");
   add_duration(run, "--warmup", specific->warmup, "Load before measuring (default none)");
   CLI::App& check = *bench.add_subcommand("check", "Check the books of the bank that is there");

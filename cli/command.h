@@ -36,6 +36,9 @@ struct TxnExecCommand {
   TxnId id;                                             // none: a new one
   Protocol protocol = Protocol::automatic;
 };
+struct TxnReadCommand {
+  std::vector<std::pair<std::string, std::string>> on;  // shard, SELECT
+};
 struct TxnGetCommand {
   TxnId id;
   bool seal = false;
@@ -58,7 +61,7 @@ struct TransferLeaderCommand {
   std::string group;
   std::string to;
 };
-enum class BenchWorkload : std::uint8_t { bank, append, registers };
+enum class BenchWorkload : std::uint8_t { bank, append, registers, hot };
 struct BenchRunCommand {
   BenchWorkload workload = BenchWorkload::bank;
   std::uint32_t clients = 32;
@@ -69,6 +72,7 @@ struct BenchRunCommand {
   double cross_shard = 1.0;
   std::uint64_t seed = 1;
   std::string history;
+  bool escrow = true;  // of the hot account
 };
 struct BenchCheckCommand {
   std::int64_t balance = 1'000;  // that every account began with
@@ -83,9 +87,9 @@ struct DemoBankCommand {
 };
 struct VersionCommand {};
 
-using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnGetCommand,
-                             TxnWaitCommand, TxnSealCommand, KvCommand, TransferLeaderCommand, BenchRunCommand,
-                             BenchCheckCommand, CheckHistoryCommand, DemoBankCommand, VersionCommand>;
+using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
+                             TxnGetCommand, TxnWaitCommand, TxnSealCommand, KvCommand, TransferLeaderCommand,
+                             BenchRunCommand, BenchCheckCommand, CheckHistoryCommand, DemoBankCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

@@ -55,6 +55,12 @@ void add_txn(CLI::App& app, Draft& draft) {
                        "auto, one-phase, two-phase, paxos-commit")
       ->type_name("NAME");
 
+  CLI::App& read = *txn.add_subcommand("read", "Read several shards as they were at one instant, without locks");
+  const auto reads = leaf<TxnReadCommand>(read, draft);
+  read.add_option("--on", reads->on, "A shard and a SELECT for it; may be repeated")
+      ->required()
+      ->type_name("SHARD SQL");
+
   add_outcome(txn, draft);
 }
 

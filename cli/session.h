@@ -29,6 +29,7 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const TransferLeaderCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const SqlCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnExecCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnReadCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnGetCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnWaitCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnSealCommand& command);
@@ -36,6 +37,7 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const BenchRunCommand& command);
 // bench run with the workloads append and register.
 [[nodiscard]] ExitCode run_items(const Session& session, const BenchRunCommand& command);
+[[nodiscard]] ExitCode run_hot(const Session& session, const BenchRunCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchCheckCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const CheckHistoryCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const DemoBankCommand& command);

@@ -1,0 +1,180 @@
+#include "cli/hot/load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/rng.h"
+
+namespace assent::hot {
+
+namespace {
+
+using Time = std::chrono::steady_clock::time_point;
+
+constexpr const char* hot_key = "hot/account";
+constexpr std::int64_t amount_max = 5;
+constexpr std::chrono::milliseconds pause_after_failure{100};
+
+std::string cold_key(std::size_t client) { return fmt::format("hot/client/{}", client); }
+
+std::int64_t number_in(const OperationResult& result) {
+  if (result.rows.empty() || result.rows[0].empty()) return 0;
+  std::string_view digits;
+  if (const auto* blob = std::get_if<SqlBlob>(&result.rows[0][0])) digits = blob->bytes;
+  if (const auto* text = std::get_if<std::string>(&result.rows[0][0])) digits = *text;
+  std::int64_t number = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return number;
+}
+
+class Load {
+ public:
+  Load(client::Client& client, const Options& options, std::vector<std::string> shards)
+      : client_(client), options_(options), shards_(std::move(shards)) {
+    for (std::size_t i = 0; i < options_.clients; ++i) {
+      auto teller = std::make_unique<Teller>();
+      teller->number = i;
+      teller->rng = Rng(options_.seed).split("teller " + std::to_string(i));
+      tellers_.push_back(std::move(teller));
+    }
+  }
+
+  client::Result<bool> set_up();
+  void move_money();
+  client::Result<bool> count();
+  Report report;
+
+ private:
+  struct Teller {
+    std::size_t number = 0;
+    Rng rng{0};
+    std::int64_t own = 0;  // what it has taken from the hot account, as far as it knows
+    std::int64_t amount = 0;
+    Time began;
+  };
+
+  [[nodiscard]] const std::string& shard_of(std::size_t teller) const {
+    return shards_[1 + teller % (shards_.size() - 1)];
+  }
+  void next(Teller& teller);
+  void finished(Teller& teller, const client::Result<client::TxnOutcome>& result);
+
+  client::Client& client_;
+  const Options options_;
+  const std::vector<std::string> shards_;
+  std::vector<std::unique_ptr<Teller>> tellers_;  // each touched only between its own calls
+  std::mutex mutex_;                              // protects all below, and report while money moves
+  std::condition_variable idle_;
+  std::size_t running_ = 0;
+  bool stopping_ = false;
+};
+
+client::Result<bool> Load::set_up() {
+  const auto outcome = client_.run_with_retry([this](const TxnId&) {
+    client::Transaction all;
+    all.on(shards_[0], KvPut{hot_key, std::to_string(options_.balance)});
+    for (std::size_t i = 0; i < tellers_.size(); ++i) all.on(shard_of(i), KvPut{cold_key(i), "0"});
+    return all;
+  });
+  if (!outcome) return tl::unexpected(outcome.error());
+  if (!outcome->committed()) {
+    return client::fail(client::ErrorCode::refused, "cannot make the accounts: " + outcome->abort.message);
+  }
+  report.total_before = options_.balance;
+  return true;
+}
+
+void Load::next(Teller& teller) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) {
+      if (--running_ == 0) idle_.notify_all();
+      return;
+    }
+  }
+  // Out of the hot account, or back what was taken before: it is never empty for long.
+  const bool back = teller.own > 0 && teller.rng.chance(0.5);
+  const auto drawn = 1 + static_cast<std::int64_t>(teller.rng.below(amount_max));
+  teller.amount = back ? -std::min(drawn, teller.own) : drawn;
+  teller.began = std::chrono::steady_clock::now();
+  client_.run_with_retry_async(
+      [this, number = teller.number, amount = teller.amount](const TxnId&) {
+        client::Transaction transfer;
+        transfer.on(shards_[0], KvAdd{hot_key, -amount, 0, std::nullopt, options_.escrow});
+        transfer.on(shard_of(number), KvAdd{cold_key(number), amount, std::nullopt, std::nullopt, options_.escrow});
+        return transfer;
+      },
+      [this, &teller](const client::Result<client::TxnOutcome>& result) { finished(teller, result); }, {},
+      options_.timeout);
+}
+
+void Load::finished(Teller& teller, const client::Result<client::TxnOutcome>& result) {
+  const Time now = std::chrono::steady_clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!result) {
+      ++report.failed;
+      report.last_trouble = result.error().message;
+    } else if (result->committed()) {
+      ++report.committed;
+      report.conflicts += result->earlier.size();
+      teller.own += teller.amount;
+      const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now - teller.began).count();
+      report.latency.add(static_cast<std::uint64_t>(micros));
+    } else {
+      (result->aborted() ? report.aborted : report.unknown) += 1;
+      report.conflicts += result->earlier.size();
+      report.last_trouble = result->aborted() ? result->abort.message : result->note;
+    }
+  }
+  if (result) return next(teller);
+  client_.call_later(pause_after_failure, [this, &teller] { next(teller); });
+}
+
+void Load::move_money() {
+  running_ = tellers_.size();
+  const Time began = std::chrono::steady_clock::now();
+  for (const auto& teller : tellers_) next(*teller);
+  std::this_thread::sleep_for(options_.duration);
+  std::unique_lock lock(mutex_);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  stopping_ = true;
+  idle_.wait(lock, [this] { return running_ == 0; });
+}
+
+client::Result<bool> Load::count() {
+  client::Transaction all;
+  all.on(shards_[0], KvGet{hot_key});
+  for (std::size_t i = 0; i < tellers_.size(); ++i) all.on(shard_of(i), KvGet{cold_key(i)});
+  const auto read = client_.read(all.branches, std::chrono::seconds(30));
+  if (!read) return tl::unexpected(read.error());
+  for (const client::BranchResult& branch : read->results) {
+    for (const OperationResult& result : branch.results) report.total_after += number_in(result);
+  }
+  report.hot_balance = number_in(read->of(shards_[0]).at(0));
+  return true;
+}
+
+}  // namespace
+
+client::Result<Report> run(client::Client& client, const Options& options) {
+  const auto status = client.status();
+  if (!status) return tl::unexpected(status.error());
+  std::vector<std::string> shards = status->shards();
+  std::sort(shards.begin(), shards.end());
+  if (shards.size() < 2) return client::fail(client::ErrorCode::invalid, "this load needs two shards");
+  Load load(client, options, std::move(shards));
+  if (auto made = load.set_up(); !made) return tl::unexpected(made.error());
+  load.move_money();
+  if (auto counted = load.count(); !counted) return tl::unexpected(counted.error());
+  return load.report;
+}
+
+}  // namespace assent::hot

@@ -1,0 +1,46 @@
+// Clients that all move money between one account and accounts of their own: what one hot account bears, with adds in
+// escrow and without. The account and the others are keys with decimal integers; the hot one is on the first shard, the
+// others are on the others.
+//
+// run() makes the accounts anew, moves money for a while, and reads everything at one instant (Client::read): the sum
+// must be what it was. Safe from any thread; the clients live on the client library's.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "cli/bank/histogram.h"
+#include "client/client.h"
+
+namespace assent::hot {
+
+struct Options {
+  std::uint32_t clients = 32;
+  std::chrono::milliseconds duration{20'000};
+  std::int64_t balance = 1'000'000;  // of the hot account
+  bool escrow = true;
+  std::uint64_t seed = 1;
+  std::chrono::milliseconds timeout{10'000};  // of one transfer, all its attempts together
+};
+
+struct Report {
+  double seconds = 0;
+  std::uint64_t committed = 0;
+  std::uint64_t aborted = 0;    // transfers that gave up
+  std::uint64_t conflicts = 0;  // attempts that aborted and were followed by another
+  std::uint64_t failed = 0;     // certainly not begun
+  std::uint64_t unknown = 0;    // whose outcome was not known in time
+  bank::Histogram latency;      // of the committed, in microseconds, from the first attempt on
+  std::int64_t total_before = 0;
+  std::int64_t total_after = 0;
+  std::int64_t hot_balance = 0;
+  std::string last_trouble;
+
+  [[nodiscard]] bool sound() const { return total_before == total_after && hot_balance >= 0; }
+  [[nodiscard]] double per_second() const { return seconds > 0 ? static_cast<double>(committed) / seconds : 0; }
+};
+
+[[nodiscard]] client::Result<Report> run(client::Client& client, const Options& options);
+
+}  // namespace assent::hot

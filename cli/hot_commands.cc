@@ -1,0 +1,61 @@
+// assentctl bench run --workload hot
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/hot/load.h"
+#include "cli/session.h"
+
+namespace assent::cli {
+
+namespace {
+
+Json to_json(const hot::Report& report, const BenchRunCommand& command) {
+  return Json{{"workload", "hot"},
+              {"clients", command.clients},
+              {"escrow", command.escrow},
+              {"transfers_per_second", report.per_second()},
+              {"seconds", report.seconds},
+              {"committed", report.committed},
+              {"aborted", report.aborted},
+              {"conflicts", report.conflicts},
+              {"failed", report.failed},
+              {"unknown", report.unknown},
+              {"latency_p50_micros", report.latency.percentile(0.5)},
+              {"latency_p99_micros", report.latency.percentile(0.99)},
+              {"total_before", report.total_before},
+              {"total_after", report.total_after},
+              {"sound", report.sound()}};
+}
+
+}  // namespace
+
+ExitCode run_hot(const Session& session, const BenchRunCommand& command) {
+  hot::Options options;
+  options.clients = command.clients;
+  options.duration = command.duration;
+  options.balance = std::max<std::int64_t>(command.balance, 1) * 1'000;
+  options.escrow = command.escrow;
+  options.seed = command.seed;
+  options.timeout = std::max<std::chrono::milliseconds>(session.global.timeout, std::chrono::seconds(10));
+  const client::Result<hot::Report> report = hot::run(session.client, options);
+  if (!report) return session.fail(report.error());
+  if (session.json()) {
+    session.print(to_json(*report, command));
+  } else {
+    session.console.out << fmt::format(
+        "one hot account {} escrow, {} clients\n"
+        "transfers/s   {:.1f} ({} in {:.1f} s)\n"
+        "latency ms    p50 {:.2f}  p99 {:.2f}\n"
+        "outcomes      {} committed  {} aborted  {} conflicts retried  {} failed  {} unknown\n"
+        "money         {} before, {} after: {}\n",
+        command.escrow ? "with" : "without", command.clients, report->per_second(), report->committed, report->seconds,
+        static_cast<double>(report->latency.percentile(0.5)) / 1000,
+        static_cast<double>(report->latency.percentile(0.99)) / 1000, report->committed, report->aborted,
+        report->conflicts, report->failed, report->unknown, report->total_before, report->total_after,
+        report->sound() ? "sound" : "NOT SOUND");
+  }
+  return report->sound() ? ExitCode::ok : ExitCode::error;
+}
+
+}  // namespace assent::cli
