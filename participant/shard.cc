@@ -141,9 +141,18 @@ Result<std::optional<Refusal>> Shard::find_broken_bound(const Entry& entry, cons
   return std::nullopt;
 }
 
+namespace {
+
+bool only_reads(const Effects& effects) {
+  return std::all_of(effects.locks.begin(), effects.locks.end(), [](const LockRequest& lock) {
+    return lock.mode == LockMode::shared || lock.mode == LockMode::intention_shared;
+  });
+}
+
+}  // namespace
+
 void Shard::hold(const TxnId& txn, const Effects& effects) {
-  const bool only_reads = effects.change.empty() && effects.adds.empty();
-  if (only_reads && planted(Bug::reader_let_go)) return;
+  if (planted(Bug::reader_let_go) && only_reads(effects)) return;
   locks_.acquire(txn, effects.locks);
   escrow_.acquire(txn, effects.adds);
 }

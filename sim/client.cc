@@ -28,8 +28,8 @@ void Client::execute(const Execute& execute, bool reused, std::function<void(con
   begin(Phase::executing, home(execute, options_.coordinator));
 }
 
-void Client::query(GroupId shard, Work work, std::function<void(std::optional<QueryAnswer>)> done) {
-  query_ = Query{std::move(work)};
+void Client::query(GroupId shard, Query query, std::function<void(std::optional<QueryAnswer>)> done) {
+  query_ = std::move(query);
   on_query_ = std::move(done);
   begin(Phase::querying, shard);
 }

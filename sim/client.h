@@ -62,7 +62,7 @@ class Client {
 
   // One at a time; the callback comes once unless the client crashes first.
   void execute(const Execute& execute, bool reused, std::function<void(const Ended&)> done);
-  void query(GroupId shard, Work work, std::function<void(std::optional<QueryAnswer>)> done);
+  void query(GroupId shard, Query query, std::function<void(std::optional<QueryAnswer>)> done);
   void ask(GroupId group, const TxnId& txn, bool seal, std::function<void(std::optional<TxnAnswer>)> done);
   // Forgets what it was doing.
   void crash();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sim/sim_clock.h"
+#include "sim/snapshot_read.h"
 
 namespace assent::sim {
 namespace {
@@ -101,6 +102,8 @@ void Customer::crash() {
 void Customer::run(Deed deed) {
   if (const auto* asked = std::get_if<Question>(&deed)) return question(*asked);
   const auto& transaction = std::get<Transaction>(deed);
+  const double without_locks = office_.swarm.snapshot_share;
+  if (transaction.only_reads && without_locks > 0 && rng_.chance(without_locks)) return snapshot(transaction);
   attempt(transaction, new_id(), TxnId{}, (transaction.must_commit ? patient_tries_max : tries_max) - 1, false,
           new_intent());
 }
@@ -201,13 +204,36 @@ void Customer::try_again(const Try& tried) {
   });
 }
 
+// No transaction for anybody but the workload and the history: it has no outcome that could be asked for.
+void Customer::snapshot(const Transaction& transaction) {
+  const TxnId txn = new_id();
+  Try tried{.transaction = transaction, .execute = {}};
+  tried.execute.txn = txn;
+  tried.execute.branches = transaction.begin(txn);
+  if (transaction.history) {
+    in_history_.emplace(txn, transaction.history(nullptr));
+    office_.history.event(office_.schedule.now(), check::EventType::invoke, process_, txn, in_history_->second);
+  }
+  say_doing(fmt::format("{} without locks as {}", transaction.what, txn));
+  SnapshotRead::start(client_, tried.execute.branches, tries_max, [this, tried](auto results) {
+    Ended ended;
+    ended.how = results ? Ended::How::committed : Ended::How::aborted;
+    ended.answer.refusal.reason = results ? AbortReason::none : AbortReason::conflict;
+    if (results) ended.answer.results = std::move(*results);
+    office_.recorder.outcome(results ? "read without locks" : "read without locks disturbed");
+    write_history(tried, ended);
+    tried.transaction.ended(tried.execute.txn, ended);
+    rest();
+  });
+}
+
 void Customer::question(const Question& question) {
   say_doing(question.what);
   if (question.history) {
     in_history_.emplace(TxnId{}, question.history(nullptr));
     office_.history.event(office_.schedule.now(), check::EventType::invoke, process_, TxnId{}, in_history_->second);
   }
-  client_.query(question.shard, question.work, [this, question](const std::optional<QueryAnswer>& answer) {
+  client_.query(question.shard, Query{question.work}, [this, question](const std::optional<QueryAnswer>& answer) {
     office_.recorder.outcome(answer ? "query answered" : "query given up");
     write_history(question, answer);
     question.answered(answer);

@@ -67,6 +67,7 @@ class Customer {
   void judge(const Try& tried, const Ended& ended);
   void try_again(const Try& tried);
   void question(const Question& question);
+  void snapshot(const Transaction& transaction);
   void broken_work();
   void strange_time();
   void reuse_id();

@@ -168,6 +168,9 @@ void draw_workload(Swarm& swarm, Rng rng) {
   swarm.ask_share = rng.chance(0.3) ? 0 : rng.unit() * 0.2;
   swarm.seal_share = rng.chance(0.3) ? 0 : rng.unit();
   if (rng.chance(0.15)) swarm.protocol = Protocol::two_phase;
+  Rng recent = rng.split("escrow and snapshots");
+  swarm.escrow = recent.chance(0.6);
+  swarm.snapshot_share = recent.chance(0.3) ? 0 : recent.unit();
   const std::uint64_t protocols = rng.below(10);
   if (protocols < 3) swarm.protocol = Protocol::paxos_commit;
   swarm.mixed_protocols = protocols >= 6;
@@ -239,12 +242,13 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
 std::string Swarm::describe() const {
   constexpr std::array<std::string_view, 3> backends = {"sql", "sqlite-kv", "memory-kv"};
   return fmt::format(
-      "workload={} nodes={} shards={} backend={}{} clients={} accounts={} chaos={}ms faults={}{} snapshot_every={} "
+      "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
       "election={} inflight={} prepare_timeout={} retention={}ms",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)], shard_files ? " files" : "", clients,
-      accounts, chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes,
-      election_ticks, inflight_max, prepare_timeout_ticks, retention_millis);
+      accounts, escrow && backend != Backend::sql ? " escrow" : "", chaos / millisecond, faults,
+      disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks, inflight_max,
+      prepare_timeout_ticks, retention_millis);
 }
 
 }  // namespace assent::sim

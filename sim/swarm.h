@@ -113,10 +113,12 @@ struct Swarm {
   double query_share = 0.1;  // linearizable reads on one shard
   double bad_share = 0.05;   // overdrafts, reused ids, ids out of the window, statements that do not run
   double ddl_share = 0;
-  double ask_share = 0.05;   // an outcome is asked for once more after it was told
-  double seal_share = 0.3;   // of the asks
-  double client_crash = 0;   // of the transactions
-  double client_cancel = 0;  // of the calls
+  bool escrow = false;        // of the bank on keys and values: its adds leave the keys to others
+  double snapshot_share = 0;  // of the reads of several shards: without locks
+  double ask_share = 0.05;    // an outcome is asked for once more after it was told
+  double seal_share = 0.3;    // of the asks
+  double client_crash = 0;    // of the transactions
+  double client_cancel = 0;   // of the calls
   Protocol protocol = Protocol::automatic;
   bool mixed_protocols = false;  // each transaction of several shards draws its own
   std::uint64_t requests_max = std::numeric_limits<std::uint64_t>::max();  // of all clients together

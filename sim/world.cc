@@ -6,6 +6,7 @@
 #include "check/judge.h"
 #include "consensus/raft/raft_factory.h"
 #include "sim/sim_clock.h"
+#include "sim/snapshot_read.h"
 
 namespace assent::sim {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 constexpr Micros opening_time_max = 20 * second;
 constexpr Micros healing_time_max = 60 * second;
 constexpr Micros fresh_time_max = 10 * second;
+constexpr unsigned closing_rounds_max = 100;
 constexpr std::uint64_t patient_ticks = 500;  // of transactions that must commit
 constexpr Micros quiet_poll = 50 * millisecond;
 
@@ -311,6 +313,19 @@ Execute World::make_execute(const TxnId& txn, std::vector<Branch> branches) {
   return execute;
 }
 
+void World::last_snapshot(const Transaction& transaction, const TxnId& txn, bool& done) {
+  if (transaction.history) last_event(check::EventType::invoke, txn, transaction.history(nullptr));
+  SnapshotRead::start(*clerk_, transaction.begin(txn), closing_rounds_max, [&, txn](auto results) {
+    if (!results) return;  // and it never ends
+    done = true;
+    Ended ended;
+    ended.how = Ended::How::committed;
+    ended.answer.results = std::move(*results);
+    if (transaction.history) last_event(check::EventType::ok, txn, transaction.history(&ended));
+    transaction.ended(txn, ended);
+  });
+}
+
 // Alone, with everything at rest: it must succeed.
 void World::last_deed(const Deed& deed, std::size_t step) {
   bool done = false;
@@ -318,7 +333,7 @@ void World::last_deed(const Deed& deed, std::size_t step) {
   if (const auto* question = std::get_if<Question>(&deed)) {
     what = question->what;
     if (question->history) last_event(check::EventType::invoke, TxnId{}, question->history(nullptr));
-    clerk_->query(question->shard, question->work, [&](const std::optional<QueryAnswer>& answer) {
+    clerk_->query(question->shard, Query{question->work}, [&](const std::optional<QueryAnswer>& answer) {
       done = true;
       if (question->history) {
         last_event(answer ? check::EventType::ok : check::EventType::fail, TxnId{},
@@ -326,6 +341,9 @@ void World::last_deed(const Deed& deed, std::size_t step) {
       }
       question->answered(answer);
     });
+  } else if (std::get<Transaction>(deed).only_reads && swarm_.snapshot_share > 0) {
+    what = std::get<Transaction>(deed).what + " without locks";
+    last_snapshot(std::get<Transaction>(deed), new_id(1, rng_.split(fmt::format("last {}", step)).next()), done);
   } else {
     const auto& transaction = std::get<Transaction>(deed);
     what = transaction.what;

@@ -90,6 +90,7 @@ class World final : private Surroundings {
   void healing();
   void last();
   void open_shard(std::size_t shard, std::size_t step, unsigned* open);
+  void last_snapshot(const Transaction& transaction, const TxnId& txn, bool& done);
   void last_deed(const Deed& deed, std::size_t step);
   void last_event(check::EventType type, const TxnId& txn, std::vector<check::Micro> value);
   void judge_history();

@@ -8,7 +8,7 @@
 //
 // Rules judged here, where only one group is needed: a register or record never changes once it is final and never is
 // forgotten before its time (A2); a yes ends only in its own attempt; locks are a function of the prepared set and
-// never in conflict; each committed transaction is in the rows once (A8).
+// never in conflict; the rows are what the committed transactions make when each runs once (A8).
 #pragma once
 
 #include <array>

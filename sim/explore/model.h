@@ -39,12 +39,13 @@ struct Model {
   std::string name;
   std::string about;
   SideOptions options;
-  unsigned shards = 2;  // GroupId(1), ...
-  std::vector<Execute> txns;
+  unsigned shards = 2;        // GroupId(1), ...
+  std::vector<Execute> txns;  // that write by KvAdd alone, so that the rows are a sum of those committed (A8)
   std::vector<Ask> asks;
   Bounds bounds;
   bool serial = false;  // also: what the committed ones read and wrote is what some serial order gives
   bool quick = true;    // explored in the test run
+  bool room = true;     // for all: one after the other, every transaction commits
 
   [[nodiscard]] std::vector<GroupId> groups() const;  // the coordinator's, then the shards'
   [[nodiscard]] std::uint64_t millis(bool aged) const;

@@ -141,6 +141,29 @@ Model two_by_two(unsigned elections) {
   return model;
 }
 
+// Both add to the same counter, which has room for one of them.
+Model escrow() {
+  Model model = two_by_two(0);
+  model.room = false;
+  for (std::size_t i = 0; i < 2; ++i) {
+    for (Branch& branch : model.txns[i].branches) branch.work = {KvAdd{"n", 1, std::nullopt, 1, true}};
+    std::get<Execute>(model.asks[i].body).branches = model.txns[i].branches;
+  }
+  return model;
+}
+
+// Each reads at one shard what the other writes there, and writes at the other what the other reads. Locks are taken at
+// prepare: a reader that let go of them once it has voted would let both commit, and neither order explains that.
+Model skew() {
+  Model model = two_by_two(0);
+  model.txns[0].branches = {Branch{GroupId(1), {KvGet{"x"}}}, Branch{GroupId(2), {one_more("y")}}};
+  model.txns[1].branches = {Branch{GroupId(1), {one_more("x")}}, Branch{GroupId(2), {KvGet{"y"}}}};
+  for (std::size_t i = 0; i < 2; ++i) {
+    std::get<Execute>(model.asks[i].body).branches = model.txns[i].branches;
+  }
+  return model;
+}
+
 // Each reads what the other writes: run side by side on the same rows, neither order explains both.
 Model one_phase() {
   Model model;
@@ -178,6 +201,8 @@ std::vector<Model> make_models() {
       named(two_phase_twice_replaced(), "two-phase-epochs", "as two-phase, with three leaders of the coordinator"),
       named(std::move(three), "two-phase-3", "one transaction on three shards, executed once and sealed"),
       named(two_by_two(0), "two-by-two", "two transactions that meet on two shards"),
+      named(escrow(), "escrow", "two transactions that add to one counter, which has room for one"),
+      named(skew(), "skew", "two transactions, each only reads at one shard what the other writes there"),
       named(two_by_two(1), "two-by-two-replaced", "the same with an election; larger than was ever waited for"),
       named(std::move(paxos_once), "paxos-commit", "one transaction on two shards, executed once and sealed"),
       named(long_one(paxos), "paxos-commit-again", "the same, executed twice"),

@@ -40,8 +40,8 @@ std::optional<std::int64_t> got_number(const OperationResult& result) {
 
 }  // namespace
 
-Bank::Bank(Backend backend, std::vector<GroupId> shards, unsigned accounts)
-    : backend_(backend), shards_(std::move(shards)), accounts_(accounts) {}
+Bank::Bank(Backend backend, std::vector<GroupId> shards, unsigned accounts, bool escrow)
+    : backend_(backend), shards_(std::move(shards)), accounts_(accounts), escrow_(escrow) {}
 
 std::vector<AccountId> Bank::accounts_of(GroupId shard) const {
   std::vector<AccountId> mine;
@@ -82,8 +82,8 @@ void Bank::add_leg(Work& work, const TxnId& txn, AccountId account, std::int64_t
                                 {text(txn.to_hex()), number(account), number(delta)}));
     return;
   }
-  work.emplace_back(KvAdd{balance_key(account), delta, 0, std::nullopt});
-  work.emplace_back(KvAdd{moves_key(account), 1, std::nullopt, std::nullopt});
+  work.emplace_back(KvAdd{balance_key(account), delta, 0, std::nullopt, escrow_});
+  work.emplace_back(KvAdd{moves_key(account), 1, std::nullopt, std::nullopt, escrow_});
   work.emplace_back(KvPut{leg_key(txn, account), std::to_string(delta)});
 }
 

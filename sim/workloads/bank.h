@@ -40,7 +40,7 @@ class Bank {
  public:
   static constexpr std::int64_t opening_balance = 1'000;
 
-  Bank(Backend backend, std::vector<GroupId> shards, unsigned accounts);
+  Bank(Backend backend, std::vector<GroupId> shards, unsigned accounts, bool escrow);
 
   [[nodiscard]] bool sql() const { return backend_ == Backend::sql; }
   [[nodiscard]] unsigned accounts() const { return accounts_; }
@@ -75,6 +75,7 @@ class Bank {
   Backend backend_;
   std::vector<GroupId> shards_;
   unsigned accounts_;
+  bool escrow_;  // of keys and values
 };
 
 }  // namespace assent::sim

@@ -11,7 +11,9 @@ constexpr std::size_t journal_part = 40;  // transactions asked for in one query
 }
 
 BankWorkload::BankWorkload(const Scene& scene)
-    : scene_(scene), bank_(scene.swarm.backend, scene.shards, scene.swarm.accounts), checker_(scene.recorder, bank_) {}
+    : scene_(scene),
+      bank_(scene.swarm.backend, scene.shards, scene.swarm.accounts, scene.swarm.escrow),
+      checker_(scene.recorder, bank_) {}
 
 Deed BankWorkload::next(unsigned client, Rng& rng) {
   const Swarm& swarm = scene_.swarm;
@@ -125,6 +127,7 @@ Transaction BankWorkload::read_everything() {
   const auto floor = std::make_shared<BankChecker::Floor>();  // of the attempt under way
   Transaction transaction;
   transaction.what = "a read of everything";
+  transaction.only_reads = true;
   transaction.begin = [this, floor](const TxnId&) {
     *floor = checker_.floor();
     return bank_.read_all();

@@ -89,6 +89,7 @@ Transaction ItemsWorkload::transaction(std::vector<Step> steps) {
       std::count_if(draft->steps.begin(), draft->steps.end(), [](const Step& step) { return step.write; });
   Transaction out;
   out.what = fmt::format("{} reads and {} writes", draft->steps.size() - static_cast<std::size_t>(writes), writes);
+  out.only_reads = writes == 0;
   out.begin = [this, draft](const TxnId&) { return begin(*draft); };
   out.ended = [this, draft](const TxnId&, const Ended& how) { ended(*draft, how); };
   out.history = [this, draft](const Ended* how) {

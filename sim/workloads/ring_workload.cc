@@ -113,6 +113,7 @@ std::vector<Branch> RingWorkload::branches_of_read() const {
 Transaction RingWorkload::read_all() {
   Transaction out;
   out.what = "a walk round the ring";
+  out.only_reads = true;
   out.begin = [this](const TxnId&) { return branches_of_read(); };
   out.ended = [this](const TxnId& txn, const Ended& ended) { saw(txn, ended); };
   return out;

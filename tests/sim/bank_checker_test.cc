@@ -9,7 +9,7 @@ namespace {
 struct BankCheckerTest : testing::Test {
   Schedule schedule;
   Recorder recorder{schedule};
-  Bank bank{Backend::sql, {GroupId(2), GroupId(3)}, 4};
+  Bank bank{Backend::sql, {GroupId(2), GroupId(3)}, 4, false};
   BankChecker checker{recorder, bank};
   const Transfer one{TxnId::make(ClusterMillis(1), 1, 1), 0, 1, 30};
   const Transfer two{TxnId::make(ClusterMillis(2), 2, 2), 2, 3, 5};
