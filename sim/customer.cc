@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "sim/interaction.h"
 #include "sim/sim_clock.h"
 #include "sim/snapshot_read.h"
 
@@ -129,15 +130,45 @@ std::size_t Customer::new_intent() {
 
 void Customer::attempt(const Transaction& transaction, const TxnId& txn, const TxnId& age, unsigned left, bool strange,
                        std::size_t intent) {
-  const Try tried{transaction, make_execute(transaction.begin(txn), txn, age), left, intent, strange};
-  office_.intents[intent].push_back(txn);
+  Try tried{transaction, {}, left, intent, strange};
+  tried.execute.txn = txn;
+  tried.execute.age = age;
+  tried.execute.branches = transaction.begin(txn);
   if (transaction.must_commit) mine_.insert(txn);
   if (transaction.history) {
     in_history_.emplace(txn, transaction.history(nullptr));
     office_.history.event(office_.schedule.now(), check::EventType::invoke, process_, txn, in_history_->second);
   }
   say_doing(fmt::format("{} as {}", transaction.what, txn));
-  client_.execute(tried.execute, false, [this, tried](const Ended& how) { ended(tried, how); });
+  const double interactive = office_.swarm.interactive_share;
+  if (transaction.history && interactive > 0 && rng_.chance(interactive)) return interact(std::move(tried));
+  send(tried);
+}
+
+// What it reads it reads before, and then it commits only if all of that is still so.
+void Customer::interact(Try tried) {
+  std::vector<Branch> branches = tried.execute.branches;
+  Interaction::start(client_, std::move(branches), [this, tried](std::optional<Interaction::Wanted> wanted) mutable {
+    office_.recorder.outcome(wanted ? "read before it was sent" : "a read before it was sent failed");
+    if (wanted) {
+      tried.execute.branches = std::move(wanted->branches);
+      tried.seen = std::move(wanted->seen);
+      return send(tried);
+    }
+    Ended ended;
+    ended.how = Ended::How::aborted;
+    ended.answer.refusal.reason = AbortReason::conflict;
+    write_history(tried, ended);
+    tried.transaction.ended(tried.execute.txn, ended);
+    rest();
+  });
+}
+
+void Customer::send(const Try& tried) {
+  Try sent = tried;
+  sent.execute = make_execute(tried.execute.branches, tried.execute.txn, tried.execute.age);
+  office_.intents[sent.intent].push_back(sent.execute.txn);
+  client_.execute(sent.execute, false, [this, sent](const Ended& how) { ended(sent, how); });
 }
 
 void Customer::ended(const Try& tried, const Ended& ended) {
@@ -153,12 +184,14 @@ void Customer::ended(const Try& tried, const Ended& ended) {
 void Customer::write_history(const Try& tried, const Ended& ended) {
   if (!tried.transaction.history) return;
   in_history_.reset();
-  std::vector<check::Micro> value = tried.transaction.history(&ended);
+  Ended known = ended;
+  if (tried.seen) known.answer.results = *tried.seen;
+  std::vector<check::Micro> value = tried.transaction.history(&known);
   const bool committed = ended.how == Ended::How::committed;
   const bool reads = std::any_of(value.begin(), value.end(),
                                  [](const check::Micro& micro) { return micro.kind == check::OpKind::read; });
   // Results are not kept for ever: of one that is known to be committed from a later answer nobody knows what it read.
-  const bool blind = ended.answer.results.size() < tried.execute.branches.size();
+  const bool blind = known.answer.results.size() < tried.execute.branches.size();
   const bool unsure = ended.how == Ended::How::expired || (committed && reads && blind);
   const check::EventType type = unsure      ? check::EventType::info
                                 : committed ? check::EventType::ok

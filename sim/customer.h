@@ -55,6 +55,7 @@ class Customer {
     unsigned left = 0;  // tries after this one
     std::size_t intent = 0;
     bool strange = false;
+    std::optional<std::vector<BranchResult>> seen = std::nullopt;  // what it read before it was sent
   };
 
   void rest();
@@ -62,6 +63,8 @@ class Customer {
   void run(Deed deed);
   void attempt(const Transaction& transaction, const TxnId& txn, const TxnId& age, unsigned left, bool strange,
                std::size_t intent);
+  void interact(Try tried);
+  void send(const Try& tried);
   void ended(const Try& tried, const Ended& ended);
   [[nodiscard]] std::size_t new_intent();
   void judge(const Try& tried, const Ended& ended);

@@ -171,6 +171,7 @@ void draw_workload(Swarm& swarm, Rng rng) {
   Rng recent = rng.split("escrow and snapshots");
   swarm.escrow = recent.chance(0.6);
   swarm.snapshot_share = recent.chance(0.3) ? 0 : recent.unit();
+  swarm.interactive_share = recent.chance(0.4) ? 0 : recent.unit();
   const std::uint64_t protocols = rng.below(10);
   if (protocols < 3) swarm.protocol = Protocol::paxos_commit;
   swarm.mixed_protocols = protocols >= 6;

@@ -145,14 +145,14 @@ class EscrowTest : public CaretakerFixture {
   std::string value() { return store.get("n").value_or("nothing"); }
 };
 
-TEST_F(EscrowTest, ManyArePreparedOnOneKeyAndCommitInAnyOrder) {
-  open(1'000);
-  for (std::uint64_t n = 2; n < 102; ++n) EXPECT_TRUE(vote(txn(n), {escrow("n", n % 2 == 0 ? -10 : 5)}).yes);
-  EXPECT_EQ(machine.all_prepared().size(), 100U);
-  for (std::uint64_t n = 101; n >= 2; --n) finish(txn(n), n % 3 != 0);
+TEST_F(EscrowTest, ThousandsArePreparedOnOneKeyAndCommitInAnyOrder) {
+  open(100'000);
+  for (std::uint64_t n = 2; n < 2'002; ++n) EXPECT_TRUE(vote(txn(n), {escrow("n", n % 2 == 0 ? -10 : 5)}).yes);
+  EXPECT_EQ(machine.all_prepared().size(), 2'000U);
+  for (std::uint64_t n = 2'001; n >= 2; --n) finish(txn(n), n % 3 != 0);
   commit_all();
-  std::int64_t expected = 1'000;
-  for (std::uint64_t n = 2; n < 102; ++n) {
+  std::int64_t expected = 100'000;
+  for (std::uint64_t n = 2; n < 2'002; ++n) {
     if (n % 3 != 0) expected += n % 2 == 0 ? -10 : 5;
   }
   EXPECT_EQ(value(), std::to_string(expected));
