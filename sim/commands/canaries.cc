@@ -33,11 +33,13 @@ struct Found {
   std::uint64_t seeds = 0;
   std::uint64_t seed = 0;  // that found it
   double seconds = 0;
+  std::string workload;
 };
 
-Found hunt(const PlantedBug& bug, const Arguments& arguments) {
+Found hunt(const PlantedBug& bug, const Arguments& arguments, const std::string& workload) {
   plant(bug.bug);
   Campaign campaign;
+  campaign.choices.workload = workload;
   campaign.first = arguments.first_seed;
   campaign.last = std::numeric_limits<std::uint32_t>::max();
   campaign.first_failure = true;
@@ -45,7 +47,7 @@ Found hunt(const PlantedBug& bug, const Arguments& arguments) {
   campaign.seconds_max = arguments.seconds_max;
   const Report report = run_campaign(campaign);
   plant(Bug::none);
-  Found found{!report.failures.empty(), "", report.seeds, 0, report.processor_seconds};
+  Found found{!report.failures.empty(), "", report.seeds, 0, report.processor_seconds, workload};
   if (!found.found) return found;
   found.rule = rule_of(report.failures.front());
   found.seed = report.failures.front().seed;
@@ -107,12 +109,14 @@ int canaries(const Arguments& arguments, const std::string& program) {
   fmt::print("{:<28} {:<6} {:>6} {:>8}  {}\n", "bug", "found", "seeds", "seconds", "by");
   std::size_t missed = 0;
   for (const PlantedBug& bug : chosen(arguments)) {
-    const Found found = hunt(bug, arguments);
+    Found found = hunt(bug, arguments, "bank");
     std::string by = explore_for(bug);
+    if (!found.found && by.empty()) found = hunt(bug, arguments, "mixed");
     if (!found.found && by.empty()) by = walk_for(bug, program);
     const bool noticed = found.found || !by.empty();
     if (found.found) {
-      by = fmt::format("{}  ({} --plant {} replay --seed {})", found.rule, program, bug.name, found.seed) +
+      by = fmt::format("{}  ({} --plant {} replay --workload {} --seed {})", found.rule, program, bug.name,
+                       found.workload, found.seed) +
            (by.empty() ? "" : "; " + by);
     }
     fmt::print("{:<28} {:<6} {:>6} {:>8.1f}  {}\n", bug.name, noticed ? "yes" : "NO", found.seeds, found.seconds, by);

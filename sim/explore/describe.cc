@@ -26,7 +26,7 @@ std::string text(const Names& names, const Refusal& refusal) {
 }
 
 std::string text(const Effects& effects) {
-  constexpr const char* modes[] = {"IS", "IX", "S", "X"};
+  constexpr const char* modes[] = {"IS", "IX", "S", "X", "E"};
   std::string words;
   for (const LockRequest& lock : effects.locks) {
     words += fmt::format(" {}:{}", lock.key, modes[static_cast<std::size_t>(lock.mode)]);

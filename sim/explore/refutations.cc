@@ -27,6 +27,8 @@ std::span<const Refutation> refutations() {
       Refutation{Bug::abort_before_seal, "paxos-commit", 2, "A6"},
       Refutation{Bug::register_overwritten, "paxos-commit", 6, "A2"},
       Refutation{Bug::forgotten_by_age, "paxos-commit-ageing", 14, "A1"},
+      Refutation{Bug::escrow_bound_ignored, "escrow", 16, "I1"},
+      Refutation{Bug::reader_let_go, "skew", 16, "I1"},
   };
   return all;
 }

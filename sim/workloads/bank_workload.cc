@@ -47,6 +47,9 @@ Transfer BankWorkload::draw_transfer(unsigned client, Rng& rng, bool overdraft) 
     return transfer;
   }
   transfer.amount = overdraft ? 1'000'000 : static_cast<std::int64_t>(rng.between(1, 100));
+  // Most of what an account holds, so that two beside each other may be one too many.
+  const bool escrow = scene_.swarm.escrow && !bank_.sql();
+  if (escrow && !overdraft && rng.chance(0.3)) transfer.amount = static_cast<std::int64_t>(rng.between(300, 1'000));
   const bool local = rng.chance(scene_.swarm.local_share);
   transfer.from = static_cast<AccountId>(rng.below(accounts));
   for (unsigned tries = 0; tries < 50; ++tries) {

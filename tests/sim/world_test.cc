@@ -135,7 +135,7 @@ TEST_F(WorldTest, AHistoryEndsWhatItBegins) {
     ++ended;
     if (line.at("type") == "info") dead.insert(process);
   }
-  EXPECT_GT(ended, 10U);
+  EXPECT_GT(ended, 5U) << "a run that does little shows little";
   EXPECT_TRUE(open.empty());
 }
 
