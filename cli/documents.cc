@@ -38,6 +38,21 @@ Json results_json(const WorkResult& results) {
   return out;
 }
 
+Json cost_json(const Cost& cost) {
+  return {{"rounds", text(cost.rounds)},
+          {"messages", text(cost.messages)},
+          {"logEntries", text(cost.entries)},
+          {"syncs", text(cost.syncs)}};
+}
+
+Json bill_json(const client::TxnOutcome& outcome) {
+  Json out{{"protocol", to_string(outcome.protocol)}, {"answered", cost_json(outcome.bill.answered)}};
+  if (outcome.bill.freed == Cost{}) return out;
+  out["freed"] = cost_json(outcome.bill.freed);
+  out["lockedMillis"] = text(outcome.bill.locked_millis);
+  return out;
+}
+
 Json replica_json(const client::GroupView::Replica& replica) {
   const client::ReplicaStatus& status = replica.status;
   Json out{{"node", replica.node},
@@ -112,6 +127,7 @@ Json to_json(const client::TxnOutcome& outcome) {
   if (outcome.aborted()) out["abort"] = abort_json(outcome.abort);
   if (!outcome.definite()) out["note"] = outcome.note;
   if (!outcome.ask.empty()) out["ask"] = outcome.ask;
+  if (!outcome.bill.empty()) out["bill"] = bill_json(outcome);
   out["results"] = Json::array();
   for (const client::BranchResult& branch : outcome.results) {
     out["results"].push_back({{"shard", branch.shard}, {"results", results_json(branch.results)}});

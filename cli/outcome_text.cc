@@ -35,6 +35,28 @@ void print_fact(const Session& session, std::string_view name, std::string_view 
   if (!value.empty()) session.console.out << fmt::format("{:<13}{}\n", name, printable(value));
 }
 
+namespace {
+
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", number, number == 1 ? one : many);
+}
+
+std::string text_of(const Cost& cost) {
+  return fmt::format("{}, {}, {}, {}", counted(cost.rounds, "round", "rounds"),
+                     counted(cost.messages, "message", "messages"), counted(cost.entries, "log entry", "log entries"),
+                     counted(cost.syncs, "sync", "syncs"));
+}
+
+void print_bill(const Session& session, const Bill& bill) {
+  if (bill.empty()) return;
+  print_fact(session, "bill", text_of(bill.answered) + " until the answer");
+  if (bill.freed == Cost{}) return;
+  print_fact(session, "",
+             fmt::format("{} until its locks were free, {} ms locked", text_of(bill.freed), bill.locked_millis));
+}
+
+}  // namespace
+
 void print_outcome(const Session& session, const client::TxnOutcome& outcome) {
   print_fact(session, "txid", outcome.id.to_hex());
   print_fact(session, "state", state_name(outcome.state));
@@ -50,6 +72,7 @@ void print_outcome(const Session& session, const client::TxnOutcome& outcome) {
   print_fact(session, "participants", fmt::format("{}", fmt::join(outcome.participants, " ")));
   if (outcome.decided_at.value > 0) print_fact(session, "decided", time_of(outcome.decided_at));
   print_fact(session, "told by", outcome.answered_by);
+  print_bill(session, outcome.bill);
   print_fact(session, "note", outcome.note);
 }
 

@@ -91,6 +91,7 @@ struct TxnOutcome {
   std::vector<std::string> participants;  // when known
   ClusterMillis decided_at;               // when known
   std::string answered_by;                // the group that said so
+  Bill bill;                              // what it cost; empty when whoever answered does not know
 
   std::string ask;  // the group to ask later: its coordinator, or its shard when it was one-phase
   bool was_in_question =

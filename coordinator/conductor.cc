@@ -76,6 +76,7 @@ void Conductor::receive(const Envelope& envelope) {
 
 void Conductor::on(const Envelope& envelope, const Vote& vote) {
   const auto found = running_.find(vote.txn);
+  count_message(vote.txn, false);
   if (found != running_.end() && found->second.phase == Phase::resolving) {
     return hear_late(vote.txn, found->second, envelope.from, vote);
   }
@@ -99,10 +100,11 @@ void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vo
     // vote.
     Refusal refusal = vote.refusal;
     if (refusal.participant.none()) refusal.participant = from;
+    charge(running.votes, vote.cost);
     return abort(txn, std::move(refusal));
   }
   if (vote.attempt == running.attempt || planted(Bug::no_attempt_number)) {
-    running.yes.emplace(from, vote.result);
+    if (running.yes.emplace(from, vote.result).second) charge(running.votes, vote.cost);
     if (running.yes.size() == running.branches.size()) decide(txn, running);
     return;
   }
@@ -118,6 +120,7 @@ void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vo
 
 void Conductor::on(const Envelope& envelope, const Finished& finished) {
   const bool by_votes = votes_decide(finished.protocol);
+  count_message(finished.txn, true);
   if (by_votes && finished.commit) learn_commit(finished);
   const auto found = finishing_.find(finished.txn);
   if (found == finishing_.end()) return;
@@ -125,9 +128,13 @@ void Conductor::on(const Envelope& envelope, const Finished& finished) {
   if (finishing.protocol != finished.protocol || finishing.commit != finished.commit) return;
   const bool of_this = by_votes ? finishing.fingerprint == finished.fingerprint : finishing.attempt == finished.attempt;
   if (!of_this) return;
-  finishing.left.erase(envelope.from);
+  if (finishing.left.erase(envelope.from) > 0) {
+    charge(finishing.finishes, finished.cost);
+    finishing.locked_millis = std::max(finishing.locked_millis, finished.locked_millis);
+  }
   if (planted(Bug::one_finished_for_all)) finishing.left.clear();
   if (!finishing.left.empty()) return;
+  bill_freed(finished.txn, finishing);
   if (finishing.commit && !by_votes) {
     if (ended_.empty()) ended_since_ = now_;
     ended_.push_back(finished.txn);
@@ -138,6 +145,7 @@ void Conductor::on(const Envelope& envelope, const Finished& finished) {
 }
 
 void Conductor::on(const Envelope& envelope, const Inquire& inquire) {
+  count_message(inquire.txn, false);
   if (votes_decide(inquire.protocol)) {
     return answer_doubt_by_votes(envelope.from, inquire.txn, inquire.attempt, inquire.fingerprint);
   }
@@ -234,8 +242,9 @@ void Conductor::abort(const TxnId& txn, Refusal refusal) {
 }
 
 // Everybody who waits for it hears this.
-void Conductor::end_running(const TxnId& txn, const TxnAnswer& answer) {
+void Conductor::end_running(const TxnId& txn, TxnAnswer answer) {
   const auto found = running_.find(txn);
+  if (options_.bills) answer.bill = bill_answered(txn, found->second);
   const std::vector<RequestId> executes = std::move(found->second.executes);
   running_.erase(found);
   running_due_.erase(txn);
@@ -270,6 +279,7 @@ void Conductor::settle(const TxnId& txn, const Decisions::Applied& applied) {
   const Running ended = std::move(found->second);
   running_.erase(found);
   running_due_.erase(txn);
+  if (options_.bills) static_cast<void>(bill_answered(txn, ended));
   TxnAnswer answer = outcome_of(txn);
   if (answer.state == TxnState::aborted && ended.refusal.reason == applied.reason) answer.refusal = ended.refusal;
   if (answer.participants.empty()) answer.participants = participants_of(ended.branches);
@@ -286,11 +296,18 @@ void Conductor::finish(const TxnId& txn, Finishing finishing, const std::vector<
   send_finishes(txn, stored);
 }
 
-void Conductor::applied(const EntryContext&, const Command& command, const Decisions::Applied& applied) {
+void Conductor::applied(const EntryContext&, const Command& command, const Decisions::Applied& applied,
+                        const RoundCost& round) {
   if (!leading_) return;
   last_entry_tick_ = now_;
-  if (const auto* decided = std::get_if<Decide>(&command)) return settle(decided->txn, applied);
-  if (const auto* sealed = std::get_if<SealOutcome>(&command)) return settle(sealed->txn, applied);
+  if (const auto* decided = std::get_if<Decide>(&command)) {
+    charge_own(decided->txn, round);
+    return settle(decided->txn, applied);
+  }
+  if (const auto* sealed = std::get_if<SealOutcome>(&command)) {
+    charge_own(sealed->txn, round);
+    return settle(sealed->txn, applied);
+  }
   if (const auto* notes = std::get_if<NoteOutcomes>(&command)) return noted(*notes);
   if (std::holds_alternative<Tidy>(command)) {
     tidy_in_log_ = false;
@@ -413,6 +430,12 @@ void Conductor::propose_phase(const TxnId& txn, Running& running) {
 }
 
 void Conductor::send(GroupId to, TxnMessage message) {
+  std::visit(
+      [this](const auto& one) {
+        using Message = std::decay_t<decltype(one)>;
+        if constexpr (requires { one.txn; }) count_message(one.txn, std::is_same_v<Message, Finish>);
+      },
+      message);
   output_.send.push_back(Envelope{.from = options_.self, .to = to, .message = std::move(message)});
 }
 

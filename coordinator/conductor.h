@@ -76,6 +76,7 @@ struct ConductorOptions {
   std::size_t waiters_max = 64;            // clients waiting for one transaction; beyond: busy
   std::size_t recent_aborts_max = 10'000;  // remembered for those who ask again
   std::size_t sends_per_tick_max = 2'000;  // transactions served by one tick, so that a new leader does not flood
+  bool bills = true;  // what each transaction cost is counted; where every state matters (the explorer) it is not
 };
 
 class Conductor {
@@ -91,7 +92,8 @@ class Conductor {
   void resign();
   void receive(const Envelope& envelope);
   void request(const ClientRequest& request);
-  void applied(const EntryContext& context, const Command& command, const Decisions::Applied& applied);
+  void applied(const EntryContext& context, const Command& command, const Decisions::Applied& applied,
+               const RoundCost& round = {});
   void refused(const Command& command, const Error& error);
   void read_ready(ReadId) {}  // it asks for no reads
   void read_lost(ReadId) {}
@@ -124,6 +126,9 @@ class Conductor {
     bool look = false;  // asks without sealing
     std::optional<Resolution> resolution;
     std::map<GroupId, Standing> survey;
+    Cost votes;  // of the votes, of the seals that came after, and of this group's own entries and messages
+    Cost seals;
+    Cost own;
   };
   struct Finishing {
     Attempt attempt;
@@ -133,6 +138,8 @@ class Conductor {
     std::set<GroupId> left;  // not known to have finished
     Backoff backoff;
     std::uint64_t sends = 0;
+    Cost finishes;  // and messages
+    std::uint64_t locked_millis = 0;
   };
   struct Asker {
     RequestId id;
@@ -187,10 +194,17 @@ class Conductor {
   void commit_by_votes(const TxnId& txn);
   void presume(const TxnId& txn, Running& running);
   void give_up(const TxnId& txn, Running& running);
-  void end_running(const TxnId& txn, const TxnAnswer& answer);
+  void end_running(const TxnId& txn, TxnAnswer answer);
   void learn_commit(const Finished& finished);
   void note(const OutcomeNote& note);
   void noted(const NoteOutcomes& command);
+
+  // bills (conductor_bills.cc)
+  void count_message(const TxnId& txn, bool of_finish);
+  void charge(Cost& part, const Cost& cost) const;
+  void charge_own(const TxnId& txn, const RoundCost& round);
+  [[nodiscard]] Bill& bill_answered(const TxnId& txn, const Running& running);
+  void bill_freed(const TxnId& txn, const Finishing& finishing);
 
   // output
   void propose_phase(const TxnId& txn, Running& running);
@@ -239,6 +253,7 @@ class Conductor {
   std::map<TxnId, OutcomeNote> notes_;  // told or found out, and not yet in the log's record
   std::vector<TxnId> notes_waiting_;    // of these, not proposed yet
   std::uint64_t notes_since_ = 0;
+  RecentBills bills_;
 
   DriverOutput<Command> output_;
 };

@@ -150,6 +150,7 @@ TxnAnswer Conductor::outcome_of(const TxnId& txn) const {
   TxnAnswer answer;
   answer.txn = txn;
   answer.protocol = Protocol::two_phase;
+  if (const Bill* bill = bills_.find(txn)) answer.bill = *bill;
   if (const auto record = decisions_->find(txn)) {
     answer.protocol = record->protocol;
     answer.decided_at = record->decided_at;

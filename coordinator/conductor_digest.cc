@@ -28,6 +28,7 @@ std::uint64_t Conductor::digest() const {
     digest.add(running.backoff.pause).add(running.in_log ? 1 : 0);
     add_encoded(digest, running.refusal);
     add_ids(digest, running.executes);
+    for (const Cost& cost : {running.votes, running.seals, running.own}) add_to(digest, cost);
   }
   add_to(digest, running_due_, now_);
   digest.add(finishing_.size());
@@ -36,6 +37,8 @@ std::uint64_t Conductor::digest() const {
     add_to(digest, finishing.attempt);
     digest.add(static_cast<std::uint64_t>(finishing.protocol)).add(finishing.fingerprint);
     add_ids(digest, finishing.left);
+    add_to(digest, finishing.finishes);
+    digest.add(finishing.locked_millis);
     if (!finishing.commit) digest.add(finishing.sends);  // a commit is sent for ever
   }
   add_to(digest, finishing_due_, now_);
@@ -58,6 +61,7 @@ std::uint64_t Conductor::digest() const {
   }
   add_ids(digest, notes_waiting_);
   if (!notes_waiting_.empty()) digest.add(std::min(now_ - notes_since_, options_.note_ticks));
+  bills_.add_to(digest);
   return digest.value();
 }
 

@@ -27,6 +27,7 @@ void Conductor::count_by_votes(const TxnId& txn, Running& running, GroupId from,
       // Not a no: it may have committed there, been finished everywhere, and been forgotten. The others know.
       return resolve(txn, running, vote.refusal);
     }
+    charge(running.votes, vote.cost);
     Refusal refusal = vote.refusal;
     if (refusal.participant.none()) refusal.participant = from;
     return abort(txn, std::move(refusal));
@@ -37,6 +38,7 @@ void Conductor::count_by_votes(const TxnId& txn, Running& running, GroupId from,
   if (!running.yes.emplace(from, vote.result).second) {
     return send(from, Attended{.txn = txn, .running = true});  // it waits, and wonders
   }
+  charge(running.votes, vote.cost);
   const std::size_t missing = planted(Bug::answer_before_all_votes) ? 1 : 0;
   if (running.yes.size() + missing >= running.branches.size()) commit_by_votes(txn);
 }
@@ -111,7 +113,8 @@ void Conductor::hear_late(const TxnId& txn, Running& running, GroupId from, cons
   }
   const bool same = vote.yes && vote.protocol == running.protocol && vote.fingerprint == running.fingerprint;
   if (!same) return;
-  if (names(running.branches, from)) running.yes.emplace(from, vote.result);
+  const bool first = names(running.branches, from) && running.yes.emplace(from, vote.result).second;
+  if (first) charge(running.votes, vote.cost);
   running.resolution->voted_yes(from);
   send(from, Attended{.txn = txn, .running = false});
   conclude(txn, running);
@@ -148,6 +151,8 @@ void Conductor::on(const Envelope& envelope, const Report& report) {
   const auto found = running_.find(report.txn);
   if (found == running_.end() || found->second.phase != Phase::resolving) return;
   Running& running = found->second;
+  count_message(report.txn, false);
+  charge(running.seals, report.cost);
   if (!running.resolution) return hear_survey(report.txn, running, envelope.from, report);
   running.resolution->hear(envelope.from, report);
   conclude(report.txn, running);

@@ -47,13 +47,15 @@ class App final : public Application {
   App(GroupId self, std::unique_ptr<Binding> binding, Driver driver)
       : self_(self), binding_(std::move(binding)), driver_(std::move(driver)) {}
 
+  void round_took(const RoundCost& round) override { round_ = round; }
   Result<void> apply(const Entry& entry) override {
+    const RoundCost round = std::exchange(round_, {});
     const auto command = Binding::decode(entry.payload);
     if (!command) return fail(command.error());
     const EntryContext context{entry.epoch, entry.index, entry.stamp};
     const auto applied = binding_->apply(context, *command);
     if (!applied) return fail(applied.error());
-    if (leads_) driver_.applied(context, *command, *applied);
+    if (leads_) driver_.applied(context, *command, *applied, round);
     return {};
   }
   void skip(Index index) override { binding_->skip(index); }
@@ -121,6 +123,7 @@ class App final : public Application {
   std::unique_ptr<Binding> binding_;
   Driver driver_;
   bool leads_ = false;
+  RoundCost round_;  // of the entry that comes next
   std::uint64_t malformed_ = 0;
 };
 

@@ -44,6 +44,8 @@ class Application {
  public:
   virtual ~Application() = default;
 
+  // Before apply() of an entry that this node proposed and still leads: what its round took. For bills alone.
+  virtual void round_took(const RoundCost&) {}
   // A committed command entry; indices ascend, those at or below applied() are skipped by the caller. An error is the
   // disk's, or a command that this build does not know: the node stops before it diverges.
   [[nodiscard]] virtual Result<void> apply(const Entry& entry) = 0;

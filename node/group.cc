@@ -118,6 +118,11 @@ void Group::keep_unanswered(std::vector<ClientReply>& replies) {
 void Group::gather(Batch& batch) {
   output_ = log_->take_output();
   const bool needs_disk = output_.needs_disk();
+  if (leads_) {
+    for (const EntryPtr& entry : output_.append) {
+      if (entry->epoch == led_) syncs_[entry->index] = batch.ticket - std::min(batch.ticket, durable_);
+    }
+  }
   if (needs_disk) merge(output_, update_in(batch));
   send(output_.send_now);
   park(needs_disk, batch.ticket);
@@ -153,6 +158,7 @@ void Group::send(const std::vector<ConsensusMessage>& messages) {
 }
 
 void Group::durable(Wal::Ticket ticket) {
+  durable_ = ticket;
   while (!parked_.empty() && parked_.front().ticket <= ticket) {
     send(parked_.front().messages);
     log_->durable(parked_.front().output);
@@ -165,7 +171,7 @@ void Group::durable(Wal::Ticket ticket) {
   }
 }
 
-Result<void> Group::advance() {
+Result<void> Group::advance(ClusterMillis now) {
   const Output output = std::exchange(output_, Output{});
   if (output.leadership && leads_ && (!output.leadership->self_ready || output.leadership->epoch != led_)) {
     resign(*output.leadership);
@@ -173,7 +179,7 @@ Result<void> Group::advance() {
   if (output.install) {
     if (auto done = install(*output.install); !done) return done;
   }
-  if (auto done = apply(output.committed); !done) return done;
+  if (auto done = apply(output.committed, now); !done) return done;
   if (output.leadership) change_leadership(*output.leadership);
   serve_reads(output);
   for (const SnapshotSend& send : output.snapshots_to_send) send_snapshot(send);
@@ -184,6 +190,7 @@ Result<void> Group::advance() {
 
 void Group::resign(const Leadership& next) {
   leads_ = false;
+  syncs_.clear();
   reads_.clear();
   Leadership over = next;
   over.self_ready = false;
@@ -211,7 +218,15 @@ void Group::change_leadership(const Leadership& next) {
 
 // ---- applying ----
 
-Result<void> Group::apply(const std::vector<EntryPtr>& committed) {
+RoundCost Group::take_round(const Entry& entry, ClusterMillis now) {
+  const auto found = syncs_.find(entry.index);
+  if (found == syncs_.end()) return {};
+  const RoundCost round{.syncs = found->second, .millis = now.value - std::min(now.value, entry.stamp.value)};
+  syncs_.erase(found);
+  return round;
+}
+
+Result<void> Group::apply(const std::vector<EntryPtr>& committed, ClusterMillis now) {
   const Index before = application_->applied();
   Index applied = before;
   for (const EntryPtr& entry : committed) {
@@ -221,7 +236,9 @@ Result<void> Group::apply(const std::vector<EntryPtr>& committed) {
       return fail(named({ErrorCode::corruption, fmt::format("its data ends at entry {}", applied), {}},
                         fmt::format("entry {} is the next one committed", entry->index)));
     }
+    const RoundCost round = take_round(*entry, now);
     if (entry->kind == EntryKind::command) {
+      if (leads_) application_->round_took(round);
       if (auto done = application_->apply(*entry); !done) {
         return fail(named(done.error(), fmt::format("entry {} cannot be applied", entry->index)));
       }

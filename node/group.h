@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -75,7 +76,7 @@ class Group {
   // Takes the log's output: what the disk must keep into the batch, messages to the peers or parked.
   void gather(Batch& batch);
   // Installs, applies, tells the application who leads and which reads are ready, takes or sends snapshots.
-  [[nodiscard]] Result<void> advance();
+  [[nodiscard]] Result<void> advance(ClusterMillis now);
 
   // ---- disk ----
   void durable(Wal::Ticket ticket);  // this batch and all earlier ones
@@ -111,7 +112,8 @@ class Group {
   void resign(const Leadership& next);
   void change_leadership(const Leadership& next);
   [[nodiscard]] Result<void> install(const SnapshotMark& mark);
-  [[nodiscard]] Result<void> apply(const std::vector<EntryPtr>& committed);
+  [[nodiscard]] Result<void> apply(const std::vector<EntryPtr>& committed, ClusterMillis now);
+  [[nodiscard]] RoundCost take_round(const Entry& entry, ClusterMillis now);
   void serve_reads(const Output& output);
   void send_snapshot(const SnapshotSend& send);
   [[nodiscard]] bool snapshot_due() const;
@@ -132,6 +134,9 @@ class Group {
 
   bool leads_ = false;
   Epoch led_;
+  // Of what was proposed here and is not applied yet: how many syncs of this node's disk lie before its durability.
+  std::map<Index, std::uint64_t> syncs_;
+  Wal::Ticket durable_ = 0;
   std::set<RequestId> waiting_;       // requests that the application owes a reply
   std::vector<ClientReply> parting_;  // of a leader that resigned
   std::deque<ReadReady> reads_;       // satisfied barriers whose index is not applied yet

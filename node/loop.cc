@@ -124,7 +124,7 @@ class NodeLoop final : public Loop {
     if (!failure_) peers_.send(transport_);
   }
   void advance(Group& group) {
-    if (!failure_) check(group.advance());
+    if (!failure_) check(group.advance(clock_.wall()));
   }
 
   void on_frame(const FrameReceived& received);

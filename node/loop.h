@@ -4,7 +4,8 @@
 //     event -> handle() -> a group's core or application -> flush():
 //       1 for each dirty group: take_output(); park send_after_sync; gather hard state and entries; queue send_now
 //       2 per peer: one frame with all messages of all groups
-//       3 wal.submit(batch), or release parked messages at once when there is nothing to write; a quick disk is done with
+//       3 wal.submit(batch), or release parked messages at once when there is nothing to write; a quick disk is done
+//       with
 //         the batch now, and what waited for it leaves
 //       4 apply committed; gather the outbox: proposals go back to the log, messages to groups, replies out
 //       5 repeat while groups are dirty and the step budget lasts

@@ -26,6 +26,7 @@ void Caretaker::lead(Epoch) {
   last_entry_tick_ = now_;
   for (const auto& [txn, prepared] : shard_->all_prepared()) {
     begin_doubt(txn, 1);
+    doubts_.at(txn).cost = cost_of_entry();  // an earlier leader's entry; what its disk took is not known
   }
   propose_tidy();
 }
@@ -173,14 +174,17 @@ void Caretaker::finish_empty(GroupId from, const Finish& finish) {
 // ---- applied
 // ---------------------------------------------------------------------------------------------------------
 
-void Caretaker::applied(const EntryContext& context, const Command& command, const Shard::Applied& applied) {
+void Caretaker::applied(const EntryContext& context, const Command& command, const Shard::Applied& applied,
+                        const RoundCost& round) {
   if (!leading_) return;
   last_entry_tick_ = now_;
+  round_ = options_.bills ? round : RoundCost{};
+  const Cost cost = applied.changed ? cost_of_entry() : Cost{};
   note_change(context.index, command, applied);
   std::visit(
       [&](const auto& one) {
         on_applied(one, applied);
-        if constexpr (requires { one.txn; }) say_report(one.txn);
+        if constexpr (requires { one.txn; }) say_report(one.txn, cost);
       },
       command);
 }
@@ -209,20 +213,21 @@ void Caretaker::on_applied(const RefuseWork& command, const Shard::Applied& appl
 
 void Caretaker::voted(GroupId coordinator, const TxnId& txn, const Attempt& attempt, const Shard::Applied& applied) {
   if (applied.refused) {
-    send_no(coordinator, txn, attempt, *applied.refused);
+    send_no(coordinator, txn, attempt, *applied.refused, cost_of_entry());
     return answer_askers(txn);
   }
   if (const PreparedTxn* prepared = shard_->prepared(txn)) {
-    send_vote(txn, *prepared);
     begin_doubt(txn, options_.resend_ticks);
     Doubt& doubt = doubts_.at(txn);
+    doubt.cost = cost_of_entry();
+    send_vote(txn, *prepared);
     doubt.sends = 1;
     doubt.backoff.pause = options_.resend_ticks;
     return;
   }
   const FinishedTxn* finished = shard_->finished(txn);
   if (finished != nullptr && finished->outcome == Outcome::aborted) {
-    send_no(coordinator, txn, finished->attempt, finished->refusal());
+    send_no(coordinator, txn, finished->attempt, finished->refusal(), cost_of_entry());
   }
   answer_askers(txn);
 }
@@ -232,6 +237,10 @@ void Caretaker::on_applied(const ExecuteWork& command, const Shard::Applied& app
   std::vector<RequestId> clients;
   if (const auto found = jobs_.find(command.txn); found != jobs_.end()) clients = std::move(found->second.clients);
   end_job(command.txn);
+  if (options_.bills && applied.changed) {
+    const Cost cost = cost_of_entry();
+    bills_.of(command.txn) = Bill{.answered = cost, .freed = cost, .locked_millis = round_.millis};
+  }
   for (const RequestId client : clients) {
     if (!applied.refused) {
       TxnAnswer answer = outcome_of(command.txn);
@@ -257,7 +266,14 @@ void Caretaker::on_applied(const FinishWork& command, const Shard::Applied& appl
     const FinishedTxn* finished = shard_->finished(command.txn);
     const bool done = finished != nullptr ? command.commit == (finished->outcome == Outcome::committed)
                                           : shard_->too_old(command.txn) || !command.commit;
-    if (done) send(to, done_with(finish));
+    if (done) {
+      Finished message = done_with(finish);
+      if (applied.changed && options_.bills) {
+        message.cost = cost_of_entry();
+        message.locked_millis = applied.held_millis + round_.millis;
+      }
+      send(to, message);
+    }
   }
   if (shard_->prepared(command.txn) != nullptr) return;
   doubts_.erase(command.txn);
@@ -381,21 +397,26 @@ void Caretaker::send(GroupId to, TxnMessage message) {
 }
 
 void Caretaker::send_vote(const TxnId& txn, const PreparedTxn& prepared) {
+  const auto doubt = doubts_.find(txn);
   send(prepared.coordinator, Vote{.txn = txn,
                                   .attempt = prepared.attempt,
                                   .yes = true,
                                   .refusal = {},
                                   .result = prepared.result,
                                   .protocol = prepared.protocol,
-                                  .fingerprint = prepared.fingerprint});
+                                  .fingerprint = prepared.fingerprint,
+                                  .cost = doubt == doubts_.end() ? Cost{} : doubt->second.cost});
 }
 
-void Caretaker::send_no(GroupId to, const TxnId& txn, const Attempt& attempt, Refusal refusal) {
+Cost Caretaker::cost_of_entry() const { return options_.bills ? Cost::of(round_) : Cost{}; }
+
+void Caretaker::send_no(GroupId to, const TxnId& txn, const Attempt& attempt, Refusal refusal, const Cost& cost) {
   if (refusal.participant.none()) refusal.participant = options_.self;
   Vote vote;
   vote.txn = txn;
   vote.attempt = attempt;
   vote.refusal = std::move(refusal);
+  vote.cost = cost;
   send(to, std::move(vote));
 }
 

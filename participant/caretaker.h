@@ -78,6 +78,7 @@ struct CaretakerOptions {
   std::size_t queries_max = 10'000;  // beyond: busy
   std::size_t waiters_max = 64;      // clients waiting for one transaction; beyond: busy
   std::size_t sends_per_tick_max = 2'000;
+  bool bills = true;  // what each transaction cost is counted; where every state matters (the explorer) it is not
 };
 
 class Caretaker {
@@ -93,7 +94,8 @@ class Caretaker {
   void resign();
   void receive(const Envelope& envelope);
   void request(const ClientRequest& request);
-  void applied(const EntryContext& context, const Command& command, const Shard::Applied& applied);
+  void applied(const EntryContext& context, const Command& command, const Shard::Applied& applied,
+               const RoundCost& round = {});
   void refused(const Command& command, const Error& error);
   void read_ready(ReadId id);
   void read_lost(ReadId id);
@@ -141,6 +143,7 @@ class Caretaker {
     std::uint64_t sends = 0;
     std::uint64_t resolve_at = 0;          // where the votes decide: nobody seemed to attend to it until then
     std::optional<Resolution> resolution;  // it is being resolved here
+    Cost cost;                             // of the vote
   };
 
   // messages
@@ -159,7 +162,7 @@ class Caretaker {
   void begin_resolution(const TxnId& txn, const PreparedTxn& prepared, Doubt& doubt);
   void ask_others(const TxnId& txn, const PreparedTxn& prepared, const Doubt& doubt);
   void conclude(const TxnId& txn, const PreparedTxn& prepared, const Resolution& resolution);
-  void say_report(const TxnId& txn);
+  void say_report(const TxnId& txn, const Cost& cost);
   void begin_confirming();
   void confirmed(const TxnId& txn, GroupId by);
   void tick_confirming();
@@ -226,7 +229,8 @@ class Caretaker {
   [[nodiscard]] TxnAnswer aborted(const TxnId& txn, Refusal refusal) const;
   void send(GroupId to, TxnMessage message);
   void send_vote(const TxnId& txn, const PreparedTxn& prepared);
-  void send_no(GroupId to, const TxnId& txn, const Attempt& attempt, Refusal refusal);
+  void send_no(GroupId to, const TxnId& txn, const Attempt& attempt, Refusal refusal, const Cost& cost = {});
+  [[nodiscard]] Cost cost_of_entry() const;
   void tell(RequestId client, const TxnAnswer& answer);
   void fail_client(RequestId client, ErrorCode code, std::string message);
   void answer_askers(const TxnId& txn);
@@ -278,6 +282,8 @@ class Caretaker {
   std::vector<ClientRequest> held_;  // ahead of the log's last stamp: judged again by a fresh one
   bool tidy_in_log_ = false;
   std::uint64_t last_entry_tick_ = 0;
+  RoundCost round_;    // of the entry that is being applied
+  RecentBills bills_;  // of one-phase transactions
 
   DriverOutput<Command> output_;
 };

@@ -297,6 +297,7 @@ TxnAnswer Caretaker::outcome_of(const TxnId& txn) const {
     answer.refusal = finished->refusal();
     answer.participants = finished->participants;
     if (finished->protocol != Protocol::one_phase) return answer;
+    if (const Bill* bill = bills_.find(txn)) answer.bill = *bill;
     answer.participants = {options_.self};
     if (answer.state == TxnState::committed && !finished->result_dropped) {
       answer.results.push_back(BranchResult{options_.self, finished->result()});

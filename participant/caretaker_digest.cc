@@ -54,6 +54,7 @@ std::uint64_t Caretaker::digest() const {
   digest.add(doubts_.size());
   for (const auto& [txn, doubt] : doubts_) {
     digest.add(txn).add(doubt.backoff.pause).add(sends_that_matter(doubt.sends, options_.inquire_after_sends));
+    add_to(digest, doubt.cost);
     const PreparedTxn* prepared = shard_->prepared(txn);
     if (prepared == nullptr || !votes_decide(prepared->protocol)) continue;
     digest.add(ticks_left(doubt.resolve_at, now_)).add(doubt.resolution ? 1 : 0);
@@ -81,6 +82,7 @@ std::uint64_t Caretaker::digest() const {
   digest.add(held_.size());
   for (const ClientRequest& request : held_) add_to(digest, request);
   digest.add(tidy_in_log_ ? 1 : 0).add(std::min(now_ - last_entry_tick_, options_.tidy_ticks));
+  bills_.add_to(digest);
   return digest.value();
 }
 

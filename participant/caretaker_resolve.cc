@@ -88,10 +88,11 @@ void Caretaker::on(const Envelope& envelope, const Seal& seal) {
   if (!finishes_in_log_.contains(seal.txn)) propose_seal(seal.txn);
 }
 
-void Caretaker::say_report(const TxnId& txn) {
+void Caretaker::say_report(const TxnId& txn, const Cost& cost) {
   const auto found = to_report_.find(txn);
   if (found == to_report_.end()) return;
-  const Report report = shard_->report(txn);
+  Report report = shard_->report(txn);
+  report.cost = cost;
   if (report.standing == Standing::empty) return;
   for (const GroupId to : found->second) send(to, report);
   to_report_.erase(found);

@@ -299,11 +299,13 @@ Result<Shard::Applied> Shard::finish_prepared(const Entry& entry, const FinishWo
     finished.coordinator = prepared.coordinator;
     finished.participants = prepared.participants;
   }
+  const std::uint64_t held = entry.context.stamp.value - std::min(entry.context.stamp, prepared.prepared_at).value;
   prepared_.erase(found);
   std::vector<LockRequest> released = locks_.release(command.txn);
   escrow_.release(command.txn);
   Result<Applied> applied = settle(entry, command.txn, std::move(finished));
   if (applied) applied->released = std::move(released);
+  if (applied) applied->held_millis = held;
   return applied;
 }
 

@@ -96,6 +96,7 @@ class Shard {
     bool changed = false;               // this entry wrote the register
     std::optional<Refusal> refused;     // refused without touching the register: too_old, reused_id
     std::vector<LockRequest> released;  // locks of the machine that became free
+    std::uint64_t held_millis = 0;      // ... and for how long they were held, by the stamps of prepare and finish
   };
 
   explicit Shard(ShardOptions options) : options_(options) {}

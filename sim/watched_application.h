@@ -27,6 +27,7 @@ class WatchedApplication final : public Application {
 
   [[nodiscard]] const Application& real() const { return *real_; }
 
+  void round_took(const RoundCost& round) override { real_->round_took(round); }
   Result<void> apply(const Entry& entry) override { return real_->apply(entry); }
   void skip(Index index) override { real_->skip(index); }
   [[nodiscard]] Index applied() const override { return real_->applied(); }

@@ -425,6 +425,37 @@ api::QueryRequest to_api(const Query& body, std::string_view shard) {
 
 // ---- answers ----
 
+namespace {
+
+api::Cost cost_to_api(const Cost& cost) {
+  api::Cost out;
+  out.set_rounds(cost.rounds);
+  out.set_messages(cost.messages);
+  out.set_log_entries(cost.entries);
+  out.set_syncs(cost.syncs);
+  return out;
+}
+
+Cost cost_from_api(const api::Cost& cost) {
+  return {.rounds = cost.rounds(), .messages = cost.messages(), .entries = cost.log_entries(), .syncs = cost.syncs()};
+}
+
+}  // namespace
+
+api::Bill to_api(const Bill& bill) {
+  api::Bill out;
+  *out.mutable_answered() = cost_to_api(bill.answered);
+  if (bill.freed != Cost{}) *out.mutable_freed() = cost_to_api(bill.freed);
+  out.set_locked_millis(bill.locked_millis);
+  return out;
+}
+
+Bill from_api(const api::Bill& bill) {
+  return {.answered = cost_from_api(bill.answered()),
+          .freed = cost_from_api(bill.freed()),
+          .locked_millis = bill.locked_millis()};
+}
+
 api::Transaction to_api(const TxnAnswer& answer, const GroupDirectory& groups, std::string_view answered_by) {
   api::Transaction out;
   out.set_txn_id(answer.txn.to_hex());
@@ -439,6 +470,7 @@ api::Transaction to_api(const TxnAnswer& answer, const GroupDirectory& groups, s
   for (const GroupId participant : answer.participants) out.add_participants(name_of(participant, groups));
   out.set_decided_at_millis(static_cast<std::int64_t>(answer.decided_at.value));
   out.set_answered_by(std::string(answered_by));
+  if (!answer.bill.empty()) *out.mutable_bill() = to_api(answer.bill);
   return out;
 }
 
@@ -463,6 +495,7 @@ Result<TxnAnswer> from_api(const api::Transaction& transaction) {
   }
   for (const std::string& name : transaction.participants()) answer.participants.push_back(group_id(name));
   answer.decided_at = ClusterMillis(static_cast<std::uint64_t>(transaction.decided_at_millis()));
+  answer.bill = from_api(transaction.bill());
   return answer;
 }
 

@@ -37,6 +37,8 @@ inline constexpr std::uint32_t timeout_millis_max = 3'600'000;
 [[nodiscard]] Refusal from_api(const api::Abort& abort);
 [[nodiscard]] api::Protocol to_api(Protocol protocol);
 [[nodiscard]] api::TxnState to_api(TxnState state);
+[[nodiscard]] api::Bill to_api(const Bill& bill);
+[[nodiscard]] Bill from_api(const api::Bill& bill);
 
 // ---- requests ----
 // Branches come out ascending by shard, whatever their order; a shard named twice is malformed.

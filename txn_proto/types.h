@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "txn_proto/bill.h"
 
 namespace assent {
 
@@ -204,6 +205,7 @@ struct Vote {
   WorkResult result;  // with yes
   Protocol protocol = Protocol::two_phase;
   std::uint64_t fingerprint = 0;  // of what was voted on; with yes
+  Cost cost = {};                 // of this vote, as far as its sender knows
   bool operator==(const Vote&) const = default;
 };
 // The outcome, to a participant. Two-phase names the attempt whose votes it finishes; where the votes decide, it names
@@ -222,6 +224,8 @@ struct Finished {
   bool commit = false;
   Protocol protocol = Protocol::two_phase;
   std::uint64_t fingerprint = 0;
+  Cost cost = {};                   // of finishing it; none when there was nothing left to finish
+  std::uint64_t locked_millis = 0;  // how long its locks were held
   bool operator==(const Finished&) const = default;
 };
 // A prepared shard asks its coordinator what came of the attempt it voted in. Answered with Finish, with Attended, or
@@ -262,6 +266,7 @@ struct Report {
   std::uint64_t fingerprint = 0;      // 0: the content was never seen
   std::vector<GroupId> participants;  // empty when not known
   Refusal refusal;                    // with aborted
+  Cost cost = {};                     // of filling the register, when this seal did
   bool operator==(const Report&) const = default;
 };
 // Old commits of a shard, to another participant or to the coordinator: have you finished them, do you have their
@@ -358,6 +363,7 @@ struct TxnAnswer {
   std::vector<BranchResult> results;  // with committed, to the caller of Execute; not kept for later askers
   std::vector<GroupId> participants;  // when known
   ClusterMillis decided_at;           // when known
+  Bill bill;                          // to the caller of Execute; later while the leader remembers
   bool operator==(const TxnAnswer&) const = default;
 };
 struct QueryAnswer {

@@ -69,6 +69,17 @@ void participants_to_wire(const std::vector<GroupId>& from, To& to) {
   for (const GroupId group : from) to.add_participants(group.value);
 }
 
+void to_wire(const Cost& from, wire::Cost& to) {
+  to.set_rounds(from.rounds);
+  to.set_messages(from.messages);
+  to.set_entries(from.entries);
+  to.set_syncs(from.syncs);
+}
+
+Cost cost_from_wire(const wire::Cost& from) {
+  return {.rounds = from.rounds(), .messages = from.messages(), .entries = from.entries(), .syncs = from.syncs()};
+}
+
 class Reader {
  public:
   [[nodiscard]] bool ok() const { return ok_; }
@@ -212,9 +223,15 @@ struct MessageToWire {
     if (!from.result.empty()) to_wire(from.result, *out.mutable_result());
     out.set_protocol(number(from.protocol));
     out.set_fingerprint(from.fingerprint);
+    if (from.cost != Cost{}) to_wire(from.cost, *out.mutable_cost());
   }
   void operator()(const Finish& from) const { finish_to_wire(from, *to.mutable_finish()); }
-  void operator()(const Finished& from) const { finish_to_wire(from, *to.mutable_finished()); }
+  void operator()(const Finished& from) const {
+    auto& out = *to.mutable_finished();
+    finish_to_wire(from, out);
+    if (from.cost != Cost{}) to_wire(from.cost, *out.mutable_cost());
+    out.set_locked_millis(from.locked_millis);
+  }
   void operator()(const Inquire& from) const {
     auto& out = *to.mutable_inquire();
     out.set_txn(from.txn.to_raw());
@@ -239,6 +256,7 @@ struct MessageToWire {
     out.set_fingerprint(from.fingerprint);
     participants_to_wire(from.participants, out);
     if (from.refusal != Refusal{}) to_wire(from.refusal, *out.mutable_refusal());
+    if (from.cost != Cost{}) to_wire(from.cost, *out.mutable_cost());
   }
   void operator()(const Confirm& from) const {
     auto& out = *to.mutable_confirm();
@@ -368,7 +386,15 @@ Vote vote_from_wire(Reader& reader, const wire::Vote& from) {
           reader.refusal(from.refusal()),
           Reader::result(from.result()),
           reader.protocol(from.protocol()),
-          from.fingerprint()};
+          from.fingerprint(),
+          cost_from_wire(from.cost())};
+}
+
+Finished finished_from_wire(Reader& reader, const wire::Finish& from) {
+  auto to = finish_from_wire<Finished>(reader, from);
+  to.cost = cost_from_wire(from.cost());
+  to.locked_millis = from.locked_millis();
+  return to;
 }
 
 Report report_from_wire(Reader& reader, const wire::Report& from) {
@@ -378,7 +404,8 @@ Report report_from_wire(Reader& reader, const wire::Report& from) {
           Reader::attempt(from.attempt()),
           from.fingerprint(),
           Reader::participants(from),
-          reader.refusal(from.refusal())};
+          reader.refusal(from.refusal()),
+          cost_from_wire(from.cost())};
 }
 
 Confirm confirm_from_wire(Reader& reader, const wire::Confirm& from) {
@@ -406,7 +433,7 @@ Result<TxnMessage> decode_message(ByteView bytes) {
     case wire::TxnMessage::kPrepare: message = prepare_from_wire(reader, proto.prepare()); break;
     case wire::TxnMessage::kVote: message = vote_from_wire(reader, proto.vote()); break;
     case wire::TxnMessage::kFinish: message = finish_from_wire<Finish>(reader, proto.finish()); break;
-    case wire::TxnMessage::kFinished: message = finish_from_wire<Finished>(reader, proto.finished()); break;
+    case wire::TxnMessage::kFinished: message = finished_from_wire(reader, proto.finished()); break;
     case wire::TxnMessage::kInquire:
       message = Inquire{reader.txn(proto.inquire().txn()), Reader::attempt(proto.inquire().attempt()),
                         reader.protocol(proto.inquire().protocol()), proto.inquire().fingerprint()};

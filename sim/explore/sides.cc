@@ -9,6 +9,8 @@ namespace {
 template <class Options>
 Options with_self(Options options, GroupId self) {
   options.self = self;
+  if constexpr (requires { options.bills; })
+    options.bills = false;  // counted messages would make every state a new one
   return options;
 }
 

@@ -45,5 +45,40 @@ TEST_F(Outcomes, wait_holds_on_until_the_transaction_is_decided) {
   EXPECT_EQ(client.wait(30s), 6);
 }
 
+// The table of docs/PROTOCOL.md section 3, by what real nodes counted. Messages may be repeated and syncs shared;
+// rounds and entries are what the protocol says.
+TEST_F(Outcomes, the_bill_is_what_the_protocol_costs) {
+  struct Expected {
+    const char* protocol;
+    const char* rounds;
+    const char* entries;
+    const char* rounds_freed;
+  };
+  for (const Expected& expected : {Expected{"paxos-commit", "1", "2", "2"}, Expected{"two-phase", "2", "3", "3"}}) {
+    SCOPED_TRACE(expected.protocol);
+    const std::string id = client::new_txn_id().to_hex();
+    const auto bill = json(with(transfer(id), {"--protocol", expected.protocol}), 0)["bill"];
+    EXPECT_EQ(bill["protocol"], expected.protocol);
+    EXPECT_EQ(bill["answered"]["rounds"], expected.rounds);
+    EXPECT_EQ(bill["answered"]["logEntries"], expected.entries);
+    EXPECT_GE(std::stoi(bill["answered"]["messages"].get<std::string>()), 4);
+    EXPECT_GE(std::stoi(bill["answered"]["syncs"].get<std::string>()), std::stoi(expected.rounds));
+    nlohmann::json later;
+    EXPECT_TRUE(eventually(10s, [&] {
+      later = json({"txn", "get", id}, 0)["bill"];
+      return later.contains("freed");
+    }));
+    EXPECT_EQ(later["freed"]["rounds"], expected.rounds_freed);
+    EXPECT_EQ(later["answered"], bill["answered"]);
+  }
+  const auto one = json({"txn", "exec", "--on", "s1", "UPDATE accounts SET balance = 5 WHERE id = 'b'"}, 0)["bill"];
+  EXPECT_EQ(one["answered"]["rounds"], "1");
+  EXPECT_EQ(one["answered"]["logEntries"], "1");
+  EXPECT_EQ(one["answered"]["messages"], "0");
+  EXPECT_EQ(one["freed"], one["answered"]);
+  EXPECT_THAT(ctl({"sql", "--shard", "s1", "DELETE FROM accounts WHERE id = 'b'"}).output,
+              HasSubstr("1 round, 0 messages, 1 log entry, "));
+}
+
 }  // namespace
 }  // namespace assent::testing

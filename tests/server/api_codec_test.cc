@@ -144,6 +144,9 @@ TEST(ApiCodec, AnswersComeBackAsTheyWere) {
     answer.results.push_back({.shard = group_id("s1"), .result = {result_of(rng), result_of(rng)}});
     answer.participants = {group_id("s1"), group_id("s2")};
     answer.decided_at = ClusterMillis(rng.below(1ULL << 50U));
+    answer.bill = {.answered = {rng.below(3), rng.below(9), rng.below(5), rng.next()},
+                   .freed = {rng.below(3), rng.below(9), 0, 0},
+                   .locked_millis = rng.below(1'000)};
     const api::Transaction message = sent(to_api(answer, groups, "c0"));
     EXPECT_EQ(message.answered_by(), "c0");
     const auto back = from_api(message);
