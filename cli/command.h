@@ -53,6 +53,14 @@ struct TxnSealCommand {
   TxnId id;
   std::chrono::milliseconds wait{10'000};
 };
+struct TxnInDoubtCommand {};
+struct TxnExplainCommand {
+  TxnId id;
+};
+struct TxnResolveCommand {
+  TxnId id;
+  std::chrono::milliseconds wait{3'000};
+};
 struct KvCommand {
   std::string shard;
   Operation operation;
@@ -87,9 +95,11 @@ struct DemoBankCommand {
 };
 struct VersionCommand {};
 
-using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
-                             TxnGetCommand, TxnWaitCommand, TxnSealCommand, KvCommand, TransferLeaderCommand,
-                             BenchRunCommand, BenchCheckCommand, CheckHistoryCommand, DemoBankCommand, VersionCommand>;
+using Command =
+    std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand, TxnGetCommand,
+                 TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand, TxnResolveCommand, KvCommand,
+                 TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, CheckHistoryCommand, DemoBankCommand,
+                 VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

@@ -39,6 +39,25 @@ void add_outcome(CLI::App& txn, Draft& draft) {
   add_duration(seal, "--wait", close->wait, "While it runs, wait so long for it to end (default 10s)");
 }
 
+void add_explanations(CLI::App& txn, Draft& draft) {
+  CLI::App& doubt = *txn.add_subcommand("in-doubt",
+                                        "Transactions that voted yes and have not heard what came of them: what each "
+                                        "waits for, since when, whom it blocks. Ends with 5 when a group could not be "
+                                        "asked, so that the list may lack some");
+  leaf<TxnInDoubtCommand>(doubt, draft);
+  CLI::App& explain =
+      *txn.add_subcommand("explain", "Why a transaction is not over, and what happens next. Ends as txn get does");
+  const auto one = leaf<TxnExplainCommand>(explain, draft);
+  add_txn_id(explain, "id", one->id, "The transaction's id")->required();
+  CLI::App& resolve = *txn.add_subcommand("resolve",
+                                          "Run the protocol's own resolution of a transaction in doubt. Ends with 0 or "
+                                          "6 as it comes out, 8 when the votes that can be read prove neither, or when "
+                                          "there is nothing to resolve");
+  const auto end = leaf<TxnResolveCommand>(resolve, draft);
+  add_txn_id(resolve, "id", end->id, "The transaction's id")->required();
+  add_duration(resolve, "--wait", end->wait, "Wait so long for the answers (default 3s)");
+}
+
 }  // namespace
 
 void add_txn(CLI::App& app, Draft& draft) {
@@ -62,6 +81,7 @@ void add_txn(CLI::App& app, Draft& draft) {
       ->type_name("SHARD SQL");
 
   add_outcome(txn, draft);
+  add_explanations(txn, draft);
 }
 
 }  // namespace assent::cli

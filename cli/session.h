@@ -33,6 +33,9 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const TxnGetCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnWaitCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnSealCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnInDoubtCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnExplainCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnResolveCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const KvCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchRunCommand& command);
 // bench run with the workloads append and register.

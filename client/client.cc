@@ -126,6 +126,10 @@ Result<ClusterStatus> Client::status(bool digests, Timeout timeout) {
   return wait_for(courier_->runtime(), client::cluster_status(*courier_, digests, deadline(timeout)));
 }
 
+Result<Sights> Client::sights(const TxnId& txn, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::ask_sights(*courier_, txn, deadline(timeout)));
+}
+
 Result<void> Client::transfer_leader(std::string_view group, std::string_view to, Timeout timeout) {
   LeaderTransfer transfer{std::string(group), std::string(to)};
   const Result<LeaderTransfer> done =

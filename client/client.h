@@ -30,6 +30,7 @@
 
 #include "client/cluster.h"
 #include "client/error.h"
+#include "client/explain.h"
 #include "client/options.h"
 #include "client/transaction.h"
 #include "client/txn.h"
@@ -88,6 +89,9 @@ class Client {
 
   // Asks every node. An Error only when none answers. digests: each replica computes the digest of its state.
   [[nodiscard]] Result<ClusterStatus> status(bool digests = false, Timeout timeout = {});
+  // What every group's leader sees of a transaction that is not over, or (none) of all that are in doubt; for
+  // explain().
+  [[nodiscard]] Result<Sights> sights(const TxnId& txn, Timeout timeout = {});
   // Asks the group's leader to hand over to the named node.
   [[nodiscard]] Result<void> transfer_leader(std::string_view group, std::string_view to, Timeout timeout = {});
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "client/courier.h"
+#include "client/explain.h"
 #include "client/transaction.h"
 #include "client/txn.h"
 
@@ -34,6 +35,8 @@ struct Validation {
 };
 [[nodiscard]] Task<Result<bool>> unchanged(Courier& courier, Validation validation, SteadyTime deadline);
 [[nodiscard]] Task<Result<ClusterStatus>> cluster_status(Courier& courier, bool digests, SteadyTime deadline);
+// Of one transaction, or (none) of all that are in doubt. Error: no node answers.
+[[nodiscard]] Task<Result<Sights>> ask_sights(Courier& courier, TxnId txn, SteadyTime deadline);
 struct LeaderTransfer {
   std::string group;
   std::string to;  // a node's name; empty: whoever the leader chooses

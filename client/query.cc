@@ -1,5 +1,8 @@
+#include <fmt/format.h>
+
 #include "client/convert.h"
 #include "client/operations.h"
+#include "txn_proto/sight_codec.h"
 
 namespace assent::client {
 
@@ -20,6 +23,54 @@ Task<Result<ClusterStatus>> cluster_status(Courier& courier, bool digests, Stead
       std::any_of(answers.begin(), answers.end(), [](const NodeAnswer& a) { return a.status.has_value(); });
   if (!any) co_return tl::unexpected(courier.directory().nobody(""));
   co_return merge(std::move(answers));
+}
+
+namespace {
+
+GroupSight decode(const std::string& group, const v1::Sight& message) {
+  GroupSight out{group, from_api(message), message.coordinator(), {}, {}};
+  out.participants.assign(message.participants().begin(), message.participants().end());
+  out.missing.assign(message.missing().begin(), message.missing().end());
+  return out;
+}
+
+// A group of which no node answers is in nobody's status: it is found out when somebody names it.
+void add_silent_groups(const ClusterStatus& status, Sights& sights) {
+  for (const GroupSight& one : sights.seen) {
+    std::vector<std::string> named = one.missing;
+    named.push_back(one.coordinator);
+    for (const std::string& name : named) {
+      if (!name.empty() && status.group(name) == nullptr) sights.unreachable[name] = "no node that carries it answers";
+    }
+  }
+}
+
+}  // namespace
+
+Task<Result<Sights>> ask_sights(Courier& courier, TxnId txn, SteadyTime deadline) {
+  Result<ClusterStatus> status = co_await cluster_status(courier, false, deadline);
+  if (!status) co_return tl::unexpected(status.error());
+  Sights sights;
+  for (const GroupView& group : status->groups) {
+    if (group.leader.empty()) {
+      sights.unreachable[group.name] =
+          fmt::format("it has no leader; {} of its {} nodes answer", group.replicas.size(), group.members.size());
+      continue;
+    }
+    v1::ExplainRequest request;
+    request.set_group(group.name);
+    if (!txn.none()) request.set_txn_id(txn.to_hex());
+    const SteadyTime soon = std::min(deadline, std::chrono::steady_clock::now() + std::chrono::seconds(2));
+    const Result<Delivery<v1::ExplainResponse>> delivery = co_await ask_until_answered(
+        courier, group.name, &v1::Cluster::Stub::AsyncExplain, std::as_const(request), soon);
+    if (!delivery) {
+      sights.unreachable[group.name] = delivery.error().message;
+      continue;
+    }
+    for (const v1::Sight& sight : delivery->response.sights()) sights.seen.push_back(decode(group.name, sight));
+  }
+  add_silent_groups(*status, sights);
+  co_return sights;
 }
 
 Task<Result<LeaderTransfer>> transfer_leader(Courier& courier, LeaderTransfer transfer, SteadyTime deadline) {

@@ -51,6 +51,7 @@
 #include "txn_proto/limits.h"
 #include "txn_proto/machine.h"
 #include "txn_proto/resolution.h"
+#include "txn_proto/sight.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -102,6 +103,9 @@ class Conductor {
 
   // Attempts and seals that run now, and commits and aborts still being carried out.
   [[nodiscard]] std::size_t active() const { return running_.size() + finishing_.size(); }
+
+  // One transaction that runs or is being finished here, or all of them.
+  [[nodiscard]] std::vector<Sight> sights(const SightQuestion& question) const;
 
   // Over everything that may still matter: two conductors with equal options, machines and digests act alike from now
   // on. Times count from now. The output must have been taken.
@@ -205,6 +209,10 @@ class Conductor {
   void charge_own(const TxnId& txn, const RoundCost& round);
   [[nodiscard]] Bill& bill_answered(const TxnId& txn, const Running& running);
   void bill_freed(const TxnId& txn, const Finishing& finishing);
+
+  // sights (conductor_sights.cc)
+  [[nodiscard]] Sight sight_of(const TxnId& txn, const Running& running, ClusterMillis now) const;
+  [[nodiscard]] static Sight sight_of(const TxnId& txn, const Finishing& finishing, ClusterMillis now);
 
   // output
   void propose_phase(const TxnId& txn, Running& running);

@@ -16,11 +16,13 @@ void Conductor::charge_own(const TxnId& txn, const RoundCost& round) {
 
 void Conductor::count_message(const TxnId& txn, bool of_finish) {
   if (!options_.bills) return;
-  const auto running = running_.find(txn);
-  const auto finishing = finishing_.find(txn);
-  if (running != running_.end() && !of_finish) {
-    running->second.own.messages += 1;
-  } else if (finishing != finishing_.end()) {
+  if (!of_finish) {
+    if (const auto running = running_.find(txn); running != running_.end()) {
+      running->second.own.messages += 1;
+      return;
+    }
+  }
+  if (const auto finishing = finishing_.find(txn); finishing != finishing_.end()) {
     finishing->second.finishes.messages += 1;
   }
 }

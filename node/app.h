@@ -113,6 +113,10 @@ class App final : public Application {
     return status;
   }
 
+  [[nodiscard]] std::vector<Sight> sights(const SightQuestion& question) const override {
+    return driver_.sights(question);
+  }
+
   // For checkers and tests.
   [[nodiscard]] const Binding& binding() const { return *binding_; }
   [[nodiscard]] const Driver& driver() const { return driver_; }

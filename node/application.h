@@ -11,6 +11,7 @@
 #include "base/log_entry.h"
 #include "base/result.h"
 #include "consensus/log_contract.h"
+#include "txn_proto/sight.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -72,6 +73,8 @@ class Application {
   [[nodiscard]] virtual Result<void> restore(const SnapshotMark& mark, ByteView data) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> digest() = 0;
   [[nodiscard]] virtual ApplicationStatus status() const = 0;
+  // On a leader: what it sees of transactions that are not over.
+  [[nodiscard]] virtual std::vector<Sight> sights(const SightQuestion&) const { return {}; }
 };
 
 enum class GroupRole : std::uint8_t { coordinator, shard };

@@ -53,6 +53,7 @@
 #include "txn_proto/limits.h"
 #include "txn_proto/machine.h"
 #include "txn_proto/resolution.h"
+#include "txn_proto/sight.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -104,6 +105,8 @@ class Caretaker {
 
   // Jobs, queries and askers in memory.
   [[nodiscard]] std::size_t active() const { return jobs_.size() + queries_.size() + askers_.size(); }
+  // One transaction that is not over here, or all that are in doubt.
+  [[nodiscard]] std::vector<Sight> sights(const SightQuestion& question) const;
   [[nodiscard]] const LockTable& reservations() const { return reservations_; }
 
   // Over everything that may still matter: two caretakers with equal options, machines and digests act alike from now
@@ -223,6 +226,11 @@ class Caretaker {
   void voted(GroupId coordinator, const TxnId& txn, const Attempt& attempt, const Shard::Applied& applied);
 
   void refuse_job(const TxnId& txn, const Error& error, bool with_effects);
+
+  // sights (caretaker_sights.cc)
+  void add_blocked(const TxnId& txn, Sight& sight) const;
+  [[nodiscard]] Sight sight_of(const TxnId& txn, const PreparedTxn& prepared, ClusterMillis now) const;
+  [[nodiscard]] Sight sight_of(const Job& job, ClusterMillis now) const;
 
   // output
   [[nodiscard]] Refusal refusal(AbortReason reason, std::string message, const TxnId& holder = {}) const;

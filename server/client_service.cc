@@ -54,6 +54,11 @@ void submit(const ClientGate& gate, const PendingCalls::Call& call, ClientBody b
   gate.inbox.push(ClientRequest{.id = *id, .group = group, .body = std::move(body)});
 }
 
+// An Execute on several shards that leaves the protocol open takes the configured one. On one shard it stays one-phase.
+void choose_protocol(Execute& execute, Protocol configured) {
+  if (execute.protocol == Protocol::automatic && execute.branches.size() > 1) execute.protocol = configured;
+}
+
 // The shard decides alone when it is the only one; else the coordinator group of T.
 GroupId group_of(const Execute& execute, const GroupDirectory& groups) {
   return is_one_phase(execute) ? execute.branches.front().shard : groups.coordinator_of(execute.txn);
@@ -64,6 +69,7 @@ GroupId group_of(const Execute& execute, const GroupDirectory& groups) {
 void CoordinatorService::execute(TypedCall<v1::ExecuteRequest, v1::Transaction>& call) const {
   const milliseconds patience = patience_of(call.context());
   Result<assent::Execute> execute = from_api(call.request(), gate_.cluster.groups);
+  if (execute) choose_protocol(*execute, gate_.txn_protocol);
   if (!execute) {
     call.finish(status_of(execute.error()));
   } else if (patience.count() <= 0) {

@@ -17,7 +17,8 @@ struct ClientGate {
   const ClusterView& cluster;
   PendingCalls& pending;
   Inbox& inbox;
-  std::chrono::milliseconds txn_timeout;  // of an Execute that names none
+  std::chrono::milliseconds txn_timeout;        // of an Execute that names none
+  Protocol txn_protocol = Protocol::automatic;  // ... and on several shards
 };
 
 class CoordinatorService {

@@ -8,8 +8,10 @@
 #include <fstream>
 #include <utility>
 
+#include "server/system_clock.h"
 #include "server/version.h"
 #include "txn_proto/api_error.h"
+#include "txn_proto/sight_codec.h"
 
 namespace assent {
 
@@ -104,7 +106,7 @@ void write_status(const ClusterView& cluster, Loop& loop, bool digests, v1::Stat
 }
 
 // The group's own replica here; nullopt when this node carries none.
-std::optional<GroupStatus> status_of(Loop& loop, GroupId group) {
+std::optional<GroupStatus> status_of(const Loop& loop, GroupId group) {
   for (GroupStatus& status : loop.status()) {
     if (status.config.id == group) return std::move(status);
   }
@@ -125,6 +127,28 @@ grpc::Status not_leader(const ClusterView& cluster, const std::string& group, No
     if (!leader->client_endpoint.empty()) error.metadata[metadata_endpoint] = leader->client_endpoint;
   }
   return to_status(error);
+}
+
+constexpr std::uint32_t sights_max = 1'000;
+
+grpc::Status unknown_group(const ClusterView& cluster, const std::string& name) {
+  return error_status(ErrorCode::not_found,
+                      fmt::format("group: there is no group \"{:.63}\"; there are {}, {}", name,
+                                  cluster.groups.list(GroupKind::coordinator), cluster.groups.list(GroupKind::shard)),
+                      "GROUP_NOT_FOUND");
+}
+
+grpc::Status explain_in(const ClusterView& cluster, const Loop& loop, GroupId group, const SightQuestion& question,
+                        v1::ExplainResponse& out) {
+  const std::optional<GroupStatus> status = status_of(loop, group);
+  const std::string name = cluster.groups.name(group);
+  if (!status) return not_leader(cluster, name, {});
+  if (!status->log.leadership.self_ready) return not_leader(cluster, name, status->log.leadership.leader);
+  out.set_group(name);
+  for (const Sight& sight : loop.application(group)->sights(question)) {
+    *out.add_sights() = to_api(sight, cluster.groups);
+  }
+  return grpc::Status::OK;
 }
 
 grpc::Status transfer(const ClusterView& cluster, Loop& loop, GroupId group, NodeId to) {
@@ -151,16 +175,30 @@ void ClusterService::status(TypedCall<v1::StatusRequest, v1::StatusResponse>& ca
   }));
 }
 
+void ClusterService::explain(TypedCall<v1::ExplainRequest, v1::ExplainResponse>& call) const {
+  const v1::ExplainRequest& request = call.request();
+  const GroupDirectory::Group* group = cluster_.groups.find(request.group());
+  if (group == nullptr) return call.finish(unknown_group(cluster_, request.group()));
+  SightQuestion question;
+  question.most = request.most() == 0 ? sights_max : std::min(request.most(), sights_max);
+  question.now = SystemClock().wall();
+  if (!request.txn_id().empty()) {
+    const std::optional<TxnId> txn = TxnId::from_hex(request.txn_id());
+    if (!txn) {
+      return call.finish(error_status(ErrorCode::malformed, "txn_id: is not a transaction id (32 hex digits)"));
+    }
+    question.txn = *txn;
+  }
+  const auto answer = std::make_shared<Answer>(call);
+  static_cast<void>(inbox_.post([this, answer, question, id = group->id, &call](const Loop& loop) {
+    answer->finish(explain_in(cluster_, loop, id, question, call.response()));
+  }));
+}
+
 void ClusterService::transfer_leader(TypedCall<v1::TransferLeaderRequest, v1::TransferLeaderResponse>& call) const {
   const v1::TransferLeaderRequest& request = call.request();
   const GroupDirectory::Group* group = cluster_.groups.find(request.group());
-  if (group == nullptr) {
-    return call.finish(
-        error_status(ErrorCode::not_found,
-                     fmt::format("group: there is no group \"{:.63}\"; there are {}, {}", request.group(),
-                                 cluster_.groups.list(GroupKind::coordinator), cluster_.groups.list(GroupKind::shard)),
-                     "GROUP_NOT_FOUND"));
-  }
+  if (group == nullptr) return call.finish(unknown_group(cluster_, request.group()));
   const NodeId to = node_id(request.to());
   if (cluster_.find(to) == nullptr || cluster_.node_name(to) != request.to()) {
     return call.finish(
@@ -175,6 +213,8 @@ void ClusterService::open(RpcQueue& queue) {
   using Service = v1::Cluster::AsyncService;
   serve<Service, Service, v1::StatusRequest, v1::StatusResponse>(service_, &Service::RequestStatus, queue,
                                                                  [this](auto& call) { status(call); });
+  serve<Service, Service, v1::ExplainRequest, v1::ExplainResponse>(service_, &Service::RequestExplain, queue,
+                                                                   [this](auto& call) { explain(call); });
   serve<Service, Service, v1::TransferLeaderRequest, v1::TransferLeaderResponse>(
       service_, &Service::RequestTransferLeader, queue, [this](auto& call) { transfer_leader(call); });
 }

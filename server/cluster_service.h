@@ -18,6 +18,7 @@ class ClusterService {
 
  private:
   void status(TypedCall<v1::StatusRequest, v1::StatusResponse>& call) const;
+  void explain(TypedCall<v1::ExplainRequest, v1::ExplainResponse>& call) const;
   void transfer_leader(TypedCall<v1::TransferLeaderRequest, v1::TransferLeaderResponse>& call) const;
 
   const ClusterView& cluster_;

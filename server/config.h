@@ -33,6 +33,7 @@ struct ServerConfig {
   std::map<std::string, Endpoint> peers;    // every node of the cluster, this one included
   std::map<std::string, Endpoint> clients;  // where clients reach the nodes; some may be missing
   std::vector<GroupSetting> groups;
+  std::string txn_protocol;  // auto, two-phase, paxos-commit
   std::chrono::milliseconds txn_timeout{};
   std::chrono::milliseconds prepare_timeout{};
   std::chrono::milliseconds history_keep{};

@@ -18,6 +18,13 @@ namespace assent {
 
 namespace {
 
+Protocol protocol_of(std::string_view name) {
+  for (const Protocol one : {Protocol::two_phase, Protocol::paxos_commit}) {
+    if (name == to_string(one)) return one;
+  }
+  return Protocol::automatic;
+}
+
 constexpr std::uint64_t expire_every_ticks = 2;
 constexpr std::uint64_t watch_every_ticks = 10;
 constexpr auto drain_time_max = std::chrono::seconds(2);
@@ -53,7 +60,11 @@ Daemon::Daemon(const ServerConfig& config)
       cluster_(cluster_view(config)),
       inbox_([this] { api_.queue().wake(); }),
       pending_(cluster_, config.active_txns_max),
-      gate_{.cluster = cluster_, .pending = pending_, .inbox = inbox_, .txn_timeout = config.txn_timeout},
+      gate_{.cluster = cluster_,
+            .pending = pending_,
+            .inbox = inbox_,
+            .txn_timeout = config.txn_timeout,
+            .txn_protocol = protocol_of(config.txn_protocol)},
       api_(gate_, config.message_bytes_max),
       failure_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       placement_(cluster_.self) {}

@@ -73,6 +73,13 @@ class FakeCluster::Node final : public v1::Coordinator::Service,
     cluster_.fill_status(name_, *response);
     return grpc::Status::OK;
   }
+  grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest* request,
+                       v1::ExplainResponse* response) override {
+    if (!cluster_.leads(name_, request->group())) return cluster_.not_leader(request->group());
+    const std::lock_guard lock(cluster_.handler_mutex_);
+    response->set_group(request->group());
+    return cluster_.on_explain ? cluster_.on_explain(*request, *response) : grpc::Status::OK;
+  }
   grpc::Status TransferLeader(grpc::ServerContext*, const v1::TransferLeaderRequest* request,
                               v1::TransferLeaderResponse*) override {
     if (!cluster_.leads(name_, request->group())) return cluster_.not_leader(request->group());

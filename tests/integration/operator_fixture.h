@@ -13,9 +13,12 @@ namespace assent::testing {
 
 class OperatorTest : public ::testing::Test {
  protected:
-  static ClusterOptions options() {
+  explicit OperatorTest(std::string extra_yaml = {}) : cluster("operator", options(std::move(extra_yaml))) {}
+
+  static ClusterOptions options(std::string extra_yaml) {
     ClusterOptions options;
     options.s2_nodes = {"m1"};
+    options.extra_yaml = std::move(extra_yaml);
     return options;
   }
 
@@ -63,7 +66,7 @@ class OperatorTest : public ::testing::Test {
     return line;
   }
 
-  Cluster cluster{"operator", options()};
+  Cluster cluster;
 };
 
 }  // namespace assent::testing

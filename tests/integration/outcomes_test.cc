@@ -80,5 +80,17 @@ TEST_F(Outcomes, the_bill_is_what_the_protocol_costs) {
               HasSubstr("1 round, 0 messages, 1 log entry, "));
 }
 
+class ConfiguredProtocol : public OperatorTest {
+ protected:
+  ConfiguredProtocol() : OperatorTest("txn: { protocol: two-phase }\n") {}
+};
+
+TEST_F(ConfiguredProtocol, is_taken_where_the_client_leaves_it_open) {
+  EXPECT_EQ(json(transfer(client::new_txn_id().to_hex()), 0)["protocol"], "two-phase");
+  const auto chosen = with(transfer(client::new_txn_id().to_hex()), {"--protocol", "paxos-commit"});
+  EXPECT_EQ(json(chosen, 0)["protocol"], "paxos-commit");
+  EXPECT_EQ(json({"txn", "exec", "--on", "s1", "DELETE FROM accounts WHERE id = 'b'"}, 0)["protocol"], "one-phase");
+}
+
 }  // namespace
 }  // namespace assent::testing

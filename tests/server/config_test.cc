@@ -56,6 +56,7 @@ TEST(Config, ReadsAFile) {
   EXPECT_EQ(config.groups.size(), 2U);
   EXPECT_EQ(config.groups[0], (GroupSetting{"c0", "coordinator", {"n1", "n2", "n3"}}));
   EXPECT_EQ(config.txn_timeout, milliseconds(3000));
+  EXPECT_EQ(config.txn_protocol, "auto");
   EXPECT_EQ(config.history_keep, std::chrono::hours(48));
   EXPECT_EQ(config.heartbeat, milliseconds(50));
   EXPECT_EQ(config.election_timeout, milliseconds(1000));
@@ -170,6 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"duplicate_section", "raft: {}\nnode: { name: n1 }\nraft: {}\n", "n.yaml:3: raft is there twice"},
         BadFile{"section_as_value", "raft: 5\n", "n.yaml:1: raft is a section"},
         BadFile{"value_as_list", "raft: { heartbeat: [1s] }\n", "raft.heartbeat takes one value"},
+        BadFile{"unknown_protocol", "node: { name: n1 }\ntxn: { protocol: paxos }\n", "n.yaml:2: txn.protocol"},
         BadFile{"no_value", "node:\n  name:\n", "n.yaml:2: node.name has no value"},
         BadFile{"no_unit", "raft: { heartbeat: 100 }\n",
                 "raft.heartbeat: \"100\" has no unit; units are ms s m h, for example 100ms"},

@@ -1,0 +1,74 @@
+// assentctl txn resolve: the protocol's own resolution, asked for by a person.
+//
+// Only a transaction in doubt is resolved. One that runs ends by itself, one that is over has its outcome, and one that
+// nobody knows has nothing to resolve (txn seal keeps it from ever beginning). What the votes do not prove is refused:
+// the registers are asked, never overruled.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/outcome_text.h"
+#include "cli/session.h"
+#include "client/explain.h"
+
+namespace assent::cli {
+
+namespace {
+
+ExitCode refuse(const Session& session, const TxnId& id, const std::string& why, const std::string& next) {
+  if (session.json()) {
+    session.print(Json{{"txnId", id.to_hex()}, {"refused", why}, {"next", next}});
+  } else {
+    print_fact(session, "txid", id.to_hex());
+    print_fact(session, "refused", why);
+    print_fact(session, "next", next);
+  }
+  return ExitCode::refused;
+}
+
+bool in_doubt(const client::Sights& sights) {
+  return std::any_of(sights.seen.begin(), sights.seen.end(), [](const client::GroupSight& one) {
+    return one.sight.stage == Stage::in_doubt || one.sight.stage == Stage::resolving;
+  });
+}
+
+// A coordinator that still counts its votes will end it; a decided one is only being carried out.
+const client::GroupSight* attendant(const client::Sights& sights) {
+  for (const client::GroupSight& one : sights.seen) {
+    const bool runs = one.sight.stage == Stage::collecting || one.sight.stage == Stage::deciding;
+    if (runs || one.sight.stage == Stage::finishing) return &one;
+  }
+  return nullptr;
+}
+
+ExitCode resolve_finished(const Session& session, const TxnId& id) {
+  const client::Result<client::TxnOutcome> told = session.client.get_outcome({.id = id, .seal = false});
+  if (!told) return session.fail(told.error());
+  if (!told->definite()) return conclude(session, told);
+  return refuse(session, id, fmt::format("it is over: it {}", told->committed() ? "committed" : "aborted"),
+                "nothing is left to resolve; see assentctl txn get");
+}
+
+}  // namespace
+
+ExitCode run(const Session& session, const TxnResolveCommand& command) {
+  const client::Result<client::Sights> before = session.client.sights(command.id);
+  if (!before) return session.fail(before.error());
+  if (const client::GroupSight* busy = attendant(*before)) {
+    const client::Explanation one = client::explain(command.id, *before);
+    return refuse(session, command.id, fmt::format("{} attends to it: {}", busy->group, one.why), one.next);
+  }
+  if (!in_doubt(*before)) return resolve_finished(session, command.id);
+  // The shards' own question to the others is under way or about to be; this one asks the coordinator to do the same.
+  const client::OutcomeRequest question{command.id, true, command.wait, {}};
+  const client::Result<client::TxnOutcome> told =
+      session.client.get_outcome(question, session.global.timeout + command.wait);
+  if (told && told->definite()) return conclude(session, told);
+  const client::Result<client::Sights> after = session.client.sights(command.id);
+  if (!after) return session.fail(after.error());
+  if (!in_doubt(*after)) return conclude(session, session.client.get_outcome({.id = command.id, .seal = false}));
+  const client::Explanation one = client::explain(command.id, *after);
+  return refuse(session, command.id, one.proof.empty() ? one.why : one.proof, one.next);
+}
+
+}  // namespace assent::cli

@@ -1,0 +1,113 @@
+// txn in-doubt, explain and resolve: what they print and what they end with.
+#include "tests/client/cli_fixture.h"
+#include "txn_proto/api_error.h"
+
+namespace assent::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+class ExplainCommand : public CliTest {
+ protected:
+  // s1 is in doubt about it; s2 has not said what it voted.
+  void in_doubt() {
+    cluster.on_explain = [](const v1::ExplainRequest& request, v1::ExplainResponse& response) {
+      if (request.group() != "s1") return grpc::Status::OK;
+      v1::Sight& sight = *response.add_sights();
+      sight.set_txn_id(id);
+      sight.set_stage("resolving");
+      sight.set_protocol(v1::PAXOS_COMMIT);
+      sight.set_coordinator("c0");
+      for (const char* group : {"s1", "s2"}) sight.add_participants(group);
+      sight.add_missing("s2");
+      sight.add_blocks("0193a6b2614a7b119a4d0f53c1e09b10");
+      sight.set_millis(42'000);
+      return grpc::Status::OK;
+    };
+  }
+  void runs() {
+    cluster.on_explain = [](const v1::ExplainRequest& request, v1::ExplainResponse& response) {
+      if (request.group() != "c0") return grpc::Status::OK;
+      v1::Sight& sight = *response.add_sights();
+      sight.set_txn_id(id);
+      sight.set_stage("collecting");
+      sight.add_participants("s2");
+      sight.add_missing("s2");
+      sight.set_left_millis(1'000);
+      return grpc::Status::OK;
+    };
+  }
+  void outcome(v1::TxnState state) {
+    cluster.on_outcome = [state](const v1::GetOutcomeRequest& request, v1::Transaction& response) {
+      return test::answer(response, request.txn_id(), state);
+    };
+  }
+};
+
+TEST_F(ExplainCommand, InDoubtListsWhyAndWhom) {
+  EXPECT_EQ(run({"txn", "in-doubt"}), 0);
+  EXPECT_EQ(out.str(), "TXID  PROTOCOL  AGE  LOCKS  BLOCKS  WHY\n");
+  in_doubt();
+  EXPECT_EQ(run({"txn", "in-doubt"}), 0);
+  EXPECT_THAT(out.str(), HasSubstr(std::string(id) + "  paxos-commit  42.0s"));
+  EXPECT_THAT(out.str(), HasSubstr("s2 has not said"));
+  EXPECT_EQ(run({"txn", "in-doubt", "-o", "json"}), 0);
+  ASSERT_THAT(document()["inDoubt"], SizeIs(1));
+  EXPECT_EQ(document()["inDoubt"][0]["ageMillis"], "42000");
+  EXPECT_THAT(document()["inDoubt"][0]["blocks"], SizeIs(1));
+}
+
+TEST_F(ExplainCommand, AListThatMayLackSomeSaysSo) {
+  cluster.lead("s2", "");
+  EXPECT_EQ(run({"--timeout", "2s", "txn", "in-doubt"}), 5);
+  EXPECT_THAT(err.str(), HasSubstr("s2 could not be asked: it has no leader"));
+}
+
+TEST_F(ExplainCommand, ExplainSaysWhyAndWhatNext) {
+  in_doubt();
+  EXPECT_EQ(run({"txn", "explain", id}), 7);
+  EXPECT_THAT(out.str(), HasSubstr("state        IN_DOUBT"));
+  EXPECT_THAT(out.str(), HasSubstr("why          s1 voted yes"));
+  EXPECT_THAT(out.str(), HasSubstr("next         "));
+}
+
+TEST_F(ExplainCommand, OfWhatIsOverTheOutcomeIsTheExplanation) {
+  outcome(v1::COMMITTED);
+  EXPECT_EQ(run({"txn", "explain", id, "-o", "json"}), 0);
+  EXPECT_EQ(document()["state"], "COMMITTED");
+  outcome(v1::UNKNOWN);
+  EXPECT_EQ(run({"txn", "explain", id}), 4);
+}
+
+TEST_F(ExplainCommand, ResolveRefusesWhatTheVotesDoNotProve) {
+  in_doubt();
+  outcome(v1::PREPARED);
+  EXPECT_EQ(run({"txn", "resolve", id, "--wait", "10ms", "-o", "json"}), 8);
+  EXPECT_THAT(document()["refused"].get<std::string>(), HasSubstr("the vote of s2 is not known"));
+}
+
+TEST_F(ExplainCommand, ResolveEndsAsTheProtocolDecides) {
+  in_doubt();
+  outcome(v1::COMMITTED);
+  EXPECT_EQ(run({"txn", "resolve", id}), 0);
+  cluster.on_outcome = [](const v1::GetOutcomeRequest& request, v1::Transaction& response) {
+    return test::abort_with(response, request.txn_id(), "sealed");
+  };
+  EXPECT_EQ(run({"txn", "resolve", id}), 6);
+}
+
+TEST_F(ExplainCommand, ResolveOfARunningAFinishedAndAnUnknownTransaction) {
+  runs();
+  EXPECT_EQ(run({"txn", "resolve", id}), 8);
+  EXPECT_THAT(out.str(), HasSubstr("c0 attends to it"));
+  cluster.on_explain = {};
+  outcome(v1::COMMITTED);
+  EXPECT_EQ(run({"txn", "resolve", id}), 8);
+  EXPECT_THAT(out.str(), HasSubstr("it is over: it committed"));
+  outcome(v1::UNKNOWN);
+  EXPECT_EQ(run({"txn", "resolve", id}), 4);
+}
+
+}  // namespace
+}  // namespace assent::cli

@@ -1,0 +1,63 @@
+// What an operator sees and may do when a shard is away for good after another one voted yes: real nodes.
+#include "tests/integration/operator_fixture.h"
+
+namespace assent::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+class InDoubt : public OperatorTest {
+ protected:
+  // s2 is killed and s1 votes yes on a transaction of both; its client hears that the outcome is unknown.
+  void leave_in_doubt() {
+    cluster.kill("m1");
+    EXPECT_EQ(ctl(with({"--timeout", "3s"}, with(transfer(id), {"--protocol", "paxos-commit"}))).status, 7);
+    EXPECT_TRUE(eventually(20s, [&] {
+      return ctl({"txn", "explain", id}).output.find("IN_DOUBT") != std::string::npos;
+    }));
+  }
+
+  const std::string id = client::new_txn_id().to_hex();
+};
+
+TEST_F(InDoubt, explain_and_in_doubt_name_the_shard_that_is_away) {
+  EXPECT_EQ(json({"txn", "in-doubt"}, 0)["inDoubt"].size(), 0U);
+  leave_in_doubt();
+  const auto list = json({"txn", "in-doubt"}, 5);
+  ASSERT_EQ(list["inDoubt"].size(), 1U);
+  EXPECT_EQ(list["inDoubt"][0]["txnId"], id);
+  EXPECT_EQ(list["inDoubt"][0]["protocol"], "paxos-commit");
+  EXPECT_THAT(list["inDoubt"][0]["why"].get<std::string>(), HasSubstr("s2"));
+  EXPECT_TRUE(list["unreachable"].contains("s2"));
+  const auto one = json({"txn", "explain", id}, 7);
+  EXPECT_EQ(one["state"], "IN_DOUBT");
+  EXPECT_THAT(one["next"].get<std::string>(), HasSubstr("bring back a majority of s2"));
+}
+
+TEST_F(InDoubt, resolve_refuses_what_is_not_proven_and_ends_it_once_it_is) {
+  EXPECT_EQ(ctl({"txn", "resolve", id}).status, 4) << "nobody knows it yet";
+  leave_in_doubt();
+  const auto refused = json({"--timeout", "3s", "txn", "resolve", id, "--wait", "1s"}, 8);
+  EXPECT_THAT(refused["refused"].get<std::string>(), HasSubstr("the vote of s2 is not known"));
+  EXPECT_EQ(json({"txn", "in-doubt"}, 5)["inDoubt"].size(), 1U) << "refused means untouched";
+  cluster.start("m1");
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  EXPECT_EQ(json({"txn", "wait", id, "--for", "30s"}, 6)["state"], "ABORTED") << "s2 never voted";
+  EXPECT_THAT(json({"txn", "resolve", id}, 8)["refused"].get<std::string>(), HasSubstr("it is over: it aborted"));
+  EXPECT_TRUE(eventually(10s, [&] { return ctl({"txn", "in-doubt"}).status == 0; }));
+  EXPECT_EQ(json({"txn", "in-doubt"}, 0)["inDoubt"].size(), 0U);
+}
+
+TEST_F(InDoubt, resolve_of_a_running_transaction_is_refused) {
+  cluster.kill("m1");
+  Process client(with({program("assentctl"), "--endpoints", cluster.endpoint_list(), "--timeout", "9s"},
+                      with(transfer(id), {"--protocol", "two-phase"})),
+                 cluster.config_of("n1").parent_path() / "client.log");
+  ASSERT_TRUE(eventually(5s, [&] { return ctl({"txn", "get", id}).status == 7; }));
+  EXPECT_THAT(json({"txn", "resolve", id}, 8)["refused"].get<std::string>(), HasSubstr("c0 attends to it"));
+  EXPECT_EQ(client.wait(30s), 6);
+}
+
+}  // namespace
+}  // namespace assent::testing

@@ -1,0 +1,68 @@
+#include "txn_proto/sight_codec.h"
+
+#include "txn_proto/api_codec.h"
+
+namespace assent {
+namespace {
+
+std::string name_of(GroupId group, const GroupDirectory& groups) { return groups.name(group); }
+
+Stage stage_of(const std::string& text) {
+  for (std::uint8_t value = 0; value <= static_cast<std::uint8_t>(stage_last); ++value) {
+    if (text == to_string(static_cast<Stage>(value))) return static_cast<Stage>(value);
+  }
+  return Stage::in_doubt;
+}
+
+Protocol protocol_of(v1::Protocol protocol) {
+  for (const Protocol one : {Protocol::one_phase, Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit}) {
+    if (to_api(one) == protocol) return one;
+  }
+  return Protocol::automatic;
+}
+
+void read_txns(const google::protobuf::RepeatedPtrField<std::string>& from, std::vector<TxnId>& to) {
+  for (const std::string& hex : from) {
+    if (const auto txn = TxnId::from_hex(hex)) to.push_back(*txn);
+  }
+}
+
+}  // namespace
+
+v1::Sight to_api(const Sight& sight, const GroupDirectory& groups) {
+  v1::Sight out;
+  out.set_txn_id(sight.txn.to_hex());
+  out.set_stage(std::string(to_string(sight.stage)));
+  out.set_protocol(to_api(sight.protocol));
+  out.set_commit(sight.commit);
+  out.set_coordinator(name_of(sight.coordinator, groups));
+  for (const GroupId group : sight.participants) out.add_participants(name_of(group, groups));
+  for (const GroupId group : sight.missing) out.add_missing(name_of(group, groups));
+  for (const TxnId& txn : sight.waits_for) out.add_waits_for(txn.to_hex());
+  for (const TxnId& txn : sight.blocks) out.add_blocks(txn.to_hex());
+  out.set_queries_blocked(sight.queries_blocked);
+  out.set_locks(sight.locks);
+  out.set_millis(sight.millis);
+  if (sight.left_millis) out.set_left_millis(*sight.left_millis);
+  return out;
+}
+
+Sight from_api(const v1::Sight& message) {
+  Sight out;
+  out.txn = TxnId::from_hex(message.txn_id()).value_or(TxnId{});
+  out.stage = stage_of(message.stage());
+  out.protocol = protocol_of(message.protocol());
+  out.commit = message.commit();
+  out.coordinator = group_id(message.coordinator());
+  for (const std::string& name : message.participants()) out.participants.push_back(group_id(name));
+  for (const std::string& name : message.missing()) out.missing.push_back(group_id(name));
+  read_txns(message.waits_for(), out.waits_for);
+  read_txns(message.blocks(), out.blocks);
+  out.queries_blocked = message.queries_blocked();
+  out.locks = message.locks();
+  out.millis = message.millis();
+  if (message.has_left_millis()) out.left_millis = message.left_millis();
+  return out;
+}
+
+}  // namespace assent
