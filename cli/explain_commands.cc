@@ -88,7 +88,8 @@ ExitCode run(const Session& session, const TxnInDoubtCommand&) {
 ExitCode run(const Session& session, const TxnExplainCommand& command) {
   const client::Result<client::Sights> sights = session.client.sights(command.id);
   if (!sights) return session.fail(sights.error());
-  if (!seen(*sights)) return conclude(session, session.client.get_outcome({.id = command.id, .seal = false}));
+  if (!seen(*sights))
+    return conclude(session, session.client.get_outcome({.id = command.id, .seal = false, .group = {}}));
   const client::Explanation one = client::explain(command.id, *sights);
   if (session.json()) {
     session.print(to_json(one));

@@ -42,7 +42,7 @@ const client::GroupSight* attendant(const client::Sights& sights) {
 }
 
 ExitCode resolve_finished(const Session& session, const TxnId& id) {
-  const client::Result<client::TxnOutcome> told = session.client.get_outcome({.id = id, .seal = false});
+  const client::Result<client::TxnOutcome> told = session.client.get_outcome({.id = id, .seal = false, .group = {}});
   if (!told) return session.fail(told.error());
   if (!told->definite()) return conclude(session, told);
   return refuse(session, id, fmt::format("it is over: it {}", told->committed() ? "committed" : "aborted"),
@@ -66,7 +66,8 @@ ExitCode run(const Session& session, const TxnResolveCommand& command) {
   if (told && told->definite()) return conclude(session, told);
   const client::Result<client::Sights> after = session.client.sights(command.id);
   if (!after) return session.fail(after.error());
-  if (!in_doubt(*after)) return conclude(session, session.client.get_outcome({.id = command.id, .seal = false}));
+  if (!in_doubt(*after))
+    return conclude(session, session.client.get_outcome({.id = command.id, .seal = false, .group = {}}));
   const client::Explanation one = client::explain(command.id, *after);
   return refuse(session, command.id, one.proof.empty() ? one.why : one.proof, one.next);
 }
