@@ -134,8 +134,9 @@ void explain_votes_doubt(const Picture& picture, Explanation& out) {
     out.next = fmt::format("in {} the shards ask each other", seconds(shard->sight.left_millis.value_or(0)));
     return;
   }
-  out.why = fmt::format("{} voted yes, and so it commits unless {} did not; {} has not said", shard->group,
-                        list(shard->missing), shard->missing.size() == 1 ? "that shard" : "one of them");
+  out.why = fmt::format("{} voted yes, and so it commits unless {} did not; {} {} not said", shard->group,
+                        shard->missing.size() == 1 ? "the other" : "one of the others", list(shard->missing),
+                        shard->missing.size() == 1 ? "has" : "have");
   const std::vector<std::string> away = unreachable_of(picture, shard->missing);
   for (const std::string& group : away) out.why += fmt::format("; {}: {}", group, picture.why_unreachable(group));
   out.next = away.empty() ? "they are asked again every second, and their word ends it" : bring_back(away);
@@ -161,8 +162,7 @@ void say_what_is_not_proven(const Picture& picture, Explanation& out) {
   if (unknown.empty()) return;
   out.proof = fmt::format(
       "{} voted yes; the vote of {} is not known. Was it yes, the transaction is committed, and may have been told so; "
-      "was "
-      "it no, or none, it is aborted",
+      "was it no, or none, it is aborted",
       list(yes), list(unknown));
 }
 

@@ -46,7 +46,7 @@ TEST(Explain, APaxosCommitYesWaitsForTheOtherRegisters) {
   const Sights sights{{at("s1", Stage::resolving, Protocol::paxos_commit, {"s2"})},
                       {{"s2", "no node that carries it answers"}}};
   const Explanation one = explain(txn, sights);
-  EXPECT_THAT(one.why, HasSubstr("commits unless that shard did not; s2 has not said"));
+  EXPECT_THAT(one.why, HasSubstr("commits unless the other did not; s2 has not said"));
   EXPECT_THAT(one.why, HasSubstr("no node that carries it answers"));
   EXPECT_THAT(one.next, HasSubstr("bring back a majority of s2"));
   EXPECT_THAT(one.proof, HasSubstr("the vote of s2 is not known"));

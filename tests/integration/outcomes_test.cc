@@ -32,14 +32,20 @@ TEST_F(Outcomes, every_outcome_can_be_asked_waited_for_and_sealed) {
   for (const char* verb : {"get", "wait", "seal"}) EXPECT_EQ(json({"txn", verb, one_phase}, 0)["state"], "COMMITTED");
 }
 
-// s2 is away: its vote is missing until the coordinator's patience ends. Who waits hears of that at once.
-TEST_F(Outcomes, wait_holds_on_until_the_transaction_is_decided) {
+class PatientOutcomes : public OperatorTest {
+ protected:
+  PatientOutcomes() : OperatorTest("txn:\n  timeout: 20s\n  prepare_timeout: 12s\n") {}
+};
+
+// s2 is away: its vote is missing until the coordinator's patience ends. Who waits hears of that at once. (A question
+// that comes before the transaction waits for s2 in vain first.)
+TEST_F(PatientOutcomes, wait_holds_on_until_the_transaction_is_decided) {
   cluster.kill("m1");
   const std::string id = client::new_txn_id().to_hex();
-  Process client(with({program("assentctl"), "--endpoints", cluster.endpoint_list(), "--timeout", "6s"},
+  Process client(with({program("assentctl"), "--endpoints", cluster.endpoint_list(), "--timeout", "30s"},
                       with(transfer(id), {"--protocol", "two-phase"})),
                  cluster.config_of("n1").parent_path() / "client.log");
-  ASSERT_TRUE(eventually(10s, [&] { return ctl({"txn", "get", id}).status == 7; }));
+  ASSERT_TRUE(eventually(30s, [&] { return ctl({"txn", "get", id}).status == 7; }));
   EXPECT_EQ(json({"txn", "wait", id, "--for", "1ms"}, 124)["state"], "RUNNING");
   EXPECT_EQ(json({"txn", "wait", id, "--for", "60s"}, 6)["abort"]["reason"], "timeout");
   EXPECT_EQ(client.wait(30s), 6);
