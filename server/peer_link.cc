@@ -73,10 +73,19 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
     if (up_ && message.kind_case() == v1::PeerFrame::kFrame) return hand_over(link_.to_, message);
     if (up_ || message.kind_case() != v1::PeerFrame::kAccepted) return cancel();
     up_ = true;
-    link_.joined(*this);
+    join();
     read();
   }
-  void written(bool ok) override { link_.written(*this, ok); }
+  // The first write is the greeting.
+  void written(bool ok) override {
+    if (std::exchange(greeted_, true)) return link_.written(*this, ok);
+    if (ok) join();
+  }
+  // The peer's answer may be known here before it is known that the greeting is out, and one write at a time is
+  // allowed.
+  void join() {
+    if (up_ && greeted_) link_.joined(*this);
+  }
   void lost() override { link_.left(*this); }
   void over() override {
     if (queue_.draining()) return finished(false);
@@ -92,7 +101,8 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::PeerFrame, v1::PeerFrame>> stream_;
   grpc::Status status_{grpc::StatusCode::CANCELLED, "this node stops"};
-  bool up_ = false;
+  bool up_ = false;  // the peer has accepted
+  bool greeted_ = false;
   RpcStep<FrameCall> started_{*this, &FrameCall::started};
   RpcStep<FrameCall> finished_{*this, &FrameCall::finished};
 };
