@@ -88,9 +88,10 @@ void Caretaker::refuse_bound(Job& job, const Evaluation& evaluation) {
   for (std::size_t i = 0; i < evaluation.effects.adds.size(); ++i) {
     const CounterAdd& add = evaluation.effects.adds[i];
     if (fits(evaluation.counters[i], add, {})) continue;
+    const std::string& name = evaluation.counter_names.empty() ? add.key : evaluation.counter_names[i];
     no.message =
-        fmt::format("adding {} to '{}', which holds {}, leaves its bounds", add.delta, add.key, evaluation.counters[i]);
-    no.constraint = fmt::format("bounds {}", add.key);
+        fmt::format("adding {} to '{}', which holds {}, leaves its bounds", add.delta, name, evaluation.counters[i]);
+    no.constraint = fmt::format("bounds {}", name);
   }
   propose_refusal(job, std::move(no));
 }

@@ -136,7 +136,7 @@ Result<std::optional<Refusal>> Shard::find_broken_bound(const Entry& entry, cons
     if (!value && value.error().code != ErrorCode::conflict) return fail(value.error());
     if (!value) return refuse(AbortReason::conflict, value.error().message);
     if (fits(*value, add, escrow_.pending(add.key)) || planted(Bug::escrow_bound_ignored)) continue;
-    return refuse(AbortReason::conflict, fmt::format("adding {} to '{}' may leave its bounds", add.delta, add.key));
+    return refuse(AbortReason::conflict, fmt::format("adding {} to a counter may leave its bounds", add.delta));
   }
   return std::nullopt;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,7 +32,8 @@ class Store {
   // Makes the change. The caller holds its locks and check() passed under them, so that it cannot fail for content.
   [[nodiscard]] virtual Result<void> install(ByteView change) = 0;
 
-  // The decimal integer that a key holds, absent counting as 0; conflict when it holds something else.
+  // The whole number in a counter, named as in CounterAdd; a key that is absent counts as 0. conflict when there is
+  // none.
   [[nodiscard]] virtual Result<std::int64_t> counter(std::string_view key) const = 0;
   // Adds to it. The caller holds it in escrow and has judged the bounds, so that it cannot fail for content.
   [[nodiscard]] virtual Result<void> add(std::string_view key, std::int64_t delta) = 0;
@@ -60,7 +62,8 @@ class Store {
 struct Evaluation {
   Effects effects;
   WorkResult result;
-  std::vector<std::int64_t> counters = {};  // those of effects.adds, as they stand
+  std::vector<std::int64_t> counters = {};      // those of effects.adds, as they stand
+  std::vector<std::string> counter_names = {};  // what people call them; empty: as in effects.adds
 };
 
 // Runs work on the leader's applied state, leaves no trace, and says what would change and what must be locked.

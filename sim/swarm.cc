@@ -247,7 +247,7 @@ std::string Swarm::describe() const {
       "segment={} "
       "election={} inflight={} prepare_timeout={} retention={}ms",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)], shard_files ? " files" : "", clients,
-      accounts, escrow && backend != Backend::sql ? " escrow" : "", chaos / millisecond, faults,
+      accounts, escrow ? " escrow" : "", chaos / millisecond, faults,
       disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks, inflight_max,
       prepare_timeout_ticks, retention_millis);
 }

@@ -113,7 +113,7 @@ struct Swarm {
   double query_share = 0.1;  // linearizable reads on one shard
   double bad_share = 0.05;   // overdrafts, reused ids, ids out of the window, statements that do not run
   double ddl_share = 0;
-  bool escrow = false;           // of the bank on keys and values: its adds leave the keys to others
+  bool escrow = false;           // of the bank: its adds leave keys and rows to others
   double snapshot_share = 0;     // of the reads of several shards: without locks
   double interactive_share = 0;  // of the transactions that the history shows: reads first, and must find them so
   double ask_share = 0.05;       // an outcome is asked for once more after it was told

@@ -226,6 +226,14 @@ Result<Change> decode_change(ByteView bytes) {
   return fail(ErrorCode::malformed, "the change is cut short or garbled");
 }
 
+std::optional<RowView> decode_values(ByteView bytes) {
+  RecordReader in(bytes);
+  RowView out;
+  while (in.ok() && !in.at_end()) out.push_back(in.value());
+  if (!in.ok()) return std::nullopt;
+  return out;
+}
+
 Result<ByteView> changeset_of(ByteView change) {
   ByteReader in(change);
   in.u8();

@@ -34,6 +34,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -89,6 +90,9 @@ struct Change {
 
 [[nodiscard]] Bytes encode_change(const Change& change);
 [[nodiscard]] Result<Change> decode_change(ByteView bytes);
+
+// Record values up to the end of the bytes; nothing when they are no such values.
+[[nodiscard]] std::optional<RowView> decode_values(ByteView bytes);
 
 // The changeset alone, for tools that know SQLite's format.
 [[nodiscard]] Result<ByteView> changeset_of(ByteView change);

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "participant/escrow.h"
+#include "sql_adapter/counters.h"
 #include "sql_adapter/refusals.h"
 
 namespace assent::sql {
@@ -21,10 +22,13 @@ struct Evaluator::Run {
   struct Counter {
     std::int64_t value = 0;
     CounterAdd add;
+    std::string name;  // for people
   };
 
   Capture capture;
   Footprint footprint;
+  bool counts = true;                        // columns declared ESCROW may be added to without being read
+  bool counted = false;                      // and one was
   std::set<std::string_view> counters = {};  // keys that are only added to
   std::map<std::string, Counter> adds = {};
   Row key_in_use;  // of the point read at hand
@@ -69,21 +73,24 @@ bool is_schema_statement(const Operation& operation) {
 
 }  // namespace
 
-std::optional<std::int64_t> decimal(ByteView text) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end || text.empty()) return std::nullopt;
-  return value;
-}
-
 // ---- whole works
 // -----------------------------------------------------------------------------------------------------
 
 Evaluator::Outcome Evaluator::evaluate(const Schema& schema, const TableVersions& versions, const Work& work) {
   if (changes_schema(work)) return evaluate_schema(schema, work);
 
+  {
+    Run run(db_, schema, options_, true);
+    Outcome out = run_all(run, versions, work);
+    // What else the work does with such a row must see what was added, and nothing of it was in sight.
+    if (!run.counted || (out && !run.footprint.meets_counted(run.capture.tables()))) return out;
+  }
   Run run(db_, schema, options_, true);
+  run.counts = false;
+  return run_all(run, versions, work);
+}
+
+Evaluator::Outcome Evaluator::run_all(Run& run, const TableVersions& versions, const Work& work) {
   run.counters = counters_of(work);
   const std::int64_t changes_before = sqlite3_total_changes64(db_.handle());
   Done done;
@@ -97,6 +104,7 @@ Evaluator::Outcome Evaluator::evaluate(const Schema& schema, const TableVersions
   if (done && run.wrote) done = judge_writes(run, changes_before);
   if (done && run.wrote) {
     if (auto read = run.capture.read_after(rows_); !read) done = failed(read.error());
+    if (done) done = judge_escrow_columns(run);
   }
   if (run.wrote) {
     if (auto undone = undo_savepoint(); !undone && done) done = undone;
@@ -160,6 +168,30 @@ Evaluator::Done Evaluator::judge_writes(Run& run, std::int64_t changes_before) {
   return {};
 }
 
+// The bounds of a column bind whoever writes it.
+Evaluator::Done Evaluator::judge_escrow_columns(const Run& run) {
+  for (const auto& [table, rows] : run.capture.tables()) {
+    if (!table->has_escrow()) continue;
+    for (const auto& [name, row] : rows) {
+      for (std::size_t i = 0; row.after && i < table->columns.size(); ++i) {
+        const auto& bounds = table->columns[i].escrow;
+        const SqlValue& value = (*row.after)[i];
+        if (!bounds || std::holds_alternative<SqlNull>(value)) continue;
+        const auto* number = std::get_if<std::int64_t>(&value);
+        if (number != nullptr && *number >= bounds->floor.value_or(*number) &&
+            *number <= bounds->ceiling.value_or(*number)) {
+          continue;
+        }
+        const std::string column = fmt::format("{}.{}", table->name, table->columns[i].name);
+        return tl::unexpected(refusal(AbortReason::constraint,
+                                      fmt::format("{} would be {}, outside of its bounds", column, show(view(value))),
+                                      fmt::format("ESCROW {}", column)));
+      }
+    }
+  }
+  return {};
+}
+
 Evaluator::Outcome Evaluator::finish(Run& run, const TableVersions& versions) {
   if (auto read = run.capture.read_before(rows_); !read) return failed(read.error());
   const TouchedTables& touched = run.capture.tables();
@@ -175,6 +207,7 @@ Evaluator::Outcome Evaluator::finish(Run& run, const TableVersions& versions) {
   }
   for (auto& [key, counter] : run.adds) {
     counter.add.key = key;
+    out.counter_names.push_back(std::move(counter.name));
     out.effects.adds.push_back(std::move(counter.add));
     out.counters.push_back(counter.value);
   }
@@ -239,6 +272,11 @@ Evaluator::Done Evaluator::run_statement(Run& run, const SqlStatement& statement
         refusal(AbortReason::invalid, fmt::format("the statement has {} parameters and {} values were given",
                                                   analysis.parameters, statement.parameters.size())));
   }
+  if (run.writable && run.counts && !analysis.adds.empty()) {
+    auto counted = run_counting(run, analysis, statement);
+    if (!counted) return tl::unexpected(std::move(counted.error()));
+    if (*counted) return {};
+  }
   if (analysis.writes) {
     if (auto done = begin_savepoint(run.wrote); !done) return done;
   }
@@ -252,6 +290,72 @@ Evaluator::Done Evaluator::run_statement(Run& run, const SqlStatement& statement
     if (auto done = step_through(run, analysis, result); !done) return done;
   }
   return add_result(run, std::move(result));
+}
+
+namespace {
+
+std::optional<SqlValue> value_of(const Operand& operand, const SqlStatement& statement) {
+  const auto index = static_cast<std::size_t>(operand.parameter);
+  if (index > statement.parameters.size()) return std::nullopt;
+  return index == 0 ? operand.value : statement.parameters[index - 1];
+}
+
+// The key's values as the table stores them; nothing when that is not certain.
+std::optional<Row> stored_key(const Table& table, const std::vector<Operand>& operands, const SqlStatement& statement) {
+  Row key;
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    const auto given = value_of(operands[i], statement);
+    if (!given) return std::nullopt;
+    auto value = as_stored(table.columns[static_cast<std::size_t>(table.key[i])].affinity, *given);
+    if (!value) return std::nullopt;
+    key.push_back(std::move(*value));
+  }
+  return key;
+}
+
+std::optional<std::int64_t> delta_of(const EscrowAdd& add, const SqlStatement& statement) {
+  const auto value = value_of(add.operand, statement);
+  const auto* number = value ? std::get_if<std::int64_t>(&*value) : nullptr;
+  std::int64_t delta = 0;
+  if (number == nullptr || __builtin_sub_overflow(std::int64_t{0}, *number, &delta)) return std::nullopt;
+  return add.subtracts ? delta : *number;
+}
+
+}  // namespace
+
+tl::expected<bool, Refusal> Evaluator::run_counting(Run& run, const Analysis& analysis, const SqlStatement& statement) {
+  const Table& table = *analysis.point;
+  const auto key = stored_key(table, analysis.point_key, statement);
+  if (!key) return false;
+  std::optional<Row> row;
+  auto looked = rows_.look(table, view(*key), [&](std::span<const ValueView> found) {
+    if (!found.empty()) row = own(found);
+  });
+  if (!looked) return failed(looked.error());
+  std::vector<std::pair<std::int64_t, std::int64_t>> adds;  // what stands there, what is added
+  for (const EscrowAdd& add : analysis.adds) {
+    const auto delta = delta_of(add, statement);
+    const auto* value = row ? std::get_if<std::int64_t>(&(*row)[static_cast<std::size_t>(add.column)]) : nullptr;
+    if (!delta || value == nullptr) return false;  // no such row, or no number: as SQLite sees it
+    adds.emplace_back(*value, *delta);
+  }
+  run.counted = true;
+  run.footprint.count_row(table, key_of(view(*key)));
+  for (std::size_t i = 0; i < adds.size(); ++i) {
+    const int column = analysis.adds[i].column;
+    Run::Counter& counter = run.adds[counter_of_column(table, column, *key)];
+    counter.value = adds[i].first;
+    counter.name = show(CounterPlace{&table, column, *key});
+    const EscrowBounds& bounds = *table.columns[static_cast<std::size_t>(column)].escrow;
+    if (join(counter.add, KvAdd{{}, adds[i].second, bounds.floor, bounds.ceiling, true})) continue;
+    return tl::unexpected(refusal(AbortReason::constraint,
+                                  fmt::format("adding {} to {} leaves its bounds", adds[i].second, counter.name),
+                                  fmt::format("bounds {}", counter.name)));
+  }
+  OperationResult result;
+  result.rows_affected = 1;
+  if (auto done = add_result(run, std::move(result)); !done) return tl::unexpected(std::move(done.error()));
+  return true;
 }
 
 Evaluator::Done Evaluator::step_through(Run& run, Analysis& analysis, OperationResult& result) {
@@ -390,8 +494,9 @@ tl::unexpected<Refusal> add_refusal(const KvAdd& add, const std::string& what, c
 
 // Whether the bounds hold is for those to say who know what else is being added.
 Evaluator::Done Evaluator::run_escrowed_add(Run& run, const KvAdd& operation, std::int64_t value) {
-  Run::Counter& counter = run.adds[operation.key];
+  Run::Counter& counter = run.adds[counter_of_key(operation.key)];
   counter.value = value;
+  counter.name = operation.key;
   if (!join(counter.add, operation)) return add_refusal(operation, "leaves its bounds whatever it holds", "bounds");
   OperationResult result;
   result.rows_affected = 1;

@@ -16,10 +16,6 @@
 
 namespace assent::sql {
 
-constexpr const char* kv_table = "assent_kv";
-// The decimal integer that these bytes are, if they are one.
-[[nodiscard]] std::optional<std::int64_t> decimal(ByteView text);
-
 class Evaluator {
  public:
   using Outcome = tl::expected<Evaluation, Refusal>;
@@ -39,10 +35,14 @@ class Evaluator {
   using Done = tl::expected<void, Refusal>;
   struct Run;  // one evaluate() or query()
 
+  [[nodiscard]] Outcome run_all(Run& run, const TableVersions& versions, const Work& work);
   [[nodiscard]] bool changes_schema(const Work& work) const;
   [[nodiscard]] Done run_operation(Run& run, const Operation& operation);
   [[nodiscard]] Done run_any(Run& run, const Operation& operation);
   [[nodiscard]] Done run_statement(Run& run, const SqlStatement& statement);
+  // Does the statement by adds in escrow, when that is all it is; false: it is to be run.
+  [[nodiscard]] tl::expected<bool, Refusal> run_counting(Run& run, const Analysis& analysis,
+                                                         const SqlStatement& statement);
   [[nodiscard]] Done step_through(Run& run, Analysis& analysis, OperationResult& result);
   void note_reads(Run& run, const Analysis& analysis, const SqlStatement& statement);
   [[nodiscard]] Done run_get(Run& run, const KvGet& operation);
@@ -57,6 +57,7 @@ class Evaluator {
   [[nodiscard]] Done add_result(Run& run, OperationResult result);
 
   [[nodiscard]] Done judge_writes(Run& run, std::int64_t changes_before);
+  [[nodiscard]] static Done judge_escrow_columns(const Run& run);
   [[nodiscard]] Outcome finish(Run& run, const TableVersions& versions);
   [[nodiscard]] Done add_read_guards(Run& run, std::vector<Guard>& guards);
 

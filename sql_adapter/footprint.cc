@@ -109,6 +109,20 @@ void Footprint::read_row(const Table& table, const Row& key) {
   rows_[&table].emplace(std::move(name), std::move(stored));
 }
 
+bool Footprint::meets_counted(const TouchedTables& touched) const {
+  for (const auto& [table, keys] : counted_) {
+    if (table->internal) continue;
+    if (whole_.contains(table)) return true;
+    const auto read = rows_.find(table);
+    const auto written = touched.find(table);
+    for (const Bytes& key : keys) {
+      if (read != rows_.end() && read->second.contains(key)) return true;
+      if (written != touched.end() && written->second.contains(key)) return true;
+    }
+  }
+  return false;
+}
+
 std::vector<LockRequest> Footprint::locks(const TouchedTables& touched, std::size_t row_locks_max) const {
   LockSet out;
   LockMode root = LockMode::intention_shared;
@@ -121,8 +135,9 @@ std::vector<LockRequest> Footprint::locks(const TouchedTables& touched, std::siz
     for (const auto& [name, key] : rows) out.add(row_lock(table->name, name), LockMode::shared);
   }
   for (const Table* table : whole_) out.add(table_lock(table->name), LockMode::shared);
-  for (const auto& [table, key] : counted_) {
-    out.add(row_lock(table->name, key), LockMode::escrow);
+  for (const auto& [table, keys] : counted_) {
+    if (!table->internal) out.add(table_lock(table->name), LockMode::intention_exclusive);
+    for (const Bytes& key : keys) out.add(row_lock(table->name, key), LockMode::escrow);
     root = LockMode::intention_exclusive;
   }
   out.add(root_lock(), root);

@@ -32,8 +32,10 @@ class Footprint {
   // The key in the form in which the table stores it; when that is not certain the whole table is read.
   void read_row(const Table& table, const Row& key);
   void read_table(const Table& table) { whole_.insert(&table); }
-  // One of the store's own rows, whose value is not known to who adds to it.
-  void count_row(const Table& table, Bytes key) { counted_.emplace_back(&table, std::move(key)); }
+  // A row to which is added without knowing its value.
+  void count_row(const Table& table, Bytes key) { counted_[&table].insert(std::move(key)); }
+  // Whether the work also does something else with a row of a user's table to which it adds.
+  [[nodiscard]] bool meets_counted(const TouchedTables& touched) const;
 
   // Rows read by key that the work did not change, for their guards.
   using ReadRows = std::map<Bytes, Row>;  // by key_of()
@@ -48,7 +50,7 @@ class Footprint {
  private:
   std::map<const Table*, ReadRows, ByTableName> rows_;
   std::set<const Table*, ByTableName> whole_;
-  std::vector<std::pair<const Table*, Bytes>> counted_;
+  std::map<const Table*, std::set<Bytes>, ByTableName> counted_;
 };
 
 // A value as a column of this affinity stores or compares it; nothing when that depends on more than we know.

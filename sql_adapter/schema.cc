@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/digest.h"
+#include "sql_adapter/counters.h"
 #include "sql_adapter/statement_text.h"
 
 namespace assent::sql {
@@ -69,6 +70,32 @@ int Table::column(std::string_view column_name) const {
 
 bool Table::in_key(int column_index) const { return std::find(key.begin(), key.end(), column_index) != key.end(); }
 
+bool Table::has_escrow() const {
+  return std::any_of(columns.begin(), columns.end(), [](const Column& one) { return one.escrow.has_value(); });
+}
+
+// Whatever else looks at the value would look at one of many that are possible.
+std::string Table::escrow_objection(int column_index) const {
+  const auto in = [&](const std::vector<int>& some) {
+    return std::find(some.begin(), some.end(), column_index) != some.end();
+  };
+  if (columns[static_cast<std::size_t>(column_index)].affinity != Affinity::integer) return "it is no INTEGER";
+  if (in_key(column_index)) return "it is in the primary key";
+  if (has_checks) return "the table has a CHECK";
+  if (has_triggers) return "the table has a trigger";
+  if (coarse()) return "the table's rows cannot be locked one by one";
+  for (const UniqueIndex& unique : uniques) {
+    if (in(unique.columns)) return "it is UNIQUE";
+  }
+  for (const ForeignKey& foreign : foreign_keys) {
+    if (in(foreign.child_columns)) return "it is in a foreign key";
+  }
+  for (const ForeignKey* foreign : referenced_by) {
+    if (in(foreign->parent_columns)) return "a foreign key refers to it";
+  }
+  return {};
+}
+
 const Table* Schema::find(std::string_view name) const {
   auto it = tables_.find(name);
   if (it == tables_.end()) it = tables_.find(lower(name));
@@ -108,6 +135,7 @@ Result<void> Schema::load_objects(Database& db) {
     table->name = name;
     table->internal = ours;
     table->skips_conflicts = has_word(sql, "IGNORE");
+    table->has_checks = has_word(sql, "CHECK");
     table->is_virtual = read_statement(sql).virtual_table;
     tables_.emplace(lower(name), std::move(table));
   }
@@ -139,6 +167,9 @@ Result<void> Schema::load_columns(Database& db) {
     table->columns.push_back({.name = text_of(row[2]),
                               .affinity = affinity_of(text_of(row[3]), int_of(row[1]) != 0),
                               .may_be_null = int_of(row[4]) == 0});
+    auto escrow = escrow_of(text_of(row[3]));
+    if (escrow) table->columns.back().escrow = *escrow;
+    if (!escrow) broken_.push_back(fmt::format("{}.{}: {}", table->name, text_of(row[2]), escrow.error().message));
   }
   for (const auto& [table, key] : keys) {
     for (const auto& [place, column] : key) table->key.push_back(column);
@@ -245,6 +276,11 @@ std::string Schema::objection() const {
     }
     if (table->generated)
       return fmt::format("table {} has generated columns, which are not replicated yet", table->name);
+    for (std::size_t i = 0; i < table->columns.size(); ++i) {
+      if (!table->columns[i].escrow) continue;
+      const std::string why = table->escrow_objection(static_cast<int>(i));
+      if (!why.empty()) return fmt::format("{}.{} cannot be ESCROW: {}", table->name, table->columns[i].name, why);
+    }
   }
   return {};
 }

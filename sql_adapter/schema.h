@@ -20,10 +20,18 @@ namespace assent::sql {
 // How a column changes what is stored in it or compared with it (https://sqlite.org/datatype3.html, 3.1).
 enum class Affinity : std::uint8_t { none, text, numeric, integer, real };
 
+// Of a column declared ESCROW (sql_adapter/counters.h).
+struct EscrowBounds {
+  std::optional<std::int64_t> floor;
+  std::optional<std::int64_t> ceiling;
+  bool operator==(const EscrowBounds&) const = default;
+};
+
 struct Column {
   std::string name;
   Affinity affinity = Affinity::none;
   bool may_be_null = true;
+  std::optional<EscrowBounds> escrow = std::nullopt;
 };
 
 struct UniqueIndex {
@@ -57,6 +65,7 @@ struct Table {
   bool plain_unique = true;      // all UNIQUE indexes are on whole columns, BINARY and without a WHERE
   bool skips_conflicts = false;  // ON CONFLICT IGNORE somewhere
   bool has_triggers = false;
+  bool has_checks = false;
   std::vector<UniqueIndex> uniques;  // the plain ones, besides the primary key; ascending by name
   std::vector<ForeignKey> foreign_keys;
   std::vector<const ForeignKey*> referenced_by;
@@ -67,6 +76,9 @@ struct Table {
   [[nodiscard]] bool enforced() const { return has_triggers || !foreign_keys.empty() || !referenced_by.empty(); }
   [[nodiscard]] int column(std::string_view column_name) const;  // -1: none
   [[nodiscard]] bool in_key(int column_index) const;
+  // Why this column, declared ESCROW, cannot be added to without knowing its value; empty when it can.
+  [[nodiscard]] std::string escrow_objection(int column_index) const;
+  [[nodiscard]] bool has_escrow() const;
 };
 
 class Schema {

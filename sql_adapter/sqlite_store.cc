@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/planted.h"
 #include "sql_adapter/applier.h"
+#include "sql_adapter/counters.h"
 #include "sql_adapter/evaluator.h"
 #include "sql_adapter/image.h"
 
@@ -270,38 +271,50 @@ Result<void> SqliteStore::Parts::install_decoded(const Change& change) {
   return load_schema();
 }
 
-Result<std::int64_t> SqliteStore::Parts::counter(std::string_view key) {
+Result<std::int64_t> SqliteStore::Parts::counter(std::string_view name) {
+  const auto place = sql::find_counter(*schema_, name);
+  if (!place) return fail(ErrorCode::conflict, "there is no such counter");
   std::optional<std::int64_t> value;
-  const std::array key_values = {ValueView::of_blob(key)};
-  auto looked = remember(rows_.look(*schema_->find(sql::kv_table), key_values, [&](std::span<const ValueView> row) {
-    value = row.empty() ? std::optional<std::int64_t>(0) : sql::decimal(row[1].bytes);
-  }));
+  auto looked = remember(rows_.look(*place->table, sql::view(place->key),
+                                    [&](std::span<const ValueView> row) { value = sql::counter_in(*place, row); }));
   if (!looked) return fail(looked.error());
-  if (!value) return fail(ErrorCode::conflict, fmt::format("key {} holds no integer", sql::show(key_values)));
+  if (!value) return fail(ErrorCode::conflict, fmt::format("{} holds no whole number", sql::show(*place)));
   return *value;
 }
 
 // As a change like any other, so that it is made again with the others when SQLite gives up the transaction.
-Result<void> SqliteStore::Parts::add(std::string_view key, std::int64_t delta) {
-  const auto before = counter(key);
+Result<void> SqliteStore::Parts::add(std::string_view name, std::int64_t delta) {
+  const auto before = counter(name);
   std::int64_t sum = 0;
   if (!before || __builtin_add_overflow(*before, delta, &sum)) {
     return fail(ErrorCode::corruption, "a counter that was judged cannot be added to");
   }
-  const std::string text = std::to_string(sum);
-  const std::array key_values = {ValueView::of_blob(key)};
-  auto stored = remember(rows_.find(*schema_->find(sql::kv_table), key_values));
+  const auto place = sql::find_counter(*schema_, name);
+  const sql::Table& table = *place->table;
+  auto stored = remember(rows_.find(table, sql::view(place->key)));
   if (!stored) return fail(stored.error());
+  const std::string text = std::to_string(sum);
+  const ValueView after = table.internal ? ValueView::of_blob(text) : ValueView::of(sum);
   sql::RowChange row;
-  row.after = {ValueView::of_blob(key), ValueView::of_blob(text)};
   if (*stored) {
+    const auto column = static_cast<std::size_t>(place->column);
+    const sql::RowView whole = sql::view(**stored);
     row.op = sql::RowOp::update;
-    row.before = sql::view(**stored);
-    row.before_hash = sql::row_hash(row.before);
-    row.after[0] = {};
+    row.before_hash = sql::row_hash(whole);
+    row.before.resize(whole.size());
+    row.after.resize(whole.size());
+    for (const int key : table.key) row.before[static_cast<std::size_t>(key)] = whole[static_cast<std::size_t>(key)];
+    row.before[column] = whole[column];
+    row.after[column] = after;
+  } else {
+    row.after = {sql::view(place->key[0]), after};  // a key: rows of users' tables are there
+  }
+  sql::TableChange change{.table = table.name, .key_flags = {}, .rows = {std::move(row)}};
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    change.key_flags.push_back(table.in_key(static_cast<int>(i)) ? 1 : 0);
   }
   RowsChange rows;
-  rows.tables.push_back({.table = sql::kv_table, .key_flags = {1, 0}, .rows = {std::move(row)}});
+  rows.tables.push_back(std::move(change));
   return install(sql::encode_change({.schema = schema_->fingerprint(), .body = std::move(rows)}));
 }
 

@@ -28,6 +28,25 @@ std::vector<Operand> key_operands(const Table& table, const PointShape& shape, s
   return out;
 }
 
+// Adds to columns declared ESCROW, of the row that the primary key names and no other condition.
+std::vector<EscrowAdd> escrow_adds(const Table& table, const StatementText& text, sqlite3_stmt* statement) {
+  std::vector<EscrowAdd> out;
+  if (text.point->terms.size() != table.key.size()) return out;
+  for (const AddTerm& term : text.adds) {
+    const int column = table.column(term.column);
+    if (column < 0 || !table.columns[static_cast<std::size_t>(column)].escrow) return {};
+    for (const EscrowAdd& other : out) {
+      if (other.column == column) return {};
+    }
+    EscrowAdd add{column, term.subtracts, term.operand};
+    if (!add.operand.parameter_name.empty()) {
+      add.operand.parameter = sqlite3_bind_parameter_index(statement, add.operand.parameter_name.c_str());
+    }
+    out.push_back(std::move(add));
+  }
+  return out;
+}
+
 struct Reads {
   std::vector<const Table*> tables;
   std::vector<const Table*> by_triggers;  // a subset
@@ -52,6 +71,7 @@ void find_reads(const Schema& schema, const StatementText& text, const Access& a
     if (table != nullptr && table->plain_key && !table->skips_conflicts) {
       out.point_key = key_operands(*table, *text.point, out.statement.get());
       if (!out.point_key.empty()) narrow = out.point = table;
+      if (narrow != nullptr) out.adds = escrow_adds(*table, text, out.statement.get());
     }
   }
   if (text.plain_insert) {

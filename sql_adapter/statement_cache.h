@@ -18,6 +18,12 @@
 
 namespace assent::sql {
 
+struct EscrowAdd {
+  int column = 0;
+  bool subtracts = false;
+  Operand operand;
+};
+
 struct Analysis {
   std::string text;
   Statement statement;
@@ -28,6 +34,7 @@ struct Analysis {
   std::vector<Operand> point_key;     // in the order of the primary key
   std::vector<const Table*> whole;    // read as a whole
   std::vector<const Table*> written;  // by the statement itself or by triggers
+  std::vector<EscrowAdd> adds;        // that is all it does, to the row of `point`; empty: it does something else
 };
 
 class StatementCache {

@@ -304,6 +304,39 @@ std::optional<PointShape> point_shape(Tokens tokens) {
   return PointShape{std::move(*table), terms_of_where(tokens, number_parameters(tokens), at)};
 }
 
+// One assignment [first, last): column = column + value, or minus.
+std::optional<AddTerm> add_at(Tokens tokens, const Numbered& numbered, std::size_t first, std::size_t last) {
+  if (last < first + 5 || !tokens[first].is_name() || !tokens[first + 1].is("=") || !tokens[first + 2].is_name()) {
+    return std::nullopt;
+  }
+  const bool subtracts = tokens[first + 3].is("-");
+  if (!subtracts && !tokens[first + 3].is("+")) return std::nullopt;
+  std::string column = tokens[first].name();
+  if (!same_name(column, tokens[first + 2].name())) return std::nullopt;
+  auto operand = operand_at(tokens, numbered, first + 4, last - first - 4);
+  if (!operand) return std::nullopt;
+  return AddTerm{std::move(column), subtracts, std::move(*operand)};
+}
+
+// UPDATE name SET add, ... WHERE term AND ..., and no word more.
+std::vector<AddTerm> add_shape(Tokens tokens, const PointShape& point) {
+  if (tokens.size() < 4 || !tokens[0].is("UPDATE") || !tokens[1].is_name() || !tokens[2].is("SET")) return {};
+  if (any(tokens, {"RETURNING", "ORDER", "LIMIT", "(", ";"})) return {};
+  const std::size_t where = find(tokens, "WHERE", 3);
+  if (where == tokens.size() || count(tokens.subspan(where), "AND") + 1 != point.terms.size()) return {};
+  const Numbered numbered = number_parameters(tokens);
+  std::vector<AddTerm> out;
+  for (std::size_t first = 3; first < where;) {
+    std::size_t last = first;
+    while (last < where && !tokens[last].is(",")) ++last;
+    auto add = add_at(tokens, numbered, first, last);
+    if (!add) return {};
+    out.push_back(std::move(*add));
+    first = last + 1;
+  }
+  return out;
+}
+
 // INSERT ... VALUES that writes each of its rows: no source that reads, no row skipped because of another one.
 bool is_plain_insert(Tokens tokens) {
   if (any(tokens, {"SELECT", "WITH", "IGNORE", "NOTHING"}) || reads_by_in(tokens)) return false;
@@ -358,6 +391,7 @@ StatementText read_statement(std::string_view text) {
   out.inserts = tokens[0].is("INSERT") || tokens[0].is("REPLACE");
   out.plain_insert = out.inserts && is_plain_insert(tokens);
   if (!out.inserts) out.point = point_shape(tokens);
+  if (out.point) out.adds = add_shape(tokens, *out.point);
   return out;
 }
 

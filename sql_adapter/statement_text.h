@@ -54,6 +54,14 @@ struct PointShape {
   std::vector<PointTerm> terms;
 };
 
+// `UPDATE table SET a = a + 1, b = b - ? WHERE ...` with nothing else in it, where point names all of its WHERE: one
+// row by these values is added to.
+struct AddTerm {
+  std::string column;
+  bool subtracts = false;
+  Operand operand;
+};
+
 struct StatementText {
   StatementKind kind = StatementKind::empty;
   std::string verb;            // the first word, in upper case
@@ -62,6 +70,7 @@ struct StatementText {
   bool inserts = false;        // INSERT or REPLACE
   bool plain_insert = false;   // and no other row can matter than those it writes, when no trigger reads
   std::optional<PointShape> point;
+  std::vector<AddTerm> adds;  // empty: it is no such statement
 };
 
 [[nodiscard]] StatementText read_statement(std::string_view text);

@@ -55,9 +55,10 @@ std::vector<Work> Bank::opening(GroupId shard) const {
   std::vector<Work> steps;
   Work load;
   if (sql()) {
-    steps.push_back(
-        {statement("CREATE TABLE accounts(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL CHECK(balance >= 0), "
-                   "moves INTEGER NOT NULL)")});
+    steps.push_back({statement(escrow_ ? "CREATE TABLE accounts(id INTEGER PRIMARY KEY, balance INTEGER ESCROW(0) NOT "
+                                         "NULL, moves INTEGER ESCROW NOT NULL)"
+                                       : "CREATE TABLE accounts(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL "
+                                         "CHECK(balance >= 0), moves INTEGER NOT NULL)")});
     steps.push_back(
         {statement("CREATE TABLE journal(txn TEXT NOT NULL, account INTEGER NOT NULL, delta INTEGER NOT NULL, "
                    "PRIMARY KEY(txn, account))")});

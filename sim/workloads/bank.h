@@ -75,7 +75,7 @@ class Bank {
   Backend backend_;
   std::vector<GroupId> shards_;
   unsigned accounts_;
-  bool escrow_;  // of keys and values
+  bool escrow_;  // balances and moves are added to in escrow
 };
 
 }  // namespace assent::sim

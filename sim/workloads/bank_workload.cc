@@ -48,8 +48,8 @@ Transfer BankWorkload::draw_transfer(unsigned client, Rng& rng, bool overdraft) 
   }
   transfer.amount = overdraft ? 1'000'000 : static_cast<std::int64_t>(rng.between(1, 100));
   // Most of what an account holds, so that two beside each other may be one too many.
-  const bool escrow = scene_.swarm.escrow && !bank_.sql();
-  if (escrow && !overdraft && rng.chance(0.3)) transfer.amount = static_cast<std::int64_t>(rng.between(300, 1'000));
+  const bool large = scene_.swarm.escrow && !overdraft && rng.chance(0.3);
+  if (large) transfer.amount = static_cast<std::int64_t>(rng.between(300, 1'000));
   const bool local = rng.chance(scene_.swarm.local_share);
   transfer.from = static_cast<AccountId>(rng.below(accounts));
   for (unsigned tries = 0; tries < 50; ++tries) {

@@ -34,11 +34,18 @@ Evaluation Shard::evaluate(const Work& work) {
 }
 
 void Shard::install(const Evaluation& evaluation) {
+  const Effects& effects = evaluation.effects;
   for (SqliteStore* store : {leader_.get(), follower_.get()}) {
-    const auto checked = store->check(evaluation.effects.change);
-    ASSERT_TRUE(checked) << checked.error().message;
-    const auto installed = store->install(evaluation.effects.change);
-    ASSERT_TRUE(installed) << installed.error().message;
+    if (!effects.change.empty()) {
+      const auto checked = store->check(effects.change);
+      ASSERT_TRUE(checked) << checked.error().message;
+      const auto installed = store->install(effects.change);
+      ASSERT_TRUE(installed) << installed.error().message;
+    }
+    for (const CounterAdd& add : effects.adds) {
+      const auto added = store->add(add.key, add.delta);
+      ASSERT_TRUE(added) << added.error().message;
+    }
   }
 }
 
