@@ -60,6 +60,10 @@ struct TxnExplainCommand {
 struct TxnResolveCommand {
   TxnId id;
   std::chrono::milliseconds wait{3'000};
+  std::optional<bool> heuristic;  // commit it, or abort it, where it is in doubt, whatever the votes say
+  std::string reason;             // with heuristic
+  std::vector<std::string> on;    // shards; none: all that are in doubt
+  bool yes = false;               // without the typed confirmation
 };
 struct KvCommand {
   std::string shard;

@@ -39,6 +39,11 @@ void add_outcome(CLI::App& txn, Draft& draft) {
   add_duration(seal, "--wait", close->wait, "While it runs, wait so long for it to end (default 10s)");
 }
 
+std::optional<std::optional<bool>> read_end(std::string_view text) {
+  if (text != "commit" && text != "abort") return std::nullopt;
+  return std::optional(text == "commit");
+}
+
 void add_explanations(CLI::App& txn, Draft& draft) {
   CLI::App& doubt = *txn.add_subcommand("in-doubt",
                                         "Transactions that voted yes and have not heard what came of them: what each "
@@ -56,6 +61,20 @@ void add_explanations(CLI::App& txn, Draft& draft) {
   const auto end = leaf<TxnResolveCommand>(resolve, draft);
   add_txn_id(resolve, "id", end->id, "The transaction's id")->required();
   add_duration(resolve, "--wait", end->wait, "Wait so long for the answers (default 3s)");
+  CLI::Option* const heuristic =
+      add_parsed<std::optional<bool>>(resolve, "--heuristic", end->heuristic, &read_end, "commit or abort",
+                                      "When the protocol's own resolution does not end it: commit or abort it on the "
+                                      "shards that are in doubt, whatever "
+                                      "it comes to elsewhere");
+  heuristic->type_name("commit|abort");
+  CLI::Option* const reason = resolve.add_option("--reason", end->reason, "Why: it is kept with the transaction");
+  heuristic->needs(reason);
+  for (CLI::Option* const option :
+       {reason->type_name("TEXT"),
+        resolve.add_option("--on", end->on, "Only on this shard; may be repeated")->type_name("SHARD"),
+        resolve.add_flag("--yes", end->yes, "Do not ask for the last digits of the id")}) {
+    option->needs(heuristic);
+  }
 }
 
 }  // namespace

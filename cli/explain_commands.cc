@@ -27,6 +27,7 @@ Json to_json(const client::Explanation& one) {
           {"locks", std::to_string(one.locks)},
           {"blocks", hex(one.blocks)},
           {"queriesBlocked", std::to_string(one.queries_blocked)},
+          {"heuristics", one.heuristics},
           {"why", one.why},
           {"next", one.next}};
 }

@@ -3,4 +3,4 @@
 
 #include "cli/run.h"
 
-int main(int argc, char** argv) { return assent::cli::assentctl(argc, argv, {std::cout, std::cerr}); }
+int main(int argc, char** argv) { return assent::cli::assentctl(argc, argv, {std::cout, std::cerr, std::cin}); }

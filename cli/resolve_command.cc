@@ -2,7 +2,8 @@
 //
 // Only a transaction in doubt is resolved. One that runs ends by itself, one that is over has its outcome, and one that
 // nobody knows has nothing to resolve (txn seal keeps it from ever beginning). What the votes do not prove is refused:
-// the registers are asked, never overruled.
+// the registers are asked, never overruled. With --heuristic a person then forces an end on the shards that are in
+// doubt; the registers still say what they said, and what it comes to is held against what was forced.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -49,6 +50,55 @@ ExitCode resolve_finished(const Session& session, const TxnId& id) {
                 "nothing is left to resolve; see assentctl txn get");
 }
 
+// Where it may be forced: in doubt, not forced yet, and named if any are named.
+std::vector<std::string> shards_to_force(const client::Sights& sights, const std::vector<std::string>& named) {
+  std::vector<std::string> shards;
+  for (const client::GroupSight& one : sights.seen) {
+    const bool doubt = one.sight.stage == Stage::in_doubt || one.sight.stage == Stage::resolving;
+    const bool wanted = named.empty() || std::find(named.begin(), named.end(), one.group) != named.end();
+    if (doubt && wanted && !one.sight.heuristic) shards.push_back(one.group);
+  }
+  return shards;
+}
+
+// What cannot be taken back is asked for twice.
+bool confirmed(const Session& session, const TxnResolveCommand& command, const client::Explanation& one) {
+  if (command.yes) return true;
+  const std::string digits = command.id.to_hex().substr(26);
+  session.console.err << fmt::format("{}\n{}\nTo {} it all the same, type the last six digits of its id ({}): ",
+                                     one.why, one.proof, *command.heuristic ? "commit" : "abort", digits);
+  session.console.err.flush();
+  std::string typed;
+  return std::getline(session.console.in, typed) && typed == digits;
+}
+
+ExitCode force(const Session& session, const TxnResolveCommand& command, const client::Sights& sights) {
+  const client::Explanation one = client::explain(command.id, sights);
+  const std::vector<std::string> shards = shards_to_force(sights, command.on);
+  if (shards.empty()) {
+    return refuse(session, command.id, "no shard where it may be forced is in doubt about it: " + one.why, one.next);
+  }
+  if (!confirmed(session, command, one)) {
+    return refuse(session, command.id, "not confirmed; nothing was forced", "type the digits, or give --yes");
+  }
+  for (const std::string& shard : shards) {
+    const client::Result<client::TxnOutcome> told =
+        session.client.force({command.id, shard, *command.heuristic, command.reason});
+    if (!told) return session.fail(told.error());
+  }
+  const client::Result<client::Sights> after = session.client.sights(command.id);
+  if (!after) return session.fail(after.error());
+  const client::Explanation now = client::explain(command.id, *after);
+  if (session.json()) {
+    session.print(Json{{"txnId", command.id.to_hex()}, {"state", now.state}, {"heuristics", now.heuristics}});
+  } else {
+    print_fact(session, "txid", command.id.to_hex());
+    print_fact(session, "state", now.state);
+    for (const std::string& words : now.heuristics) print_fact(session, "heuristic", words);
+  }
+  return ExitCode::ok;
+}
+
 }  // namespace
 
 ExitCode run(const Session& session, const TxnResolveCommand& command) {
@@ -68,6 +118,7 @@ ExitCode run(const Session& session, const TxnResolveCommand& command) {
   if (!after) return session.fail(after.error());
   if (!in_doubt(*after))
     return conclude(session, session.client.get_outcome({.id = command.id, .seal = false, .group = {}}));
+  if (command.heuristic) return force(session, command, *after);
   const client::Explanation one = client::explain(command.id, *after);
   return refuse(session, command.id, one.proof.empty() ? one.why : one.proof, one.next);
 }

@@ -2,6 +2,7 @@
 // and progress to err; with -o json, out gets exactly one JSON document, also for an error.
 #pragma once
 
+#include <istream>
 #include <ostream>
 
 #include "cli/command.h"
@@ -12,6 +13,7 @@ namespace assent::cli {
 struct Console {
   std::ostream& out;
   std::ostream& err;
+  std::istream& in;  // of one who is asked to confirm
 };
 
 [[nodiscard]] ExitCode run(const Invocation& invocation, Console console);

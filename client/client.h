@@ -92,6 +92,9 @@ class Client {
   // What every group's leader sees of a transaction that is not over, or (none) of all that are in doubt; for
   // explain().
   [[nodiscard]] Result<Sights> sights(const TxnId& txn, Timeout timeout = {});
+  // Against the protocol: for when what would decide the transaction is lost for good. Error refused where the shard is
+  // not in doubt. The answer is the shard's view.
+  [[nodiscard]] Result<TxnOutcome> force(ForceRequest request, Timeout timeout = {});
   // Asks the group's leader to hand over to the named node.
   [[nodiscard]] Result<void> transfer_leader(std::string_view group, std::string_view to, Timeout timeout = {});
 

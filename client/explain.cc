@@ -37,6 +37,7 @@ Picture picture_of(const TxnId& id, const Sights& sights) {
       case Stage::waiting:
       case Stage::settling:
       case Stage::logging: picture.waiting = &one; break;
+      case Stage::forced: break;
       default: picture.coordinator = &one;
     }
   }
@@ -166,6 +167,33 @@ void say_what_is_not_proven(const Picture& picture, Explanation& out) {
       list(yes), list(unknown));
 }
 
+// What was forced stands beside what it waits for: the register still asks for the true outcome.
+void explain_heuristics(const TxnId& id, const Sights& sights, Explanation& out) {
+  bool over = true;
+  bool mixed = false;
+  for (const GroupSight& one : sights.seen) {
+    if (one.sight.txn != id || !one.sight.heuristic) continue;
+    const Heuristic& forced = *one.sight.heuristic;
+    const bool ended = one.sight.stage == Stage::forced;
+    const bool disagrees = ended && one.sight.commit != forced.commit;
+    over = over && ended;
+    mixed = mixed || disagrees;
+    std::string words =
+        fmt::format("its {} was forced at {}: {}", forced.commit ? "commit" : "abort", one.group, forced.reason);
+    if (ended) words += fmt::format("; it {}", one.sight.commit ? "committed" : "aborted");
+    out.heuristics.push_back(std::move(words));
+  }
+  if (out.heuristics.empty()) return;
+  out.state = mixed ? "MIXED" : "HEURISTIC";
+  if (!over) {
+    out.why += fmt::format("; {}", fmt::join(out.heuristics, ", "));
+    return;
+  }
+  out.why = fmt::format("{}", fmt::join(out.heuristics, ", "));
+  out.next = mixed ? "the shards do not agree: repair the data by hand" : "nothing: what was forced was right";
+  out.proof.clear();
+}
+
 }  // namespace
 
 Explanation explain(const TxnId& id, const Sights& sights) {
@@ -199,6 +227,7 @@ Explanation explain(const TxnId& id, const Sights& sights) {
     out.next = sights.unreachable.empty() ? "it is over, or was never begun: ask with assentctl txn get"
                                           : "a group that could not be asked may: see assentctl cluster status";
   }
+  explain_heuristics(id, sights, out);
   return out;
 }
 
@@ -206,7 +235,7 @@ std::vector<Explanation> explain_in_doubt(const Sights& sights) {
   std::set<TxnId> ids;
   for (const GroupSight& one : sights.seen) {
     const bool doubt = one.sight.stage == Stage::in_doubt || one.sight.stage == Stage::resolving;
-    if (doubt) ids.insert(one.sight.txn);
+    if (doubt || one.sight.heuristic) ids.insert(one.sight.txn);
   }
   std::vector<Explanation> all;
   for (const TxnId& id : ids) all.push_back(explain(id, sights));

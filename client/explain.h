@@ -31,7 +31,7 @@ struct Sights {
 
 struct Explanation {
   TxnId id;
-  std::string state;  // IN_DOUBT, RUNNING, FINISHING
+  std::string state;  // IN_DOUBT, RUNNING, FINISHING, HEURISTIC, MIXED
   Protocol protocol = Protocol::automatic;
   std::vector<std::string> participants;  // when known
   std::string why;                        // one sentence: what it waits for
@@ -40,12 +40,13 @@ struct Explanation {
   std::uint64_t millis = 0;               // for how long
   std::vector<TxnId> blocks;              // transactions that wait for it
   std::uint64_t queries_blocked = 0;
-  std::uint64_t locks = 0;  // that it holds
+  std::uint64_t locks = 0;              // that it holds
+  std::vector<std::string> heuristics;  // in words, what operators forced on it, one for each shard
 };
 
 // Of one transaction that somebody sees.
 [[nodiscard]] Explanation explain(const TxnId& id, const Sights& sights);
-// Of all that some shard is in doubt about, oldest first.
+// Of all that some shard is in doubt about, or that an operator forced an end on, oldest first.
 [[nodiscard]] std::vector<Explanation> explain_in_doubt(const Sights& sights);
 
 }  // namespace assent::client

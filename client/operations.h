@@ -36,6 +36,7 @@ struct Validation {
 [[nodiscard]] Task<Result<bool>> unchanged(Courier& courier, Validation validation, SteadyTime deadline);
 [[nodiscard]] Task<Result<ClusterStatus>> cluster_status(Courier& courier, bool digests, SteadyTime deadline);
 // Of one transaction, or (none) of all that are in doubt. Error: no node answers.
+[[nodiscard]] Task<Result<TxnOutcome>> force(Courier& courier, ForceRequest asked, SteadyTime deadline);
 [[nodiscard]] Task<Result<Sights>> ask_sights(Courier& courier, TxnId txn, SteadyTime deadline);
 struct LeaderTransfer {
   std::string group;

@@ -73,6 +73,18 @@ Task<Result<Sights>> ask_sights(Courier& courier, TxnId txn, SteadyTime deadline
   co_return sights;
 }
 
+Task<Result<TxnOutcome>> force(Courier& courier, ForceRequest asked, SteadyTime deadline) {
+  v1::OverrideRequest request;
+  request.set_txn_id(asked.id.to_hex());
+  request.set_shard(asked.shard);
+  request.set_commit(asked.commit);
+  request.set_reason(asked.reason);
+  const Result<Delivery<v1::Transaction>> delivery = co_await ask_until_answered(
+      courier, asked.shard, &v1::Shard::Stub::AsyncOverride, std::as_const(request), deadline);
+  if (!delivery) co_return tl::unexpected(delivery.error());
+  co_return decode(delivery->response);
+}
+
 Task<Result<LeaderTransfer>> transfer_leader(Courier& courier, LeaderTransfer transfer, SteadyTime deadline) {
   v1::TransferLeaderRequest request;
   request.set_group(transfer.group);

@@ -129,4 +129,12 @@ struct ReadResult {
   [[nodiscard]] const WorkResult& of(std::string_view shard) const;
 };
 
+// Forces an end on one shard that is in doubt about a transaction (heuristic decision).
+struct ForceRequest {
+  TxnId id;
+  std::string shard;
+  bool commit = false;
+  std::string reason;  // 1 to 1,000 bytes
+};
+
 }  // namespace assent::client

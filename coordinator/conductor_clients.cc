@@ -31,7 +31,7 @@ void Conductor::request(const ClientRequest& request) {
   if (!leading_) return fail_client(request.id, ErrorCode::not_leader, "this node does not lead the coordinator group");
   if (const auto* one = std::get_if<Execute>(&request.body)) return execute(request, *one);
   if (const auto* one = std::get_if<GetOutcome>(&request.body)) return get_outcome(request, *one);
-  fail_client(request.id, ErrorCode::unsupported, "a query is asked of a shard, not of a coordinator group");
+  fail_client(request.id, ErrorCode::unsupported, "this is asked of a shard, not of a coordinator group");
 }
 
 void Conductor::execute(const ClientRequest& request, const Execute& execute) {

@@ -57,6 +57,7 @@ std::vector<ShardCommand> sample_shard_commands() {
           ExecuteWork{sample_txn(4), 8, {}, {}, sample_refusal()},
           FinishWork{txn, attempt, true},
           SealWork{sample_txn(5)},
+          OverrideWork{txn, true, "the other half is lost"},
           Tidy{}};
 }
 

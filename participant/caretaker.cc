@@ -51,6 +51,11 @@ void Caretaker::resign() {
   for (const ClientRequest& request : held_) {
     fail_client(request.id, ErrorCode::not_leader, "the shard's leader changed; nothing was started");
   }
+  for (const auto& [txn, clients] : forcers_) {
+    for (const RequestId client : clients) {
+      fail_client(client, ErrorCode::unknown_outcome, "the shard's leader changed meanwhile; look what it says now");
+    }
+  }
   Caretaker fresh(*shard_, *resources_, options_);
   fresh.now_ = now_;
   fresh.read_counter_ = read_counter_;
@@ -192,6 +197,8 @@ void Caretaker::applied(const EntryContext& context, const Command& command, con
 void Caretaker::note_change(Index at, const Command& command, const Shard::Applied& applied) {
   const auto* finish = std::get_if<FinishWork>(&command);
   if (finish != nullptr && finish->commit) changes_.note(applied.released, at);
+  const auto* forced = std::get_if<OverrideWork>(&command);
+  if (forced != nullptr && forced->commit) changes_.note(applied.released, at);
   const auto* execute = std::get_if<ExecuteWork>(&command);
   if (execute == nullptr || !applied.changed) return;
   if (shard_->finished(execute->txn)->outcome == Outcome::committed) changes_.note(execute->effects.locks, at);
@@ -308,6 +315,8 @@ void Caretaker::refused(const Command& command, const Error& error) {
   } else if (const auto* seal = std::get_if<SealWork>(&command)) {
     seals_in_log_.erase(seal->txn);
     fail_askers(seal->txn, error);
+  } else if (const auto* forced = std::get_if<OverrideWork>(&command)) {
+    answer_forcers(forced->txn, error);
   } else if (std::holds_alternative<ForgetTxns>(command)) {
     confirming_.clear();  // they are asked again in their turn
   } else {

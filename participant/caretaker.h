@@ -190,7 +190,7 @@ class Caretaker {
   [[nodiscard]] bool older(const TxnId& holder, const Job& job) const;
   [[nodiscard]] TxnId age_of(const TxnId& txn) const;
   void add_job(Job job);
-  void settle_first(Job& job);
+  void settle_first(Job& job, const std::vector<TxnId>& holding);
   void run(Job& job);
   void obey(Job& job, Evaluation evaluation);
   [[nodiscard]] bool bounds_hold(const Evaluation& evaluation) const;
@@ -221,16 +221,22 @@ class Caretaker {
   void on_applied(const ExecuteWork& command, const Shard::Applied& applied);
   void on_applied(const FinishWork& command, const Shard::Applied& applied);
   void on_applied(const SealWork& command, const Shard::Applied& applied);
+  void on_applied(const OverrideWork& command, const Shard::Applied& applied);
   void on_applied(const Tidy& command, const Shard::Applied& applied);
   void on_applied(const ForgetTxns& command, const Shard::Applied& applied);
   void voted(GroupId coordinator, const TxnId& txn, const Attempt& attempt, const Shard::Applied& applied);
 
   void refuse_job(const TxnId& txn, const Error& error, bool with_effects);
 
+  // heuristic decisions (caretaker_override.cc)
+  void force(const ClientRequest& request, const Override& ask);
+  void answer_forcers(const TxnId& txn, const std::optional<Error>& error);
+
   // sights (caretaker_sights.cc)
   void add_blocked(const TxnId& txn, Sight& sight) const;
   [[nodiscard]] Sight sight_of(const TxnId& txn, const PreparedTxn& prepared, ClusterMillis now) const;
   [[nodiscard]] Sight sight_of(const Job& job, ClusterMillis now) const;
+  [[nodiscard]] static Sight sight_of(const TxnId& txn, const FinishedTxn& finished, ClusterMillis now);
 
   // output
   [[nodiscard]] Refusal refusal(AbortReason reason, std::string message, const TxnId& holder = {}) const;
@@ -282,10 +288,11 @@ class Caretaker {
   std::map<TxnId, std::set<RequestId>> askers_of_;
   DueQueue<RequestId> askers_due_;
   std::set<TxnId> seals_in_log_;
-  std::map<TxnId, std::set<GroupId>> to_report_;   // who asked what a register says that is being filled
-  std::map<TxnId, std::set<GroupId>> confirming_;  // old commits, and who has not confirmed them in this round
-  std::vector<TxnId> confirmed_;                   // by everybody in this round
-  TxnId confirm_from_;                             // where the next round begins
+  std::map<TxnId, std::vector<RequestId>> forcers_;  // who waits for an OverrideWork that is in the log
+  std::map<TxnId, std::set<GroupId>> to_report_;     // who asked what a register says that is being filled
+  std::map<TxnId, std::set<GroupId>> confirming_;    // old commits, and who has not confirmed them in this round
+  std::vector<TxnId> confirmed_;                     // by everybody in this round
+  TxnId confirm_from_;                               // where the next round begins
   std::uint64_t confirm_round_ends_ = 0;
   std::vector<ClientRequest> held_;  // ahead of the log's last stamp: judged again by a fresh one
   bool tidy_in_log_ = false;

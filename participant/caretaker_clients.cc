@@ -43,6 +43,7 @@ void Caretaker::request(const ClientRequest& request) {
   if (!leading_) return fail_client(request.id, ErrorCode::not_leader, "this node does not lead the shard's group");
   if (const auto* one = std::get_if<Execute>(&request.body)) return execute(request, *one);
   if (const auto* one = std::get_if<Query>(&request.body)) return query(request, *one);
+  if (const auto* one = std::get_if<Override>(&request.body)) return force(request, *one);
   get_outcome(request, std::get<GetOutcome>(request.body));
 }
 
@@ -223,14 +224,14 @@ void Caretaker::refuse_query(const TxnId& key, const Refusal& refusal) {
     output_.reply.push_back(ClientReply{.id = read.client, .answer = ClientAnswer(std::move(answer))});
     return end_query(key);
   }
-  const auto& prepared = shard_->all_prepared();
-  const bool wait = refusal.reason == AbortReason::constraint && !read.settled && !prepared.empty();
-  if (!wait || prepared.size() > options_.settle_max) {
+  const bool by_state = refusal.reason == AbortReason::constraint && !read.settled;
+  const std::vector<TxnId> holding = by_state ? shard_->holding() : std::vector<TxnId>();
+  if (holding.empty() || holding.size() > options_.settle_max) {
     fail_client(read.client, code_of(refusal.reason), refusal.message);
     return end_query(key);
   }
   read.settled = true;
-  for (const auto& [txn, one] : prepared) {
+  for (const TxnId& txn : holding) {
     if (read.waiting_for.insert(txn).second) watch(txn, key);
   }
   queries_due_.set(key, read.deadline);

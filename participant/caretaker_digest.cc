@@ -70,6 +70,7 @@ std::uint64_t Caretaker::digest() const {
   for (const auto& [id, asker] : askers_) digest.add(id).add(asker.txn).add(asker.seal ? 1 : 0);
   add_to(digest, askers_due_, now_);
   add_ids(digest, seals_in_log_);
+  digest.add(forcers_.size());
   for (const auto* asked : {&to_report_, &confirming_}) {
     digest.add(asked->size());
     for (const auto& [txn, groups] : *asked) {

@@ -101,16 +101,18 @@ void Caretaker::refuse_bound(Job& job, const Evaluation& evaluation) {
 // after no later ones. It takes no part in wait-die, for it has no locks to name: settle_ticks ends a cycle.
 void Caretaker::on_refusal(Job& job, Refusal refusal) {
   const bool by_state = refusal.reason == AbortReason::constraint;
-  if (!by_state || job.settled || shard_->all_prepared().empty()) return propose_refusal(job, std::move(refusal));
-  if (shard_->all_prepared().size() <= options_.settle_max) return settle_first(job);
+  if (!by_state || job.settled) return propose_refusal(job, std::move(refusal));
+  const std::vector<TxnId> holding = shard_->holding();
+  if (holding.empty()) return propose_refusal(job, std::move(refusal));
+  if (holding.size() <= options_.settle_max) return settle_first(job, holding);
   propose_refusal(job,
                   this->refusal(AbortReason::conflict, "too many transactions are in doubt to judge a constraint"));
 }
 
-void Caretaker::settle_first(Job& job) {
+void Caretaker::settle_first(Job& job, const std::vector<TxnId>& holding) {
   unpark(job);
   job.phase = Phase::settling;
-  for (const auto& [txn, prepared] : shard_->all_prepared()) {
+  for (const TxnId& txn : holding) {
     job.settling_for.insert(txn);
     watch(txn, job.txn);
   }

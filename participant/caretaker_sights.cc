@@ -35,6 +35,7 @@ Sight Caretaker::sight_of(const TxnId& txn, const PreparedTxn& prepared, Cluster
   sight.participants = prepared.participants;
   sight.missing = {prepared.coordinator};
   sight.locks = prepared.effects.locks.size();
+  sight.heuristic = prepared.heuristic;
   sight.millis = age(now, prepared.prepared_at);
   add_blocked(txn, sight);
   const auto found = doubts_.find(txn);
@@ -84,6 +85,19 @@ Sight Caretaker::sight_of(const Job& job, ClusterMillis now) const {
   return sight;
 }
 
+Sight Caretaker::sight_of(const TxnId& txn, const FinishedTxn& finished, ClusterMillis now) {
+  Sight sight;
+  sight.txn = txn;
+  sight.stage = Stage::forced;
+  sight.protocol = finished.protocol;
+  sight.commit = finished.outcome == Outcome::committed;
+  sight.coordinator = finished.coordinator;
+  sight.participants = finished.participants;
+  sight.millis = age(now, finished.heuristic->at);
+  sight.heuristic = finished.heuristic;
+  return sight;
+}
+
 std::vector<Sight> Caretaker::sights(const SightQuestion& question) const {
   std::vector<Sight> all;
   if (!question.txn.none()) {
@@ -92,12 +106,19 @@ std::vector<Sight> Caretaker::sights(const SightQuestion& question) const {
       all.push_back(sight_of(question.txn, *prepared, question.now));
     } else if (job != jobs_.end()) {
       all.push_back(sight_of(job->second, question.now));
+    } else if (shard_->heuristics().contains(question.txn)) {
+      all.push_back(sight_of(question.txn, *shard_->finished(question.txn), question.now));
     }
     return all;
   }
   for (const auto& [txn, prepared] : shard_->all_prepared()) {
     if (all.size() == question.most) break;
     all.push_back(sight_of(txn, prepared, question.now));
+  }
+  for (const TxnId& txn : shard_->heuristics()) {
+    const FinishedTxn* finished = shard_->finished(txn);
+    if (all.size() == question.most) break;
+    if (finished != nullptr) all.push_back(sight_of(txn, *finished, question.now));
   }
   return all;
 }

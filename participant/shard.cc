@@ -44,6 +44,8 @@ Result<void> Shard::load(const Store& store) {
   for (const auto& [txn, bytes] : *records) {
     auto record = decode_record(bytes);
     if (!record) return fail(record.error());
+    const bool forced = std::visit([](const auto& one) { return one.heuristic.has_value(); }, *record);
+    if (forced) loaded.heuristics_.insert(txn);
     if (auto* prepared = std::get_if<PreparedTxn>(&*record)) {
       loaded.hold(txn, prepared->effects);
       loaded.prepared_.emplace(txn, std::move(*prepared));
@@ -295,6 +297,7 @@ Result<Shard::Applied> Shard::finish_prepared(const Entry& entry, const FinishWo
   finished.attempt = prepared.attempt;
   finished.fingerprint = prepared.fingerprint;
   finished.protocol = prepared.protocol;
+  finished.heuristic = prepared.heuristic;
   if (finished.is_asked_for()) {
     finished.coordinator = prepared.coordinator;
     finished.participants = prepared.participants;
@@ -306,6 +309,27 @@ Result<Shard::Applied> Shard::finish_prepared(const Entry& entry, const FinishWo
   Result<Applied> applied = settle(entry, command.txn, std::move(finished));
   if (applied) applied->released = std::move(released);
   if (applied) applied->held_millis = held;
+  return applied;
+}
+
+// Its locks are gone and others may change what it would have changed: so it keeps no effects, and a commit that comes
+// later finds nothing to carry out, whether it agrees or not.
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const OverrideWork& command) {
+  const auto found = prepared_.find(command.txn);
+  if (found == prepared_.end() || found->second.heuristic) return Applied{};
+  PreparedTxn& prepared = found->second;
+  if (command.commit) {
+    if (auto done = carry_out(entry, prepared.effects); !done) return fail(done.error());
+  }
+  prepared.effects = {};
+  prepared.heuristic = Heuristic{.commit = command.commit, .at = entry.context.stamp, .reason = command.reason};
+  if (auto put = entry.store.put_record(command.txn, encode_record(prepared)); !put) return fail(put.error());
+  heuristics_.insert(command.txn);
+  Applied applied;
+  applied.changed = true;
+  applied.released = locks_.release(command.txn);
+  escrow_.release(command.txn);
+  applied.held_millis = entry.context.stamp.value - std::min(entry.context.stamp, prepared.prepared_at).value;
   return applied;
 }
 
@@ -334,6 +358,7 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ForgetTxns& co
     const auto found = finished_.find(txn);
     if (found == finished_.end() || !found->second.is_asked_for() || !too_old(txn)) continue;
     if (auto erased = entry.store.erase_record(txn); !erased) return fail(erased.error());
+    heuristics_.erase(txn);
     finished_.erase(found);
     applied.changed = true;
   }
@@ -360,12 +385,21 @@ Result<void> Shard::forget(Store& store) {
       continue;
     }
     if (auto erased = store.erase_record(next->first); !erased) return erased;
+    heuristics_.erase(next->first);
     next = finished_.erase(next);
     ++forgotten;
   }
   if (next == finished_.end() && next != finished_.begin()) --next;
   forget_from_ = next == finished_.end() ? TxnId{} : next->first;
   return {};
+}
+
+std::vector<TxnId> Shard::holding() const {
+  std::vector<TxnId> txns;
+  for (const auto& [txn, prepared] : prepared_) {
+    if (!prepared.heuristic) txns.push_back(txn);
+  }
+  return txns;
 }
 
 std::vector<TxnId> Shard::old_commits(const TxnId& after, std::size_t most) const {

@@ -20,8 +20,8 @@
 //   the first vote in the log is the register, for ever; a later Prepare, Seal or Finish never changes it;
 //   the locks of the machine, and what is in escrow, are a function of the prepared set;
 //   a prepared transaction ends only by a FinishWork of the attempt that it voted in, or, where the votes decide, of
-//   the
-//     content that it voted on; never by age;
+//     the content that it voted on; never by age;
+//   an OverrideWork changes rows and locks, never a register: whoever asks what was voted hears yes;
 //   an id outside the time window, by the entry's stamp, is never prepared and never executed. A register is forgotten
 //     only when its transaction is finished and too old; so a forgotten one can never be filled again. Where the votes
 //     decide, a commit is forgotten only by ForgetTxns: others may be in doubt for as long as they like, and would take
@@ -31,6 +31,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/bytes.h"
@@ -63,6 +64,7 @@ struct PreparedTxn {
   WorkResult result;
   ClusterMillis prepared_at;
   Protocol protocol = Protocol::two_phase;
+  std::optional<Heuristic> heuristic = std::nullopt;  // effects and locks are gone then
 
   bool operator==(const PreparedTxn&) const = default;
 };
@@ -80,7 +82,10 @@ struct FinishedTxn {
   // Where the votes decide, of a commit: whom to ask before it may be forgotten.
   GroupId coordinator;
   std::vector<GroupId> participants;
+  std::optional<Heuristic> heuristic = std::nullopt;  // what was forced on it before its outcome came
 
+  // What was forced was not what it came to: this shard is not as the others are.
+  [[nodiscard]] bool mixed() const { return heuristic && heuristic->commit != (outcome == Outcome::committed); }
   [[nodiscard]] Refusal refusal() const;
   [[nodiscard]] WorkResult result() const;
   // Forgotten only when everybody who may still ask has finished it.
@@ -117,6 +122,10 @@ class Shard {
   [[nodiscard]] const std::map<TxnId, FinishedTxn>& all_finished() const { return finished_; }
   [[nodiscard]] const LockTable& locks() const { return locks_; }
   [[nodiscard]] const EscrowTable& escrow() const { return escrow_; }
+  // Prepared ones whose effects are still to come or not.
+  [[nodiscard]] std::vector<TxnId> holding() const;
+  // Those, prepared or finished, that an operator forced an end on.
+  [[nodiscard]] const std::set<TxnId>& heuristics() const { return heuristics_; }
   // Commits that only ForgetTxns ends and that are too old to come again: up to most of them after the given id.
   [[nodiscard]] std::vector<TxnId> old_commits(const TxnId& after, std::size_t most) const;
   [[nodiscard]] Report report(const TxnId& txn) const;
@@ -144,6 +153,7 @@ class Shard {
   Result<Applied> apply_one(const Entry& entry, const SealWork& command);
   Result<Applied> apply_one(const Entry& entry, const Tidy& command);
   Result<Applied> apply_one(const Entry& entry, const ForgetTxns& command);
+  Result<Applied> apply_one(const Entry& entry, const OverrideWork& command);
 
   [[nodiscard]] Refusal refuse(AbortReason reason, std::string message, TxnId holder = {}) const;
   [[nodiscard]] Result<std::optional<Refusal>> find_obstacle(const Entry& entry, const TxnId& txn,
@@ -161,7 +171,8 @@ class Shard {
   Index applied_;
   std::map<TxnId, PreparedTxn> prepared_;
   std::map<TxnId, FinishedTxn> finished_;
-  TxnId forget_from_;  // everything before it in finished_ is still asked for; where forget() goes on
+  std::set<TxnId> heuristics_;  // of both, those with a heuristic
+  TxnId forget_from_;           // everything before it in finished_ is still asked for; where forget() goes on
   LockTable locks_;
   EscrowTable escrow_;
 };

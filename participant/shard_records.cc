@@ -7,7 +7,7 @@ namespace assent {
 namespace {
 
 constexpr std::uint8_t version =
-    3;  // of what is written. Read too: 1, before protocols were recorded; 2, before counters
+    4;  // of what is written. Read too: 1, before protocols were recorded; 2, before counters; 3, before heuristics
 constexpr std::uint8_t machine_version = 1;
 enum class RecordKind : std::uint8_t { prepared = 1, finished = 2 };
 
@@ -20,6 +20,23 @@ bool read_protocol(ByteReader& in, Protocol& protocol) {
   return in.ok();
 }
 
+void write_heuristic(ByteWriter& out, const std::optional<Heuristic>& heuristic) {
+  out.u8(heuristic ? 1 : 0);
+  if (heuristic) out.u8(heuristic->commit ? 1 : 0).id(heuristic->at).bytes(heuristic->reason);
+}
+
+bool read_heuristic(ByteReader& in, std::optional<Heuristic>& heuristic) {
+  const std::uint8_t there = in.u8();
+  if (!in.ok() || there > 1) return false;
+  if (there == 0) return true;
+  const std::uint8_t commit = in.u8();
+  heuristic.emplace();
+  heuristic->commit = commit == 1;
+  heuristic->at = in.id<ClusterMillis>();
+  heuristic->reason = in.bytes();
+  return in.ok() && commit <= 1;
+}
+
 bool read_prepared(ByteReader& in, std::uint8_t found, PreparedTxn& prepared) {
   if (!read(in, prepared.attempt)) return false;
   prepared.coordinator = in.id<GroupId>();
@@ -30,6 +47,7 @@ bool read_prepared(ByteReader& in, std::uint8_t found, PreparedTxn& prepared) {
   if (!effects || !read(in, prepared.result)) return false;
   prepared.prepared_at = in.id<ClusterMillis>();
   if (found >= 2 && !read_protocol(in, prepared.protocol)) return false;
+  if (found >= 4 && !read_heuristic(in, prepared.heuristic)) return false;
   return in.complete();
 }
 
@@ -56,6 +74,7 @@ bool read_finished(ByteReader& in, std::uint8_t found, FinishedTxn& finished) {
     return in.complete();
   }
   if (!read_protocol(in, finished.protocol)) return false;
+  if (found >= 4 && !read_heuristic(in, finished.heuristic)) return false;
   if (!finished.is_asked_for()) return in.complete();
   finished.coordinator = in.id<GroupId>();
   return read(in, finished.participants) && in.complete();
@@ -74,6 +93,7 @@ Bytes encode_record(const PreparedTxn& prepared) {
   write(out, prepared.effects);
   write(out, prepared.result);
   out.id(prepared.prepared_at).u8(static_cast<std::uint8_t>(prepared.protocol));
+  write_heuristic(out, prepared.heuristic);
   return bytes;
 }
 
@@ -87,6 +107,7 @@ Bytes encode_record(const FinishedTxn& finished) {
   write(out, finished.attempt);
   out.u64(finished.fingerprint).id(finished.finished_at).bytes(finished.detail);
   out.u8(static_cast<std::uint8_t>(finished.protocol));
+  write_heuristic(out, finished.heuristic);
   if (!finished.is_asked_for()) return bytes;
   out.id(finished.coordinator);
   write(out, finished.participants);

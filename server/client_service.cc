@@ -134,6 +134,26 @@ void ShardService::query(TypedCall<v1::QueryRequest, v1::QueryResponse>& call) c
   }
 }
 
+void ShardService::force(TypedCall<v1::OverrideRequest, v1::Transaction>& call) const {
+  const milliseconds patience = patience_of(call.context());
+  Result<OverrideCall> asked = from_api(call.request(), gate_.cluster.groups);
+  if (!asked) {
+    call.finish(status_of(asked.error()));
+  } else if (patience.count() <= 0) {
+    call.finish(deadline_passed());
+  } else {
+    const TxnId txn = asked->body.txn;
+    submit(gate_,
+           {.call = &call,
+            .response = &call.response(),
+            .group = asked->shard,
+            .txn = txn,
+            .may_commit = false,
+            .answer_by = std::chrono::steady_clock::now() + usable(patience)},
+           std::move(asked->body));
+  }
+}
+
 void CoordinatorService::open(RpcQueue& queue) {
   using Service = v1::Coordinator::AsyncService;
   serve<Service, Service, v1::ExecuteRequest, v1::Transaction>(service_, &Service::RequestExecute, queue,
@@ -146,6 +166,8 @@ void ShardService::open(RpcQueue& queue) {
   using Service = v1::Shard::AsyncService;
   serve<Service, Service, v1::QueryRequest, v1::QueryResponse>(service_, &Service::RequestQuery, queue,
                                                                [this](auto& call) { query(call); });
+  serve<Service, Service, v1::OverrideRequest, v1::Transaction>(service_, &Service::RequestOverride, queue,
+                                                                [this](auto& call) { force(call); });
 }
 
 }  // namespace assent

@@ -44,6 +44,7 @@ class ShardService {
 
  private:
   void query(TypedCall<v1::QueryRequest, v1::QueryResponse>& call) const;
+  void force(TypedCall<v1::OverrideRequest, v1::Transaction>& call) const;
 
   const ClientGate& gate_;
   v1::Shard::AsyncService service_;

@@ -65,6 +65,9 @@ struct Describe {
     return fmt::format("finish {} {} with {}", c.txn, attempt_text(c.attempt), c.commit ? "commit" : "abort");
   }
   std::string operator()(const SealWork& c) const { return fmt::format("seal {}", c.txn); }
+  std::string operator()(const OverrideWork& c) const {
+    return fmt::format("heuristic {} of {}: {}", c.commit ? "commit" : "abort", c.txn, c.reason);
+  }
 };
 
 // Logs do not say which kind of group they are of; a shard's database does.

@@ -398,6 +398,23 @@ api::GetOutcomeRequest to_api(const GetOutcome& body, std::string_view group) {
   return out;
 }
 
+Result<OverrideCall> from_api(const api::OverrideRequest& request, const GroupDirectory& groups) {
+  const Result<TxnId> txn = read_txn(request.txn_id(), Place{nullptr, "txn_id"});
+  if (!txn) return fail(txn.error());
+  const GroupDirectory::Group* shard = groups.find(request.shard());
+  if (shard == nullptr || shard->kind != GroupKind::shard) {
+    return bad(
+        Place{nullptr, "shard"},
+        fmt::format("there is no shard \"{:.63}\"; there are {}", request.shard(), groups.list(GroupKind::shard)),
+        ErrorCode::not_found);
+  }
+  if (request.reason().empty() || request.reason().size() > override_reason_bytes_max) {
+    return bad(Place{nullptr, "reason"}, fmt::format("must have 1 to {} bytes", override_reason_bytes_max));
+  }
+  return OverrideCall{.body = {.txn = *txn, .commit = request.commit(), .reason = request.reason()},
+                      .shard = shard->id};
+}
+
 Result<QueryCall> from_api(const api::QueryRequest& request, const GroupDirectory& groups) {
   const Result<GroupId> shard = read_shard(request.shard(), groups, Place{nullptr, "shard"});
   if (!shard) return fail(shard.error());

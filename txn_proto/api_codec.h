@@ -53,6 +53,12 @@ struct GetOutcomeCall {
 [[nodiscard]] Result<GetOutcomeCall> from_api(const api::GetOutcomeRequest& request, const GroupDirectory& groups);
 [[nodiscard]] api::GetOutcomeRequest to_api(const GetOutcome& body, std::string_view group);
 
+struct OverrideCall {
+  Override body;
+  GroupId shard;
+};
+[[nodiscard]] Result<OverrideCall> from_api(const api::OverrideRequest& request, const GroupDirectory& groups);
+
 struct QueryCall {
   Query body;
   GroupId shard;

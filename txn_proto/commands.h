@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -109,6 +110,15 @@ struct ForgetTxns {
   std::vector<TxnId> txns;
   bool operator==(const ForgetTxns&) const = default;
 };
-using ShardCommand = std::variant<PrepareWork, RefuseWork, ExecuteWork, FinishWork, SealWork, Tidy, ForgetTxns>;
+// A heuristic decision of an operator: T, prepared and in doubt, has its effects now, or gives them up. Its register
+// stays yes, and only a FinishWork ends it.
+struct OverrideWork {
+  TxnId txn;
+  bool commit = false;
+  std::string reason;
+  bool operator==(const OverrideWork&) const = default;
+};
+using ShardCommand =
+    std::variant<PrepareWork, RefuseWork, ExecuteWork, FinishWork, SealWork, Tidy, ForgetTxns, OverrideWork>;
 
 }  // namespace assent

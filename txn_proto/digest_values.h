@@ -44,6 +44,8 @@ inline void add_to(Digest& digest, const ClientRequest& request) {
     digest.add(execute->txn).add(fingerprint(*execute)).add(execute->age).add(execute->timeout_ticks);
   } else if (const auto* ask = std::get_if<GetOutcome>(&request.body)) {
     digest.add(ask->txn).add(ask->seal ? 1 : 0).add(ask->wait_ticks);
+  } else if (const auto* forced = std::get_if<Override>(&request.body)) {
+    digest.add(forced->txn).add(forced->commit ? 1 : 0).add(forced->reason);
   }
 }
 

@@ -13,6 +13,7 @@ std::string_view to_string(Stage stage) {
     case Stage::deciding: return "deciding";
     case Stage::asking: return "asking";
     case Stage::finishing: return "finishing";
+    case Stage::forced: return "forced";
   }
   return "unknown";
 }

@@ -27,15 +27,17 @@ enum class Stage : std::uint8_t {
   deciding = 6,    // its decision, or its seal, is on its way into the log
   asking = 7,      // asks the registers what they say
   finishing = 8,   // decided; somebody has not applied it yet
+  // at a shard
+  forced = 9,  // over, but an operator forced an end on it before
 };
-inline constexpr Stage stage_last = Stage::finishing;
+inline constexpr Stage stage_last = Stage::forced;
 [[nodiscard]] std::string_view to_string(Stage stage);
 
 struct Sight {
   TxnId txn;
   Stage stage = Stage::in_doubt;
   Protocol protocol = Protocol::automatic;
-  bool commit = false;                       // with finishing
+  bool commit = false;                       // with finishing and forced: what it came to
   GroupId coordinator;                       // at a shard, when known
   std::vector<GroupId> participants;         // when known
   std::vector<GroupId> missing;              // whose word it waits for
@@ -45,6 +47,7 @@ struct Sight {
   std::uint64_t locks = 0;                   // that it holds here
   std::uint64_t millis = 0;                  // since it voted; at others, since its id was made
   std::optional<std::uint64_t> left_millis;  // until something happens whatever others do: it gives up, it resolves
+  std::optional<Heuristic> heuristic;        // what an operator forced on it here
   bool operator==(const Sight&) const = default;
 };
 

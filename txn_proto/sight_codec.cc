@@ -1,6 +1,7 @@
 #include "txn_proto/sight_codec.h"
 
 #include "txn_proto/api_codec.h"
+#include "txn_proto/value_codec.h"
 
 namespace assent {
 namespace {
@@ -44,6 +45,12 @@ v1::Sight to_api(const Sight& sight, const GroupDirectory& groups) {
   out.set_locks(sight.locks);
   out.set_millis(sight.millis);
   if (sight.left_millis) out.set_left_millis(*sight.left_millis);
+  if (sight.heuristic) {
+    v1::Heuristic& forced = *out.mutable_heuristic();
+    forced.set_commit(sight.heuristic->commit);
+    forced.set_at_millis(static_cast<std::int64_t>(sight.heuristic->at.value));
+    forced.set_reason(is_utf8(sight.heuristic->reason) ? sight.heuristic->reason : "?");
+  }
   return out;
 }
 
@@ -62,6 +69,11 @@ Sight from_api(const v1::Sight& message) {
   out.locks = message.locks();
   out.millis = message.millis();
   if (message.has_left_millis()) out.left_millis = message.left_millis();
+  if (message.has_heuristic()) {
+    const v1::Heuristic& forced = message.heuristic();
+    const auto at = static_cast<std::uint64_t>(std::max<std::int64_t>(0, forced.at_millis()));
+    out.heuristic = Heuristic{.commit = forced.commit(), .at = ClusterMillis(at), .reason = forced.reason()};
+  }
   return out;
 }
 

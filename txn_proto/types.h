@@ -293,6 +293,14 @@ struct Envelope {
   bool operator==(const Envelope&) const = default;
 };
 
+// What an operator forced on a shard (Override), as the shard remembers it.
+struct Heuristic {
+  bool commit = false;
+  ClusterMillis at;
+  std::string reason;
+  bool operator==(const Heuristic&) const = default;
+};
+
 // ---- what a client asks and hears
 // ------------------------------------------------------------------------------------
 
@@ -330,7 +338,16 @@ struct GetOutcome {
   std::uint64_t wait_ticks = 0;
   bool operator==(const GetOutcome&) const = default;
 };
-using ClientBody = std::variant<Execute, Query, GetOutcome>;
+// An operator forces an end on a shard that is in doubt about T (heuristic decision, X/Open XA), against the protocol.
+// Asked of the shard itself. T's register stays as it is; what it comes to in the end may disagree.
+struct Override {
+  TxnId txn;
+  bool commit = false;
+  std::string reason;  // the operator's words; 1 to override_reason_bytes_max bytes
+  bool operator==(const Override&) const = default;
+};
+inline constexpr std::size_t override_reason_bytes_max = 1'000;
+using ClientBody = std::variant<Execute, Query, GetOutcome, Override>;
 
 struct ClientRequest {
   RequestId id;

@@ -328,6 +328,12 @@ struct ShardToWire {
   }
   void operator()(const FinishWork& from) const { finish_to_wire(from, *to.mutable_finish()); }
   void operator()(const SealWork& from) const { to.mutable_seal()->set_txn(from.txn.to_raw()); }
+  void operator()(const OverrideWork& from) const {
+    wire::OverrideWork& out = *to.mutable_override();
+    out.set_txn(from.txn.to_raw());
+    out.set_commit(from.commit);
+    out.set_reason(from.reason);
+  }
   void operator()(const ForgetTxns& from) const {
     auto& out = *to.mutable_forget();
     for (const TxnId& txn : from.txns) out.add_txns(txn.to_raw());
@@ -494,6 +500,9 @@ Result<ShardCommand> decode_shard_command(ByteView bytes) {
     case wire::ShardCommand::kExecute: command = execute_work_from_wire(reader, proto.execute()); break;
     case wire::ShardCommand::kFinish: command = finish_from_wire<FinishWork>(reader, proto.finish()); break;
     case wire::ShardCommand::kSeal: command = SealWork{reader.txn(proto.seal().txn())}; break;
+    case wire::ShardCommand::kOverride:
+      command = OverrideWork{reader.txn(proto.override().txn()), proto.override().commit(), proto.override().reason()};
+      break;
     case wire::ShardCommand::kForget: command = ForgetTxns{reader.txns(proto.forget().txns())}; break;
     case wire::ShardCommand::kTidy: command = Tidy{}; break;
     case wire::ShardCommand::KIND_NOT_SET: return unreadable(what);

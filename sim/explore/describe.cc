@@ -132,6 +132,9 @@ struct Describe {
     return words;
   }
   std::string operator()(const SealWork& c) const { return fmt::format("SealWork {}", names.of(c.txn)); }
+  std::string operator()(const OverrideWork& c) const {
+    return fmt::format("OverrideWork {} {}", names.of(c.txn), c.commit ? "commit" : "abort");
+  }
 
   std::string operator()(const TxnAnswer& answer) const {
     std::string words = fmt::format("{} {}", names.of(answer.txn), to_string(answer.state));

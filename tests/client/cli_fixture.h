@@ -23,7 +23,7 @@ class CliTest : public ::testing::Test {
     for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
     out.str("");
     err.str("");
-    return assentctl(static_cast<int>(pointers.size()), pointers.data(), {out, err});
+    return assentctl(static_cast<int>(pointers.size()), pointers.data(), {out, err, in});
   }
   nlohmann::json document() const { return nlohmann::json::parse(out.str()); }  // throws unless it is exactly one
 
@@ -31,6 +31,7 @@ class CliTest : public ::testing::Test {
   test::FakeCluster cluster;
   std::ostringstream out;
   std::ostringstream err;
+  std::istringstream in;  // what the person types
 };
 
 }  // namespace assent::cli

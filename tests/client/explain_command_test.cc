@@ -109,5 +109,44 @@ TEST_F(ExplainCommand, ResolveOfARunningAFinishedAndAnUnknownTransaction) {
   EXPECT_EQ(run({"txn", "resolve", id}), 4);
 }
 
+TEST_F(ExplainCommand, P25_AHeuristicIsConfirmedAndToldToTheShardsInDoubt) {
+  in_doubt();
+  outcome(v1::PREPARED);
+  std::vector<v1::OverrideRequest> forced;
+  cluster.on_override = [&](const v1::OverrideRequest& request, v1::Transaction& response) {
+    forced.push_back(request);
+    return test::answer(response, request.txn_id(), v1::PREPARED);
+  };
+  const std::vector<std::string> command{"txn",         "resolve", id,         "--wait",  "10ms",
+                                         "--heuristic", "commit",  "--reason", "s2 burnt"};
+  in.str("2277a5\n");
+  EXPECT_EQ(run(command), 8);
+  EXPECT_THAT(out.str(), HasSubstr("nothing was forced"));
+  EXPECT_THAT(err.str(), HasSubstr("the vote of s2 is not known"));
+  EXPECT_TRUE(forced.empty());
+  in.clear();
+  in.str("2277a4\n");
+  EXPECT_EQ(run(command), 0);
+  ASSERT_THAT(forced, SizeIs(1));
+  EXPECT_EQ(forced[0].shard(), "s1");
+  EXPECT_TRUE(forced[0].commit());
+  EXPECT_EQ(forced[0].reason(), "s2 burnt");
+  std::vector<std::string> elsewhere = command;
+  elsewhere.insert(elsewhere.end(), {"--yes", "--on", "s2"});
+  EXPECT_EQ(run(elsewhere), 8) << "s2 is not in doubt";
+  EXPECT_THAT(forced, SizeIs(1));
+}
+
+TEST_F(ExplainCommand, P25_AHeuristicIsNotForWhatEndsByItself) {
+  runs();
+  EXPECT_EQ(run({"txn", "resolve", id, "--heuristic", "abort", "--reason", "why", "--yes"}), 8);
+  in_doubt();
+  outcome(v1::COMMITTED);
+  EXPECT_EQ(run({"txn", "resolve", id, "--heuristic", "abort", "--reason", "why", "--yes"}), 0) << "as it came out";
+  EXPECT_EQ(run({"txn", "resolve", id, "--heuristic", "abort"}), 2);
+  EXPECT_EQ(run({"txn", "resolve", id, "--heuristic", "maybe", "--reason", "why"}), 2);
+  EXPECT_EQ(run({"txn", "resolve", id, "--reason", "why"}), 2);
+}
+
 }  // namespace
 }  // namespace assent::cli

@@ -102,5 +102,24 @@ TEST(Explain, OnlyThoseInDoubtAreListed) {
   EXPECT_EQ(explain_in_doubt(sights).front().id, txn);
 }
 
+TEST(Explain, P25_WhatWasForcedStandsBesideWhatItWaitsFor) {
+  GroupSight one = at("s1", Stage::resolving, Protocol::paxos_commit, {"s2"});
+  one.sight.heuristic = Heuristic{true, ClusterMillis(1), "s2 is lost"};
+  Explanation told = explain(txn, {{one}, {}});
+  EXPECT_EQ(told.state, "HEURISTIC");
+  EXPECT_THAT(told.why, HasSubstr("s2 has not said; its commit was forced at s1: s2 is lost"));
+  one.sight.stage = Stage::forced;
+  one.sight.commit = true;
+  told = explain(txn, {{one}, {}});
+  EXPECT_EQ(told.state, "HEURISTIC");
+  EXPECT_THAT(told.next, HasSubstr("what was forced was right"));
+  one.sight.commit = false;
+  told = explain(txn, {{one}, {}});
+  EXPECT_EQ(told.state, "MIXED");
+  EXPECT_THAT(told.why, HasSubstr("its commit was forced at s1: s2 is lost; it aborted"));
+  EXPECT_THAT(told.next, HasSubstr("repair the data by hand"));
+  EXPECT_THAT(explain_in_doubt({{one}, {}}), SizeIs(1)) << "listed until it is forgotten";
+}
+
 }  // namespace
 }  // namespace assent::client

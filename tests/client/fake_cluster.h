@@ -19,6 +19,7 @@ namespace assent::test {
 using ExecuteHandler = std::function<grpc::Status(const v1::ExecuteRequest&, v1::Transaction&)>;
 using OutcomeHandler = std::function<grpc::Status(const v1::GetOutcomeRequest&, v1::Transaction&)>;
 using ExplainHandler = std::function<grpc::Status(const v1::ExplainRequest&, v1::ExplainResponse&)>;
+using OverrideHandler = std::function<grpc::Status(const v1::OverrideRequest&, v1::Transaction&)>;
 using QueryHandler = std::function<grpc::Status(const v1::QueryRequest&, v1::QueryResponse&)>;
 
 class FakeCluster {
@@ -46,6 +47,7 @@ class FakeCluster {
   OutcomeHandler on_outcome;
   QueryHandler on_query;
   ExplainHandler on_explain;
+  OverrideHandler on_override;
 
   // ---- what leaders were asked, in order; non-leaders answer NOT_LEADER and are counted in misdirected() ----
   [[nodiscard]] std::vector<v1::ExecuteRequest> executed() const;

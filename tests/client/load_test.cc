@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -237,7 +238,7 @@ TEST_F(RunTest, TheDemoKillsTheCoordinatorsLeaderAndEndsWithItsLine) {
       restart.c_str()};
   std::ostringstream out;
   std::ostringstream err;
-  EXPECT_EQ(cli::assentctl(static_cast<int>(line.size()), line.data(), {out, err}), 0) << err.str();
+  EXPECT_EQ(cli::assentctl(static_cast<int>(line.size()), line.data(), {out, err, std::cin}), 0) << err.str();
   std::ifstream in(marks);
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "killed\nstarted\n");
   std::filesystem::remove(marks);
@@ -257,7 +258,7 @@ TEST_F(RunTest, TheDemoFailsWhenAHookFails) {
                                       "exit 3;"};
   std::ostringstream out;
   std::ostringstream err;
-  EXPECT_EQ(cli::assentctl(static_cast<int>(line.size()), line.data(), {out, err}), 1);
+  EXPECT_EQ(cli::assentctl(static_cast<int>(line.size()), line.data(), {out, err, std::cin}), 1);
   EXPECT_THAT(err.str(), HasSubstr("the kill hook ended with 3"));
 }
 

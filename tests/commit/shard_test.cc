@@ -335,5 +335,45 @@ TEST_F(ShardTest, F1_NoBytesCrashALoad) {
   EXPECT_EQ(shard.load(damaged).error().code, ErrorCode::corruption);
 }
 
+TEST_F(ShardTest, P25_AForcedCommitChangesRowsFreesLocksAndLeavesTheRegister) {
+  apply(prepare(txn(1), put("a", "1")));
+  const auto applied = apply(OverrideWork{txn(1), true, "the other half is lost"}, 7);
+  EXPECT_TRUE(applied.changed);
+  EXPECT_EQ(applied.released.size(), 1U);
+  EXPECT_EQ(store.get("a"), "1");
+  EXPECT_TRUE(shard.holding().empty());
+  EXPECT_EQ(shard.report(txn(1)).standing, Standing::prepared) << "whoever asks hears the vote, not the guess";
+  EXPECT_EQ(shard.prepared(txn(1))->heuristic, (Heuristic{true, ClusterMillis(7), "the other half is lost"}));
+  EXPECT_FALSE(apply(OverrideWork{txn(1), false, "on second thoughts"}).changed) << "the first stands";
+  apply(execute(txn(2), put("a", "2")));
+  apply(finish(txn(1), true));
+  EXPECT_EQ(store.get("a"), "2") << "a commit that comes later finds nothing to carry out";
+  EXPECT_TRUE(shard.finished(txn(1))->heuristic);
+  EXPECT_FALSE(shard.finished(txn(1))->mixed());
+}
+
+TEST_F(ShardTest, P25_WhatWasForcedAndIsNotTrueIsMixed) {
+  apply(prepare(txn(1), put("a", "1")));
+  apply(OverrideWork{txn(1), false, "guess"});
+  EXPECT_FALSE(store.get("a"));
+  apply(finish(txn(1), true));
+  EXPECT_FALSE(store.get("a")) << "what was given up is gone";
+  EXPECT_EQ(shard.finished(txn(1))->outcome, Outcome::committed);
+  EXPECT_TRUE(shard.finished(txn(1))->mixed());
+  EXPECT_EQ(shard.heuristics().count(txn(1)), 1U);
+  apply(Tidy{}, 10'001);
+  EXPECT_TRUE(shard.heuristics().empty()) << "forgotten with its register";
+}
+
+TEST_F(ShardTest, P25_OnlyWhatIsInDoubtCanBeForced) {
+  EXPECT_FALSE(apply(OverrideWork{txn(1), true, "why"}).changed);
+  EXPECT_TRUE(shard.empty(txn(1)));
+  apply(prepare(txn(1), put("a", "1")));
+  apply(finish(txn(1), false));
+  EXPECT_FALSE(apply(OverrideWork{txn(1), true, "why"}).changed);
+  EXPECT_FALSE(store.get("a"));
+  EXPECT_FALSE(shard.finished(txn(1))->heuristic);
+}
+
 }  // namespace
 }  // namespace assent

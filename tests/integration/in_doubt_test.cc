@@ -49,6 +49,22 @@ TEST_F(InDoubt, resolve_refuses_what_is_not_proven_and_ends_it_once_it_is) {
   EXPECT_EQ(json({"txn", "in-doubt"}, 0)["inDoubt"].size(), 0U);
 }
 
+// s2 never voted, so what comes back with it is an abort, and the commit that was forced at s1 is not.
+TEST_F(InDoubt, P25_what_was_forced_frees_the_locks_and_is_told_when_it_was_wrong) {
+  leave_in_doubt();
+  const auto forced = json({"--timeout", "3s", "txn", "resolve", id, "--wait", "1s", "--heuristic", "commit",
+                            "--reason", "s2 is lost", "--yes"},
+                           0);
+  EXPECT_EQ(forced["state"], "HEURISTIC");
+  EXPECT_THAT(ctl({"sql", "--shard", "s1", "SELECT balance FROM accounts WHERE id = 'a'"}).output, HasSubstr("99"));
+  EXPECT_EQ(json({"txn", "in-doubt"}, 5)["inDoubt"][0]["state"], "HEURISTIC");
+  cluster.start("m1");
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  EXPECT_EQ(json({"txn", "wait", id, "--for", "30s"}, 6)["state"], "ABORTED");
+  EXPECT_TRUE(eventually(30s, [&] { return json({"txn", "in-doubt"}, 0)["inDoubt"][0]["state"] == "MIXED"; }));
+  EXPECT_THAT(ctl({"txn", "explain", id}).output, HasSubstr("repair the data by hand"));
+}
+
 class Running : public OperatorTest {
  protected:
   Running() : OperatorTest("txn:\n  timeout: 60s\n  prepare_timeout: 30s\n") {}

@@ -83,6 +83,7 @@ const std::vector<ShardCommand> shard_commands{
     RefuseWork{txn, attempt, GroupId(9), participants, 8, refusal, Protocol::paxos_commit},
     FinishWork{txn, attempt, true, Protocol::paxos_commit, 9},
     ForgetTxns{{txn, other}},
+    OverrideWork{txn, true, "because\xFF"},
 };
 
 TEST(WireCodec, every_message_comes_back_as_it_was) {
