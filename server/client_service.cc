@@ -25,6 +25,13 @@ milliseconds patience_of(const grpc::ServerContext& context) {
 
 milliseconds usable(milliseconds patience) { return patience - std::min(answer_margin, patience / 4); }
 
+// What a transaction gets whose caller names no time: it aborts by itself before the caller stops listening, so that
+// most callers hear a definite answer. Who names a time may listen for less at once, and ask again.
+std::uint64_t ticks_for(milliseconds patience, milliseconds configured) {
+  const milliseconds most = std::min(usable(usable(patience)), configured);
+  return ticks_of_millis(static_cast<std::uint64_t>(std::max(most, milliseconds(1)).count()));
+}
+
 grpc::Status status_of(const Error& error) {
   ApiError api{.code = error.code, .reason = {}, .message = error.message, .metadata = {}, .retry_after_millis = 0};
   if (error.code == ErrorCode::not_found) api.reason = "GROUP_NOT_FOUND";
@@ -77,12 +84,7 @@ void CoordinatorService::execute(TypedCall<v1::ExecuteRequest, v1::Transaction>&
   } else if (const GroupId group = group_of(*execute, gate_.cluster.groups); group.none()) {
     call.finish(status_of({ErrorCode::refused, "this cluster has no coordinator group, which two-phase needs", {}}));
   } else {
-    const std::uint64_t wanted = execute->timeout_ticks == 0
-                                     ? ticks_of_millis(static_cast<std::uint64_t>(gate_.txn_timeout.count()))
-                                     : execute->timeout_ticks;
-    // It aborts by itself before its caller stops listening, so that most callers hear a definite answer.
-    const auto usable_ticks = static_cast<std::uint64_t>(usable(usable(patience)).count()) / tick_millis;
-    execute->timeout_ticks = std::clamp<std::uint64_t>(wanted, 1, std::max<std::uint64_t>(usable_ticks, 1));
+    if (execute->timeout_ticks == 0) execute->timeout_ticks = ticks_for(patience, gate_.txn_timeout);
     submit(gate_,
            {.call = &call,
             .response = &call.response(),

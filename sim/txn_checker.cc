@@ -113,13 +113,13 @@ void TxnChecker::ends(const EndTxns& end) {
 
 void TxnChecker::coordinator_applied(const Entry& entry, const CoordinatorCommand& command) {
   coordinator_stamp_ = entry.stamp;
-  std::visit(Overloaded{[&](const Decide& decide) { decides(entry, decide); },
-                        [&](const SealOutcome& seal) { seals(seal); }, [&](const EndTxns& end) { ends(end); },
-                        [](const Tidy&) {}, [](const OverrideWork&) {},  // an operator's; no simulated one does this
-                        [&](const NoteOutcomes& all) {
-                          for (const OutcomeNote& note : all.notes) notes(note);
-                        }},
-             command);
+  std::visit(
+      Overloaded{[&](const Decide& decide) { decides(entry, decide); }, [&](const SealOutcome& seal) { seals(seal); },
+                 [&](const EndTxns& end) { ends(end); }, [](const Tidy&) {},
+                 [&](const NoteOutcomes& all) {
+                   for (const OutcomeNote& note : all.notes) notes(note);
+                 }},
+      command);
 }
 
 // Written down, not decided: it must be true already. A presumption becomes true here, for nothing else stands there.
@@ -256,6 +256,7 @@ void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCom
                           moves(shard, finish.txn, then, entry);
                         },
                         [&](const SealWork& seal) { moves(shard, seal.txn, after, entry); }, [](const Tidy&) {},
+                        [](const OverrideWork&) {},  // an operator's: no simulated one does this
                         [&](const ForgetTxns& forget) { forgets(shard, forget); }},
              command);
 }

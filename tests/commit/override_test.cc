@@ -18,7 +18,7 @@ class OverrideTest : public CaretakerFixture {
   ClientReply reply() {
     const auto replies = heard().reply;
     EXPECT_EQ(replies.size(), 1U);
-    return replies.empty() ? ClientReply{RequestId(0), fail(ErrorCode::internal, "none")} : replies.front();
+    return replies.empty() ? ClientReply{RequestId(0), fail(ErrorCode::unsupported, "none")} : replies.front();
   }
   std::string refusal() {
     const ClientReply one = reply();
@@ -55,9 +55,7 @@ TEST_F(OverrideTest, P25_ARefusalByStateDoesNotWaitForWhatWasForced) {
   force(8, txn(2), true);
   commit_all();
   heard();
-  Work overdraft = add("b", -5);
-  std::get<KvAdd>(overdraft.front()).floor = 0;
-  execute(9, txn(3), overdraft);
+  execute(9, txn(3), {KvAdd{.key = "b", .delta = -5, .floor = 0, .ceiling = {}}});
   commit_all();
   const auto told = reply();
   ASSERT_TRUE(told.answer);
