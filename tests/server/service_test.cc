@@ -259,6 +259,17 @@ TEST_F(ServiceTest, GivesAnExecuteTheDefaultTimeout) {
   EXPECT_EQ(std::get<Execute>(requests[1].body).timeout_ticks, 70U);
 }
 
+// Who sends it again after a while, to learn what came of it, does not shorten it by that.
+TEST_F(ServiceTest, ATimeThatTheCallerNamesOutlivesTheCall) {
+  answer = committed;
+  v1::ExecuteRequest request = execute_request({"s1"});
+  ASSERT_TRUE(execute(request, milliseconds(1'000)).ok());
+  request.set_timeout_millis(40'000);
+  ASSERT_TRUE(execute(request, milliseconds(1'000)).ok());
+  EXPECT_LT(std::get<Execute>(requests[0].body).timeout_ticks, 100U);
+  EXPECT_EQ(std::get<Execute>(requests[1].body).timeout_ticks, 4000U);
+}
+
 TEST_F(ServiceTest, RefusesWhatIsTooMuch) {
   v1::ExecuteRequest request = execute_request({"s1"});
   request.mutable_branches(0)->mutable_operations(0)->mutable_get()->set_key(std::string(100 << 10, 'k'));
