@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include "server/peer_limits.h"
 #include "server/peer_service.h"
@@ -74,10 +75,9 @@ Result<void> GrpcTransport::start(const Endpoint& listen) {
 
 void GrpcTransport::stop() {
   for (auto& [id, link] : links_) link->stop();
-  if (server_ == nullptr) return;
+  if (server_ == nullptr || std::exchange(stopped_, true)) return;
   queue_.serve_while([this] { server_->Shutdown(std::chrono::system_clock::now() + stop_grace); });
   arrivals_->drain();
-  server_.reset();
 }
 
 void GrpcTransport::tick() {

@@ -55,7 +55,9 @@ class GrpcTransport final : public Transport {
   std::unique_ptr<RpcQueue> arrivals_;
   std::vector<RpcQueue::Ended> arrived_;  // scratch
   std::unique_ptr<PeerService> service_;
+  // Lives on behind stop(): the ends of its calls may still stand in the queue, and finish a call with its help.
   std::unique_ptr<grpc::Server> server_;
+  bool stopped_ = false;
   std::uint16_t port_ = 0;
 };
 

@@ -84,7 +84,7 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
   // The peer's answer may be known here before it is known that the greeting is out, and one write at a time is
   // allowed.
   void join() {
-    if (up_ && greeted_) link_.joined(*this);
+    if (up_ && greeted_ && !is_lost()) link_.joined(*this);
   }
   void lost() override { link_.left(*this); }
   void over() override {

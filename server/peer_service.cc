@@ -70,7 +70,7 @@ class PeerService::FrameStream final : public FramePump<grpc::ServerAsyncReaderW
   // The first write is the greeting back.
   void written(bool ok) override {
     if (std::exchange(greeted_, true)) return link_->written(*this, ok);
-    if (ok) link_->joined(*this);
+    if (ok && !is_lost()) link_->joined(*this);
   }
   void lost() override {
     if (link_ != nullptr) link_->left(*this);

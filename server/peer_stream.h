@@ -59,6 +59,8 @@ class FramePump : public PeerStream, public Inbox::FrameReader {
     ++under_way_;
     stream().Write(out_, static_cast<RpcTag*>(&written_));
   }
+  // An operation has failed, though another may still end well: whoever learns that is not to use the stream.
+  [[nodiscard]] bool is_lost() const { return lost_; }
   // For operations that only one end has.
   void step_begins() { ++under_way_; }
   void step_over() {
