@@ -12,6 +12,7 @@ namespace {
 
 std::vector<std::string> hex(const std::vector<TxnId>& txns) {
   std::vector<std::string> out;
+  out.reserve(txns.size());
   for (const TxnId& txn : txns) out.push_back(txn.to_hex());
   return out;
 }
