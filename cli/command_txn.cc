@@ -7,7 +7,7 @@ namespace {
 
 std::optional<Protocol> read_protocol(std::string_view text) {
   for (const Protocol protocol :
-       {Protocol::automatic, Protocol::one_phase, Protocol::two_phase, Protocol::paxos_commit}) {
+       {Protocol::automatic, Protocol::one_phase, Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit}) {
     if (text == to_string(protocol)) return protocol;
   }
   return std::nullopt;
@@ -89,8 +89,8 @@ void add_txn(CLI::App& app, Draft& draft) {
   add_txn_id(exec, "--id", run->id,
              "The transaction's id; sending it again never runs the work twice (default: a new one)");
   add_parsed<Protocol>(exec, "--protocol", run->protocol, &read_protocol,
-                       "a protocol (auto, one-phase, two-phase, paxos-commit)",
-                       "auto, one-phase, two-phase, paxos-commit")
+                       "a protocol (auto, one-phase, two-phase, three-phase, paxos-commit)",
+                       "auto, one-phase, two-phase, three-phase, paxos-commit")
       ->type_name("NAME");
 
   CLI::App& read = *txn.add_subcommand("read", "Read several shards as they were at one instant, without locks");

@@ -12,6 +12,7 @@ Protocol decode_protocol(v1::Protocol protocol) {
   switch (protocol) {
     case v1::ONE_PHASE: return Protocol::one_phase;
     case v1::TWO_PHASE: return Protocol::two_phase;
+    case v1::THREE_PHASE: return Protocol::three_phase;
     case v1::PAXOS_COMMIT: return Protocol::paxos_commit;
     default: return Protocol::automatic;
   }

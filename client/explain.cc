@@ -135,9 +135,15 @@ void explain_votes_doubt(const Picture& picture, Explanation& out) {
     out.next = fmt::format("in {} the shards ask each other", seconds(shard->sight.left_millis.value_or(0)));
     return;
   }
-  out.why = fmt::format("{} voted yes, and so it commits unless {} did not; {} {} not said", shard->group,
-                        shard->missing.size() == 1 ? "the other" : "one of the others", list(shard->missing),
-                        shard->missing.size() == 1 ? "has" : "have");
+  const std::string have = shard->missing.size() == 1 ? "has" : "have";
+  if (ballots_decide(shard->sight.protocol)) {
+    out.why =
+        fmt::format("{} voted yes and opened a ballot; a majority of the participants and {} decides, {} {} not said",
+                    shard->group, shard->coordinator, list(shard->missing), have);
+  } else {
+    out.why = fmt::format("{} voted yes, and so it commits unless {} did not; {} {} not said", shard->group,
+                          shard->missing.size() == 1 ? "the other" : "one of the others", list(shard->missing), have);
+  }
   const std::vector<std::string> away = unreachable_of(picture, shard->missing);
   for (const std::string& group : away) out.why += fmt::format("; {}: {}", group, picture.why_unreachable(group));
   out.next = away.empty() ? "they are asked again every second, and their word ends it" : bring_back(away);
@@ -148,6 +154,12 @@ void say_what_is_not_proven(const Picture& picture, Explanation& out) {
   std::vector<std::string> yes;
   for (const GroupSight* one : picture.in_doubt) yes.push_back(one->group);
   const GroupSight& shard = *picture.in_doubt.front();
+  if (ballots_decide(shard.sight.protocol)) {
+    out.proof = fmt::format(
+        "{} voted yes; a majority of the participants and {} decides, and what they have accepted is not known",
+        list(yes), shard.coordinator);
+    return;
+  }
   if (!votes_decide(shard.sight.protocol)) {
     if (picture.why_unreachable(shard.coordinator).empty()) return;
     out.proof = fmt::format(
@@ -217,7 +229,7 @@ Explanation explain(const TxnId& id, const Sights& sights) {
   if (attended) {
     explain_coordinator(picture, out);
   } else if (!picture.in_doubt.empty()) {
-    const bool by_votes = votes_decide(picture.in_doubt.front()->sight.protocol);
+    const bool by_votes = by_content(picture.in_doubt.front()->sight.protocol);
     by_votes ? explain_votes_doubt(picture, out) : explain_two_phase_doubt(picture, out);
   } else if (picture.waiting != nullptr) {
     explain_waiting(*picture.waiting, out);

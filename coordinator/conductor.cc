@@ -32,6 +32,7 @@ void Conductor::lead(Epoch epoch) {
     finishing_.emplace(txn, std::move(finishing));
     finishing_due_.set(txn, now_ + 1);
   }
+  for (const auto& [txn, record] : decisions_->ballots()) ballots_due_.set(txn, now_ + options_.ballot_ticks);
   propose_tidy();
 }
 
@@ -69,6 +70,8 @@ void Conductor::receive(const Envelope& envelope) {
   if (const auto* inquire = std::get_if<Inquire>(&envelope.message)) return on(envelope, *inquire);
   if (const auto* report = std::get_if<Report>(&envelope.message)) return on(envelope, *report);
   if (const auto* confirm = std::get_if<Confirm>(&envelope.message)) return on(envelope, *confirm);
+  if (const auto* request = std::get_if<BallotRequest>(&envelope.message)) return on(envelope, *request);
+  if (const auto* reply = std::get_if<BallotReply>(&envelope.message)) return on(envelope, *reply);
 }
 
 // ---- messages
@@ -82,14 +85,14 @@ void Conductor::on(const Envelope& envelope, const Vote& vote) {
   }
   const bool asked = found != running_.end() && found->second.phase == Phase::collecting &&
                      names(found->second.branches, envelope.from);
-  if (asked && votes_decide(found->second.protocol)) {
+  if (asked && by_content(found->second.protocol)) {
     return count_by_votes(vote.txn, found->second, envelope.from, vote);
   }
   if (asked) return count(vote.txn, found->second, envelope.from, vote);
   // Nobody counts it here. A yes says that its shard is in doubt: that is a question too.
   if (!vote.yes) return;
-  if (votes_decide(vote.protocol)) {
-    return answer_doubt_by_votes(envelope.from, vote.txn, vote.attempt, vote.fingerprint);
+  if (by_content(vote.protocol)) {
+    return answer_doubt_by_votes(envelope.from, {vote.txn, vote.attempt, vote.protocol, vote.fingerprint});
   }
   answer_doubt(envelope.from, vote.txn, vote.attempt);
 }
@@ -119,14 +122,14 @@ void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vo
 }
 
 void Conductor::on(const Envelope& envelope, const Finished& finished) {
-  const bool by_votes = votes_decide(finished.protocol);
+  const bool content = by_content(finished.protocol);
   count_message(finished.txn, true);
-  if (by_votes && finished.commit) learn_commit(finished);
+  if (content && finished.commit) learn_commit(finished);
   const auto found = finishing_.find(finished.txn);
   if (found == finishing_.end()) return;
   Finishing& finishing = found->second;
   if (finishing.protocol != finished.protocol || finishing.commit != finished.commit) return;
-  const bool of_this = by_votes ? finishing.fingerprint == finished.fingerprint : finishing.attempt == finished.attempt;
+  const bool of_this = content ? finishing.fingerprint == finished.fingerprint : finishing.attempt == finished.attempt;
   if (!of_this) return;
   if (finishing.left.erase(envelope.from) > 0) {
     charge(finishing.finishes, finished.cost);
@@ -135,7 +138,7 @@ void Conductor::on(const Envelope& envelope, const Finished& finished) {
   if (planted(Bug::one_finished_for_all)) finishing.left.clear();
   if (!finishing.left.empty()) return;
   bill_freed(finished.txn, finishing);
-  if (finishing.commit && !by_votes) {
+  if (finishing.commit && !content) {
     if (ended_.empty()) ended_since_ = now_;
     ended_.push_back(finished.txn);
   }
@@ -146,8 +149,8 @@ void Conductor::on(const Envelope& envelope, const Finished& finished) {
 
 void Conductor::on(const Envelope& envelope, const Inquire& inquire) {
   count_message(inquire.txn, false);
-  if (votes_decide(inquire.protocol)) {
-    return answer_doubt_by_votes(envelope.from, inquire.txn, inquire.attempt, inquire.fingerprint);
+  if (by_content(inquire.protocol)) {
+    return answer_doubt_by_votes(envelope.from, {inquire.txn, inquire.attempt, inquire.protocol, inquire.fingerprint});
   }
   answer_doubt(envelope.from, inquire.txn, inquire.attempt);
 }
@@ -214,7 +217,7 @@ void Conductor::decide(const TxnId& txn, Running& running) {
 
 // From here on this attempt is never decided: only this leader could, and it counts no more votes of it.
 void Conductor::drop(const TxnId& txn, Running& running) {
-  ASSENT_CHECK(running.phase == Phase::collecting || running.phase == Phase::resolving,
+  ASSENT_CHECK(by_content(running.protocol) || running.phase == Phase::collecting || running.phase == Phase::resolving,
                "an attempt that may be decided is never dropped");
   finish(txn, finishing_of(running, false), participants_of(running.branches));
 }
@@ -233,7 +236,7 @@ void Conductor::abort(const TxnId& txn, Refusal refusal) {
   const Running& running = running_.at(txn);
   drop(txn, running_.at(txn));
   remember_abort(txn, running.fingerprint, refusal);
-  if (votes_decide(running.protocol) && refusal.reason != AbortReason::reused_id) {
+  if (by_content(running.protocol) && refusal.reason != AbortReason::reused_id) {
     note({txn, running.fingerprint, false, running.protocol, refusal.reason});
   }
   TxnAnswer answer = aborted_answer(txn, std::move(refusal), participants_of(running.branches));
@@ -309,6 +312,14 @@ void Conductor::applied(const EntryContext&, const Command& command, const Decis
     return settle(sealed->txn, applied);
   }
   if (const auto* notes = std::get_if<NoteOutcomes>(&command)) return noted(*notes);
+  if (const auto* ballot = std::get_if<BallotWork>(&command)) {
+    ballots_.applied(*ballot);
+    if (const auto found = running_.find(ballot->txn); found != running_.end()) {
+      charge(found->second.seals, Cost::of(round));
+    }
+    if (decisions_->ballots().contains(ballot->txn)) ballots_due_.set(ballot->txn, now_ + options_.ballot_ticks);
+    return serve_ballots(ballot->txn);
+  }
   if (std::holds_alternative<Tidy>(command)) {
     tidy_in_log_ = false;
     judge_held();
@@ -332,6 +343,8 @@ void Conductor::refused(const Command& command, const Error& error) {
   } else if (const auto* notes = std::get_if<NoteOutcomes>(&command)) {
     for (const OutcomeNote& note : notes->notes) notes_waiting_.push_back(note.txn);
     notes_since_ = now_;
+  } else if (const auto* ballot = std::get_if<BallotWork>(&command)) {
+    ballots_.refused(*ballot);  // whoever asked asks again
   } else {
     tidy_in_log_ = false;
     for (const ClientRequest& request : std::exchange(held_, {})) fail_client(request.id, error.code, error.message);
@@ -347,6 +360,7 @@ void Conductor::tick() {
   tick_running();
   tick_finishing();
   tick_askers();
+  tick_ballots();
   propose_end(true);
   propose_notes(true);
   if (now_ - last_entry_tick_ >= options_.tidy_ticks) propose_tidy();
@@ -360,6 +374,7 @@ void Conductor::tick_running() {
     switch (running.phase) {
       case Phase::collecting: tick_collecting(*due, running); break;
       case Phase::resolving: tick_resolving(*due, running); break;
+      case Phase::accepting: tick_accepting(*due, running); break;
       case Phase::proposed:
       case Phase::sealing:
         propose_phase(*due, running);
@@ -373,7 +388,7 @@ void Conductor::tick_collecting(const TxnId& txn, Running& running) {
   if (now_ >= running.deadline) {
     Refusal refusal = refusal_of(AbortReason::timeout, missing(running), "not everybody had voted in time");
     if (planted(Bug::abort_before_seal)) return abort(txn, std::move(refusal));
-    if (votes_decide(running.protocol)) return resolve(txn, running, std::move(refusal));
+    if (by_content(running.protocol)) return resolve(txn, running, std::move(refusal));
     drop(txn, running);
     return seal(txn, running, std::move(refusal));
   }

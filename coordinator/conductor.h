@@ -25,6 +25,13 @@
 //        '--------------> resolving -------------------------------------------------> finishing
 //         GetOutcome of what is not known here: every shard is asked
 //
+// Where ballots decide (three-phase): as where the votes do, with one round more before "committed":
+//
+//               Execute                every vote is yes            a majority has accepted: client told
+//     (nothing) ------> collecting -----------------------> accepting ----------------------------------> finishing
+//                           | timeout                           | somebody opened a higher ballot: so does this
+//                           '-------------> resolving <---------'
+//
 // Invariants, two-phase (PROTOCOL.md section 2, docs/specs/TwoPhase.tla):
 //   attempts (epoch, number) of this driver are never reused; votes count only with the attempt that runs now;
 //   a Decide is proposed at most once an attempt, only after every participant voted yes in it, and an attempt that
@@ -35,6 +42,10 @@
 //   "committed" is told, and Finish(commit) sent, only when every participant's register is known to hold yes for this
 //     content; "aborted" is told, and Finish(abort) sent, only when one is known never to hold it;
 //   so whatever this driver says is true whether or not it still leads. What it notes in the log is true already.
+// Invariants, where ballots decide (termination.h, docs/specs/ThreePhase.tla): the same, where a majority of the
+// acceptors
+//   stands for all registers; round 0 is proposed only when every register is known to hold yes; this leader opens no
+//   round twice.
 #pragma once
 
 #include <cstdint>
@@ -46,12 +57,14 @@
 
 #include "base/ids.h"
 #include "coordinator/decisions.h"
+#include "txn_proto/ballot_queue.h"
 #include "txn_proto/commands.h"
 #include "txn_proto/due_queue.h"
 #include "txn_proto/limits.h"
 #include "txn_proto/machine.h"
 #include "txn_proto/resolution.h"
 #include "txn_proto/sight.h"
+#include "txn_proto/termination.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -70,6 +83,7 @@ struct ConductorOptions {
   std::uint64_t end_ticks = 100;      // an ended transaction waits so long for others to share an entry with
   std::size_t end_batch = 256;
   std::uint64_t note_ticks = 10;           // an outcome waits so long for others to be noted with
+  std::uint64_t ballot_ticks = 300;        // in no ballot for so long, undecided and run by nobody here: it is ended
   std::uint64_t resolve_ticks = 200;       // who waits for a resolution hears after so long that it is not known yet
   std::uint64_t tidy_ticks = 1'000;        // without any entry for so long, one is proposed for its stamp
   std::size_t attempts_max = 10'000;       // beyond: busy
@@ -101,8 +115,10 @@ class Conductor {
   void tick();
   [[nodiscard]] DriverOutput<Command> take_output();
 
-  // Attempts and seals that run now, and commits and aborts still being carried out.
-  [[nodiscard]] std::size_t active() const { return running_.size() + finishing_.size(); }
+  // Attempts and seals that run now, commits and aborts still being carried out, and ballots of what is not decided.
+  [[nodiscard]] std::size_t active() const { return undecided() + finishing_.size(); }
+  // Of these, all but what is only carried out.
+  [[nodiscard]] std::size_t undecided() const { return running_.size() + decisions_->ballots().size(); }
 
   // One transaction that runs or is being finished here, or all of them.
   [[nodiscard]] std::vector<Sight> sights(const SightQuestion& question) const;
@@ -112,7 +128,7 @@ class Conductor {
   [[nodiscard]] std::uint64_t digest() const;
 
  private:
-  enum class Phase : std::uint8_t { collecting, proposed, sealing, resolving };
+  enum class Phase : std::uint8_t { collecting, proposed, sealing, resolving, accepting };
   struct Running {
     Phase phase = Phase::collecting;
     Attempt attempt;  // none when nothing but a seal runs
@@ -127,12 +143,17 @@ class Conductor {
     Refusal refusal;      // with sealing; with resolving, what is told if nothing but the seal speaks against T
     std::vector<RequestId> executes;
     // With resolving. Until somebody names the participants every shard is asked.
-    bool look = false;  // asks without sealing
-    std::optional<Resolution> resolution;
+    bool look = false;                     // asks without sealing
+    std::optional<Resolution> resolution;  // where the votes decide
+    std::optional<Termination> way;        // where ballots decide; with accepting, too
     std::map<GroupId, Standing> survey;
-    Cost votes;  // of the votes, of the seals that came after, and of this group's own entries and messages
+    Cost votes;  // of the votes, of the seals or ballots after them, and of this group's own entries and messages
     Cost seals;
     Cost own;
+
+    [[nodiscard]] bool knows_participants() const { return resolution || way; }
+    [[nodiscard]] Resolution::Verdict verdict() const { return way ? way->verdict() : resolution->verdict(); }
+    [[nodiscard]] const Refusal& found_refusal() const { return way ? way->refusal() : resolution->refusal(); }
   };
   struct Finishing {
     Attempt attempt;
@@ -172,8 +193,18 @@ class Conductor {
   void on(const Envelope& envelope, const Inquire& inquire);
   void on(const Envelope& envelope, const Report& report);
   void on(const Envelope& envelope, const Confirm& confirm);
+  void on(const Envelope& envelope, const BallotRequest& request);
+  void on(const Envelope& envelope, const BallotReply& reply);
   void answer_doubt(GroupId from, const TxnId& txn, const Attempt& attempt);
-  void answer_doubt_by_votes(GroupId from, const TxnId& txn, const Attempt& attempt, std::uint64_t fingerprint);
+  // What the vote or the question of a shard in doubt says of it.
+  struct Asked {
+    TxnId txn;
+    Attempt attempt;
+    Protocol protocol = Protocol::paxos_commit;
+    std::uint64_t fingerprint = 0;
+  };
+  void answer_doubt_by_votes(GroupId from, const Asked& asked);
+  [[nodiscard]] bool attends_to(const Asked& asked) const;
   void count(const TxnId& txn, Running& running, GroupId from, const Vote& vote);
   void count_by_votes(const TxnId& txn, Running& running, GroupId from, const Vote& vote);
 
@@ -189,12 +220,14 @@ class Conductor {
   // resolving
   void resolve(const TxnId& txn, Running& running, Refusal refusal);
   void hear_late(const TxnId& txn, Running& running, GroupId from, const Vote& vote);
+  void hear_report(const TxnId& txn, Running& running, GroupId from, const Report& report);
   void survey(const TxnId& txn, bool look);
   void ask_registers(const TxnId& txn, Running& running);
   void hear_survey(const TxnId& txn, Running& running, GroupId from, const Report& report);
   void adopt(const TxnId& txn, Running& running, GroupId from, const Report& report);
   void conclude_survey(const TxnId& txn, Running& running);
   void conclude(const TxnId& txn, Running& running);
+  [[nodiscard]] static std::vector<GroupId> participants_of_running(const Running& running);
   void commit_by_votes(const TxnId& txn);
   void presume(const TxnId& txn, Running& running);
   void give_up(const TxnId& txn, Running& running);
@@ -213,6 +246,17 @@ class Conductor {
   // sights (conductor_sights.cc)
   [[nodiscard]] Sight sight_of(const TxnId& txn, const Running& running, ClusterMillis now) const;
   [[nodiscard]] static Sight sight_of(const TxnId& txn, const Finishing& finishing, ClusterMillis now);
+  // ballots
+  void begin_way(const TxnId& txn, Running& running, std::vector<GroupId> participants);
+  void open_ballot(Termination& way);
+  void pre_commit(const TxnId& txn, Running& running);
+  void pursue(const TxnId& txn, Running& running);
+  void ask_acceptors(const TxnId& txn, Running& running);
+  void hear_acceptor(GroupId from, const BallotReply& reply);
+  void serve_ballots(const TxnId& txn);
+  [[nodiscard]] bool serve_ballot(GroupId from, const BallotRequest& request);
+  void tick_accepting(const TxnId& txn, Running& running);
+  void tick_ballots();
 
   // output
   void propose_phase(const TxnId& txn, Running& running);
@@ -262,6 +306,9 @@ class Conductor {
   std::vector<TxnId> notes_waiting_;    // of these, not proposed yet
   std::uint64_t notes_since_ = 0;
   RecentBills bills_;
+  BallotQueue ballots_;              // who asked this group's acceptors
+  DueQueue<TxnId> ballots_due_;      // those of Decisions::ballots(), to be ended if nobody else does
+  std::uint64_t rounds_opened_ = 0;  // the highest, of any transaction: no ballot is opened twice
 
   DriverOutput<Command> output_;
 };

@@ -43,12 +43,14 @@ void Conductor::execute(const ClientRequest& request, const Execute& execute) {
     return fail_client(request.id, ErrorCode::refused, "a one-phase transaction is executed by its shard's group");
   }
   const std::uint64_t print = fingerprint(execute);
-  if (effective_protocol(execute) == Protocol::three_phase) {
-    return fail_client(request.id, ErrorCode::unsupported, "three-phase is not built yet");
+  if (effective_protocol(execute) == Protocol::three_phase && execute.branches.size() < 2) {
+    return fail_client(request.id, ErrorCode::refused,
+                       "three-phase takes two shards or more: with one there is no majority without it or without the "
+                       "coordinator; use one-phase");
   }
   if (answer_known(request.id, execute, print)) return;
   if (const auto found = running_.find(execute.txn); found != running_.end()) {
-    const bool only_looks = found->second.look && !found->second.resolution;
+    const bool only_looks = found->second.look && !found->second.knows_participants();
     if (!only_looks) return join(request.id, print, found->second);
     running_due_.erase(execute.txn);  // its askers wait for the attempt instead
     running_.erase(found);
@@ -85,12 +87,17 @@ bool Conductor::answer_known(RequestId id, const Execute& execute, std::uint64_t
     return true;
   }
   const auto told = notes_.find(execute.txn);
-  if (told != notes_.end() && !is_presumption(told->second)) {
+  if (told != notes_.end() && is_outcome(told->second)) {
     if (told->second.fingerprint != 0 && told->second.fingerprint != print) {
       refuse_other_content(id);
     } else {
       tell(id, outcome_of(execute.txn));
     }
+    return true;
+  }
+  const auto balloted = decisions_->ballots().find(execute.txn);
+  if (balloted != decisions_->ballots().end() && balloted->second.fingerprint != print) {
+    refuse_other_content(id);
     return true;
   }
   const auto recent = recent_aborts_.find(execute.txn);
@@ -160,11 +167,11 @@ TxnAnswer Conductor::outcome_of(const TxnId& txn) const {
     if (open != decisions_->open().end()) answer.participants = open->second.participants;
   } else if (const auto running = running_.find(txn); running != running_.end()) {
     const Running& found = running->second;
-    const bool no_trace = found.phase == Phase::resolving && found.look && !found.resolution;
+    const bool no_trace = found.phase == Phase::resolving && found.look && !found.knows_participants();
     answer.state = no_trace ? TxnState::unknown : TxnState::running;
     answer.protocol = running->second.protocol;
     answer.participants = participants_of(running->second.branches);
-  } else if (const auto told = notes_.find(txn); told != notes_.end() && !is_presumption(told->second)) {
+  } else if (const auto told = notes_.find(txn); told != notes_.end() && is_outcome(told->second)) {
     answer.state = told->second.commit ? TxnState::committed : TxnState::aborted;
     answer.protocol = told->second.protocol;
     if (!told->second.commit) answer.refusal = refusal_of(told->second.reason, {}, sentence(told->second.reason));

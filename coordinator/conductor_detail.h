@@ -26,6 +26,15 @@ inline bool names(const std::vector<Branch>& branches, GroupId shard) {
 inline bool is_presumption(const OutcomeNote& note) {
   return note.reason == AbortReason::presumed && note.protocol == Protocol::automatic;
 }
+// Nobody will ever ask for the ballots of this content again: it never had every vote, for the id was used with another
+// one, or it is ended and forgotten everywhere. It says nothing about the id's outcome.
+inline OutcomeNote end_of_ballots(const TxnId& txn, std::uint64_t fingerprint) {
+  return {txn, fingerprint, false, Protocol::three_phase, AbortReason::reused_id};
+}
+// A fact about the id.
+inline bool is_outcome(const OutcomeNote& note) {
+  return !is_presumption(note) && note.reason != AbortReason::reused_id;
+}
 
 inline Refusal refusal_of(AbortReason reason, GroupId participant, std::string message) {
   return Refusal{

@@ -19,11 +19,13 @@ std::uint64_t Conductor::digest() const {
       digest.add(shard);
       add_encoded(digest, result);
     }
-    const bool timed = running.phase == Phase::collecting || running.phase == Phase::resolving;
+    const bool timed = running.phase != Phase::proposed && running.phase != Phase::sealing;
     if (timed) digest.add(ticks_left(running.deadline, now_));
     digest.add(static_cast<std::uint64_t>(running.protocol)).add(running.look ? 1 : 0);
     digest.add(running.resolution ? 1 : 0).add(running.survey.size());
     if (running.resolution) running.resolution->add_to(digest);
+    digest.add(running.way ? 1 : 0);
+    if (running.way) running.way->add_to(digest);
     for (const auto& [shard, standing] : running.survey) digest.add(shard).add(static_cast<std::uint64_t>(standing));
     digest.add(running.backoff.pause).add(running.in_log ? 1 : 0);
     add_encoded(digest, running.refusal);
@@ -62,6 +64,9 @@ std::uint64_t Conductor::digest() const {
   add_ids(digest, notes_waiting_);
   if (!notes_waiting_.empty()) digest.add(std::min(now_ - notes_since_, options_.note_ticks));
   bills_.add_to(digest);
+  ballots_.add_to(digest);
+  add_to(digest, ballots_due_, now_);
+  digest.add(rounds_opened_);
   return digest.value();
 }
 

@@ -39,38 +39,47 @@ void Conductor::count_by_votes(const TxnId& txn, Running& running, GroupId from,
     return send(from, Attended{.txn = txn, .running = true});  // it waits, and wonders
   }
   charge(running.votes, vote.cost);
-  const std::size_t missing = planted(Bug::answer_before_all_votes) ? 1 : 0;
-  if (running.yes.size() + missing >= running.branches.size()) commit_by_votes(txn);
+  const bool ballots = ballots_decide(running.protocol);
+  const bool early = planted(ballots ? Bug::precommit_before_all_votes : Bug::answer_before_all_votes);
+  if (running.yes.size() + (early ? 1 : 0) < running.branches.size()) return;
+  if (ballots) return pre_commit(txn, running);
+  commit_by_votes(txn);
 }
 
 // A shard in doubt. What is known here and final is told; else whether it may leave the matter to this leader.
-void Conductor::answer_doubt_by_votes(GroupId from, const TxnId& txn, const Attempt& attempt,
-                                      std::uint64_t fingerprint) {
+void Conductor::answer_doubt_by_votes(GroupId from, const Asked& asked) {
   std::optional<bool> commit;
-  if (const auto record = decisions_->find(txn); record && record->fingerprint == fingerprint) {
+  if (const auto record = decisions_->find(asked.txn); record && record->fingerprint == asked.fingerprint) {
     commit = record->outcome == Outcome::committed;
-  } else if (const auto told = notes_.find(txn); told != notes_.end() && told->second.fingerprint == fingerprint) {
+  } else if (const auto told = notes_.find(asked.txn);
+             told != notes_.end() && told->second.fingerprint == asked.fingerprint) {
     commit = told->second.commit;
   }
   if (commit) {
     Finish finish;
-    finish.txn = txn;
-    finish.attempt = attempt;
+    finish.txn = asked.txn;
+    finish.attempt = asked.attempt;
     finish.commit = *commit;
-    finish.protocol = Protocol::paxos_commit;
-    finish.fingerprint = fingerprint;
+    finish.protocol = asked.protocol;
+    finish.fingerprint = asked.fingerprint;
     return send(from, std::move(finish));
   }
-  const auto found = running_.find(txn);
-  const bool running =
-      found != running_.end() && found->second.phase == Phase::collecting && found->second.fingerprint == fingerprint;
-  if (running || attempt.epoch <= epoch_) send(from, Attended{.txn = txn, .running = running});
+  const bool running = attends_to(asked);
+  if (running || asked.attempt.epoch <= epoch_) send(from, Attended{.txn = asked.txn, .running = running});
+}
+
+// Where ballots decide a leader that resolves it is attended to as well: several who open ballots only overtake each
+// other.
+bool Conductor::attends_to(const Asked& asked) const {
+  const auto found = running_.find(asked.txn);
+  if (found == running_.end() || found->second.fingerprint != asked.fingerprint) return false;
+  const Running& running = found->second;
+  return running.phase == Phase::collecting || (running.way && !running.look);
 }
 
 void Conductor::commit_by_votes(const TxnId& txn) {
   Running& running = running_.at(txn);
-  const std::vector<GroupId> participants =
-      running.resolution ? running.resolution->participants() : participants_of(running.branches);
+  const std::vector<GroupId> participants = participants_of_running(running);
   TxnAnswer answer;
   answer.txn = txn;
   answer.state = TxnState::committed;
@@ -85,6 +94,11 @@ void Conductor::commit_by_votes(const TxnId& txn) {
   end_running(txn, answer);
 }
 
+std::vector<GroupId> Conductor::participants_of_running(const Running& running) {
+  if (running.way) return running.way->participants();
+  return running.resolution ? running.resolution->participants() : participants_of(running.branches);
+}
+
 // ---- resolving
 // -------------------------------------------------------------------------------------------------------
 
@@ -95,6 +109,10 @@ void Conductor::resolve(const TxnId& txn, Running& running, Refusal refusal) {
   running.refusal = std::move(refusal);
   running.deadline = now_ + options_.resolve_ticks;
   running.backoff = {};
+  if (ballots_decide(running.protocol)) {
+    begin_way(txn, running, participants_of(running.branches));
+    return pursue(txn, running);
+  }
   running.resolution = Resolution(participants_of(running.branches), running.protocol, running.fingerprint);
   for (const auto& [shard, result] : running.yes) running.resolution->voted_yes(shard);
   ask_registers(txn, running);
@@ -103,20 +121,36 @@ void Conductor::resolve(const TxnId& txn, Running& running, Refusal refusal) {
 // A vote that comes when the registers are already being asked. Its shard is in doubt and need not wait for this
 // leader.
 void Conductor::hear_late(const TxnId& txn, Running& running, GroupId from, const Vote& vote) {
-  if (!running.resolution) return;
+  if (!running.knows_participants()) return;
   if (!vote.yes && vote.refusal.reason != AbortReason::too_old) {
     Report no;
     no.standing = Standing::aborted;
     no.refusal = vote.refusal;
-    running.resolution->hear(from, no);
-    return conclude(txn, running);
+    return hear_report(txn, running, from, no);
   }
   const bool same = vote.yes && vote.protocol == running.protocol && vote.fingerprint == running.fingerprint;
   if (!same) return;
   const bool first = names(running.branches, from) && running.yes.emplace(from, vote.result).second;
   if (first) charge(running.votes, vote.cost);
+  if (running.way) return send(from, Attended{.txn = txn, .running = !running.look});
   running.resolution->voted_yes(from);
   send(from, Attended{.txn = txn, .running = false});
+  conclude(txn, running);
+}
+
+// What a register says that is final. That it holds a yes says nothing where ballots decide.
+void Conductor::hear_report(const TxnId& txn, Running& running, GroupId from, const Report& report) {
+  if (running.way) {
+    if (report.standing == Standing::prepared) return;
+    BallotReply reply;
+    reply.txn = txn;
+    reply.fingerprint = report.fingerprint;
+    reply.standing = report.standing;
+    reply.refusal = report.refusal;
+    running.way->hear(from, reply);
+  } else {
+    running.resolution->hear(from, report);
+  }
   conclude(txn, running);
 }
 
@@ -153,9 +187,8 @@ void Conductor::on(const Envelope& envelope, const Report& report) {
   Running& running = found->second;
   count_message(report.txn, false);
   charge(running.seals, report.cost);
-  if (!running.resolution) return hear_survey(report.txn, running, envelope.from, report);
-  running.resolution->hear(envelope.from, report);
-  conclude(report.txn, running);
+  if (!running.knows_participants()) return hear_survey(report.txn, running, envelope.from, report);
+  hear_report(report.txn, running, envelope.from, report);
 }
 
 void Conductor::hear_survey(const TxnId& txn, Running& running, GroupId from, const Report& report) {
@@ -170,7 +203,7 @@ void Conductor::hear_survey(const TxnId& txn, Running& running, GroupId from, co
     answer.protocol = report.protocol;
     answer.participants = report.participants;
     if (!commit) answer.refusal = report.refusal;
-    if (!commit || votes_decide(report.protocol))
+    if (!commit || by_content(report.protocol))
       note({txn, report.fingerprint, commit, report.protocol, report.refusal.reason});
     return end_running(txn, answer);
   }
@@ -181,10 +214,15 @@ void Conductor::hear_survey(const TxnId& txn, Running& running, GroupId from, co
 
 // A shard is in doubt about it, and knows who takes part.
 void Conductor::adopt(const TxnId& txn, Running& running, GroupId from, const Report& report) {
-  if (votes_decide(report.protocol)) {
+  if (by_content(report.protocol)) {
     running.protocol = report.protocol;
     running.fingerprint = report.fingerprint;
     running.attempt = report.attempt;
+    if (ballots_decide(report.protocol)) {
+      running.survey.clear();
+      begin_way(txn, running, report.participants);
+      return pursue(txn, running);
+    }
     running.resolution = Resolution(report.participants, report.protocol, report.fingerprint);
     running.resolution->hear(from, report);
     running.survey.clear();
@@ -219,7 +257,7 @@ void Conductor::conclude_survey(const TxnId& txn, Running& running) {
 }
 
 void Conductor::conclude(const TxnId& txn, Running& running) {
-  switch (running.resolution->verdict()) {
+  switch (running.verdict()) {
     case Resolution::Verdict::open:
     case Resolution::Verdict::old: return;
     case Resolution::Verdict::commit: return commit_by_votes(txn);
@@ -227,18 +265,20 @@ void Conductor::conclude(const TxnId& txn, Running& running) {
     case Resolution::Verdict::abort: break;
   }
   // If nothing but the seal speaks against it, it ended for the reason for which it was sealed.
-  Refusal refusal = running.resolution->refusal();
-  const bool by_seal = refusal.reason == AbortReason::sealed && running.refusal.reason != AbortReason::none;
+  Refusal refusal = running.found_refusal();
+  const bool no_more = refusal.reason == AbortReason::sealed || refusal.reason == AbortReason::none;
+  const bool by_seal = no_more && running.refusal.reason != AbortReason::none;
   if (by_seal) refusal = running.refusal;
   if (running.branches.empty()) {  // of an earlier leader: its shards find out by themselves
     if (refusal.reason == AbortReason::reused_id) {
       TxnAnswer open;  // two contents under one id: this one came to nothing, the other is not known here
       open.txn = txn;
       open.state = TxnState::running;
+      if (running.way) note(end_of_ballots(txn, running.fingerprint));
       return end_running(txn, open);
     }
     note({txn, running.fingerprint, false, running.protocol, refusal.reason});
-    TxnAnswer answer = aborted_answer(txn, std::move(refusal), running.resolution->participants());
+    TxnAnswer answer = aborted_answer(txn, std::move(refusal), participants_of_running(running));
     answer.protocol = running.protocol;
     return end_running(txn, answer);
   }
@@ -254,6 +294,7 @@ void Conductor::presume(const TxnId& txn, Running& running) {
     for (const RequestId client : std::exchange(running.executes, {})) {
       fail_client(client, ErrorCode::too_old, "the id is older than the shards' retention");
     }
+    if (running.way) note(end_of_ballots(txn, running.fingerprint));
     TxnAnswer expired = known;
     expired.state = TxnState::expired;
     return end_running(txn, expired);
@@ -277,6 +318,7 @@ void Conductor::tick_resolving(const TxnId& txn, Running& running) {
     give_up(txn, running);
     if (!running_.contains(txn)) return;
   }
+  if (running.way) return pursue(txn, running);
   ask_registers(txn, running);
   if (!running.resolution) conclude_survey(txn, running);
 }
@@ -288,7 +330,8 @@ void Conductor::tick_resolving(const TxnId& txn, Running& running) {
 void Conductor::learn_commit(const Finished& finished) {
   const auto found = running_.find(finished.txn);
   const bool runs = found != running_.end() && found->second.fingerprint == finished.fingerprint &&
-                    (found->second.phase == Phase::collecting || found->second.phase == Phase::resolving);
+                    (found->second.phase == Phase::collecting || found->second.phase == Phase::resolving ||
+                     found->second.phase == Phase::accepting);
   if (runs) return commit_by_votes(finished.txn);
   if (decisions_->find(finished.txn)) return;
   note({finished.txn, finished.fingerprint, true, finished.protocol, AbortReason::none});
@@ -300,7 +343,7 @@ void Conductor::on(const Envelope& envelope, const Confirm& confirm) {
     if (decisions_->find(commit.txn) || decisions_->may_be_forgotten(commit.txn)) {
       confirmed.txns.push_back(commit.txn);
     } else {
-      note({commit.txn, commit.fingerprint, true, Protocol::paxos_commit, AbortReason::none});  // it will ask again
+      note({commit.txn, commit.fingerprint, true, commit.protocol, AbortReason::none});  // it will ask again
     }
   }
   if (!confirmed.txns.empty()) send(envelope.from, std::move(confirmed));
@@ -330,6 +373,7 @@ void Conductor::noted(const NoteOutcomes& command) {
     const auto found = notes_.find(note.txn);
     const bool presumed = found != notes_.end() && is_presumption(found->second);
     if (found != notes_.end()) notes_.erase(found);
+    serve_ballots(note.txn);
     if (!presumed) continue;
     if (running_.contains(note.txn)) end_running(note.txn, outcome_of(note.txn));
   }

@@ -34,9 +34,13 @@ Sight Conductor::sight_of(const TxnId& txn, const Running& running, ClusterMilli
       sight.stage = Stage::deciding;
       sight.missing = {options_.self};
       break;
+    case Phase::accepting:
     case Phase::resolving:
       sight.stage = Stage::asking;
-      if (running.resolution) {
+      if (running.way) {
+        sight.participants = running.way->participants();
+        sight.missing = running.way->whom();
+      } else if (running.resolution) {
         sight.participants = running.resolution->participants();
         sight.missing = running.resolution->silent();
       } else {

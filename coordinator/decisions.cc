@@ -82,6 +82,11 @@ Decisions::Applied Decisions::apply_one(const EntryContext&, const Tidy&) { retu
 Decisions::Applied Decisions::apply_one(const EntryContext& context, const NoteOutcomes& command) {
   Applied applied;
   for (const OutcomeNote& note : command.notes) {
+    const auto balloted = ballots_.find(note.txn);
+    const bool of_this =
+        balloted != ballots_.end() && (note.fingerprint == 0 || note.fingerprint == balloted->second.fingerprint);
+    if (of_this) ballots_.erase(balloted);
+    if (note.reason == AbortReason::reused_id) continue;  // it only ends the ballots of that content
     if (find(note.txn) || may_be_forgotten(note.txn)) continue;
     history_.add(SettledOutcome{.txn = note.txn,
                                 .attempt = {},
@@ -93,6 +98,43 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const NoteO
     applied.changed = true;
   }
   return applied;
+}
+
+Decisions::Applied Decisions::apply_one(const EntryContext&, const BallotWork& command) {
+  Applied applied;
+  const BallotReply standing = ballot_reply(command.txn, command.fingerprint);
+  if (standing.standing != Standing::prepared) return applied;
+  Acceptor acceptor{.promised = standing.promised, .accepted = standing.accepted, .value = standing.value};
+  if (!acceptor.would_change(command.ballot, command.value)) return applied;
+  acceptor.apply(command.ballot, command.value);
+  ballots_.insert_or_assign(
+      command.txn,
+      BallotRecord{.fingerprint = command.fingerprint, .participants = command.participants, .acceptor = acceptor});
+  applied.changed = true;
+  return applied;
+}
+
+BallotReply Decisions::ballot_reply(const TxnId& txn, std::uint64_t fingerprint) const {
+  BallotReply reply;
+  reply.txn = txn;
+  reply.fingerprint = fingerprint;
+  reply.standing = Standing::old;
+  if (const auto record = find(txn)) {
+    if (record->fingerprint != fingerprint) return reply;
+    reply.standing = record->outcome == Outcome::committed ? Standing::committed : Standing::aborted;
+    reply.refusal.reason = record->reason;
+    return reply;
+  }
+  const auto balloted = ballots_.find(txn);
+  const bool abstains =
+      balloted != ballots_.end() ? balloted->second.fingerprint != fingerprint : may_be_forgotten(txn);
+  if (abstains) return reply;
+  reply.standing = Standing::prepared;
+  if (balloted == ballots_.end()) return reply;
+  reply.promised = balloted->second.acceptor.promised;
+  reply.accepted = balloted->second.acceptor.accepted;
+  reply.value = balloted->second.acceptor.value;
+  return reply;
 }
 
 std::optional<SettledOutcome> Decisions::find(const TxnId& txn) const {
@@ -129,6 +171,15 @@ std::uint64_t Decisions::digest() const {
     for (const GroupId group : commit.participants) digest.add(group);
   }
   history_.add_to(digest);
+  digest.add(ballots_.size());
+  for (const auto& [txn, record] : ballots_) {
+    digest.add(txn).add(record.fingerprint).add(record.participants.size());
+    for (const GroupId group : record.participants) digest.add(group);
+    for (const Ballot& ballot : {record.acceptor.promised, record.acceptor.accepted}) {
+      digest.add(ballot.round).add(ballot.by).add(ballot.epoch);
+    }
+    digest.add(static_cast<std::uint64_t>(record.acceptor.value));
+  }
   return digest.value();
 }
 

@@ -1,6 +1,7 @@
 // Decisions: the replicated truth of a coordinator group. Which two-phase transactions committed, which were sealed as
 // aborted; every other two-phase transaction is aborted (presumed abort). And the outcomes of transactions that the
-// participants' votes decided, noted for those who ask later: of these it is the memory, not the judge.
+// participants' votes or ballots decided, noted for those who ask later: of these it is the memory, not the judge. And
+// the group's acceptors, where ballots decide.
 //
 // It is not the conductor: it sends nothing, knows no running attempt, counts no votes. It is changed by apply() alone,
 // in log order, on every replica alike; options must therefore be equal on all replicas. Called from the loop's thread.
@@ -19,7 +20,9 @@
 //   the epoch fence: a Decide counts only in an entry of its attempt's own epoch. A leader of a later epoch that has
 //     applied everything before its own first entry thus knows every commit that there will ever be of earlier epochs;
 //   a record is forgotten only when its id is too old to be accepted again;
-//   a commit stays open, with its participants, until each of them is known to have applied the finish.
+//   a commit stays open, with its participants, until each of them is known to have applied the finish;
+//   what this group promised and accepted in ballots is kept until an outcome is noted, or the content is known to be
+//     dead. Before the history's horizon there may have been such: of these this group promises nothing any more.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +34,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "coordinator/outcome_history.h"
+#include "txn_proto/acceptor.h"
 #include "txn_proto/commands.h"
 #include "txn_proto/limits.h"
 #include "txn_proto/machine.h"
@@ -51,6 +55,15 @@ struct OpenCommit {
   ClusterMillis decided_at;
 
   bool operator==(const OpenCommit&) const = default;
+};
+
+// What this group promised and accepted of one content.
+struct BallotRecord {
+  std::uint64_t fingerprint = 0;
+  std::vector<GroupId> participants;
+  Acceptor acceptor;
+
+  bool operator==(const BallotRecord&) const = default;
 };
 
 class Decisions {
@@ -75,7 +88,12 @@ class Decisions {
   [[nodiscard]] std::optional<SettledOutcome> find(const TxnId& txn) const;
   [[nodiscard]] bool committed(const TxnId& txn, const Attempt& attempt) const;
   [[nodiscard]] const std::map<TxnId, OpenCommit>& open() const { return open_; }
-  [[nodiscard]] std::size_t records() const { return open_.size() + history_.size(); }
+  [[nodiscard]] std::size_t records() const { return open_.size() + history_.size() + ballots_.size(); }
+  // Not known to be decided.
+  [[nodiscard]] const std::map<TxnId, BallotRecord>& ballots() const { return ballots_; }
+  // How the acceptor of this content stands. old: this group abstains, for it knows of other content under the id, or
+  // may have forgotten what it promised.
+  [[nodiscard]] BallotReply ballot_reply(const TxnId& txn, std::uint64_t fingerprint) const;
 
   // Of the last entry that was applied.
   [[nodiscard]] ClusterMillis stamp() const { return stamp_; }
@@ -95,12 +113,14 @@ class Decisions {
   Applied apply_one(const EntryContext& context, const EndTxns& command);
   Applied apply_one(const EntryContext& context, const Tidy& command);
   Applied apply_one(const EntryContext& context, const NoteOutcomes& command);
+  Applied apply_one(const EntryContext& context, const BallotWork& command);
   [[nodiscard]] Applied standing(const TxnId& txn) const;
 
   DecisionsOptions options_;
   ClusterMillis stamp_;
   std::map<TxnId, OpenCommit> open_;
   OutcomeHistory history_;
+  std::map<TxnId, BallotRecord> ballots_;
 };
 
 }  // namespace assent

@@ -7,8 +7,9 @@
 namespace assent {
 namespace {
 
-constexpr std::uint8_t version = 2;  // of what is written; 1 differs in knowing fewer protocols
+constexpr std::uint8_t version = 3;  // of what is written; 2 has no ballots, 1 knows fewer protocols as well
 constexpr std::size_t open_bytes_least = 16 + 16 + 1 + 8 + 8 + 4;
+constexpr std::size_t ballot_bytes_least = 16 + 8 + 4 + 24 + 24 + 1;
 constexpr std::size_t settled_bytes = 16 + 16 + 8 + 8 + 1 + 1 + 1;
 
 void write(ByteWriter& out, const TxnId& txn, const OpenCommit& commit) {
@@ -67,6 +68,20 @@ bool read_open(ByteReader& in, std::map<TxnId, OpenCommit>& open) {
   return true;
 }
 
+bool read_ballots(ByteReader& in, std::map<TxnId, BallotRecord>& ballots) {
+  const std::uint64_t count = in.u64();
+  if (!in.ok() || count > in.remaining() / ballot_bytes_least) return false;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const TxnId txn = in.txn();
+    BallotRecord record;
+    record.fingerprint = in.u64();
+    if (!read(in, record.participants) || !read(in, record.acceptor)) return false;
+    if (!ballots.empty() && txn <= ballots.rbegin()->first) return false;
+    ballots.emplace_hint(ballots.end(), txn, std::move(record));
+  }
+  return true;
+}
+
 bool read_history(ByteReader& in, std::deque<SettledOutcome>& records, std::optional<ClusterMillis>& forgotten) {
   const bool has_forgotten = in.u8() != 0;
   const auto forgotten_up_to = in.id<ClusterMillis>();
@@ -88,9 +103,17 @@ Bytes Decisions::snapshot() const {
   for (const auto& [txn, commit] : open_) write(out, txn, commit);
   const auto forgotten = history_.forgotten_up_to();
   out.u8(forgotten ? 1 : 0).id(forgotten.value_or(ClusterMillis()));
-  if (planted(Bug::snapshot_without_outcomes)) return out.u64(0), bytes;
-  out.u64(history_.size());
-  for (const SettledOutcome& record : history_.records()) write(out, record);
+  const bool without = planted(Bug::snapshot_without_outcomes);
+  out.u64(without ? 0 : history_.size());
+  for (const SettledOutcome& record : history_.records()) {
+    if (!without) write(out, record);
+  }
+  out.u64(ballots_.size());
+  for (const auto& [txn, record] : ballots_) {
+    out.txn(txn).u64(record.fingerprint);
+    write(out, record.participants);
+    write(out, record.acceptor);
+  }
   return bytes;
 }
 
@@ -103,12 +126,19 @@ Result<void> Decisions::restore(ByteView snapshot) {
   std::map<TxnId, OpenCommit> open;
   std::deque<SettledOutcome> records;
   std::optional<ClusterMillis> forgotten;
-  if (!read_open(in, open) || !read_history(in, records, forgotten) || !in.complete()) {
+  std::map<TxnId, BallotRecord> ballots;
+  const bool read = read_open(in, open) && read_history(in, records, forgotten) &&
+                    (found < 3 || read_ballots(in, ballots)) && in.complete();
+  if (!read) {
     return fail(ErrorCode::corruption, "the snapshot of decisions is damaged");
   }
   stamp_ = stamp;
   open_ = std::move(open);
   history_.restore(std::move(records), forgotten);
+  ballots_ = std::move(ballots);
+  if (planted(Bug::promise_forgotten)) {
+    for (auto& [txn, record] : ballots_) record.acceptor = {};
+  }
   return {};
 }
 

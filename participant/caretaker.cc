@@ -1,5 +1,5 @@
 // A caretaker's messages, applied entries and ticks. Jobs and their locks: caretaker_jobs.cc. Clients:
-// caretaker_clients.cc.
+// caretaker_clients.cc. In doubt: caretaker_resolve.cc, and caretaker_ballots.cc where ballots decide.
 #include "participant/caretaker.h"
 
 #include <utility>
@@ -20,9 +20,10 @@ Caretaker::Caretaker(const Caretaker& other, const Shard& shard, ResourceManager
 }
 
 // Whoever is prepared is in doubt: an earlier leader's vote or its answer may be lost.
-void Caretaker::lead(Epoch) {
+void Caretaker::lead(Epoch epoch) {
   leading_ = true;
   changes_.begin(shard_->applied());
+  epoch_ = epoch;
   last_entry_tick_ = now_;
   for (const auto& [txn, prepared] : shard_->all_prepared()) {
     begin_doubt(txn, 1);
@@ -78,6 +79,8 @@ void Caretaker::receive(const Envelope& envelope) {
   if (const auto* report = std::get_if<Report>(&envelope.message)) return on(envelope, *report);
   if (const auto* confirm = std::get_if<Confirm>(&envelope.message)) return on(envelope, *confirm);
   if (const auto* confirmed = std::get_if<Confirmed>(&envelope.message)) return on(envelope, *confirmed);
+  if (const auto* request = std::get_if<BallotRequest>(&envelope.message)) return on(envelope, *request);
+  if (const auto* reply = std::get_if<BallotReply>(&envelope.message)) return on(envelope, *reply);
 }
 
 // ---- messages
@@ -144,8 +147,7 @@ Finished done_with(const Finish& finish) {
 
 bool ends_this_vote(const Finish& finish, const PreparedTxn& prepared) {
   if (finish.protocol != prepared.protocol) return false;
-  return votes_decide(finish.protocol) ? finish.fingerprint == prepared.fingerprint
-                                       : finish.attempt == prepared.attempt;
+  return by_content(finish.protocol) ? finish.fingerprint == prepared.fingerprint : finish.attempt == prepared.attempt;
 }
 
 }  // namespace
@@ -189,7 +191,10 @@ void Caretaker::applied(const EntryContext& context, const Command& command, con
   std::visit(
       [&](const auto& one) {
         on_applied(one, applied);
-        if constexpr (requires { one.txn; }) say_report(one.txn, cost);
+        if constexpr (requires { one.txn; }) {
+          say_report(one.txn, cost);
+          serve_ballots(one.txn, cost);
+        }
       },
       command);
 }
@@ -304,6 +309,11 @@ void Caretaker::on_applied(const Tidy&, const Shard::Applied&) {
 // is too large to be logged is refused for good, in a smaller entry.
 void Caretaker::refused(const Command& command, const Error& error) {
   if (!leading_) return;
+  std::visit(
+      [&](const auto& one) {
+        if constexpr (requires { one.txn; }) ballots_.drop(one.txn);
+      },
+      command);
   if (const auto* prepare = std::get_if<PrepareWork>(&command)) {
     refuse_job(prepare->txn, error, true);
   } else if (const auto* refuse = std::get_if<RefuseWork>(&command)) {
@@ -317,6 +327,8 @@ void Caretaker::refused(const Command& command, const Error& error) {
     fail_askers(seal->txn, error);
   } else if (const auto* forced = std::get_if<OverrideWork>(&command)) {
     answer_forcers(forced->txn, error);
+  } else if (const auto* ballot = std::get_if<BallotWork>(&command)) {
+    ballots_.refused(*ballot);  // whoever asked asks again
   } else if (std::holds_alternative<ForgetTxns>(command)) {
     confirming_.clear();  // they are asked again in their turn
   } else {
@@ -366,9 +378,13 @@ void Caretaker::tick_doubts() {
       continue;
     }
     Doubt& doubt = doubts_.at(*due);
-    const bool left_alone = votes_decide(prepared->protocol) && now_ >= doubt.resolve_at;
-    if (left_alone && !doubt.resolution) begin_resolution(*due, *prepared, doubt);
+    // A ballot that is opened too early aborts what only waits for a vote: so only after both ways of asking were tried
+    // twice in vain.
+    const bool asked_in_vain = !ballots_decide(prepared->protocol) || doubt.sends >= 2 * options_.inquire_after_sends;
+    const bool left_alone = by_content(prepared->protocol) && now_ >= doubt.resolve_at && asked_in_vain;
+    if (left_alone && !doubt.resolving()) begin_resolution(*due, *prepared, doubt);
     if (doubt.resolution) ask_others(*due, *prepared, doubt);
+    if (doubt.way) pursue(*due, *prepared, doubt);
     const bool ask = doubt.sends >= options_.inquire_after_sends && doubt.sends % 2 == 0;
     if (ask) {
       send(prepared->coordinator, Inquire{.txn = *due,

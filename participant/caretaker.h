@@ -26,9 +26,10 @@
 //   an add in escrow is let in beside others only when its bounds and theirs hold whichever of them commit; otherwise
 //     it waits for them, or dies, as for an exclusive lock;
 //   a vote leaves only after the entry with it was applied;
-//   where the votes decide, a transaction in doubt that nobody attends to is resolved by its shards: each asks the
-//   others
-//     what their registers say, sealing the empty ones (docs/specs/PaxosCommit.tla);
+//   unless it is two-phase, a transaction in doubt that nobody attends to is resolved by its shards. Where the votes
+//     decide each asks the others what their registers say, sealing the empty ones (docs/specs/PaxosCommit.tla); where
+//     ballots decide it opens one (termination.h, docs/specs/ThreePhase.tla);
+//   an acceptor's answer leaves only after the entry with it was applied;
 //   such a commit is forgotten only when every participant has finished it and the coordinator's log has its outcome;
 //   a query is answered from a state in which no prepared transaction holds what it reads; a validation is answered
 //     "unchanged" only if, besides, none that wrote what it reads was applied since.
@@ -48,12 +49,14 @@
 #include "participant/lock_table.h"
 #include "participant/shard.h"
 #include "participant/store.h"
+#include "txn_proto/ballot_queue.h"
 #include "txn_proto/commands.h"
 #include "txn_proto/due_queue.h"
 #include "txn_proto/limits.h"
 #include "txn_proto/machine.h"
 #include "txn_proto/resolution.h"
 #include "txn_proto/sight.h"
+#include "txn_proto/termination.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -144,9 +147,12 @@ class Caretaker {
   struct Doubt {  // a prepared transaction that waits for its outcome
     Backoff backoff;
     std::uint64_t sends = 0;
-    std::uint64_t resolve_at = 0;          // where the votes decide: nobody seemed to attend to it until then
-    std::optional<Resolution> resolution;  // it is being resolved here
+    std::uint64_t resolve_at = 0;          // by_content: nobody seemed to attend to it until then
+    std::optional<Resolution> resolution;  // it is being resolved here, where the votes decide
+    std::optional<Termination> way;        // where ballots decide
     Cost cost;                             // of the vote
+
+    [[nodiscard]] bool resolving() const { return resolution || way; }
   };
 
   // messages
@@ -157,6 +163,8 @@ class Caretaker {
   void on(const Envelope& envelope, const Report& report);
   void on(const Envelope& envelope, const Confirm& confirm);
   void on(const Envelope& envelope, const Confirmed& confirmed);
+  void on(const Envelope& envelope, const BallotRequest& request);
+  void on(const Envelope& envelope, const BallotReply& reply);
   void vote_again(GroupId to, const Prepare& prepare);
   void finish_empty(GroupId from, const Finish& finish);
 
@@ -164,8 +172,22 @@ class Caretaker {
   void begin_doubt(const TxnId& txn, std::uint64_t due_ticks);
   void begin_resolution(const TxnId& txn, const PreparedTxn& prepared, Doubt& doubt);
   void ask_others(const TxnId& txn, const PreparedTxn& prepared, const Doubt& doubt);
-  void conclude(const TxnId& txn, const PreparedTxn& prepared, const Resolution& resolution);
+  template <class Proof>
+  void conclude(const TxnId& txn, const PreparedTxn& prepared, const Proof& proof);
+  void seal_empty(const TxnId& txn);
   void say_report(const TxnId& txn, const Cost& cost);
+
+  // ballots
+  void begin_termination(const TxnId& txn, const PreparedTxn& prepared, Doubt& doubt);
+  void pursue(const TxnId& txn, const PreparedTxn& prepared, Doubt& doubt);
+  void ask_acceptors(const TxnId& txn, const Termination& way);
+  void hear_acceptor(GroupId from, const BallotReply& reply);
+  // cost: of the entry that was applied.
+  void serve_ballots(const TxnId& txn, const Cost& cost = {});
+  [[nodiscard]] bool serve_ballot(GroupId from, const BallotRequest& request, const Cost& cost);
+  void tell_others(const Finish& finish, const PreparedTxn& prepared);
+
+  // forgetting
   void begin_confirming();
   void confirmed(const TxnId& txn, GroupId by);
   void tick_confirming();
@@ -224,6 +246,7 @@ class Caretaker {
   void on_applied(const OverrideWork& command, const Shard::Applied& applied);
   void on_applied(const Tidy& command, const Shard::Applied& applied);
   void on_applied(const ForgetTxns& command, const Shard::Applied& applied);
+  void on_applied(const BallotWork& command, const Shard::Applied& applied);
   void voted(GroupId coordinator, const TxnId& txn, const Attempt& attempt, const Shard::Applied& applied);
 
   void refuse_job(const TxnId& txn, const Error& error, bool with_effects);
@@ -263,6 +286,7 @@ class Caretaker {
   ResourceManager* resources_;
   CaretakerOptions options_;
   bool leading_ = false;
+  Epoch epoch_;
   std::uint64_t now_ = 0;           // ticks
   std::uint64_t read_counter_ = 0;  // never goes back while this object lives
   std::uint64_t query_counter_ = 0;
@@ -289,6 +313,7 @@ class Caretaker {
   DueQueue<RequestId> askers_due_;
   std::set<TxnId> seals_in_log_;
   std::map<TxnId, std::vector<RequestId>> forcers_;  // who waits for an OverrideWork that is in the log
+  BallotQueue ballots_;                              // who asked this shard's acceptors
   std::map<TxnId, std::set<GroupId>> to_report_;     // who asked what a register says that is being filled
   std::map<TxnId, std::set<GroupId>> confirming_;    // old commits, and who has not confirmed them in this round
   std::vector<TxnId> confirmed_;                     // by everybody in this round

@@ -9,15 +9,15 @@ namespace assent {
 namespace {
 
 // Beyond the first few only odd or even matters: a vote and a question in turn.
-std::uint64_t sends_that_matter(std::uint64_t sends, std::uint64_t inquire_after) {
-  return sends < inquire_after ? sends : inquire_after + (sends - inquire_after) % 2;
+std::uint64_t sends_that_matter(std::uint64_t sends, std::uint64_t first) {
+  return sends < first ? sends : first + (sends - first) % 2;
 }
 
 }  // namespace
 
 std::uint64_t Caretaker::digest() const {
   Digest digest;
-  digest.add(leading_ ? 1 : 0).add(read_counter_).add(query_counter_).add(jobs_.size());
+  digest.add(leading_ ? 1 : 0).add(epoch_).add(read_counter_).add(query_counter_).add(jobs_.size());
   for (const auto& [txn, job] : jobs_) {
     digest.add(txn).add(static_cast<std::uint64_t>(job.phase)).add(job.age).add(job.fingerprint).add(job.holder);
     digest.add(job.prepare ? 1 : 0);
@@ -53,12 +53,16 @@ std::uint64_t Caretaker::digest() const {
   }
   digest.add(doubts_.size());
   for (const auto& [txn, doubt] : doubts_) {
-    digest.add(txn).add(doubt.backoff.pause).add(sends_that_matter(doubt.sends, options_.inquire_after_sends));
-    add_to(digest, doubt.cost);
     const PreparedTxn* prepared = shard_->prepared(txn);
-    if (prepared == nullptr || !votes_decide(prepared->protocol)) continue;
+    const bool ballots = prepared != nullptr && ballots_decide(prepared->protocol);
+    const std::uint64_t first = options_.inquire_after_sends * (ballots ? 2 : 1);
+    digest.add(txn).add(doubt.backoff.pause).add(sends_that_matter(doubt.sends, first));
+    add_to(digest, doubt.cost);
+    if (prepared == nullptr || !by_content(prepared->protocol)) continue;
     digest.add(ticks_left(doubt.resolve_at, now_)).add(doubt.resolution ? 1 : 0);
     if (doubt.resolution) doubt.resolution->add_to(digest);
+    digest.add(doubt.way ? 1 : 0);
+    if (doubt.way) doubt.way->add_to(digest);
   }
   add_to(digest, doubts_due_, now_);
   digest.add(finishes_in_log_.size());
@@ -78,6 +82,7 @@ std::uint64_t Caretaker::digest() const {
       add_ids(digest, groups);
     }
   }
+  ballots_.add_to(digest);
   add_ids(digest, confirmed_);
   if (!shard_->old_commits({}, 1).empty()) digest.add(confirm_from_).add(ticks_left(confirm_round_ends_, now_));
   digest.add(held_.size());

@@ -21,17 +21,23 @@ void Caretaker::begin_doubt(const TxnId& txn, std::uint64_t due_ticks) {
 void Caretaker::on(const Envelope&, const Attended& attended) {
   const PreparedTxn* prepared = shard_->prepared(attended.txn);
   const auto found = doubts_.find(attended.txn);
-  if (prepared == nullptr || found == doubts_.end() || !votes_decide(prepared->protocol)) return;
+  if (prepared == nullptr || found == doubts_.end() || !by_content(prepared->protocol)) return;
   Doubt& doubt = found->second;
   if (attended.running) {
     doubt.resolve_at = now_ + options_.resolve_ticks;
-  } else if (!doubt.resolution) {
+    if (ballots_decide(prepared->protocol)) doubt.sends = 0;  // none of them was in vain
+  } else if (!doubt.resolving()) {
     begin_resolution(attended.txn, *prepared, doubt);
-    ask_others(attended.txn, *prepared, doubt);
+    if (doubt.way) {
+      pursue(attended.txn, *prepared, doubt);
+    } else {
+      ask_others(attended.txn, *prepared, doubt);
+    }
   }
 }
 
 void Caretaker::begin_resolution(const TxnId& txn, const PreparedTxn& prepared, Doubt& doubt) {
+  if (ballots_decide(prepared.protocol)) return begin_termination(txn, prepared, doubt);
   doubt.resolution = Resolution(prepared.participants, prepared.protocol, prepared.fingerprint);
   doubt.resolution->voted_yes(options_.self);
   doubt.backoff = {};
@@ -53,18 +59,24 @@ void Caretaker::on(const Envelope& envelope, const Report& report) {
 
 // What the others say is final, so what follows from it is, too. That somebody is empty for ever is a no to a shard
 // that is in doubt: a commit is forgotten nowhere before this shard has finished it.
-void Caretaker::conclude(const TxnId& txn, const PreparedTxn& prepared, const Resolution& resolution) {
-  const Resolution::Verdict verdict = resolution.verdict();
+template <class Proof>
+void Caretaker::conclude(const TxnId& txn, const PreparedTxn& prepared, const Proof& proof) {
+  const Resolution::Verdict verdict = proof.verdict();
   const bool commit = verdict == Resolution::Verdict::commit;
-  if (!commit && verdict != Resolution::Verdict::abort && !resolution.somebody_is_old()) return;
+  const bool decided = commit || verdict == Resolution::Verdict::abort;
+  if (!decided && !proof.somebody_is_old()) return;
   Finish finish;
   finish.txn = txn;
   finish.attempt = prepared.attempt;
   finish.commit = commit;
   finish.protocol = prepared.protocol;
   finish.fingerprint = prepared.fingerprint;
+  const bool fresh = !finishes_in_log_.contains(txn);
   propose_finish(prepared.coordinator, finish);
+  if (fresh && decided && ballots_decide(prepared.protocol)) tell_others(finish, prepared);
 }
+template void Caretaker::conclude(const TxnId&, const PreparedTxn&, const Resolution&);
+template void Caretaker::conclude(const TxnId&, const PreparedTxn&, const Termination&);
 
 // ---- what a register says
 // --------------------------------------------------------------------------------------------
@@ -80,12 +92,16 @@ void Caretaker::on(const Envelope& envelope, const Seal& seal) {
     return send(envelope.from, no);
   }
   to_report_[seal.txn].insert(envelope.from);
-  if (const auto found = jobs_.find(seal.txn); found != jobs_.end()) {
+  seal_empty(seal.txn);
+}
+
+void Caretaker::seal_empty(const TxnId& txn) {
+  if (const auto found = jobs_.find(txn); found != jobs_.end()) {
     const Job& job = found->second;
     if (job.phase == Phase::proposed || !job.prepare) return;  // its entry will fill the register
-    end_job(seal.txn);
+    end_job(txn);
   }
-  if (!finishes_in_log_.contains(seal.txn)) propose_seal(seal.txn);
+  if (!finishes_in_log_.contains(txn)) propose_seal(txn);
 }
 
 void Caretaker::say_report(const TxnId& txn, const Cost& cost) {
@@ -142,7 +158,7 @@ void Caretaker::begin_confirming() {
     whom.insert(finished.participants.begin(), finished.participants.end());
     whom.insert(finished.coordinator);
     whom.erase(options_.self);
-    for (const GroupId group : whom) questions[group].commits.push_back({txn, finished.fingerprint});
+    for (const GroupId group : whom) questions[group].commits.push_back({txn, finished.fingerprint, finished.protocol});
   }
   for (auto& [group, question] : questions) send(group, std::move(question));
 }

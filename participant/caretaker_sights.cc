@@ -39,14 +39,14 @@ Sight Caretaker::sight_of(const TxnId& txn, const PreparedTxn& prepared, Cluster
   sight.millis = age(now, prepared.prepared_at);
   add_blocked(txn, sight);
   const auto found = doubts_.find(txn);
-  if (found == doubts_.end() || !votes_decide(prepared.protocol)) return sight;
+  if (found == doubts_.end() || !by_content(prepared.protocol)) return sight;
   const Doubt& doubt = found->second;
-  if (!doubt.resolution) {
+  if (!doubt.resolving()) {
     sight.left_millis = (doubt.resolve_at - std::min(doubt.resolve_at, now_)) * tick_millis;
     return sight;
   }
   sight.stage = Stage::resolving;
-  sight.missing = doubt.resolution->silent();
+  sight.missing = doubt.way ? doubt.way->whom() : doubt.resolution->silent();
   return sight;
 }
 

@@ -47,6 +47,7 @@ Result<void> Shard::load(const Store& store) {
     const bool forced = std::visit([](const auto& one) { return one.heuristic.has_value(); }, *record);
     if (forced) loaded.heuristics_.insert(txn);
     if (auto* prepared = std::get_if<PreparedTxn>(&*record)) {
+      if (planted(Bug::promise_forgotten)) prepared->acceptor = {};
       loaded.hold(txn, prepared->effects);
       loaded.prepared_.emplace(txn, std::move(*prepared));
     } else {
@@ -215,7 +216,8 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const PrepareWork& c
                        .effects = command.effects,
                        .result = command.result,
                        .prepared_at = entry.context.stamp,
-                       .protocol = command.protocol};
+                       .protocol = command.protocol,
+                       .acceptor = {}};
   if (auto put = entry.store.put_record(command.txn, encode_record(prepared)); !put) return fail(put.error());
   hold(command.txn, prepared.effects);
   prepared_.emplace(command.txn, std::move(prepared));
@@ -271,8 +273,8 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const FinishWork& co
   const PreparedTxn* in_doubt = prepared(command.txn);
   if (in_doubt != nullptr) {
     // Of an attempt that this shard did not vote in, or of other content.
-    const bool of_this_vote = votes_decide(command.protocol) ? in_doubt->fingerprint == command.fingerprint
-                                                             : in_doubt->attempt == command.attempt;
+    const bool of_this_vote = by_content(command.protocol) ? in_doubt->fingerprint == command.fingerprint
+                                                           : in_doubt->attempt == command.attempt;
     const bool other = in_doubt->protocol != command.protocol || !of_this_vote;
     if (other && !planted(Bug::finish_without_attempt)) return Applied{};
     return finish_prepared(entry, command);
@@ -365,6 +367,19 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ForgetTxns& co
   return applied;
 }
 
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const BallotWork& command) {
+  Applied applied;
+  const auto found = prepared_.find(command.txn);
+  if (found == prepared_.end()) return applied;
+  PreparedTxn& prepared = found->second;
+  const bool same = ballots_decide(prepared.protocol) && prepared.fingerprint == command.fingerprint;
+  if (!same || !prepared.acceptor.would_change(command.ballot, command.value)) return applied;
+  prepared.acceptor.apply(command.ballot, command.value);
+  if (auto put = entry.store.put_record(command.txn, encode_record(prepared)); !put) return fail(put.error());
+  applied.changed = true;
+  return applied;
+}
+
 Result<Shard::Applied> Shard::settle(const Entry& entry, const TxnId& txn, FinishedTxn finished) {
   finished.finished_at = entry.context.stamp;
   if (auto put = entry.store.put_record(txn, encode_record(finished)); !put) return fail(put.error());
@@ -431,6 +446,21 @@ Report Shard::report(const TxnId& txn) const {
     report.standing = Standing::old;
   }
   return report;
+}
+
+BallotReply Shard::ballot_reply(const TxnId& txn) const {
+  const Report known = report(txn);
+  BallotReply reply;
+  reply.txn = txn;
+  reply.fingerprint = known.fingerprint;
+  reply.standing = known.standing;
+  reply.refusal = known.refusal;
+  if (const PreparedTxn* in_doubt = prepared(txn)) {
+    reply.promised = in_doubt->acceptor.promised;
+    reply.accepted = in_doubt->acceptor.accepted;
+    reply.value = in_doubt->acceptor.value;
+  }
+  return reply;
 }
 
 std::uint64_t Shard::digest() const {

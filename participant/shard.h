@@ -19,13 +19,15 @@
 // Invariants:
 //   the first vote in the log is the register, for ever; a later Prepare, Seal or Finish never changes it;
 //   the locks of the machine, and what is in escrow, are a function of the prepared set;
-//   a prepared transaction ends only by a FinishWork of the attempt that it voted in, or, where the votes decide, of
+//   a prepared transaction ends only by a FinishWork of the attempt that it voted in, or, unless it is two-phase, of
 //     the content that it voted on; never by age;
 //   an OverrideWork changes rows and locks, never a register: whoever asks what was voted hears yes;
+//   where ballots decide, a prepared transaction is an acceptor too: what it promised and accepted stands in its record
+//     and changes by BallotWork alone, as acceptor.h says;
 //   an id outside the time window, by the entry's stamp, is never prepared and never executed. A register is forgotten
-//     only when its transaction is finished and too old; so a forgotten one can never be filled again. Where the votes
-//     decide, a commit is forgotten only by ForgetTxns: others may be in doubt for as long as they like, and would take
-//     a forgotten register for one that never voted.
+//     only when its transaction is finished and too old; so a forgotten one can never be filled again. Unless it is
+//     two-phase, a commit is forgotten only by ForgetTxns: others may be in doubt for as long as they like, and would
+//     take a forgotten register for one that never voted.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +42,7 @@
 #include "participant/escrow.h"
 #include "participant/lock_table.h"
 #include "participant/store.h"
+#include "txn_proto/acceptor.h"
 #include "txn_proto/commands.h"
 #include "txn_proto/limits.h"
 #include "txn_proto/machine.h"
@@ -65,6 +68,7 @@ struct PreparedTxn {
   ClusterMillis prepared_at;
   Protocol protocol = Protocol::two_phase;
   std::optional<Heuristic> heuristic = std::nullopt;  // effects and locks are gone then
+  Acceptor acceptor = {};                             // where ballots decide
 
   bool operator==(const PreparedTxn&) const = default;
 };
@@ -79,7 +83,7 @@ struct FinishedTxn {
   std::uint64_t fingerprint = 0;            // 0: the content was never seen
   ClusterMillis finished_at;
   Bytes detail;  // encoded: Refusal when the vote was no, WorkResult of a one-phase commit; empty otherwise
-  // Where the votes decide, of a commit: whom to ask before it may be forgotten.
+  // Of a commit, by_content: whom to ask before it may be forgotten.
   GroupId coordinator;
   std::vector<GroupId> participants;
   std::optional<Heuristic> heuristic = std::nullopt;  // what was forced on it before its outcome came
@@ -89,7 +93,7 @@ struct FinishedTxn {
   [[nodiscard]] Refusal refusal() const;
   [[nodiscard]] WorkResult result() const;
   // Forgotten only when everybody who may still ask has finished it.
-  [[nodiscard]] bool is_asked_for() const { return outcome == Outcome::committed && votes_decide(protocol); }
+  [[nodiscard]] bool is_asked_for() const { return outcome == Outcome::committed && by_content(protocol); }
   bool operator==(const FinishedTxn&) const = default;
 };
 
@@ -129,6 +133,8 @@ class Shard {
   // Commits that only ForgetTxns ends and that are too old to come again: up to most of them after the given id.
   [[nodiscard]] std::vector<TxnId> old_commits(const TxnId& after, std::size_t most) const;
   [[nodiscard]] Report report(const TxnId& txn) const;
+  // How its acceptor stands; empty when the register is.
+  [[nodiscard]] BallotReply ballot_reply(const TxnId& txn) const;
 
   // Of the last entry applied; after a restart, of the last Tidy before.
   [[nodiscard]] ClusterMillis stamp() const { return stamp_; }
@@ -154,6 +160,7 @@ class Shard {
   Result<Applied> apply_one(const Entry& entry, const Tidy& command);
   Result<Applied> apply_one(const Entry& entry, const ForgetTxns& command);
   Result<Applied> apply_one(const Entry& entry, const OverrideWork& command);
+  Result<Applied> apply_one(const Entry& entry, const BallotWork& command);
 
   [[nodiscard]] Refusal refuse(AbortReason reason, std::string message, TxnId holder = {}) const;
   [[nodiscard]] Result<std::optional<Refusal>> find_obstacle(const Entry& entry, const TxnId& txn,

@@ -6,8 +6,8 @@
 namespace assent {
 namespace {
 
-constexpr std::uint8_t version =
-    4;  // of what is written. Read too: 1, before protocols were recorded; 2, before counters; 3, before heuristics
+constexpr std::uint8_t version = 5;  // of what is written. Read too: 1, before protocols were recorded; 2, before
+                                     // counters; 3, before heuristics; 4, before ballots
 constexpr std::uint8_t machine_version = 1;
 enum class RecordKind : std::uint8_t { prepared = 1, finished = 2 };
 
@@ -48,6 +48,7 @@ bool read_prepared(ByteReader& in, std::uint8_t found, PreparedTxn& prepared) {
   prepared.prepared_at = in.id<ClusterMillis>();
   if (found >= 2 && !read_protocol(in, prepared.protocol)) return false;
   if (found >= 4 && !read_heuristic(in, prepared.heuristic)) return false;
+  if (found >= 5 && ballots_decide(prepared.protocol) && !read(in, prepared.acceptor)) return false;
   return in.complete();
 }
 
@@ -94,6 +95,7 @@ Bytes encode_record(const PreparedTxn& prepared) {
   write(out, prepared.result);
   out.id(prepared.prepared_at).u8(static_cast<std::uint8_t>(prepared.protocol));
   write_heuristic(out, prepared.heuristic);
+  if (ballots_decide(prepared.protocol)) write(out, prepared.acceptor);
   return bytes;
 }
 

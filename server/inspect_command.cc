@@ -46,6 +46,11 @@ struct Describe {
     }
     return words;
   }
+  std::string operator()(const BallotWork& c) const {
+    const std::string by = c.ballot.round == 0 ? std::string("its coordinator") : name_of(c.ballot.by.value);
+    const std::string what = c.value == Outcome::none ? "promise" : fmt::format("accept {} in", to_string(c.value));
+    return fmt::format("{} ballot {} of {} for {}", what, c.ballot.round, by, c.txn);
+  }
   std::string operator()(const ForgetTxns& c) const { return fmt::format("forget {} transactions", c.txns.size()); }
   std::string operator()(const Tidy&) const { return "tidy"; }
   std::string operator()(const PrepareWork& c) const {

@@ -50,12 +50,13 @@ Result<std::optional<std::vector<std::string>>> parse_faults(const std::string& 
 Result<std::optional<Protocol>> parse_protocol(const std::string& text) {
   if (text == "drawn") return std::nullopt;
   for (const Protocol protocol :
-       {Protocol::automatic, Protocol::one_phase, Protocol::two_phase, Protocol::paxos_commit}) {
+       {Protocol::automatic, Protocol::one_phase, Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit}) {
     if (text == to_string(protocol)) return std::optional(protocol);
   }
-  return fail(ErrorCode::malformed, fmt::format("--protocol: '{}' is none; drawn, {}, {}, {} or {}", text,
-                                                to_string(Protocol::automatic), to_string(Protocol::one_phase),
-                                                to_string(Protocol::two_phase), to_string(Protocol::paxos_commit)));
+  return fail(ErrorCode::malformed,
+              fmt::format("--protocol: '{}' is none; drawn, {}, {}, {}, {} or {}", text, to_string(Protocol::automatic),
+                          to_string(Protocol::one_phase), to_string(Protocol::two_phase),
+                          to_string(Protocol::three_phase), to_string(Protocol::paxos_commit)));
 }
 
 }  // namespace assent::sim

@@ -4,7 +4,7 @@
 // event       prepare        a shard's register was set by this entry; vote yes or no
 //             vote received  by the leader of the coordinator; vote yes or no
 //             decide         the entry that commits it: the coordinator's; the shard's own with one phase; the last
-//                            yes where the votes decide
+//                            yes where the votes decide; where ballots do, the entry that makes a majority
 //             finish applied at a participant; outcome committed or aborted
 //             outcome told   a node answered; outcome committed or aborted; participant is the group that answered
 // attempt and index are left out where there is none. attempt [0,0] is that of one phase.

@@ -115,6 +115,7 @@ Execute Customer::make_execute(std::vector<Branch> branches, const TxnId& txn, c
   execute.age = age;
   execute.protocol = office_.swarm.protocol;
   if (execute.protocol == Protocol::one_phase && branches.size() > 1) execute.protocol = Protocol::automatic;
+  if (execute.protocol == Protocol::three_phase && branches.size() < 2) execute.protocol = Protocol::automatic;
   if (office_.swarm.mixed_protocols && branches.size() > 1) {
     execute.protocol = rng_.chance(0.5) ? Protocol::two_phase : Protocol::paxos_commit;
   }

@@ -32,6 +32,8 @@ const std::vector<std::string_view>& rare_states() {
       "shard in doubt asked to resolve it",
       "commit forgotten when everybody had finished it",
       "abort presumed because every register is empty and too old",
+      "abort decided by ballot",
+      "commit decided by a ballot that a shard or a later leader opened",
       "decision of a foreign epoch fenced off",
       "asker with a seal heard committed",
       "late prepare met a tombstone or a seal",

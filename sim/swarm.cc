@@ -205,6 +205,7 @@ void make_calm(Swarm& swarm, Rng rng) {
   swarm.reply_timeout = 10 * second;
   swarm.client_requests_max = 1'000;
   swarm.retention_millis = 600'000;
+  swarm.resolve_ticks = 20 * swarm.retry_ticks;  // who waits is told so before its patience ends
   swarm.read_share = swarm.bad_share = swarm.ddl_share = 0;
 }
 

@@ -1,6 +1,7 @@
 #include "sim/txn_checker.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace assent::sim {
 namespace {
@@ -21,10 +22,10 @@ bool refused_at_the_door(AbortReason reason) {
   return reason == AbortReason::too_large || reason == AbortReason::invalid || reason == AbortReason::too_old;
 }
 
-// Two-phase finishes an attempt; where the votes decide, what was voted on.
+// Two-phase finishes an attempt; the others, what was voted on.
 bool finishes_vote(const FinishWork& finish, const Register& vote) {
   if (finish.protocol != vote.protocol) return false;
-  return votes_decide(vote.protocol) ? finish.fingerprint == vote.fingerprint : finish.attempt == vote.attempt;
+  return by_content(vote.protocol) ? finish.fingerprint == vote.fingerprint : finish.attempt == vote.attempt;
 }
 
 // A transaction past its retention may be forgotten by the very entry that finishes it: what was finished is then known
@@ -111,19 +112,24 @@ void TxnChecker::ends(const EndTxns& end) {
   }
 }
 
-void TxnChecker::coordinator_applied(const Entry& entry, const CoordinatorCommand& command) {
+void TxnChecker::coordinator_applied(const Entry& entry, const CoordinatorCommand& command,
+                                     const std::optional<Acceptor>& acceptor) {
   coordinator_stamp_ = entry.stamp;
   std::visit(
       Overloaded{[&](const Decide& decide) { decides(entry, decide); }, [&](const SealOutcome& seal) { seals(seal); },
                  [&](const EndTxns& end) { ends(end); }, [](const Tidy&) {},
                  [&](const NoteOutcomes& all) {
                    for (const OutcomeNote& note : all.notes) notes(note);
+                 },
+                 [&](const BallotWork& work) {
+                   if (acceptor) ballots(coordinator_, work, *acceptor, entry);
                  }},
       command);
 }
 
 // Written down, not decided: it must be true already. A presumption becomes true here, for nothing else stands there.
 void TxnChecker::notes(const OutcomeNote& note) {
+  if (note.reason == AbortReason::reused_id) return;  // it only ends ballots
   Fate& fate = fates_[note.txn];
   if (note.commit) {
     if (!fate.by_votes) wrong(note.txn, "A6 honest answer", "is noted as committed without the votes for it");
@@ -178,6 +184,7 @@ void TxnChecker::prepares(GroupId shard, const PrepareWork& prepare, const Regis
   if (after.protocol != prepare.protocol || after.fingerprint != prepare.fingerprint) {
     wrong(prepare.txn, "A3 validity", fmt::format("is prepared at group {} as something else than was logged", shard));
   }
+  if (prepare.fingerprint == fate.fingerprint) fate.voted_yes.insert(shard);
   if (votes_decide(prepare.protocol)) judge_votes(prepare, fate, entry);
 }
 
@@ -193,6 +200,47 @@ void TxnChecker::judge_votes(const PrepareWork& prepare, Fate& fate, const Entry
   }
   fate.by_votes = true;
   commits(prepare.txn, fate, Attempt{}, entry);
+}
+
+// A majority of the acceptors decides: the participants and the coordinator group.
+void TxnChecker::ballots(GroupId group, const BallotWork& work, const Acceptor& now, const Entry& entry) {
+  Fate& fate = fates_[work.txn];
+  if (work.fingerprint != fate.fingerprint) return;  // other content under a used id
+  const Acceptor before = std::exchange(fate.acceptors[group], now);
+  judge_acceptor(group, work, before, now);
+  if (now.value == Outcome::none || now == before) return;
+  const Outcome proposed = fate.proposals.emplace(now.accepted, now.value).first->second;
+  if (proposed != now.value) {
+    wrong(work.txn, "A1 agreement", fmt::format("has two values in one ballot, of round {}", now.accepted.round));
+  }
+  std::set<GroupId>& all = fate.accepted[now.accepted];
+  const bool fresh = all.insert(group).second;
+  const std::size_t acceptors = fate.participants.size() + 1;
+  if (!fresh || 2 * all.size() <= acceptors || 2 * (all.size() - 1) > acceptors) return;
+  const bool terminated = now.accepted.round > 0;
+  if (now.value == Outcome::aborted) {
+    recorder_.rare("abort decided by ballot");
+    return forbids(work.txn, fate, fmt::format("a majority had accepted its abort in round {}", now.accepted.round));
+  }
+  if (terminated) recorder_.rare("commit decided by a ballot that a shard or a later leader opened");
+  if (fate.committed()) return;  // chosen again in a higher ballot
+  fate.by_votes = true;
+  commits(work.txn, fate, Attempt{}, entry);
+}
+
+void TxnChecker::judge_acceptor(GroupId group, const BallotWork& work, const Acceptor& before, const Acceptor& now) {
+  const bool forgot = now.promised < before.promised || (before.value != Outcome::none && now.value == Outcome::none);
+  const bool again = now.value != Outcome::none && (now.accepted != before.accepted || now.value != before.value);
+  if (forgot || (again && now.accepted < before.promised)) {
+    wrong(work.txn, "A1 agreement", fmt::format("breaks a promise of its acceptor at group {}", group));
+  }
+  if (!again || now.value != Outcome::committed) return;
+  const Fate& fate = fates_[work.txn];
+  for (const GroupId participant : fate.participants) {
+    if (fate.voted_yes.contains(participant)) continue;
+    wrong(work.txn, "A3 validity",
+          fmt::format("is pre-committed at group {} without the yes of group {}", group, participant));
+  }
 }
 
 // Whoever is still in doubt would take a forgotten register for one that never voted.
@@ -220,7 +268,7 @@ void TxnChecker::finishes(GroupId shard, const FinishWork& finish, const Registe
     }
     return;
   }
-  const bool by_votes = votes_decide(before.protocol);
+  const bool by_votes = by_content(before.protocol);
   const bool of_this = fate.decided && (by_votes ? fate.by_votes : *fate.decided == before.attempt);
   if (after.state == State::committed && !of_this) {
     wrong(finish.txn, "A1 agreement",
@@ -257,7 +305,10 @@ void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCom
                         },
                         [&](const SealWork& seal) { moves(shard, seal.txn, after, entry); }, [](const Tidy&) {},
                         [](const OverrideWork&) {},  // an operator's: no simulated one does this
-                        [&](const ForgetTxns& forget) { forgets(shard, forget); }},
+                        [&](const ForgetTxns& forget) { forgets(shard, forget); },
+                        [&](const BallotWork& work) {
+                          if (after.state == State::prepared) ballots(shard, work, after.acceptor, entry);
+                        }},
              command);
 }
 

@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/log_entry.h"
 #include "sim/recorder.h"
+#include "txn_proto/acceptor.h"
 #include "txn_proto/commands.h"
 #include "txn_proto/limits.h"
 #include "txn_proto/types.h"
@@ -29,6 +31,7 @@ struct Register {
   Attempt attempt;  // of the vote, when there was one
   Protocol protocol = Protocol::two_phase;
   std::uint64_t fingerprint = 0;
+  Acceptor acceptor = {};  // where ballots decide, while it is prepared
   bool operator==(const Register&) const = default;
 };
 
@@ -37,14 +40,20 @@ struct Fate {
   std::vector<GroupId> participants;  // from the first content that a client sent
   std::uint64_t fingerprint = 0;
   std::map<GroupId, Register> registers;
-  std::optional<Attempt> decided;  // a valid decision, or {} attempt for one-phase and where the votes decide
-  bool by_votes = false;           // decided by its participants' votes
+  std::optional<Attempt> decided;  // a valid decision, or {} attempt for one-phase and where votes or ballots decide
+  bool by_votes = false;           // decided by its participants' votes, or by ballots
   bool noted = false;              // its coordinator's log says that it committed
   std::uint64_t decided_at = 0;    // stamp, milliseconds
   bool ended = false;              // every participant has finished; where the coordinator decides, it knows
   std::optional<std::string> no;   // the first logged thing that forbids the commit
   std::optional<Outcome> told;
   std::string told_by;
+
+  // Where ballots decide.
+  std::set<GroupId> voted_yes;
+  std::map<GroupId, Acceptor> acceptors;
+  std::map<Ballot, Outcome> proposals;
+  std::map<Ballot, std::set<GroupId>> accepted;
 
   [[nodiscard]] bool committed() const { return decided.has_value(); }
 };
@@ -58,7 +67,9 @@ class TxnChecker {
   void invoked(const Execute& execute);
   // Entries, each once, in the order of its log. after: what the machine says of the transaction once it has applied
   // it.
-  void coordinator_applied(const Entry& entry, const CoordinatorCommand& command);
+  // acceptor: of the ballot's content, if the command is about one and the group takes part in it.
+  void coordinator_applied(const Entry& entry, const CoordinatorCommand& command,
+                           const std::optional<Acceptor>& acceptor = std::nullopt);
   void shard_applied(GroupId shard, const Entry& entry, const ShardCommand& command, const Register& after);
   // A node answered. reused: the question carried other content under this id. Judged when it leaves the node, whether
   // or not it arrives.
@@ -81,6 +92,8 @@ class TxnChecker {
   void notes(const OutcomeNote& note);
   void prepares(GroupId shard, const PrepareWork& prepare, const Register& after, const Entry& entry);
   void judge_votes(const PrepareWork& prepare, Fate& fate, const Entry& entry);
+  void ballots(GroupId group, const BallotWork& work, const Acceptor& now, const Entry& entry);
+  void judge_acceptor(GroupId group, const BallotWork& work, const Acceptor& before, const Acceptor& now);
   void forgets(GroupId shard, const ForgetTxns& forget);
   void executes(GroupId shard, const ExecuteWork& execute, const Register& after, const Entry& entry);
   void moves(GroupId shard, const TxnId& txn, const Register& after, const Entry& entry);

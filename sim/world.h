@@ -111,6 +111,7 @@ class World final : private Surroundings {
   void check_replica(Process& process, const GroupStatus& status, bool digest);
   void before_crash(const std::vector<Process*>& victims);
   [[nodiscard]] Register register_of(Process& process, GroupId shard, const TxnId& txn) const;
+  [[nodiscard]] std::optional<Acceptor> acceptor_of(Process& process, const BallotWork& work) const;
   void judge_command(Process& process, GroupId group, const Entry& entry, bool fresh);
   void look_at_message(Process& process, const GroupConfig& group, GroupId from, ByteView message);
   [[nodiscard]] Result<void> open_files();

@@ -40,6 +40,7 @@ CoordinatorAppOptions coordinator_options(const Swarm& swarm, const std::vector<
   options.conductor.tidy_ticks = swarm.tidy_ticks;
   options.conductor.note_ticks = std::min<std::uint64_t>(swarm.end_ticks, 20);
   options.conductor.shards = shards;
+  options.conductor.ballot_ticks = swarm.resolve_ticks * 2;
   return options;
 }
 
@@ -118,14 +119,29 @@ Register World::register_of(Process& process, GroupId shard, const TxnId& txn) c
   if (app == nullptr) return {};
   const Shard& machine = app->binding().machine();
   if (const PreparedTxn* prepared = machine.prepared(txn)) {
-    return {Register::State::prepared, prepared->attempt, prepared->protocol, prepared->fingerprint};
+    return {Register::State::prepared, prepared->attempt, prepared->protocol, prepared->fingerprint,
+            prepared->acceptor};
   }
   if (const FinishedTxn* finished = machine.finished(txn)) {
     const bool committed = finished->outcome == Outcome::committed;
-    return {committed ? Register::State::committed : Register::State::aborted, finished->attempt, finished->protocol,
-            finished->fingerprint};
+    return {committed ? Register::State::committed : Register::State::aborted,
+            finished->attempt,
+            finished->protocol,
+            finished->fingerprint,
+            {}};
   }
   return {};
+}
+
+// Of the coordinator group, for the content that is named.
+std::optional<Acceptor> World::acceptor_of(Process& process, const BallotWork& work) const {
+  const auto* watched = dynamic_cast<const WatchedApplication*>(process.loop().application(office_.coordinator));
+  const auto* app = watched == nullptr ? nullptr : dynamic_cast<const CoordinatorApp*>(&watched->real());
+  if (app == nullptr) return std::nullopt;
+  const auto& ballots = app->binding().machine().ballots();
+  const auto found = ballots.find(work.txn);
+  if (found == ballots.end() || found->second.fingerprint != work.fingerprint) return std::nullopt;
+  return found->second.acceptor;
 }
 
 // Of a shard: a prepare that comes when its register is no longer empty. Of the coordinator: votes.
@@ -166,7 +182,13 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
       const bool known = fate != nullptr && (fate->committed() || fate->registers.contains(group));
       if (entry.epoch == decide->attempt.epoch && !known) commit_trace_.decided(group, *decide, entry.index);
     }
-    return txns_.coordinator_applied(entry, *command);
+    const auto* ballot = std::get_if<BallotWork>(&*command);
+    const Fate* before = ballot == nullptr ? nullptr : txns_.find(ballot->txn);
+    const bool open = before == nullptr || !before->committed();
+    txns_.coordinator_applied(entry, *command, ballot == nullptr ? std::nullopt : acceptor_of(process, *ballot));
+    const Fate* fate = ballot == nullptr ? nullptr : txns_.find(ballot->txn);
+    if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, ballot->txn, entry.index);
+    return;
   }
   const auto command = decode_shard_command(entry.payload);
   if (!command) return recorder_.wrong("a committed command cannot be read: " + command.error().message);

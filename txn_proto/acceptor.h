@@ -9,7 +9,7 @@
 #include <algorithm>
 
 #include "base/planted.h"
-#include "txn_proto/ballot.h"
+#include "txn_proto/types.h"
 
 namespace assent {
 

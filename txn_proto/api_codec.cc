@@ -171,10 +171,11 @@ Result<Protocol> read(api::Protocol protocol, const Place& place) {
     case api::AUTO: return Protocol::automatic;
     case api::ONE_PHASE: return Protocol::one_phase;
     case api::TWO_PHASE: return Protocol::two_phase;
+    case api::THREE_PHASE: return Protocol::three_phase;
     case api::PAXOS_COMMIT: return Protocol::paxos_commit;
     default: break;
   }
-  return bad(place, fmt::format("{} is not a protocol; 0 auto, 1 one-phase, 2 two-phase, 4 paxos-commit",
+  return bad(place, fmt::format("{} is not a protocol; 0 auto, 1 one-phase, 2 two-phase, 3 three-phase, 4 paxos-commit",
                                 static_cast<int>(protocol)));
 }
 
@@ -306,7 +307,7 @@ api::Protocol to_api(Protocol protocol) {
     case Protocol::one_phase: return api::ONE_PHASE;
     case Protocol::two_phase: return api::TWO_PHASE;
     case Protocol::paxos_commit: return api::PAXOS_COMMIT;
-    case Protocol::three_phase: break;  // not built: never answered
+    case Protocol::three_phase: return api::THREE_PHASE;
   }
   return api::AUTO;
 }
@@ -343,6 +344,9 @@ Result<Execute> from_api(const api::ExecuteRequest& request, const GroupDirector
   execute.branches = std::move(*branches);
   if (execute.protocol == Protocol::one_phase && execute.branches.size() > 1) {
     return bad(protocol_place, fmt::format("one-phase takes one shard, but {} are named", execute.branches.size()));
+  }
+  if (execute.protocol == Protocol::three_phase && execute.branches.size() < 2) {
+    return bad(protocol_place, "three-phase takes two shards or more, but 1 is named");
   }
   const Result<std::uint64_t> ticks = read_millis(request.timeout_millis(), Place{nullptr, "timeout_millis"});
   if (!ticks) return fail(ticks.error());

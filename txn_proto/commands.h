@@ -12,6 +12,17 @@
 
 namespace assent {
 
+// In both logs: what an acceptor of T is asked to promise or to accept (BallotRequest). Applied as acceptor.h says, to
+// the content that it names alone.
+struct BallotWork {
+  TxnId txn;
+  Ballot ballot;
+  Outcome value = Outcome::none;  // none: a promise
+  std::uint64_t fingerprint = 0;
+  std::vector<GroupId> participants;
+  bool operator==(const BallotWork&) const = default;
+};
+
 // ---- coordinator group ----
 
 // T commits, provided that the entry's epoch is attempt.epoch (the epoch fence) and T has no record yet.
@@ -37,7 +48,8 @@ struct OutcomeNote {
   std::uint64_t fingerprint = 0;
   bool commit = false;
   Protocol protocol = Protocol::paxos_commit;
-  AbortReason reason = AbortReason::none;  // presumed: no register holds it and none ever will
+  // presumed: no register holds it and none ever will; reused_id: only the ballots of this content are needed no more
+  AbortReason reason = AbortReason::none;
   bool operator==(const OutcomeNote&) const = default;
 };
 struct NoteOutcomes {
@@ -53,7 +65,7 @@ struct EndTxns {
 struct Tidy {
   bool operator==(const Tidy&) const = default;
 };
-using CoordinatorCommand = std::variant<Decide, SealOutcome, EndTxns, Tidy, NoteOutcomes>;
+using CoordinatorCommand = std::variant<Decide, SealOutcome, EndTxns, Tidy, NoteOutcomes, BallotWork>;
 
 // ---- shard group ----
 
@@ -97,7 +109,7 @@ struct FinishWork {
   Attempt attempt;
   bool commit = false;
   Protocol protocol = Protocol::two_phase;
-  std::uint64_t fingerprint = 0;  // where the votes decide
+  std::uint64_t fingerprint = 0;  // of what it finishes, by_content
   bool operator==(const FinishWork&) const = default;
 };
 // A no for an empty register, asked for by somebody who wants to know.
@@ -118,7 +130,7 @@ struct OverrideWork {
   std::string reason;
   bool operator==(const OverrideWork&) const = default;
 };
-using ShardCommand =
-    std::variant<PrepareWork, RefuseWork, ExecuteWork, FinishWork, SealWork, Tidy, ForgetTxns, OverrideWork>;
+using ShardCommand = std::variant<PrepareWork, RefuseWork, ExecuteWork, FinishWork, SealWork, Tidy, ForgetTxns,
+                                  OverrideWork, BallotWork>;
 
 }  // namespace assent

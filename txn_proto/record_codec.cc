@@ -83,6 +83,25 @@ bool read(ByteReader& in, std::vector<GroupId>& groups) {
   return in.ok();
 }
 
+void write(ByteWriter& out, const Acceptor& acceptor) {
+  for (const Ballot& ballot : {acceptor.promised, acceptor.accepted}) {
+    out.u64(ballot.round).id(ballot.by).id(ballot.epoch);
+  }
+  out.u8(static_cast<std::uint8_t>(acceptor.value));
+}
+
+bool read(ByteReader& in, Acceptor& acceptor) {
+  for (Ballot* ballot : {&acceptor.promised, &acceptor.accepted}) {
+    ballot->round = in.u64();
+    ballot->by = in.id<GroupId>();
+    ballot->epoch = in.id<Epoch>();
+  }
+  const std::uint8_t value = in.u8();
+  if (value > static_cast<std::uint8_t>(Outcome::aborted)) return false;
+  acceptor.value = static_cast<Outcome>(value);
+  return in.ok();
+}
+
 void write(ByteWriter& out, const Refusal& refusal) {
   out.u8(static_cast<std::uint8_t>(refusal.reason)).id(refusal.participant).bytes(refusal.message);
   out.bytes(refusal.constraint).txn(refusal.holder);

@@ -20,8 +20,8 @@ bool Termination::is_acceptor(GroupId group) const {
 
 void Termination::propose_commit() { value_ = Outcome::committed; }
 
-void Termination::open() {
-  std::uint64_t round = ballot_.round;
+void Termination::open(std::uint64_t used) {
+  std::uint64_t round = std::max(ballot_.round, used);
   for (const auto& [group, heard] : heard_) round = std::max(round, heard.acceptor.promised.round);
   ballot_ = Ballot{.round = round + 1, .by = self_, .epoch = epoch_};
   value_ = Outcome::none;
@@ -33,9 +33,9 @@ bool Termination::overtaken() const {
 }
 
 void Termination::hear(GroupId from, const BallotReply& reply) {
-  if (!is_acceptor(from)) return;
-  Heard& heard = heard_[from];
   const bool same = reply.fingerprint == fingerprint_;
+  if (!is_acceptor(from) || (from == coordinator_ && !same)) return;
+  Heard& heard = heard_[from];
   switch (reply.standing) {
     case Standing::empty: return;
     case Standing::old:

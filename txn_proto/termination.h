@@ -25,19 +25,18 @@
 #include "base/digest.h"
 #include "base/ids.h"
 #include "txn_proto/acceptor.h"
-#include "txn_proto/ballot.h"
+#include "txn_proto/resolution.h"
+#include "txn_proto/types.h"
 
 namespace assent {
 
 class Termination {
  public:
-  enum class Verdict : std::uint8_t {
-    open,    // not decided, as far as is known
-    commit,  // a majority has accepted it, or one participant has committed
-    abort,   // a majority has accepted it, or a register holds what is not a yes for this content
-    old,     // nothing will be decided here: somebody is empty for ever
-    gone,    // every participant is
-  };
+  // open: not decided, as far as is known;
+  // commit: a majority has accepted it, or somebody has committed;
+  // abort: a majority has accepted it, or a register holds what is not a yes for this content;
+  // old: nothing will be decided here, somebody is empty for ever; gone: every participant is.
+  using Verdict = Resolution::Verdict;
 
   Termination() = default;
   Termination(const TxnId& txn, GroupId self, Epoch epoch, GroupId coordinator, std::vector<GroupId> participants,
@@ -45,12 +44,14 @@ class Termination {
 
   // Round 0. Only who knows that every participant voted yes may say it.
   void propose_commit();
-  // A ballot above all that were heard of.
-  void open();
+  // A ballot above all that were heard of, of a round above `used`: those that this leader may have opened for the
+  // transaction before it made this object.
+  void open(std::uint64_t used = 0);
   // Somebody promised a higher ballot than this one: it may be in vain.
   [[nodiscard]] bool overtaken() const;
 
-  // Of who is no acceptor: ignored.
+  // Of who is no acceptor: ignored. So is what the coordinator group holds of other content: that it was asked about
+  // that one first says nothing about this one. A participant's register does: it holds one content for ever.
   void hear(GroupId from, const BallotReply& reply);
 
   [[nodiscard]] Verdict verdict() const;

@@ -100,6 +100,13 @@ enum class Protocol : std::uint8_t {
 
 // The replicated votes are the decision: nobody has to log one. Such a vote counts whatever attempt it is of.
 [[nodiscard]] constexpr bool votes_decide(Protocol protocol) { return protocol == Protocol::paxos_commit; }
+// What a majority of the acceptors, the participants and the coordinator group, accepted in one ballot is the decision.
+[[nodiscard]] constexpr bool ballots_decide(Protocol protocol) { return protocol == Protocol::three_phase; }
+// A vote is of a content, whatever attempt asked for it, and the shards bring what they voted on to its end without the
+// coordinator group.
+[[nodiscard]] constexpr bool by_content(Protocol protocol) {
+  return votes_decide(protocol) || ballots_decide(protocol);
+}
 
 struct Branch {
   GroupId shard;
@@ -208,8 +215,8 @@ struct Vote {
   Cost cost = {};                 // of this vote, as far as its sender knows
   bool operator==(const Vote&) const = default;
 };
-// The outcome, to a participant. Two-phase names the attempt whose votes it finishes; where the votes decide, it names
-// the content that was voted on, whatever the attempt.
+// The outcome, to a participant. Two-phase names the attempt whose votes it finishes; the others name the content that
+// was voted on, whatever the attempt (by_content).
 struct Finish {
   TxnId txn;
   Attempt attempt;
@@ -274,6 +281,7 @@ struct Report {
 struct OldCommit {
   TxnId txn;
   std::uint64_t fingerprint = 0;
+  Protocol protocol = Protocol::paxos_commit;
   bool operator==(const OldCommit&) const = default;
 };
 struct Confirm {
@@ -284,7 +292,42 @@ struct Confirmed {
   std::vector<TxnId> txns;
   bool operator==(const Confirmed&) const = default;
 };
-using TxnMessage = std::variant<Prepare, Vote, Finish, Finished, Inquire, Attended, Seal, Report, Confirm, Confirmed>;
+
+// Where ballots decide (PROTOCOL.md section 2, three-phase): orders by round, then by who opened it. Round 0 belongs to
+// the coordinator, who knows that all votes are yes: its value is commit, whoever says it. Every other ballot belongs
+// to one leader of one group.
+struct Ballot {
+  std::uint64_t round = 0;
+  GroupId by;
+  Epoch epoch;
+  auto operator<=>(const Ballot&) const = default;
+};
+// To an acceptor: promise to accept nothing below this ballot; or, with a value, accept it. To promise round 0 is to
+// promise nothing: such a request only asks how the acceptor stands.
+struct BallotRequest {
+  TxnId txn;
+  Ballot ballot;
+  Outcome value = Outcome::none;  // none: a promise is asked for
+  std::uint64_t fingerprint = 0;
+  std::vector<GroupId> participants;
+
+  [[nodiscard]] bool only_looks() const { return ballot.round == 0 && value == Outcome::none; }
+  bool operator==(const BallotRequest&) const = default;
+};
+// How an acceptor stands. Promises and acceptances only grow, so a reply that comes late is merely old.
+struct BallotReply {
+  TxnId txn;
+  std::uint64_t fingerprint = 0;           // of the content it speaks of; 0: never seen
+  Standing standing = Standing::prepared;  // committed, aborted, old: nothing more can be said there
+  Ballot promised;
+  Ballot accepted;  // with a value
+  Outcome value = Outcome::none;
+  Refusal refusal;  // with aborted
+  Cost cost = {};   // of the entry that this answers for
+  bool operator==(const BallotReply&) const = default;
+};
+using TxnMessage = std::variant<Prepare, Vote, Finish, Finished, Inquire, Attended, Seal, Report, Confirm, Confirmed,
+                                BallotRequest, BallotReply>;
 
 struct Envelope {
   GroupId from;

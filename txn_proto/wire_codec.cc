@@ -206,6 +206,40 @@ void head_from_wire(Reader& reader, const From& from, To& to) {
   to.protocol = reader.protocol(from.protocol());
 }
 
+void to_wire(const Ballot& from, wire::Ballot& to) {
+  to.set_round(from.round);
+  to.set_by(from.by.value);
+  to.set_epoch(from.epoch.value);
+}
+Ballot ballot_from_wire(const wire::Ballot& from) { return {from.round(), GroupId(from.by()), Epoch(from.epoch())}; }
+
+// A request and what a log carries of it.
+template <class From>
+void ballot_to_wire(const From& from, wire::BallotRequest& to) {
+  to.set_txn(from.txn.to_raw());
+  to_wire(from.ballot, *to.mutable_ballot());
+  to.set_value(static_cast<std::uint32_t>(from.value));
+  to.set_fingerprint(from.fingerprint);
+  participants_to_wire(from.participants, to);
+}
+
+template <class To>
+To ballot_from_wire(Reader& reader, const wire::BallotRequest& from) {
+  return {reader.txn(from.txn()), ballot_from_wire(from.ballot()), reader.enumerator(from.value(), Outcome::aborted),
+          from.fingerprint(), Reader::participants(from)};
+}
+
+BallotReply ballot_reply_from_wire(Reader& reader, const wire::BallotReply& from) {
+  return {reader.txn(from.txn()),
+          from.fingerprint(),
+          reader.enumerator(from.standing(), Standing::aborted),
+          ballot_from_wire(from.promised()),
+          ballot_from_wire(from.accepted()),
+          reader.enumerator(from.value(), Outcome::aborted),
+          reader.refusal(from.refusal()),
+          cost_from_wire(from.cost())};
+}
+
 struct MessageToWire {
   wire::TxnMessage& to;
   void operator()(const Prepare& from) const {
@@ -264,11 +298,24 @@ struct MessageToWire {
       auto& one = *out.add_commits();
       one.set_txn(commit.txn.to_raw());
       one.set_fingerprint(commit.fingerprint);
+      one.set_protocol(number(commit.protocol));
     }
   }
   void operator()(const Confirmed& from) const {
     auto& out = *to.mutable_confirmed();
     for (const TxnId& txn : from.txns) out.add_txns(txn.to_raw());
+  }
+  void operator()(const BallotRequest& from) const { ballot_to_wire(from, *to.mutable_ballot()); }
+  void operator()(const BallotReply& from) const {
+    auto& out = *to.mutable_ballot_reply();
+    out.set_txn(from.txn.to_raw());
+    out.set_fingerprint(from.fingerprint);
+    out.set_standing(static_cast<std::uint32_t>(from.standing));
+    to_wire(from.promised, *out.mutable_promised());
+    to_wire(from.accepted, *out.mutable_accepted());
+    out.set_value(static_cast<std::uint32_t>(from.value));
+    if (from.refusal != Refusal{}) to_wire(from.refusal, *out.mutable_refusal());
+    if (from.cost != Cost{}) to_wire(from.cost, *out.mutable_cost());
   }
 };
 
@@ -303,6 +350,7 @@ struct CoordinatorToWire {
     for (const TxnId& txn : from.txns) out.add_txns(txn.to_raw());
   }
   void operator()(const Tidy&) const { to.mutable_tidy(); }
+  void operator()(const BallotWork& from) const { ballot_to_wire(from, *to.mutable_ballot()); }
 };
 
 struct ShardToWire {
@@ -339,6 +387,7 @@ struct ShardToWire {
     for (const TxnId& txn : from.txns) out.add_txns(txn.to_raw());
   }
   void operator()(const Tidy&) const { to.mutable_tidy(); }
+  void operator()(const BallotWork& from) const { ballot_to_wire(from, *to.mutable_ballot()); }
 };
 
 Prepare prepare_from_wire(Reader& reader, const wire::Prepare& from) {
@@ -417,7 +466,10 @@ Report report_from_wire(Reader& reader, const wire::Report& from) {
 Confirm confirm_from_wire(Reader& reader, const wire::Confirm& from) {
   Confirm to;
   to.commits.reserve(static_cast<std::size_t>(from.commits_size()));
-  for (const auto& commit : from.commits()) to.commits.push_back({reader.txn(commit.txn()), commit.fingerprint()});
+  for (const auto& commit : from.commits()) {
+    const Protocol protocol = commit.protocol() == 0 ? Protocol::paxos_commit : reader.protocol(commit.protocol());
+    to.commits.push_back({reader.txn(commit.txn()), commit.fingerprint(), protocol});
+  }
   return to;
 }
 
@@ -451,6 +503,8 @@ Result<TxnMessage> decode_message(ByteView bytes) {
     case wire::TxnMessage::kReport: message = report_from_wire(reader, proto.report()); break;
     case wire::TxnMessage::kConfirm: message = confirm_from_wire(reader, proto.confirm()); break;
     case wire::TxnMessage::kConfirmed: message = Confirmed{reader.txns(proto.confirmed().txns())}; break;
+    case wire::TxnMessage::kBallot: message = ballot_from_wire<BallotRequest>(reader, proto.ballot()); break;
+    case wire::TxnMessage::kBallotReply: message = ballot_reply_from_wire(reader, proto.ballot_reply()); break;
     case wire::TxnMessage::KIND_NOT_SET: return unreadable(what);
   }
   return finish(reader, std::move(message), what);
@@ -477,6 +531,7 @@ Result<CoordinatorCommand> decode_coordinator_command(ByteView bytes) {
     case wire::CoordinatorCommand::kEnd: command = EndTxns{reader.txns(proto.end().txns())}; break;
     case wire::CoordinatorCommand::kNote: command = note_from_wire(reader, proto.note()); break;
     case wire::CoordinatorCommand::kTidy: command = Tidy{}; break;
+    case wire::CoordinatorCommand::kBallot: command = ballot_from_wire<BallotWork>(reader, proto.ballot()); break;
     case wire::CoordinatorCommand::KIND_NOT_SET: return unreadable(what);
   }
   return finish(reader, std::move(command), what);
@@ -505,6 +560,7 @@ Result<ShardCommand> decode_shard_command(ByteView bytes) {
       break;
     case wire::ShardCommand::kForget: command = ForgetTxns{reader.txns(proto.forget().txns())}; break;
     case wire::ShardCommand::kTidy: command = Tidy{}; break;
+    case wire::ShardCommand::kBallot: command = ballot_from_wire<BallotWork>(reader, proto.ballot()); break;
     case wire::ShardCommand::KIND_NOT_SET: return unreadable(what);
   }
   return finish(reader, std::move(command), what);

@@ -505,17 +505,17 @@ class BallotExplorer {
 
 std::span<const BallotModel> ballot_models() {
   static const std::vector<BallotModel> all = {
-      {.name = "three-phase",
-       .about = "quorum three-phase, two shards, one of which ends it; 1 round, no leader change",
+      {.name = "ballots",
+       .about = "the ballots of three-phase alone, two shards, one of which ends it; 1 round, no leader change",
        .changes = 0,
        .openers = 2},
-      {.name = "three-phase-changed", .about = "the same, with 1 leader change", .openers = 2, .quick = false},
-      {.name = "three-phase-duel",
+      {.name = "ballots-changed", .about = "the same, with 1 leader change", .openers = 2, .quick = false},
+      {.name = "ballots-duel",
        .about = "two shards, both of which end it; 1 round, no leader change",
        .changes = 0,
        .openers = 6,
        .quick = false},
-      {.name = "three-phase-3",
+      {.name = "ballots-3",
        .about = "three shards, one of which ends it; 1 round, no leader change",
        .shards = 3,
        .changes = 0,

@@ -18,6 +18,11 @@ namespace {
 
 std::string text(const Attempt& attempt) { return fmt::format("({},{})", attempt.epoch, attempt.number); }
 
+std::string text(const Ballot& ballot) {
+  return ballot.round == 0 ? "ballot 0"
+                           : fmt::format("ballot ({},{},{})", ballot.round, Names::of(ballot.by), ballot.epoch);
+}
+
 std::string text(const Names& names, const Refusal& refusal) {
   std::string words(to_string(refusal.reason));
   if (!refusal.participant.none()) words += " at " + Names::of(refusal.participant);
@@ -83,6 +88,24 @@ struct Describe {
     std::string words = "Confirmed";
     for (const TxnId& txn : m.txns) words += " " + names.of(txn);
     return words;
+  }
+  std::string operator()(const BallotRequest& m) const {
+    if (m.only_looks()) return "How-stands " + names.of(m.txn);
+    if (m.value == Outcome::none) return fmt::format("Promise? {} {}", names.of(m.txn), text(m.ballot));
+    return fmt::format("Accept? {} {} {}", names.of(m.txn), text(m.ballot), to_string(m.value));
+  }
+  std::string operator()(const BallotReply& m) const {
+    if (m.standing != Standing::prepared) {
+      constexpr const char* standings[] = {"empty", "old", "yes", "committed", "aborted"};
+      return fmt::format("Stands {} {}", names.of(m.txn), standings[static_cast<std::size_t>(m.standing)]);
+    }
+    const std::string accepted =
+        m.value == Outcome::none ? "nothing" : fmt::format("{} in {}", to_string(m.value), text(m.accepted));
+    return fmt::format("Stands {} promised {}, accepted {}", names.of(m.txn), text(m.promised), accepted);
+  }
+  std::string operator()(const BallotWork& c) const {
+    const std::string what = c.value == Outcome::none ? "promise" : fmt::format("accept {}", to_string(c.value));
+    return fmt::format("BallotWork {} {} {}", names.of(c.txn), text(c.ballot), what);
   }
   std::string operator()(const Finished& m) const {
     return fmt::format("Finished {} {} {}", names.of(m.txn), text(m.attempt), m.commit ? "commit" : "abort");

@@ -39,6 +39,7 @@ struct GroupState {
   std::vector<std::uint32_t> replaced;
   Outcomes outcomes = 0;
   std::array<std::uint16_t, txns_max> results{};
+  std::array<std::uint32_t, txns_max> accepted{};  // as in GroupFacts
   auto operator<=>(const GroupState&) const = default;
 };
 
@@ -68,6 +69,15 @@ Standing standing_of(const ShardSide& side, const Execute& txn) {
   return standing;
 }
 
+const Acceptor* acceptor_of(const CoordinatorSide& side, const TxnId& txn) {
+  const auto found = side.machine.ballots().find(txn);
+  return found == side.machine.ballots().end() ? nullptr : &found->second.acceptor;
+}
+const Acceptor* acceptor_of(const ShardSide& side, const TxnId& txn) {
+  const PreparedTxn* prepared = side.machine.prepared(txn);
+  return prepared == nullptr ? nullptr : &prepared->acceptor;
+}
+
 std::optional<WorkResult> result_of(const CoordinatorSide&, const TxnId&) { return std::nullopt; }
 std::optional<WorkResult> result_of(const ShardSide& side, const TxnId& txn) {
   if (const PreparedTxn* prepared = side.machine.prepared(txn)) return prepared->result;
@@ -78,10 +88,14 @@ std::optional<WorkResult> result_of(const ShardSide& side, const TxnId& txn) {
 }
 
 bool at_rest(const CoordinatorSide& side) { return side.machine.open().empty() && side.driver.active() == 0; }
+bool all_decided(const CoordinatorSide& side) { return side.machine.open().empty() && side.driver.undecided() == 0; }
+
 bool at_rest(const ShardSide& side) {
   return side.machine.all_prepared().empty() && side.machine.locks().empty() && side.driver.active() == 0 &&
          side.driver.reservations().empty();
 }
+
+bool all_decided(const ShardSide& side) { return at_rest(side); }
 
 // ---- rules that one group can break
 // ----------------------------------------------------------------------------------
@@ -288,6 +302,12 @@ class GroupsOf final : public Groups {
       const Standing::Kind kind = standing_of(side, model_->txns[i]).kind;
       if (kind == Standing::Kind::committed) state.outcomes |= outcome_bit(i, true);
       if (kind == Standing::Kind::aborted) state.outcomes |= outcome_bit(i, false);
+      const Acceptor* acceptor = acceptor_of(side, model_->txns[i].txn);
+      if (acceptor != nullptr && acceptor->value != Outcome::none) {
+        const std::uint16_t what = language_->accepted.number({acceptor->accepted, acceptor->value});
+        ASSENT_CHECK(what < 32, "a model opens few ballots");
+        state.accepted[i] |= 1U << what;
+      }
       if (!model_->serial) continue;
       const auto result = result_of(side, model_->txns[i].txn);
       if (!result) continue;
@@ -302,8 +322,8 @@ class GroupsOf final : public Groups {
       if (finish == nullptr) return;
       const PreparedTxn* prepared = sides_.at(state.leader).machine.prepared(finish->txn);
       if (prepared == nullptr) return;
-      const bool of_this_vote = votes_decide(finish->protocol) ? prepared->fingerprint == finish->fingerprint
-                                                               : prepared->attempt == finish->attempt;
+      const bool of_this_vote = by_content(finish->protocol) ? prepared->fingerprint == finish->fingerprint
+                                                             : prepared->attempt == finish->attempt;
       if (!of_this_vote) return;
       for (std::size_t i = 0; i < model_->txns.size(); ++i) {
         if (model_->txns[i].txn == finish->txn) state.outcomes |= outcome_bit(i, finish->commit);
@@ -335,9 +355,11 @@ class GroupsOf final : public Groups {
     facts.elections = state.epoch - 1U;
     facts.outcomes = state.outcomes;
     facts.results = state.results;
+    facts.accepted = state.accepted;
     const Side& side = sides_.at(state.leader);
     for (std::size_t i = 0; i < model_->txns.size(); ++i) facts.standing[i] = standing_of(side, model_->txns[i]);
     facts.quiescent = state.pending.empty() && at_rest(side);
+    facts.decided = state.pending.empty() && all_decided(side);
     facts_.push_back(facts);
     hearings_.emplace_back(state.replaced.size() + 1);
     return found->second;

@@ -61,7 +61,10 @@ struct GroupFacts {
   Outcomes outcomes = 0;  // that its log ever held
   std::array<Standing, txns_max> standing;
   std::array<std::uint16_t, txns_max> results{};  // 0: none
-  bool quiescent = false;                         // A7
+  // Of its acceptors, where ballots decide: bit n, that it ever accepted the n-th of Language::accepted.
+  std::array<std::uint32_t, txns_max> accepted{};
+  bool quiescent = false;  // A7
+  bool decided = false;    // quiescent, but for outcomes that it still carries out
 };
 
 struct Transition {

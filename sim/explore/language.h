@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -36,7 +37,8 @@ struct Language {
   Numbered<Envelope> messages;
   Numbered<CoordinatorCommand> coordinator_commands;
   Numbered<ShardCommand> shard_commands;
-  Numbered<std::string> results;  // what a transaction read and wrote at one shard
+  Numbered<std::pair<Ballot, Outcome>> accepted;  // by acceptors
+  Numbered<std::string> results;                  // what a transaction read and wrote at one shard
 };
 
 }  // namespace assent::explore

@@ -35,11 +35,11 @@ std::span<const Refutation> refutations() {
 
 std::span<const Refutation> ballot_refutations() {
   static constexpr std::array all{
-      Refutation{Bug::lower_ballot_accepted, "three-phase", 14, "A1"},
-      Refutation{Bug::promise_forgotten, "three-phase-changed", 9, "A1"},
-      Refutation{Bug::lowest_ballot_wins, "three-phase", 14, "A1"},
-      Refutation{Bug::one_promise_suffices, "three-phase", 8, "A1"},
-      Refutation{Bug::precommit_before_all_votes, "three-phase", 5, "A1"},
+      Refutation{Bug::lower_ballot_accepted, "ballots", 14, "A1"},
+      Refutation{Bug::promise_forgotten, "ballots-changed", 9, "A1"},
+      Refutation{Bug::lowest_ballot_wins, "ballots", 14, "A1"},
+      Refutation{Bug::one_promise_suffices, "ballots", 8, "A1"},
+      Refutation{Bug::precommit_before_all_votes, "ballots", 5, "A1"},
   };
   return all;
 }

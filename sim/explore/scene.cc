@@ -80,7 +80,7 @@ std::string Scene::find_contradiction(const GroupNumbers& groups, Outcomes told)
 std::string Scene::find_invalid(const GroupNumbers& before, const GroupNumbers& after) const {
   for (std::size_t txn = 0; txn < model_->txns.size(); ++txn) {
     const Outcomes bit = outcome_bit(txn, true);
-    if (by_votes(txn)) continue;
+    if (by_content(protocol(txn))) continue;
     if ((facts(after, 0).outcomes & bit) == 0 || (facts(before, 0).outcomes & bit) != 0) continue;
     const Standing& record = facts(after, 0).standing[txn];
     if (!record.names_all) return fmt::format("A3: the record of {} leaves out a participant", name(txn));
@@ -95,16 +95,37 @@ std::string Scene::find_invalid(const GroupNumbers& before, const GroupNumbers& 
   return {};
 }
 
-// A3 where the votes decide: whoever writes down a commit, every participant's register holds a yes by then.
+// A3 where votes or ballots decide: whoever writes down a commit, every participant's register holds a yes by then; and
+// where ballots do, a majority has accepted it.
 std::string Scene::find_unvoted(const GroupNumbers& before, const GroupNumbers& after, std::size_t place) const {
   for (std::size_t txn = 0; txn < model_->txns.size(); ++txn) {
     const Outcomes bit = outcome_bit(txn, true);
     const Outcomes fresh = facts(after, place).outcomes & ~facts(before, place).outcomes;
-    if ((fresh & bit) == 0 || !by_votes(txn) || all_yes(after, txn)) continue;
-    return fmt::format("A3: {} is committed at {}, and not every participant's log holds a yes", name(txn),
-                       Names::of(ids_[place]));
+    if ((fresh & bit) == 0 || !by_content(protocol(txn)) || decided(after, txn, true)) continue;
+    return fmt::format("A3: {} is committed at {}, and {}", name(txn), Names::of(ids_[place]),
+                       all_yes(after, txn) ? "no majority has accepted it" : "not every participant's log holds a yes");
   }
   return {};
+}
+
+bool Scene::decided(const GroupNumbers& groups, std::size_t txn, bool commit) const {
+  if (votes_decide(protocol(txn))) return commit && all_yes(groups, txn);
+  if (!ballots_decide(protocol(txn))) return false;
+  return majority_accepted(groups, txn, commit) && (!commit || all_yes(groups, txn));
+}
+
+// Every group of a model is an acceptor of its transactions.
+bool Scene::majority_accepted(const GroupNumbers& groups, std::size_t txn, bool commit) const {
+  for (std::size_t what = 0; what < language_.accepted.size(); ++what) {
+    const auto number = static_cast<std::uint16_t>(what);
+    if ((language_.accepted.at(number).second == Outcome::committed) != commit) continue;
+    std::size_t count = 0;
+    for (std::size_t place = 0; place < groups_.size(); ++place) {
+      count += (facts(groups, place).accepted[txn] >> what) & 1U;
+    }
+    if (2 * count > groups_.size()) return true;
+  }
+  return false;
 }
 
 // What was committed and forgotten was a yes.
@@ -118,15 +139,16 @@ bool Scene::all_yes(const GroupNumbers& groups, std::size_t txn) const {
   });
 }
 
-// A6: "committed" is told when a log says so, or, where the votes decide, every register does; "aborted" when a log
-// holds the no that makes it final, or when the id is too old to be accepted by any log.
+// A6: "committed" is told when a log says so, or every register does where the votes decide, or a majority of the
+// acceptors where ballots do; "aborted" when a log holds the no that makes it final, when a majority has accepted that,
+// or when the id is too old to be accepted by any log.
 std::string Scene::find_dishonest(const GroupNumbers& groups, Outcomes told_now, bool aged) const {
   const Outcomes held = outcomes(groups);
   for (std::size_t txn = 0; txn < model_->txns.size(); ++txn) {
     for (const bool commit : {true, false}) {
       const Outcomes bit = outcome_bit(txn, commit);
       if ((told_now & bit) == 0 || (held & bit) != 0 || (aged && !commit)) continue;
-      if (commit && by_votes(txn) && all_yes(groups, txn)) continue;
+      if (decided(groups, txn, commit)) continue;
       return fmt::format("A6: a client is told that {} is {}, and no log says so", name(txn),
                          commit ? "committed" : "aborted");
     }

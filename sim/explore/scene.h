@@ -20,6 +20,7 @@ class Scene {
 
   [[nodiscard]] const Model& model() const { return *model_; }
   [[nodiscard]] Language& language() { return language_; }
+  [[nodiscard]] const Language& language() const { return language_; }
   [[nodiscard]] std::size_t size() const { return groups_.size(); }
   [[nodiscard]] Groups& group(std::size_t place) { return *groups_[place]; }
   [[nodiscard]] GroupNumbers initial();
@@ -44,7 +45,10 @@ class Scene {
   [[nodiscard]] std::string find_unvoted(const GroupNumbers& before, const GroupNumbers& after,
                                          std::size_t place) const;
   [[nodiscard]] bool all_yes(const GroupNumbers& groups, std::size_t txn) const;
-  [[nodiscard]] bool by_votes(std::size_t txn) const { return votes_decide(effective_protocol(model_->txns[txn])); }
+  [[nodiscard]] Protocol protocol(std::size_t txn) const { return effective_protocol(model_->txns[txn]); }
+  // What decides it where no record of the coordinator does: every register's yes, or a majority that accepted it.
+  [[nodiscard]] bool decided(const GroupNumbers& groups, std::size_t txn, bool commit) const;
+  [[nodiscard]] bool majority_accepted(const GroupNumbers& groups, std::size_t txn, bool commit) const;
   [[nodiscard]] std::string find_dishonest(const GroupNumbers& groups, Outcomes told_now, bool aged) const;
   [[nodiscard]] std::string find_unserial(const GroupNumbers& groups);
   [[nodiscard]] bool serial(Outcomes committed, const GroupNumbers& groups) const;

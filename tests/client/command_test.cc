@@ -78,6 +78,8 @@ TEST_F(CommandTest, TxnExec) {
   EXPECT_EQ(command.on, (std::vector<std::pair<std::string, std::string>>{{"s1", "UPDATE a"}, {"s2", "UPDATE b"}}));
   EXPECT_EQ(command.id.to_hex(), "0193a6b25e1c7c3fa1d0c9be6f2277a4");
   EXPECT_EQ(command.protocol, Protocol::two_phase);
+  EXPECT_EQ((parsed<TxnExecCommand>({"txn", "exec", "--on", "s1", "X", "--protocol", "three-phase"}).protocol),
+            Protocol::three_phase);
 }
 
 TEST_F(CommandTest, TxnGet) {

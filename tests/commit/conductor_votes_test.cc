@@ -187,12 +187,5 @@ TEST_F(ConductorVotesTest, AnOldCommitIsConfirmedOnlyWhenTheLogHasItsOutcome) {
   EXPECT_EQ(sent<Confirmed>(take().send).size(), 1U);
 }
 
-TEST_F(ConductorVotesTest, ThreePhaseIsRefusedAsNotBuilt) {
-  Execute execution = one();
-  execution.protocol = Protocol::three_phase;
-  execute(1, execution);
-  EXPECT_EQ(error_to(take().reply, 1)->code, ErrorCode::unsupported);
-}
-
 }  // namespace
 }  // namespace assent

@@ -17,7 +17,8 @@ struct Swarm {
   double drop, keep, to_deposed, elect, depose, refuse, lose_answer;
   std::uint64_t clients, keys, slots, steps, records_max, commit_weight, tick_weight;
   bool short_retention, carry;
-  double paxos;  // share of Paxos Commit among transactions of both shards
+  double paxos;    // share of Paxos Commit among transactions of both shards
+  double ballots;  // before that, of three-phase
 };
 
 Swarm draw(Rng& rng) {
@@ -40,7 +41,10 @@ Swarm draw(Rng& rng) {
                .carry = rng.chance(0.2),
                .paxos = rng.chance(0.3)   ? 1.0
                         : rng.chance(0.2) ? 0.0
-                                          : rng.unit()};
+                                          : rng.unit(),
+               .ballots = rng.chance(0.3)   ? 1.0
+                          : rng.chance(0.3) ? 0.0
+                                            : rng.unit()};
 }
 
 WorldOptions options_for(const Swarm& swarm) {
@@ -62,6 +66,7 @@ WorldOptions options_for(const Swarm& swarm) {
   options.caretaker.confirm_ticks = 20;
   options.conductor.resolve_ticks = 30;
   options.conductor.note_ticks = 5;
+  options.conductor.ballot_ticks = 30;
   options.decisions.history.records_max = swarm.records_max;
   if (swarm.short_retention) {
     options.shard.window.retention_millis = 1'500;
@@ -190,7 +195,10 @@ class History {
     }
   }
 
-  Protocol draw_protocol() { return rng_.chance(swarm_.paxos) ? Protocol::paxos_commit : Protocol::two_phase; }
+  Protocol draw_protocol() {
+    if (rng_.chance(swarm_.ballots)) return Protocol::three_phase;
+    return rng_.chance(swarm_.paxos) ? Protocol::paxos_commit : Protocol::two_phase;
+  }
 
   static std::string slot(std::uint64_t number) { return fmt::format("slot/{}", number); }
 

@@ -174,8 +174,9 @@ class Script {
     execute.txn = txn(std::stoull(words.at(2).substr(1)));
     std::size_t start = line.find(words[2] + " ") + words[2].size() + 1;
     execute.protocol = line.find('/') == std::string::npos ? Protocol::automatic : Protocol::two_phase;
-    if (words[3] == to_string(Protocol::paxos_commit)) {
-      execute.protocol = Protocol::paxos_commit;
+    for (const Protocol protocol : {Protocol::paxos_commit, Protocol::three_phase}) {
+      if (words[3] != to_string(protocol)) continue;
+      execute.protocol = protocol;
       start += words[3].size() + 1;
     }
     for (const std::string& part : split(line.substr(start), '/')) {

@@ -229,7 +229,12 @@ void World::learn(const TxnId& txn, Outcome outcome, const std::string& where) {
 }
 
 // A3: when a commit is decided, every participant had voted yes in that very attempt, in its log.
-void World::check_entry(GroupId, const CoordinatorCommand& command) {
+void World::check_entry(GroupId id, const CoordinatorCommand& command) {
+  if (const auto* work = std::get_if<BallotWork>(&command)) {
+    const auto& ballots = coordinator_.leader->machine.ballots();
+    const auto found = ballots.find(work->txn);
+    check_ballot(id, *work, found == ballots.end() ? nullptr : &found->second.acceptor);
+  }
   const auto* decide = std::get_if<Decide>(&command);
   if (decide == nullptr || !coordinator_.leader->machine.committed(decide->txn, decide->attempt)) return;
   learn(decide->txn, Outcome::committed, "decided");
@@ -247,6 +252,10 @@ void World::check_entry(GroupId id, const ShardCommand& command) {
   const Group<ShardSide>& group = shard(id);
   check_shard(group);
   if (const auto* prepare = std::get_if<PrepareWork>(&command)) check_votes(*prepare);
+  if (const auto* work = std::get_if<BallotWork>(&command)) {
+    const PreparedTxn* prepared = group.leader->machine.prepared(work->txn);
+    check_ballot(id, *work, prepared == nullptr ? nullptr : &prepared->acceptor);
+  }
   std::visit(
       [&](const auto& one) {
         if constexpr (requires { one.txn; }) {
@@ -268,6 +277,20 @@ void World::check_votes(const PrepareWork& prepare) {
     if (vote == nullptr || vote->protocol != prepare.protocol || vote->fingerprint != prepare.fingerprint) return;
   }
   learn(prepare.txn, Outcome::committed, "every register holds yes");
+}
+
+// Where ballots decide, two of the three acceptors do; and a commit is accepted only when every register holds yes.
+void World::check_ballot(GroupId group, const BallotWork& work, const Acceptor* acceptor) {
+  if (acceptor == nullptr || acceptor->value == Outcome::none) return;
+  std::set<GroupId>& all = accepted_[{work.txn, acceptor->accepted, acceptor->value}];
+  all.insert(group);
+  if (all.size() >= 2) learn(work.txn, acceptor->value, "a majority accepted it");
+  if (acceptor->value != Outcome::committed) return;
+  for (const Group<ShardSide>& one : shards_) {
+    const FinishedTxn* finished = one.leader->machine.finished(work.txn);
+    const bool no = one.leader->machine.empty(work.txn) || (finished != nullptr && !finished->voted_yes);
+    if (no) violate(fmt::format("A3: {} is pre-committed without the yes of {}", names.of(work.txn), one.id));
+  }
 }
 
 void World::check_shard(const Group<ShardSide>& group) {

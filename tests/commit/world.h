@@ -95,6 +95,7 @@ class World {
   void check_entry(GroupId group, const ShardCommand& command);
   void learn(const TxnId& txn, Outcome outcome, const std::string& where);
   void check_votes(const PrepareWork& prepare);
+  void check_ballot(GroupId group, const BallotWork& work, const Acceptor* acceptor);
   void check_shard(const Group<ShardSide>& group);
   void violate(const std::string& what);
 
@@ -105,6 +106,8 @@ class World {
   std::vector<Envelope> network_;
   std::map<TxnId, std::pair<Outcome, std::string>> known_;
   std::map<std::pair<GroupId, TxnId>, Outcome> finished_;
+  // Where ballots decide: who ever accepted what, in which ballot.
+  std::map<std::tuple<TxnId, Ballot, Outcome>, std::set<GroupId>> accepted_;
   std::vector<std::string> violations_;
 };
 

@@ -13,7 +13,7 @@ std::string story(const BallotFindings& found) {
 }
 
 TEST(BallotModel, P22_P23_TheQuorumFormIsCompleteAndViolatesNothing) {
-  const BallotFindings found = explore(*find_ballot_model("three-phase"));
+  const BallotFindings found = explore(*find_ballot_model("ballots"));
   EXPECT_EQ(found.violated, "") << story(found);
   EXPECT_TRUE(found.complete);
   EXPECT_GT(found.states, 100'000U);
@@ -22,7 +22,7 @@ TEST(BallotModel, P22_P23_TheQuorumFormIsCompleteAndViolatesNothing) {
 
 // Larger ones, as far as a few seconds go.
 TEST(BallotModel, P22_P23_NothingIsViolatedInTheFirstStepsOfTheLargerModels) {
-  for (const char* name : {"three-phase-changed", "three-phase-duel", "three-phase-3"}) {
+  for (const char* name : {"ballots-changed", "ballots-duel", "ballots-3"}) {
     const BallotFindings found = explore(*find_ballot_model(name), 40'000);
     EXPECT_EQ(found.violated, "") << name << "\n" << story(found);
   }

@@ -10,7 +10,7 @@ using ::testing::HasSubstr;
 class Outcomes : public OperatorTest {};
 
 TEST_F(Outcomes, every_outcome_can_be_asked_waited_for_and_sealed) {
-  for (const char* protocol : {"auto", "two-phase"}) {
+  for (const char* protocol : {"auto", "two-phase", "three-phase"}) {
     SCOPED_TRACE(protocol);
     const std::string committed = client::new_txn_id().to_hex();
     ASSERT_EQ(ctl(with(transfer(committed), {"--protocol", protocol})).status, 0);

@@ -14,6 +14,7 @@ const TxnId txn = TxnId::make(ClusterMillis(1'700'000'000'000), 1, 2);
 const TxnId other = TxnId::make(ClusterMillis(1'700'000'000'001), 3, 4);
 const Attempt attempt{Epoch(5), 6};
 const std::vector<GroupId> participants{GroupId(1), GroupId(2)};
+const Ballot ballot{4, GroupId(1), Epoch(7)};
 const Refusal refusal{AbortReason::constraint, GroupId(2), "balance would be negative", "balance >= 0", other};
 const Effects effects{Bytes("\0\1\2", 3),
                       {{"a", LockMode::intention_exclusive}, {"b", LockMode::exclusive}, {"n", LockMode::escrow}},
@@ -61,6 +62,11 @@ const std::vector<TxnMessage> messages{
     Report{txn, Standing::aborted, Protocol::paxos_commit, attempt, 9, participants, refusal},
     Confirm{{OldCommit{txn, 9}, OldCommit{other, 8}}},
     Confirmed{{txn, other}},
+    Confirm{{OldCommit{txn, 9, Protocol::three_phase}}},
+    BallotRequest{txn, ballot, Outcome::none, 9, participants},
+    BallotRequest{txn, {}, Outcome::committed, 9, participants},
+    BallotReply{txn, 9, Standing::prepared, ballot, {1, GroupId(3), Epoch(2)}, Outcome::aborted, {}},
+    BallotReply{txn, 0, Standing::aborted, {}, {}, Outcome::none, refusal},
 };
 const std::vector<CoordinatorCommand> coordinator_commands{
     Decide{txn, attempt, Protocol::two_phase, participants, 77},
@@ -70,6 +76,7 @@ const std::vector<CoordinatorCommand> coordinator_commands{
     SealOutcome{txn, refusal, 9},
     NoteOutcomes{{OutcomeNote{txn, 9, true, Protocol::paxos_commit, AbortReason::none},
                   OutcomeNote{other, 0, false, Protocol::two_phase, AbortReason::presumed}}},
+    BallotWork{txn, ballot, Outcome::aborted, 9, participants},
 };
 const std::vector<ShardCommand> shard_commands{
     PrepareWork{txn, attempt, GroupId(9), participants, 8, other, effects, some_result()},
@@ -84,6 +91,7 @@ const std::vector<ShardCommand> shard_commands{
     FinishWork{txn, attempt, true, Protocol::paxos_commit, 9},
     ForgetTxns{{txn, other}},
     OverrideWork{txn, true, "because\xFF"},
+    BallotWork{txn, ballot, Outcome::none, 9, {}},
 };
 
 TEST(WireCodec, every_message_comes_back_as_it_was) {
@@ -107,6 +115,14 @@ TEST(WireCodec, what_an_older_build_wrote_without_a_protocol_is_two_phase) {
   EXPECT_EQ(std::get<Finish>(*finish).protocol, Protocol::two_phase);
   message.mutable_finish()->set_protocol(99);
   EXPECT_FALSE(decode_message(message.SerializeAsString()).has_value());
+}
+
+TEST(WireCodec, what_an_older_build_confirmed_without_a_protocol_is_paxos_commit) {
+  wire::TxnMessage message;
+  message.mutable_confirm()->add_commits()->set_txn(txn.to_raw());
+  const auto confirm = decode_message(message.SerializeAsString());
+  ASSERT_TRUE(confirm.has_value());
+  EXPECT_EQ(std::get<Confirm>(*confirm).commits.at(0).protocol, Protocol::paxos_commit);
 }
 
 TEST(WireCodec, every_coordinator_command_comes_back_as_it_was) {

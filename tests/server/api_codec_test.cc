@@ -133,7 +133,7 @@ TEST(ApiCodec, AnswersComeBackAsTheyWere) {
     TxnAnswer answer;
     answer.txn = txn_a;
     answer.state = static_cast<TxnState>(rng.below(6));
-    answer.protocol = static_cast<Protocol>(rng.below(3));
+    answer.protocol = static_cast<Protocol>(rng.below(5));
     if (answer.state == TxnState::aborted) {
       answer.refusal = {.reason = static_cast<AbortReason>(rng.between(1, 10)),
                         .participant = rng.chance(0.5) ? group_id("shard-with-a-long-name") : GroupId(),
@@ -250,6 +250,12 @@ INSTANTIATE_TEST_SUITE_P(
                    "protocol: 9 is not a protocol"},
         BadExecute{"one_phase_two_shards", [](Request& r) { r.set_protocol(api::ONE_PHASE); },
                    "protocol: one-phase takes one shard, but 2 are named"},
+        BadExecute{"three_phase_one_shard",
+                   [](Request& r) {
+                     r.set_protocol(api::THREE_PHASE);
+                     r.mutable_branches()->RemoveLast();
+                   },
+                   "protocol: three-phase takes two shards or more, but 1 is named"},
         BadExecute{"no_branch", [](Request& r) { r.clear_branches(); }, "branches: is empty"},
         BadExecute{"no_shard", [](Request& r) { r.mutable_branches(1)->clear_shard(); },
                    "branches[1].shard: is missing"},

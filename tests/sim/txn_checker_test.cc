@@ -323,6 +323,125 @@ TEST_F(VotesCheckerTest, FindsACommitThatIsForgottenBeforeItIsNoted) {
   expect_wrong("A2");
 }
 
+// Where ballots decide: two of the three acceptors.
+struct BallotsCheckerTest : TxnCheckerTest {
+  static constexpr Ballot higher{1, GroupId(2), Epoch(4)};
+
+  void SetUp() override {
+    execute.protocol = Protocol::three_phase;
+    TxnCheckerTest::SetUp();
+  }
+  [[nodiscard]] Register prepared(const Acceptor& acceptor = {}) const {
+    return Register{State::prepared, {}, Protocol::three_phase, fingerprint(execute), acceptor};
+  }
+  void vote(GroupId shard) {
+    PrepareWork work;
+    work.txn = txn;
+    work.participants = {left, right};
+    work.protocol = Protocol::three_phase;
+    work.fingerprint = fingerprint(execute);
+    checker.shard_applied(shard, entry(), work, prepared());
+  }
+  [[nodiscard]] BallotWork work(const Ballot& ballot, Outcome value) const {
+    return {txn, ballot, value, fingerprint(execute), {left, right}};
+  }
+  void promise(GroupId shard, const Ballot& ballot) {
+    checker.shard_applied(shard, entry(), work(ballot, Outcome::none),
+                          prepared({.promised = ballot, .accepted = {}, .value = Outcome::none}));
+  }
+  void accept(GroupId group, const Ballot& ballot, Outcome value) {
+    const Acceptor acceptor{.promised = ballot, .accepted = ballot, .value = value};
+    if (group == coordinator) {
+      checker.coordinator_applied(entry(), work(ballot, value), acceptor);
+    } else {
+      checker.shard_applied(group, entry(), work(ballot, value), prepared(acceptor));
+    }
+  }
+  void end(GroupId shard, bool commit) {
+    FinishWork work{txn, {}, commit, Protocol::three_phase, fingerprint(execute)};
+    checker.shard_applied(shard, entry(), work,
+                          Register{commit ? State::committed : State::aborted, {}, work.protocol, work.fingerprint});
+  }
+};
+
+TEST_F(BallotsCheckerTest, AcceptsAWholeLife) {
+  vote(left);
+  vote(right);
+  accept(left, {}, Outcome::committed);
+  accept(coordinator, {}, Outcome::committed);
+  told(TxnState::committed);
+  end(left, true);
+  end(right, true);
+  checker.judge_settled();
+  EXPECT_FALSE(recorder.failed()) << recorder.why();
+}
+
+TEST_F(BallotsCheckerTest, AcceptsAnAbortThatAMajorityAccepted) {
+  vote(left);
+  promise(left, higher);
+  accept(left, higher, Outcome::aborted);
+  accept(coordinator, higher, Outcome::aborted);
+  told(TxnState::aborted, AbortReason::timeout);
+  end(left, false);
+  checker.judge_settled();
+  EXPECT_FALSE(recorder.failed()) << recorder.why();
+}
+
+TEST_F(BallotsCheckerTest, FindsAnAnswerThatOnlyOneAcceptorHolds) {
+  vote(left);
+  vote(right);
+  accept(left, {}, Outcome::committed);
+  told(TxnState::committed);
+  expect_wrong("A6");
+}
+
+TEST_F(BallotsCheckerTest, FindsABrokenPromise) {
+  vote(left);
+  vote(right);
+  promise(left, higher);
+  accept(left, {}, Outcome::committed);
+  expect_wrong("A1 agreement");
+}
+
+TEST_F(BallotsCheckerTest, FindsAForgottenPromise) {
+  vote(left);
+  promise(left, higher);
+  promise(left, {});
+  expect_wrong("A1 agreement");
+}
+
+TEST_F(BallotsCheckerTest, FindsAPreCommitBeforeAllVotes) {
+  vote(left);
+  accept(left, {}, Outcome::committed);
+  expect_wrong("A3");
+}
+
+TEST_F(BallotsCheckerTest, FindsTwoValuesInOneBallot) {
+  vote(left);
+  vote(right);
+  accept(left, higher, Outcome::committed);
+  accept(right, higher, Outcome::aborted);
+  expect_wrong("A1");
+}
+
+TEST_F(BallotsCheckerTest, FindsTwoMajoritiesThatDisagree) {
+  vote(left);
+  vote(right);
+  accept(left, {}, Outcome::committed);
+  accept(coordinator, {}, Outcome::committed);
+  accept(left, higher, Outcome::aborted);
+  accept(right, higher, Outcome::aborted);
+  expect_wrong("A1");
+}
+
+TEST_F(BallotsCheckerTest, FindsAFinishThatNoMajorityDecided) {
+  vote(left);
+  vote(right);
+  accept(left, {}, Outcome::committed);
+  end(left, true);
+  expect_wrong("A1");
+}
+
 TEST_F(TxnCheckerTest, FindsOnePhaseWorkOfATransactionWithTwoParticipants) {
   ExecuteWork work;
   work.txn = txn;
