@@ -76,7 +76,19 @@ std::vector<Point> CrashMatrix::points_of_coordinator() const {
       points.push_back({"k3 votes counted of " + names_of(some), 0, When::counts, message<Vote>, some, {}});
     }
   }
-  const bool by_votes = votes_decide(effective_protocol(model_->txns[0]));
+  const Protocol protocol = effective_protocol(model_->txns[0]);
+  const bool by_votes = by_content(protocol);
+  if (ballots_decide(protocol)) {
+    points.push_back({"k4 all votes, no pre-commit in the log", 0, When::proposes, decision<BallotWork>, 0, false});
+    points.push_back({"k4 pre-commit committed, not applied", 0, When::proposes, decision<BallotWork>, 0, true});
+    points.push_back({"k4 pre-commit applied", 0, When::applies, decision<BallotWork>, 0, {}});
+    for (unsigned some = 0; some <= everybody; some += 2) {
+      points.push_back({"k4 pre-commits sent to " + names_of(some), 0, When::sends, message<BallotRequest>, some, {}});
+      if (some == 0) continue;
+      points.push_back(
+          {"k4 pre-commits counted of " + names_of(some), 0, When::counts, message<BallotReply>, some, {}});
+    }
+  }
   // Where the votes decide nothing is logged before the answer: the outcome is noted afterwards.
   const std::size_t record = by_votes ? decision<NoteOutcomes> : decision<Decide>;
   const std::string what = by_votes ? "note" : "decision";
@@ -100,14 +112,21 @@ std::vector<Point> CrashMatrix::points_of_participant(std::size_t place) const {
             {"m7 work committed, not applied" + at, place, When::proposes, work<ExecuteWork>, 0, true},
             {"m8 work applied" + at, place, When::applies, work<ExecuteWork>, 0, {}}};
   }
-  return {{"m1 prepare heard" + at, place, When::hears, message<Prepare>, 0, {}},
-          {"m2 prepare proposed" + at, place, When::proposes, work<PrepareWork>, 0, {}},
-          {"m3 vote committed, not sent" + at, place, When::sends, message<Vote>, 0, {}},
-          {"m4 vote sent" + at, place, When::sends, message<Vote>, 1, {}},
-          {"m5 decision heard" + at, place, When::hears, message<Finish>, 0, {}},
-          {"m6 finish proposed" + at, place, When::proposes, work<FinishWork>, 0, {}},
-          {"m7 finish committed, not applied" + at, place, When::proposes, work<FinishWork>, 0, true},
-          {"m8 finish applied, not acknowledged" + at, place, When::sends, message<Finished>, 0, {}}};
+  std::vector<Point> points = {
+      {"m1 prepare heard" + at, place, When::hears, message<Prepare>, 0, {}},
+      {"m2 prepare proposed" + at, place, When::proposes, work<PrepareWork>, 0, {}},
+      {"m3 vote committed, not sent" + at, place, When::sends, message<Vote>, 0, {}},
+      {"m4 vote sent" + at, place, When::sends, message<Vote>, 1, {}},
+      {"m5 decision heard" + at, place, When::hears, message<Finish>, 0, {}},
+      {"m6 finish proposed" + at, place, When::proposes, work<FinishWork>, 0, {}},
+      {"m7 finish committed, not applied" + at, place, When::proposes, work<FinishWork>, 0, true},
+      {"m8 finish applied, not acknowledged" + at, place, When::sends, message<Finished>, 0, {}}};
+  if (!ballots_decide(effective_protocol(model_->txns[0]))) return points;
+  points.push_back({"m4 pre-commit heard" + at, place, When::hears, message<BallotRequest>, 0, {}});
+  points.push_back({"m4 pre-commit proposed" + at, place, When::proposes, work<BallotWork>, 0, {}});
+  points.push_back({"m4 pre-commit committed, not applied" + at, place, When::proposes, work<BallotWork>, 0, true});
+  points.push_back({"m4 pre-commit applied, not acknowledged" + at, place, When::sends, message<BallotReply>, 0, {}});
+  return points;
 }
 
 // ---- the run
@@ -162,10 +181,12 @@ void CrashMatrix::play() {
   if (broken_.empty() && gone_ != 0) broken_ = "A5, A7: with a group lost for ever the others do not come to rest";
 }
 
-// Of those that are left.
+// Of those that are left. Who may have a shard to tell that is gone for ever goes on telling it.
 bool CrashMatrix::at_rest() const {
   for (std::size_t place = 0; place < scene_.size(); ++place) {
-    if (!gone(place) && !scene_.facts(groups_, place).quiescent) return false;
+    const GroupFacts& facts = scene_.facts(groups_, place);
+    const bool rests = (gone_ & ~1U) != 0 ? facts.decided : facts.quiescent;
+    if (!gone(place) && !rests) return false;
   }
   return true;
 }
@@ -261,6 +282,7 @@ void CrashMatrix::after(const Event& event, std::size_t first_sent, std::uint32_
 void CrashMatrix::lose_uncounted() {
   const Point& point = plan_[next_].point;
   if (point.when != Point::When::counts) return;
+  if ((point.reach & gone_) != 0) return;  // it is waited for in vain
   std::erase_if(in_flight_, [&](std::uint16_t number) {
     const Envelope& envelope = scene_.language().messages.at(number);
     return envelope.message.index() == point.kind && scene_.place_of(envelope.to) == point.place &&
@@ -308,11 +330,13 @@ void CrashMatrix::pass_time() {
 }
 
 Model crash_matrix_model(Protocol protocol, unsigned shards) {
-  const std::string base = protocol == Protocol::one_phase   ? "one-phase"
-                           : protocol == Protocol::two_phase ? "two-phase"
-                                                             : "paxos-commit";
+  const std::string base(to_string(protocol));
   Model model = *find_model(shards == 3 ? base + "-3" : base);
   model.name = fmt::format("crash matrix, {}, {} shards", to_string(protocol), shards);
+  if (model.asks.size() < 2) {  // at its end each run asks what came of it, with seal
+    model.asks.push_back(
+        Ask{"the outcome of t1, sealing it", coordinator_group, GetOutcome{model.txns[0].txn, true, 0}, 1});
+  }
   if (protocol == Protocol::one_phase) {
     model.txns.resize(1);
     model.asks.resize(2);
@@ -324,6 +348,7 @@ Model crash_matrix_model(Protocol protocol, unsigned shards) {
   model.options.conductor.abort_sends_max = 5;
   model.options.conductor.end_ticks = 2;
   model.options.conductor.note_ticks = 2;
+  model.options.conductor.ballot_ticks = 25;
   model.options.conductor.resolve_ticks = 20;
   model.options.caretaker.prepare_timeout_ticks = 20;
   model.options.caretaker.resend_ticks = 3;

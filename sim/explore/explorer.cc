@@ -227,6 +227,7 @@ class Explorer {
     if (second_field != nothing) next.used = Used::one_more(next.used, second_field);
     if (event.kind != Event::Kind::age) {
       const Transition& transition = scene_.group(event.group).step(state.groups[event.group], event);
+      if (opens_beyond(transition)) return;
       next.groups[event.group] = transition.to;
       next.told |= transition.told;
       next.network = networks_.with(state.network, transition.sends);
@@ -310,6 +311,16 @@ class Explorer {
       addressed_[scene_.place_of(envelope.to)].add(static_cast<std::uint16_t>(addressed_up_to_));
     }
     return addressed_[place];
+  }
+
+  // A ballot of a round above the bound, or of who opens none.
+  bool opens_beyond(const Transition& transition) const {
+    return std::any_of(transition.sends.begin(), transition.sends.end(), [&](std::uint16_t message) {
+      const auto* request = std::get_if<BallotRequest>(&scene_.language().messages.at(message).message);
+      if (request == nullptr || request->ballot.round == 0) return false;
+      const bool may = (model_.bounds.openers >> scene_.place_of(request->ballot.by) & 1U) != 0;
+      return !may || request->ballot.round > model_.bounds.rounds;
+    });
   }
 
   // ---- afterwards ----

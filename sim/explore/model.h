@@ -31,6 +31,8 @@ struct Bounds {
   unsigned elections = 2;        // of all groups together
   unsigned refusals = 0;         // times that a log takes back its last uncommitted entry
   bool ageing = false;           // once, all clocks jump beyond every horizon
+  unsigned rounds = 1;           // of ballots: who would open a higher one waits for ever
+  unsigned openers = 0xF;        // bit p: the group at place p opens ballots; 0 is the coordinator's
 };
 
 [[nodiscard]] std::string describe(const Bounds& bounds);

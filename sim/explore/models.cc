@@ -13,9 +13,23 @@ std::vector<GroupId> Model::groups() const {
   return ids;
 }
 
+namespace {
+
+// Who opens ballots, when not everybody does.
+std::string ballots_of(const Bounds& bounds) {
+  std::string words;
+  for (unsigned place = 0; place < 4; ++place) {
+    const bool one = (bounds.openers >> place & 1U) != 0;
+    if (one && bounds.openers != 0xF) words += place == 0 ? " c" : fmt::format(" s{}", place);
+  }
+  return words.empty() ? "" : fmt::format("; {} round of ballots, opened by{}", bounds.rounds, words);
+}
+
+}  // namespace
+
 std::string describe(const Bounds& bounds) {
-  return fmt::format("elections: {} of the coordinator, {} of each shard, {} in all{}{}", bounds.coordinator_elections,
-                     bounds.shard_elections, bounds.elections,
+  return fmt::format("elections: {} of the coordinator, {} of each shard, {} in all{}{}{}",
+                     bounds.coordinator_elections, bounds.shard_elections, bounds.elections, ballots_of(bounds),
                      bounds.refusals > 0 ? fmt::format("; refused entries: {}", bounds.refusals) : "",
                      bounds.ageing ? "; once, all clocks jump beyond every horizon" : "");
 }
@@ -39,6 +53,7 @@ SideOptions impatient() {
   options.conductor.end_ticks = 1;
   options.conductor.two_phase_only = true;
   options.conductor.note_ticks = 1;
+  options.conductor.ballot_ticks = 1;
   options.conductor.resolve_ticks = 1;
   options.conductor.tidy_ticks = 1;
   options.caretaker.prepare_timeout_ticks = 1;
@@ -89,16 +104,37 @@ Model named(Model model, std::string name, std::string about) {
   return model;
 }
 
-// Where the votes decide anybody may be asked what came of it, so every shard is known.
-Model paxos_commit(Model model) {
+// Where votes or ballots decide anybody may be asked what came of it, so every shard is known.
+Model under(Protocol protocol, Model model) {
   model.options.conductor.two_phase_only = false;
   for (std::uint64_t shard = 1; shard <= model.shards; ++shard) {
     model.options.conductor.shards.emplace_back(shard);
   }
-  for (Execute& txn : model.txns) txn.protocol = Protocol::paxos_commit;
+  for (Execute& txn : model.txns) txn.protocol = protocol;
   for (Ask& ask : model.asks) {
-    if (auto* execute = std::get_if<Execute>(&ask.body)) execute->protocol = Protocol::paxos_commit;
+    if (auto* execute = std::get_if<Execute>(&ask.body)) execute->protocol = protocol;
   }
+  return model;
+}
+
+Model paxos_commit(Model model) { return under(Protocol::paxos_commit, std::move(model)); }
+Model three_phase(Model model) { return under(Protocol::three_phase, std::move(model)); }
+
+Model steady(Model model) {
+  model.bounds.elections = 0;
+  return model;
+}
+
+constexpr unsigned c_alone = 1;
+constexpr unsigned s1_alone = 2;
+Model opened_by(unsigned openers, Model model) {
+  model.bounds.openers = openers;
+  return model;
+}
+
+// Nobody asks for the outcome.
+Model unasked(Model model) {
+  model.asks.resize(1);
   return model;
 }
 
@@ -213,6 +249,18 @@ std::vector<Model> make_models() {
             "one transaction on three shards, executed once and sealed"),
       named(long_one(paxos_three), "paxos-commit-3-replaced", "the same with an election"),
       named(long_one(paxos_commit(two_by_two(0))), "paxos-by-two", "two transactions that meet on two shards"),
+      named(opened_by(s1_alone, three_phase(unasked(steady(two_phase(2, 1))))), "three-phase",
+            "one transaction on two shards, executed once; one shard opens ballots"),
+      named(opened_by(c_alone, three_phase(unasked(steady(two_phase(2, 1))))), "three-phase-timed-out",
+            "the same; the coordinator opens ballots"),
+      named(long_one(three_phase(unasked(steady(two_phase(2, 1))))), "three-phase-duel", "the same; everybody does"),
+      named(long_one(three_phase(steady(two_phase(2, 1)))), "three-phase-sealed", "the same, and sealed"),
+      named(long_one(opened_by(s1_alone, three_phase(unasked(two_phase(2, 1))))), "three-phase-replaced",
+            "executed once, one shard opens ballots, with elections"),
+      named(long_one(opened_by(s1_alone, three_phase(unasked(steady(two_phase(3, 1)))))), "three-phase-3",
+            "one transaction on three shards, one of which opens ballots"),
+      named(long_one(opened_by(s1_alone, three_phase(two_by_two(0)))), "three-by-two",
+            "two transactions that meet on two shards, one of which opens ballots"),
       named(one_phase(), "one-phase", "two transactions on one shard, each reads what the other writes"),
   };
 }

@@ -88,7 +88,7 @@ std::string case_name(const ::testing::TestParamInfo<Case>& info) {
 INSTANTIATE_TEST_SUITE_P(All, CrashMatrixOf,
                          ::testing::Values(Case{Protocol::one_phase, 1}, Case{Protocol::two_phase, 2},
                                            Case{Protocol::two_phase, 3}, Case{Protocol::paxos_commit, 2},
-                                           Case{Protocol::paxos_commit, 3}),
+                                           Case{Protocol::paxos_commit, 3}, Case{Protocol::three_phase, 2}),
                          case_name);
 
 // The coordinator group is lost for ever at each of its points, alone and after or before each other fault: the shards
@@ -119,8 +119,50 @@ TEST_P(CoordinatorGroupGone, P01_P02_TheShardsEndItWithoutIt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CoordinatorGroupGone,
-                         ::testing::Values(Case{Protocol::paxos_commit, 2}, Case{Protocol::paxos_commit, 3}),
+                         ::testing::Values(Case{Protocol::paxos_commit, 2}, Case{Protocol::paxos_commit, 3},
+                                           Case{Protocol::three_phase, 2}, Case{Protocol::three_phase, 3}),
                          case_name);
+
+// One shard is lost for ever at each of its points, before and after its yes, alone and with each other fault before or
+// after: the others and the coordinator group finish without it. It is what the round more is for.
+class ShardGone : public CrashMatrixOf {};
+
+TEST_P(ShardGone, P22_P23_TheOthersEndItWithoutIt) {
+  unsigned runs = 0;
+  unsigned committed = 0;
+  const auto play = [&](const std::vector<Strike>& plan) {
+    const DrillResult result = matrix_.run(plan);
+    ASSERT_EQ(result.broken, "") << story(matrix_, plan);
+    ++runs;
+    committed += result.committed ? 1 : 0;
+  };
+  for (const Point& point : matrix_.points()) {
+    if (point.place != 1) continue;
+    const Strike lost{point, Fault::gone};
+    play({lost});
+    for (const Strike& other : strikes(matrix_)) {
+      play({lost, other});
+      play({other, lost});
+      if (HasFatalFailure()) return;
+    }
+  }
+  EXPECT_GT(committed, 10U);
+  EXPECT_GT(runs - committed, 10U);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ShardGone,
+                         ::testing::Values(Case{Protocol::three_phase, 2}, Case{Protocol::three_phase, 3}), case_name);
+
+// Neither of the others can do that: who is prepared waits for the shard that is gone, or its client does.
+TEST(ShardGoneForPaxosCommit, BlocksWhoIsPrepared) {
+  const Model model = crash_matrix_model(Protocol::paxos_commit, 2);
+  CrashMatrix matrix(model);
+  unsigned blocked = 0;
+  for (const Point& point : matrix.points()) {
+    if (point.place == 1) blocked += matrix.run(std::vector{Strike{point, Fault::gone}}).broken.empty() ? 0 : 1;
+  }
+  EXPECT_GT(blocked, 1U);
+}
 
 // It is this that two-phase cannot do, and the matrix notices.
 TEST(CoordinatorGroupGoneForTwoPhase, BlocksWhoIsPrepared) {

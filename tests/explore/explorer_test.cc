@@ -56,7 +56,8 @@ Model small() {
 TEST(Explorer, ReplicasWithEqualDigestsActAlike) {
   ExploreOptions options;
   options.doubt_digests = true;
-  for (const char* name : {"two-by-two", "one-phase", "two-phase-ageing", "escrow"}) {
+  for (const char* name :
+       {"two-by-two", "one-phase", "two-phase-ageing", "escrow", "three-phase", "three-phase-timed-out"}) {
     Model model = *find_model(name);
     model.bounds.elections = std::min(model.bounds.elections, 1U);
     options.states_max = 60'000;
