@@ -23,6 +23,7 @@ bank::RunOptions options_of(const Session& session, const BenchRunCommand& comma
   options.progress = &progress;
   options.load.clients = command.clients;
   options.load.cross_shard = command.cross_shard;
+  options.load.protocol = command.protocol;
   options.load.seed = command.seed;
   // The global timeout is for one call; a transfer under load, with its retries and perhaps an election, gets more.
   options.load.timeout = std::max<std::chrono::milliseconds>(session.global.timeout, std::chrono::seconds(10));

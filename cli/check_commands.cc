@@ -97,6 +97,7 @@ ExitCode run_items(const Session& session, const BenchRunCommand& command) {
   items::Options options;
   options.kind = command.workload == BenchWorkload::append ? items::Kind::list : items::Kind::number;
   options.clients = command.clients;
+  options.protocol = command.protocol;
   options.seed = command.seed;
   options.timeout = session.global.timeout;
   items::Load load(session.client, options, file ? &*file : nullptr);

@@ -110,6 +110,15 @@ void add_group(CLI::App& app, Draft& draft) {
   transfer.add_option("--to", specific->to, "The node")->required();
 }
 
+// One that may span several shards.
+std::optional<Protocol> read_spanning_protocol(std::string_view text) {
+  for (const Protocol protocol :
+       {Protocol::automatic, Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit}) {
+    if (text == to_string(protocol)) return protocol;
+  }
+  return std::nullopt;
+}
+
 void add_load(CLI::App& app, BenchRunCommand& bench) {
   app.add_option("--clients", bench.clients, "Concurrent clients")->check(CLI::Range(1, 10'000))->capture_default_str();
   app.add_option("--accounts", bench.accounts_per_shard, "Accounts on each shard")
@@ -121,6 +130,10 @@ void add_load(CLI::App& app, BenchRunCommand& bench) {
   app.add_option("--cross-shard", bench.cross_shard, "Share of transfers between two shards")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  add_parsed<Protocol>(app, "--protocol", bench.protocol, &read_spanning_protocol,
+                       "a protocol for several shards (auto, two-phase, three-phase, paxos-commit)",
+                       "Of what spans several shards: auto, two-phase, three-phase, paxos-commit")
+      ->type_name("NAME");
   app.add_option("--seed", bench.seed, "Of the choice of accounts and amounts")->capture_default_str();
   app.add_option("--history", bench.history, "Write what every client did and heard, one JSON object a line")
       ->type_name("FILE");
@@ -138,6 +151,8 @@ void add_bench(CLI::App& app, Draft& draft) {
       ->type_name("NAME");
   add_load(run, *specific);
   run.add_flag("!--no-escrow", specific->escrow, "hot: each transfer locks the account until it is finished");
+  run.add_flag("--sql", specific->sql,
+               "hot: the accounts are rows of a table, whose balance is declared ESCROW, instead of keys");
   add_duration(run, "--duration", specific->duration, "How long to measure (default 20s)");
   add_duration(run, "--warmup", specific->warmup, "Load before measuring (default none)");
   CLI::App& check = *bench.add_subcommand("check", "Check the books of the bank that is there");

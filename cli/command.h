@@ -84,7 +84,9 @@ struct BenchRunCommand {
   double cross_shard = 1.0;
   std::uint64_t seed = 1;
   std::string history;
-  bool escrow = true;  // of the hot account
+  bool escrow = true;                       // of the hot account
+  bool sql = false;                         // hot: accounts are rows, not keys
+  Protocol protocol = Protocol::automatic;  // of what spans several shards
 };
 struct BenchCheckCommand {
   std::int64_t balance = 1'000;  // that every account began with

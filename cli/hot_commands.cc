@@ -14,6 +14,8 @@ Json to_json(const hot::Report& report, const BenchRunCommand& command) {
   return Json{{"workload", "hot"},
               {"clients", command.clients},
               {"escrow", command.escrow},
+              {"sql", command.sql},
+              {"protocol", to_string(command.protocol)},
               {"transfers_per_second", report.per_second()},
               {"seconds", report.seconds},
               {"committed", report.committed},
@@ -36,6 +38,8 @@ ExitCode run_hot(const Session& session, const BenchRunCommand& command) {
   options.duration = command.duration;
   options.balance = std::max<std::int64_t>(command.balance, 1) * 1'000;
   options.escrow = command.escrow;
+  options.sql = command.sql;
+  options.protocol = command.protocol;
   options.seed = command.seed;
   options.timeout = std::max<std::chrono::milliseconds>(session.global.timeout, std::chrono::seconds(10));
   const client::Result<hot::Report> report = hot::run(session.client, options);
@@ -44,13 +48,13 @@ ExitCode run_hot(const Session& session, const BenchRunCommand& command) {
     session.print(to_json(*report, command));
   } else {
     session.console.out << fmt::format(
-        "one hot account {} escrow, {} clients\n"
+        "one hot account, a {}, {} escrow, {} clients\n"
         "transfers/s   {:.1f} ({} in {:.1f} s)\n"
         "latency ms    p50 {:.2f}  p99 {:.2f}\n"
         "outcomes      {} committed  {} aborted  {} conflicts retried  {} failed  {} unknown\n"
         "money         {} before, {} after: {}\n",
-        command.escrow ? "with" : "without", command.clients, report->per_second(), report->committed, report->seconds,
-        static_cast<double>(report->latency.percentile(0.5)) / 1000,
+        command.sql ? "row" : "key", command.escrow ? "with" : "without", command.clients, report->per_second(),
+        report->committed, report->seconds, static_cast<double>(report->latency.percentile(0.5)) / 1000,
         static_cast<double>(report->latency.percentile(0.99)) / 1000, report->committed, report->aborted,
         report->conflicts, report->failed, report->unknown, report->total_before, report->total_after,
         report->sound() ? "sound" : "NOT SOUND");

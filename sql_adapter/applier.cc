@@ -108,8 +108,7 @@ bool Applier::JudgedRows::offers(const ForeignKey& key, const Row& values) {
   return it->second.contains(key_of(view(values)));
 }
 
-// ---- check
-// -----------------------------------------------------------------------------------------------------------
+// ---- check ----
 
 Result<void> Applier::check(const Schema& schema, const TableVersions& versions, const RowsChange& change) {
   for (const Guard& guard : change.guards) {
@@ -240,8 +239,7 @@ Result<void> Applier::check_children(const Judged& row, JudgedRows& all) {
   return {};
 }
 
-// ---- install
-// ---------------------------------------------------------------------------------------------------------
+// ---- install ----
 
 Result<void> Applier::install(const Schema& schema, TableVersions& versions, const RowsChange& change) {
   const auto table_of = [&](const TableChange& part) { return schema.find(part.table); };

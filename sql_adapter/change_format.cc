@@ -12,8 +12,7 @@ constexpr std::uint8_t kind_rows = 1;
 constexpr std::uint8_t kind_schema = 2;
 constexpr std::uint64_t columns_max = 32'767;  // SQLite's own upper bound
 
-// ---- changeset and key records
-// ---------------------------------------------------------------------------------------
+// ---- changeset and key records ----
 
 // After the first short read everything is zero and ok() stays false.
 class RecordReader {
@@ -145,8 +144,7 @@ Bytes write_changeset(const std::vector<TableChange>& tables) {
   return out;
 }
 
-// ---- guards
-// ----------------------------------------------------------------------------------------------------------
+// ---- guards ----
 
 void write_guard(ByteWriter& out, const Guard& guard) {
   out.u8(static_cast<std::uint8_t>(guard.kind)).bytes(guard.table);

@@ -21,8 +21,7 @@ bool has_prefix(std::string_view name, std::string_view prefix) {
 
 }  // namespace
 
-// ---- statements
-// ------------------------------------------------------------------------------------------------------
+// ---- statements ----
 
 Statement& Statement::bind(int parameter, const ValueView& value) {
   sqlite3_stmt* statement = get();
@@ -69,8 +68,7 @@ RowView Statement::row() const {
   return out;
 }
 
-// ---- opening
-// ---------------------------------------------------------------------------------------------------------
+// ---- opening ----
 
 Result<std::unique_ptr<Database>> Database::open(const DatabaseFile& file) {
   std::unique_ptr<Database> out(new Database);
@@ -111,8 +109,7 @@ Result<void> Database::configure(int wal_pages_max) {
 
 Database::~Database() { sqlite3_close_v2(handle_); }
 
-// ---- internal use
-// ----------------------------------------------------------------------------------------------------
+// ---- internal use ----
 
 Result<Statement> Database::prepare(std::string_view text) {
   sqlite3_stmt* statement = nullptr;
@@ -189,8 +186,7 @@ void Database::preupdate(void* self, sqlite3*, int op, const char* database, con
   if (watcher != nullptr && text_of(database) == "main") watcher->touched(op, text_of(table), old_rowid, new_rowid);
 }
 
-// ---- users' statements
-// -----------------------------------------------------------------------------------------------
+// ---- users' statements ----
 
 int Database::prepare_user(std::string_view text, Access& access, Statement& out, std::string_view& tail) {
   mode_ = Mode::rows;

@@ -4,61 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "participant/escrow.h"
 #include "sql_adapter/counters.h"
+#include "sql_adapter/evaluator_run.h"
 #include "sql_adapter/refusals.h"
 
 namespace assent::sql {
 
-struct Evaluator::Run {
-  Run(Database& db, const Schema& the_schema, const SqliteOptions& options, bool may_write)
-      : schema(the_schema), writable(may_write), capture(db, the_schema, options.change_bytes_max) {}
-
-  const Schema& schema;
-  bool writable;
-  bool wrote = false;  // a savepoint is open
-  struct Counter {
-    std::int64_t value = 0;
-    CounterAdd add;
-    std::string name;  // for people
-  };
-
-  Capture capture;
-  Footprint footprint;
-  bool counts = true;                        // columns declared ESCROW may be added to without being read
-  bool counted = false;                      // and one was
-  std::set<std::string_view> counters = {};  // keys that are only added to
-  std::map<std::string, Counter> adds = {};
-  Row key_in_use;  // of the point read at hand
-  WorkResult result;
-  std::size_t result_bytes = 0;
-};
-
 namespace {
-
-// While alive: users' limits hold, and what their statements touch is captured.
-class UserMode {
- public:
-  UserMode(Database& db, RowWatcher* watcher, const SqliteOptions& options) : db_(db) {
-    db_.watch(watcher);
-    db_.limit(options.instructions_max, options.value_bytes_max);
-  }
-  ~UserMode() {
-    db_.unlimited();
-    db_.watch(nullptr);
-  }
-  UserMode(const UserMode&) = delete;
-  UserMode& operator=(const UserMode&) = delete;
-
- private:
-  Database& db_;
-};
-
-std::string show_bytes(const std::optional<Bytes>& value) {
-  return value ? show(ValueView::of_text(*value)) : std::string("nothing");
-}
 
 std::size_t bytes_of(const SqlStatement& statement) {
   std::size_t out = statement.text.size();
@@ -66,15 +20,9 @@ std::size_t bytes_of(const SqlStatement& statement) {
   return out;
 }
 
-bool is_schema_statement(const Operation& operation) {
-  const auto* statement = std::get_if<SqlStatement>(&operation);
-  return statement != nullptr && read_statement(statement->text).kind == StatementKind::schema;
-}
-
 }  // namespace
 
-// ---- whole works
-// -----------------------------------------------------------------------------------------------------
+// ---- whole works ----
 
 Evaluator::Outcome Evaluator::evaluate(const Schema& schema, const TableVersions& versions, const Work& work) {
   if (changes_schema(work)) return evaluate_schema(schema, work);
@@ -124,14 +72,6 @@ Evaluator::Outcome Evaluator::query(const Schema& schema, const Work& work) {
   out.effects.locks = run.footprint.locks({}, options_.row_locks_max);
   out.result = std::move(run.result);
   return out;
-}
-
-// What the cache holds was understood before, and it holds no CREATE, DROP or ALTER.
-bool Evaluator::changes_schema(const Work& work) const {
-  return std::any_of(work.begin(), work.end(), [&](const Operation& operation) {
-    const auto* statement = std::get_if<SqlStatement>(&operation);
-    return statement != nullptr && !cache_.contains(statement->text) && is_schema_statement(operation);
-  });
 }
 
 void Evaluator::forget() {
@@ -237,8 +177,7 @@ Evaluator::Done Evaluator::add_read_guards(Run& run, std::vector<Guard>& guards)
   return {};
 }
 
-// ---- operations
-// ------------------------------------------------------------------------------------------------------
+// ---- operations ----
 
 Evaluator::Done Evaluator::run_operation(Run& run, const Operation& operation) {
   Done done = run_any(run, operation);
@@ -390,228 +329,7 @@ Evaluator::Done Evaluator::add_result(Run& run, OperationResult result) {
   return {};
 }
 
-// ---- keys and values
-// -------------------------------------------------------------------------------------------------
-
-tl::expected<std::optional<Bytes>, Refusal> Evaluator::kv_read(Run& run, const std::string& key) {
-  auto out = kv_look(run, key);
-  const std::array key_values = {ValueView::of_blob(key)};
-  if (out) run.footprint.read_row(*run.schema.find(kv_table), own(key_values));
-  return out;
-}
-
-tl::expected<std::optional<Bytes>, Refusal> Evaluator::kv_look(const Run& run, const std::string& key) {
-  if (key.empty()) return tl::unexpected(refusal(AbortReason::invalid, "a key is empty"));
-  if (key.size() > options_.statement_bytes_max) {
-    return tl::unexpected(too_large_refusal("a key", options_.statement_bytes_max));
-  }
-  const Table& table = *run.schema.find(kv_table);
-  std::optional<Bytes> out;
-  const std::array key_values = {ValueView::of_blob(key)};
-  auto looked = rows_.look(table, key_values, [&](std::span<const ValueView> row) {
-    if (!row.empty()) out = Bytes(row[1].bytes);
-  });
-  if (!looked) return failed(looked.error());
-  return out;
-}
-
-Evaluator::Done Evaluator::kv_write(Run& run, const std::string& key, const Bytes& value) {
-  if (value.size() > options_.statement_bytes_max) {
-    return tl::unexpected(too_large_refusal("a value", options_.statement_bytes_max));
-  }
-  auto before = kv_read(run, key);
-  if (!before) return tl::unexpected(std::move(before.error()));
-  if (auto done = begin_savepoint(run.wrote); !done) return done;
-  const Table& table = *run.schema.find(kv_table);
-  const std::array key_values = {ValueView::of_blob(key)};
-  const std::array row = {ValueView::of_blob(key), ValueView::of_blob(value)};
-  const std::array after = {ValueView{}, ValueView::of_blob(value)};
-  auto written = *before ? rows_.update(table, key_values, after) : rows_.insert(table, row);
-  if (run.capture.too_large()) return tl::unexpected(too_large_refusal("the rows written", options_.change_bytes_max));
-  if (!written) return failed(written.error());
-  return {};
-}
-
-Evaluator::Done Evaluator::run_get(Run& run, const KvGet& operation) {
-  auto value = kv_read(run, operation.key);
-  if (!value) return tl::unexpected(std::move(value.error()));
-  OperationResult result;
-  if (*value) {
-    result.columns = {"value"};
-    run.result_bytes += (*value)->size();
-    if (run.result_bytes > options_.result_bytes_max) {
-      return tl::unexpected(too_large_refusal("the rows returned", options_.result_bytes_max));
-    }
-    result.rows.push_back({SqlBlob{std::move(**value)}});
-  }
-  return add_result(run, std::move(result));
-}
-
-Evaluator::Done Evaluator::run_put(Run& run, const KvPut& operation) {
-  if (!run.writable) return tl::unexpected(read_only_refusal());
-  if (auto done = kv_write(run, operation.key, operation.value); !done) return done;
-  OperationResult result;
-  result.rows_affected = 1;
-  return add_result(run, std::move(result));
-}
-
-Evaluator::Done Evaluator::run_erase(Run& run, const KvErase& operation) {
-  if (!run.writable) return tl::unexpected(read_only_refusal());
-  auto before = kv_read(run, operation.key);
-  if (!before) return tl::unexpected(std::move(before.error()));
-  OperationResult result;
-  if (*before) {
-    if (auto done = begin_savepoint(run.wrote); !done) return done;
-    const std::array key_values = {ValueView::of_blob(operation.key)};
-    if (auto removed = rows_.remove(*run.schema.find(kv_table), key_values); !removed) return failed(removed.error());
-    result.rows_affected = 1;
-  }
-  return add_result(run, std::move(result));
-}
-
-Evaluator::Done Evaluator::run_expect(Run& run, const KvExpect& operation) {
-  auto value = kv_read(run, operation.key);
-  if (!value) return tl::unexpected(std::move(value.error()));
-  if (*value != operation.value) {
-    const std::string key = show(ValueView::of_text(operation.key));
-    return tl::unexpected(refusal(
-        AbortReason::constraint,
-        fmt::format("key {} holds {} where {} was expected", key, show_bytes(*value), show_bytes(operation.value)),
-        fmt::format("expect {}", key)));
-  }
-  return add_result(run, {});
-}
-
-namespace {
-
-tl::unexpected<Refusal> add_refusal(const KvAdd& add, const std::string& what, const std::string& rule) {
-  const std::string key = show(ValueView::of_text(add.key));
-  return tl::unexpected(refusal(AbortReason::constraint, fmt::format("adding {} to key {} {}", add.delta, key, what),
-                                fmt::format("add {}: {}", key, rule)));
-}
-
-}  // namespace
-
-// Whether the bounds hold is for those to say who know what else is being added.
-Evaluator::Done Evaluator::run_escrowed_add(Run& run, const KvAdd& operation, std::int64_t value) {
-  Run::Counter& counter = run.adds[counter_of_key(operation.key)];
-  counter.value = value;
-  counter.name = operation.key;
-  if (!join(counter.add, operation)) return add_refusal(operation, "leaves its bounds whatever it holds", "bounds");
-  OperationResult result;
-  result.rows_affected = 1;
-  return add_result(run, std::move(result));
-}
-
-Evaluator::Done Evaluator::run_add(Run& run, const KvAdd& operation) {
-  if (!run.writable) return tl::unexpected(read_only_refusal());
-  const bool counts = run.counters.contains(operation.key);
-  auto before = kv_look(run, operation.key);
-  if (!before) return tl::unexpected(std::move(before.error()));
-  const std::array key_values = {ValueView::of_blob(operation.key)};
-  if (!counts) run.footprint.read_row(*run.schema.find(kv_table), own(key_values));
-  if (counts) run.footprint.count_row(*run.schema.find(kv_table), key_of(key_values));
-  const auto no = [&](const std::string& what, const std::string& rule) { return add_refusal(operation, what, rule); };
-  const auto value = *before ? decimal(**before) : 0;
-  if (!value) return no(fmt::format("needs a decimal integer there, not {}", show_bytes(*before)), "integer");
-  if (counts) return run_escrowed_add(run, operation, *value);
-  std::int64_t sum = 0;
-  if (__builtin_add_overflow(*value, operation.delta, &sum)) return no("overflows", "64 bits");
-  if (operation.floor && sum < *operation.floor) {
-    return no(fmt::format("gives {}, below its floor {}", sum, *operation.floor),
-              fmt::format("floor {}", *operation.floor));
-  }
-  if (operation.ceiling && sum > *operation.ceiling) {
-    return no(fmt::format("gives {}, above its ceiling {}", sum, *operation.ceiling),
-              fmt::format("ceiling {}", *operation.ceiling));
-  }
-  if (auto done = kv_write(run, operation.key, std::to_string(sum)); !done) return done;
-  OperationResult result;
-  if (!operation.escrow) {
-    result.columns = {"value"};
-    result.rows.push_back({SqlValue(sum)});
-  }
-  result.rows_affected = 1;
-  return add_result(run, std::move(result));
-}
-
-// ---- changes of the schema
-// -------------------------------------------------------------------------------------------
-
-Evaluator::Outcome Evaluator::evaluate_schema(const Schema& schema, const Work& work) {
-  if (!std::all_of(work.begin(), work.end(), is_schema_statement)) {
-    return tl::unexpected(
-        refusal(AbortReason::invalid,
-                "CREATE, DROP and ALTER do not mix with other work: put them in a transaction of their own"));
-  }
-  bool open = false;
-  bool changed = false;
-  Done done = begin_savepoint(open);
-  if (done) {
-    const UserMode mode(db_, nullptr, options_);
-    db_.enforce(true);
-    for (const Operation& operation : work) {
-      if (done = run_schema_statement(std::get<SqlStatement>(operation)); !done) break;
-    }
-  }
-  if (done) done = judge_schema(schema, changed);
-  if (open) {
-    if (auto undone = undo_savepoint(); !undone && done) done = undone;
-  }
-  if (!done) return tl::unexpected(std::move(done.error()));
-
-  Evaluation out;
-  out.result.resize(work.size());
-  out.effects.locks = {{root_lock(), changed ? LockMode::exclusive : LockMode::intention_shared}};
-  if (changed) {
-    SchemaChange change;
-    for (const Operation& operation : work) change.statements.push_back(std::get<SqlStatement>(operation).text);
-    out.effects.change = encode_change({.schema = schema.fingerprint(), .body = std::move(change)});
-  }
-  return out;
-}
-
-Evaluator::Done Evaluator::run_schema_statement(const SqlStatement& statement) {
-  const auto invalid = [](std::string words) {
-    return tl::unexpected(refusal(AbortReason::invalid, std::move(words)));
-  };
-  if (statement.text.size() > options_.statement_bytes_max) {
-    return tl::unexpected(too_large_refusal("a statement", options_.statement_bytes_max));
-  }
-  const StatementText text = read_statement(statement.text);
-  if (statement.text.find('\0') != std::string::npos) return invalid("the statement holds a zero byte");
-  if (!statement.parameters.empty()) return invalid("CREATE, DROP and ALTER take no parameters");
-  if (text.says_rollback) return invalid("ROLLBACK is not allowed in a statement: use ABORT");
-  if (text.virtual_table) return invalid("virtual tables are not replicated");
-  Access access;
-  std::string_view tail;
-  const int code = db_.execute_schema(statement.text, access, tail);
-  if (code != SQLITE_OK) {
-    if (!access.denied.empty()) return invalid(access.denied);
-    if (auto failure = disk_failure(db_, code)) return failed(*failure);
-    if (db_.exhausted()) return tl::unexpected(too_long_refusal(options_.instructions_max));
-    if ((code & 0xFF) == SQLITE_CONSTRAINT) return tl::unexpected(constraint_refusal(db_, code, {}));
-    return tl::unexpected(refusal_of_prepare(db_, access));
-  }
-  if (!blank(tail)) return invalid("there are two statements where one is meant: send them as two operations");
-  return {};
-}
-
-Evaluator::Done Evaluator::judge_schema(const Schema& before, bool& changed) {
-  auto after = Schema::load(db_);
-  if (!after) return failed(after.error());
-  if ((*after)->internal_fingerprint() != before.internal_fingerprint()) {
-    return tl::unexpected(refusal(AbortReason::invalid, "names that begin with assent_ are reserved"));
-  }
-  if (std::string words = (*after)->objection(); !words.empty()) {
-    return tl::unexpected(refusal(AbortReason::invalid, std::move(words)));
-  }
-  changed = (*after)->fingerprint() != before.fingerprint();
-  return {};
-}
-
-// ---- savepoint, errors
-// -----------------------------------------------------------------------------------------------
+// ---- savepoint, errors ----
 
 Evaluator::Done Evaluator::begin_savepoint(bool& open) {
   if (open) return {};

@@ -137,8 +137,7 @@ class SqliteStore::Parts {
   std::optional<Error> broken_;  // the disk's error after which nothing here can be trusted
 };
 
-// ---- opening
-// ---------------------------------------------------------------------------------------------------------
+// ---- opening ----
 
 Result<void> SqliteStore::Parts::start() {
   if (auto done = identify(); !done) return done;
@@ -209,8 +208,7 @@ void SqliteStore::Parts::forget_statements() {
 
 Result<void> SqliteStore::Parts::begin() { return db_->execute("BEGIN IMMEDIATE"); }
 
-// ---- changes
-// ---------------------------------------------------------------------------------------------------------
+// ---- changes ----
 
 Result<void> SqliteStore::Parts::check(ByteView bytes) {
   if (bytes.empty()) return {};
@@ -334,8 +332,7 @@ Result<void> SqliteStore::Parts::mend() {
   return {};
 }
 
-// ---- commit
-// ----------------------------------------------------------------------------------------------------------
+// ---- commit ----
 
 Result<void> SqliteStore::Parts::run(Statement& statement, std::span<const ValueView> parameters) {
   Running running(statement);
@@ -406,8 +403,7 @@ Result<void> SqliteStore::Parts::checkpoint() {
   return healthy();
 }
 
-// ---- the whole
-// -------------------------------------------------------------------------------------------------------
+// ---- the whole ----
 
 Result<std::map<TxnId, Bytes>> SqliteStore::Parts::records() {
   auto stored = remember(db_->rows("SELECT txn, record FROM assent_record"));
@@ -480,8 +476,7 @@ tl::expected<Evaluation, Refusal> SqliteStore::Parts::evaluate(const Work& work,
   return out;
 }
 
-// ---- the class itself
-// ------------------------------------------------------------------------------------------------
+// ---- the class itself ----
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteOptions& options) {
   auto db = Database::open({options.path, options.vfs, options.wal_pages_max});

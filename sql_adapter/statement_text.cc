@@ -8,8 +8,7 @@
 namespace assent::sql {
 namespace {
 
-// ---- tokens
-// ----------------------------------------------------------------------------------------------------------
+// ---- tokens ----
 
 char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r'; }
@@ -113,8 +112,7 @@ std::string unquote(std::string_view text, char quote) {
   return out;
 }
 
-// ---- shapes
-// ----------------------------------------------------------------------------------------------------------
+// ---- shapes ----
 
 using Tokens = std::span<const Token>;
 

@@ -113,7 +113,11 @@ void Load::next(Teller& teller) {
     record_event(EventType::invoke, teller, std::nullopt);
   }
   client_.run_with_retry_async(
-      [this, transfer = teller.transfer](const TxnId& id) { return transaction_of(bank_, transfer, id); },
+      [this, transfer = teller.transfer](const TxnId& id) {
+        client::Transaction transaction = transaction_of(bank_, transfer, id);
+        if (transaction.branches.size() > 1) transaction.protocol = options_.protocol;
+        return transaction;
+      },
       [this, &teller](const client::Result<client::TxnOutcome>& result) { finished(teller, result); }, {},
       options_.timeout);
 }

@@ -25,6 +25,7 @@ namespace assent::bank {
 struct LoadOptions {
   std::uint32_t clients = 32;
   double cross_shard = 1.0;
+  Protocol protocol = Protocol::automatic;  // of transfers between two shards
   std::uint64_t seed = 1;
   std::chrono::milliseconds timeout{10'000};           // of one transfer, all its attempts together
   std::chrono::milliseconds resolve_patience{60'000};  // for asking about one that is not definite

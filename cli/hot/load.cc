@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <condition_variable>
 #include <memory>
@@ -19,6 +20,10 @@ namespace {
 using Time = std::chrono::steady_clock::time_point;
 
 constexpr const char* hot_key = "hot/account";
+// Below its floor no balance may come, by either rule.
+constexpr std::array<const char*, 2> tables = {
+    "CREATE TABLE IF NOT EXISTS hot_escrow(id TEXT PRIMARY KEY, balance INTEGER ESCROW(0))",
+    "CREATE TABLE IF NOT EXISTS hot_locked(id TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0))"};
 constexpr std::int64_t amount_max = 5;
 constexpr std::chrono::milliseconds pause_after_failure{100};
 
@@ -26,6 +31,7 @@ std::string cold_key(std::size_t client) { return fmt::format("hot/client/{}", c
 
 std::int64_t number_in(const OperationResult& result) {
   if (result.rows.empty() || result.rows[0].empty()) return 0;
+  if (const auto* number = std::get_if<std::int64_t>(&result.rows[0][0])) return *number;
   std::string_view digits;
   if (const auto* blob = std::get_if<SqlBlob>(&result.rows[0][0])) digits = blob->bytes;
   if (const auto* text = std::get_if<std::string>(&result.rows[0][0])) digits = *text;
@@ -63,6 +69,11 @@ class Load {
   [[nodiscard]] const std::string& shard_of(std::size_t teller) const {
     return shards_[1 + teller % (shards_.size() - 1)];
   }
+  [[nodiscard]] const char* table() const { return options_.escrow ? "hot_escrow" : "hot_locked"; }
+  [[nodiscard]] Operation set(const std::string& account, std::int64_t balance) const;
+  [[nodiscard]] Operation add(const std::string& account, std::int64_t amount) const;
+  [[nodiscard]] Operation get(const std::string& account) const;
+  client::Result<bool> commit(const client::Transaction& transaction);
   void next(Teller& teller);
   void finished(Teller& teller, const client::Result<client::TxnOutcome>& result);
 
@@ -76,19 +87,44 @@ class Load {
   bool stopping_ = false;
 };
 
-client::Result<bool> Load::set_up() {
-  const auto outcome = client_.run_with_retry([this](const TxnId&) {
-    client::Transaction all;
-    all.on(shards_[0], KvPut{hot_key, std::to_string(options_.balance)});
-    for (std::size_t i = 0; i < tellers_.size(); ++i) all.on(shard_of(i), KvPut{cold_key(i), "0"});
-    return all;
-  });
-  if (!outcome) return tl::unexpected(outcome.error());
-  if (!outcome->committed()) {
-    return client::fail(client::ErrorCode::refused, "cannot make the accounts: " + outcome->abort.message);
+Operation Load::set(const std::string& account, std::int64_t balance) const {
+  if (!options_.sql) return KvPut{account, std::to_string(balance)};
+  return client::sql(fmt::format("INSERT OR REPLACE INTO {}(id, balance) VALUES(?1, ?2)", table()), account, balance);
+}
+
+Operation Load::add(const std::string& account, std::int64_t amount) const {
+  if (!options_.sql) {
+    const auto floor = account == hot_key ? std::optional<std::int64_t>(0) : std::nullopt;
+    return KvAdd{account, amount, floor, std::nullopt, options_.escrow};
   }
+  return client::sql(fmt::format("UPDATE {} SET balance = balance + ?1 WHERE id = ?2", table()), amount, account);
+}
+
+Operation Load::get(const std::string& account) const {
+  if (!options_.sql) return KvGet{account};
+  return client::sql(fmt::format("SELECT balance FROM {} WHERE id = ?1", table()), account);
+}
+
+client::Result<bool> Load::commit(const client::Transaction& transaction) {
+  const auto outcome = client_.run_with_retry([&](const TxnId&) { return transaction; });
+  if (!outcome) return tl::unexpected(outcome.error());
+  if (outcome->committed()) return true;
+  return client::fail(client::ErrorCode::refused, "cannot make the accounts: " + outcome->abort.message);
+}
+
+client::Result<bool> Load::set_up() {
+  for (const std::string& shard : options_.sql ? shards_ : std::vector<std::string>{}) {
+    for (const char* table : tables) {
+      client::Transaction schema;
+      schema.on(shard, client::sql(table));
+      if (auto made = commit(schema); !made) return made;
+    }
+  }
+  client::Transaction all;
+  all.on(shards_[0], set(hot_key, options_.balance));
+  for (std::size_t i = 0; i < tellers_.size(); ++i) all.on(shard_of(i), set(cold_key(i), 0));
   report.total_before = options_.balance;
-  return true;
+  return commit(all);
 }
 
 void Load::next(Teller& teller) {
@@ -107,8 +143,8 @@ void Load::next(Teller& teller) {
   client_.run_with_retry_async(
       [this, number = teller.number, amount = teller.amount](const TxnId&) {
         client::Transaction transfer;
-        transfer.on(shards_[0], KvAdd{hot_key, -amount, 0, std::nullopt, options_.escrow});
-        transfer.on(shard_of(number), KvAdd{cold_key(number), amount, std::nullopt, std::nullopt, options_.escrow});
+        transfer.protocol = options_.protocol;
+        transfer.on(shards_[0], add(hot_key, -amount)).on(shard_of(number), add(cold_key(number), amount));
         return transfer;
       },
       [this, &teller](const client::Result<client::TxnOutcome>& result) { finished(teller, result); }, {},
@@ -151,8 +187,8 @@ void Load::move_money() {
 
 client::Result<bool> Load::count() {
   client::Transaction all;
-  all.on(shards_[0], KvGet{hot_key});
-  for (std::size_t i = 0; i < tellers_.size(); ++i) all.on(shard_of(i), KvGet{cold_key(i)});
+  all.on(shards_[0], get(hot_key));
+  for (std::size_t i = 0; i < tellers_.size(); ++i) all.on(shard_of(i), get(cold_key(i)));
   const auto read = client_.read(all.branches, std::chrono::seconds(30));
   if (!read) return tl::unexpected(read.error());
   for (const client::BranchResult& branch : read->results) {

@@ -1,6 +1,6 @@
 // Clients that all move money between one account and accounts of their own: what one hot account bears, with adds in
-// escrow and without. The account and the others are keys with decimal integers; the hot one is on the first shard, the
-// others are on the others.
+// escrow and without. The account and the others are keys with decimal integers, or rows of a table; the hot one is on
+// the first shard, the others are on the others.
 //
 // run() makes the accounts anew, moves money for a while, and reads everything at one instant (Client::read): the sum
 // must be what it was. Safe from any thread; the clients live on the client library's.
@@ -20,6 +20,8 @@ struct Options {
   std::chrono::milliseconds duration{20'000};
   std::int64_t balance = 1'000'000;  // of the hot account
   bool escrow = true;
+  bool sql = false;  // rows, not keys
+  Protocol protocol = Protocol::automatic;
   std::uint64_t seed = 1;
   std::chrono::milliseconds timeout{10'000};  // of one transfer, all its attempts together
 };

@@ -125,6 +125,7 @@ Operation Load::operation(const Step& step) const {
 client::Transaction Load::transaction(const std::vector<Step>& steps) const {
   client::Transaction out;
   for (const Step& step : steps) out.on(shard_of(step.item), operation(step));
+  if (out.branches.size() > 1) out.protocol = options_.protocol;
   return out;
 }
 

@@ -31,6 +31,7 @@ enum class Kind : std::uint8_t { list, number };
 struct Options {
   Kind kind = Kind::list;
   std::uint32_t clients = 16;
+  Protocol protocol = Protocol::automatic;  // of what spans several shards
   std::uint64_t seed = 1;
   std::chrono::milliseconds timeout{5'000};            // of one transaction
   std::chrono::milliseconds resolve_patience{30'000};  // for asking about one that is not definite

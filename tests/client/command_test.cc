@@ -114,6 +114,13 @@ TEST_F(CommandTest, BenchAndDemo) {
   EXPECT_EQ(bench.history, "h.jsonl");
   EXPECT_EQ(bench.workload, BenchWorkload::bank);
   EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run"}).workload, BenchWorkload::bank);
+  EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run"}).protocol, Protocol::automatic);
+  const auto hot = parsed<BenchRunCommand>(
+      {"bench", "run", "--workload", "hot", "--sql", "--no-escrow", "--protocol", "three-phase"});
+  EXPECT_EQ(hot.workload, BenchWorkload::hot);
+  EXPECT_TRUE(hot.sql);
+  EXPECT_FALSE(hot.escrow);
+  EXPECT_EQ(hot.protocol, Protocol::three_phase);
   EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run", "--workload", "append"}).workload, BenchWorkload::append);
   EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run", "--workload", "register"}).workload, BenchWorkload::registers);
   const auto demo = parsed<DemoBankCommand>(
@@ -141,6 +148,7 @@ TEST_F(CommandTest, MistakesAreUsageErrorsThatNameTheArgument) {
         Mistake{{"txn", "exec", "--on", "s1", "X", "--protocol", "paxos"}, "--protocol"}, Mistake{{"txn", "get"}, "id"},
         Mistake{{"kv", "add", "k", "x", "--shard", "s1"}, "delta"},
         Mistake{{"bench", "run", "--workload", "ycsb"}, "ycsb"},
+        Mistake{{"bench", "run", "--protocol", "one-phase"}, "several shards"},
         Mistake{{"bench", "run", "--clients", "0"}, "--clients"},
         Mistake{{"bench", "run", "--cross-shard", "2"}, "--cross-shard"}}) {
     const Farewell said = farewell(mistake.line);

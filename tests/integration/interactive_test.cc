@@ -118,7 +118,8 @@ TEST(Interactive, one_hot_account_bears_many_transfers_at_once) {
   Cluster cluster("hot");
   cluster.start_all();
   ASSERT_TRUE(cluster.wait_for_leaders());
-  for (const std::string escrow : {"", "--no-escrow"}) {
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
+           {}, {"--no-escrow"}, {"--sql", "--protocol", "two-phase"}, {"--sql", "--no-escrow"}}) {
     std::vector<std::string> command = {program("assentctl"),
                                         "--endpoints",
                                         cluster.endpoint_list(),
@@ -130,7 +131,7 @@ TEST(Interactive, one_hot_account_bears_many_transfers_at_once) {
                                         "8",
                                         "--duration",
                                         "1s"};
-    if (!escrow.empty()) command.push_back(escrow);
+    command.insert(command.end(), flags.begin(), flags.end());
     const auto bench = run_command(command);
     EXPECT_EQ(bench.status, 0) << bench.output;
     EXPECT_NE(bench.output.find(": sound"), std::string::npos) << bench.output;
