@@ -32,8 +32,9 @@ struct SqlCommand {
   std::vector<SqlValue> parameters;
 };
 struct TxnExecCommand {
-  std::vector<std::pair<std::string, std::string>> on;  // shard, statement
-  TxnId id;                                             // none: a new one
+  std::vector<std::pair<std::string, std::string>> on;     // shard, statement
+  std::vector<std::pair<std::string, std::string>> calls;  // name@host:port of a service, payload
+  TxnId id;                                                // none: a new one
   Protocol protocol = Protocol::automatic;
 };
 struct TxnReadCommand {
@@ -101,11 +102,10 @@ struct DemoBankCommand {
 };
 struct VersionCommand {};
 
-using Command =
-    std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand, TxnGetCommand,
-                 TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand, TxnResolveCommand, KvCommand,
-                 TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, CheckHistoryCommand, DemoBankCommand,
-                 VersionCommand>;
+using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
+                             TxnGetCommand, TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand,
+                             TxnResolveCommand, KvCommand, TransferLeaderCommand, BenchRunCommand, BenchCheckCommand,
+                             CheckHistoryCommand, DemoBankCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

@@ -83,9 +83,14 @@ void add_txn(CLI::App& app, Draft& draft) {
   CLI::App& txn = heading(app, "txn", "Transactions");
   CLI::App& exec = *txn.add_subcommand("exec", "Run statements on one or more shards: all of them happen or none");
   const auto run = leaf<TxnExecCommand>(exec, draft);
-  exec.add_option("--on", run->on, "A shard and a statement for it; may be repeated")
-      ->required()
-      ->type_name("SHARD SQL");
+  exec.add_option("--on", run->on, "A shard and a statement for it; may be repeated")->type_name("SHARD SQL");
+  exec.add_option(
+          "--call", run->calls,
+          "A service, NAME@HOST:PORT as the coordinator's nodes reach it, and what it is to do; may be repeated")
+      ->type_name("SERVICE PAYLOAD");
+  exec.parse_complete_callback([run] {
+    if (run->on.empty() && run->calls.empty()) throw CLI::RequiredError("--on or --call");
+  });
   add_txn_id(exec, "--id", run->id,
              "The transaction's id; sending it again never runs the work twice (default: a new one)");
   add_parsed<Protocol>(exec, "--protocol", run->protocol, &read_protocol,

@@ -76,6 +76,13 @@ v1::ExecuteRequest encode(const Transaction& transaction) {
     one.set_shard(branch.shard);
     encode_work(branch.work, *one.mutable_operations());
   }
+  for (const ServiceCall& service : transaction.services) {
+    v1::ServiceBranch& one = *out.add_services();
+    one.set_name(service.name);
+    one.set_target(service.target);
+    one.set_payload(service.payload);
+    one.set_participant(service.participant);
+  }
   return out;
 }
 

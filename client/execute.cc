@@ -29,7 +29,9 @@ milliseconds left_until(SteadyTime deadline) {
 }
 
 Result<bool> check(const Transaction& transaction) {
-  if (transaction.branches.empty()) return fail(ErrorCode::invalid, "the transaction has no branches");
+  if (transaction.branches.empty() && transaction.services.empty()) {
+    return fail(ErrorCode::invalid, "the transaction has no branches");
+  }
   std::set<std::string> shards;
   for (const Branch& branch : transaction.branches) {
     if (branch.shard.empty()) return fail(ErrorCode::invalid, "a branch names no shard");
@@ -37,6 +39,12 @@ Result<bool> check(const Transaction& transaction) {
     if (!shards.insert(branch.shard).second) {
       return fail(ErrorCode::invalid, fmt::format("shard {} has two branches; put their work into one", branch.shard));
     }
+  }
+  const bool two_phase = transaction.protocol == Protocol::automatic || transaction.protocol == Protocol::two_phase;
+  if (!transaction.services.empty() && !two_phase) {
+    return fail(ErrorCode::invalid, fmt::format("a service cannot take part in {}: its vote is not replicated; use "
+                                                "two-phase",
+                                                to_string(transaction.protocol)));
   }
   if (transaction.protocol == Protocol::one_phase && shards.size() > 1) {
     return fail(ErrorCode::invalid, "one-phase is for transactions on one shard");
@@ -46,7 +54,7 @@ Result<bool> check(const Transaction& transaction) {
 
 // One-phase transactions belong to their shard, all others to their coordinator.
 bool is_one_phase(const Transaction& transaction) {
-  if (transaction.branches.size() != 1) return false;
+  if (transaction.branches.size() != 1 || !transaction.services.empty()) return false;
   return transaction.protocol == Protocol::automatic || transaction.protocol == Protocol::one_phase;
 }
 

@@ -90,6 +90,7 @@ void explain_coordinator(const Picture& picture, Explanation& out) {
         const std::string trouble = picture.why_unreachable(group);
         if (!trouble.empty()) out.why += fmt::format("; {}: {}", group, trouble);
       }
+      for (const std::string& trouble : at.sight.troubles) out.why += "; " + trouble;
       out.next = fmt::format("without it the transaction ends in {}", seconds(at.sight.left_millis.value_or(0)));
       break;
     case Stage::deciding:
@@ -108,6 +109,7 @@ void explain_coordinator(const Picture& picture, Explanation& out) {
     default:
       out.state = "FINISHING";
       out.why = fmt::format("it {}; {} has not applied that yet", at.sight.commit ? "committed" : "aborted", whom);
+      for (const std::string& trouble : at.sight.troubles) out.why += "; " + trouble;
       out.next = "they are told again every second until they have";
   }
 }

@@ -24,6 +24,11 @@ Transaction& Transaction::on(std::string_view shard, Operation operation) {
   return *this;
 }
 
+Transaction& Transaction::call(ServiceCall service) {
+  services.push_back(std::move(service));
+  return *this;
+}
+
 namespace {
 
 const WorkResult& of_shard(const std::vector<BranchResult>& results, std::string_view shard) {
@@ -36,6 +41,13 @@ const WorkResult& of_shard(const std::vector<BranchResult>& results, std::string
 }  // namespace
 
 const WorkResult& TxnOutcome::of(std::string_view shard) const { return of_shard(results, shard); }
+
+std::optional<Bytes> TxnOutcome::answer_of(std::string_view service) const {
+  const WorkResult& result = of(service);
+  if (result.size() != 1 || result[0].rows.size() != 1 || result[0].rows[0].size() != 1) return std::nullopt;
+  const auto* blob = std::get_if<SqlBlob>(&result[0].rows[0][0]);
+  return blob == nullptr ? std::nullopt : std::optional(blob->bytes);
+}
 
 const WorkResult& ReadResult::of(std::string_view shard) const { return of_shard(results, shard); }
 

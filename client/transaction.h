@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -52,6 +53,15 @@ struct Branch {
   bool operator==(const Branch&) const = default;
 };
 
+// What a service is to do in a transaction: the payload is its own business. docs/SERVICES.md says what a service is.
+struct ServiceCall {
+  std::string name;    // one for each call of the transaction, and no group's name
+  std::string target;  // host:port, as the coordinator's nodes reach it
+  Bytes payload;
+  std::string participant = {};  // its own name, so that nobody else at that address takes part; empty: not told
+  bool operator==(const ServiceCall&) const = default;
+};
+
 struct Transaction {
   TxnId id;        // none: chosen by the client. A transaction id is attempted once; its outcome never changes.
   TxnId first_id;  // of the first attempt of the same business, so that a retry keeps its age; none: id
@@ -59,10 +69,13 @@ struct Transaction {
   // How long the service may try before it aborts. Zero: two thirds of the time the call may last, so that a
   // transaction that is merely slow comes back aborted, not unknown.
   std::chrono::milliseconds timeout{0};
-  std::vector<Branch> branches;  // one for each shard, none empty
+  std::vector<Branch> branches;       // one for each shard, none empty
+  std::vector<ServiceCall> services;  // with any, the transaction runs in two phases
 
   // Adds an operation to the shard's branch, which is made when it is not there yet.
   Transaction& on(std::string_view shard, Operation operation);
+  // A service takes part, too.
+  Transaction& call(ServiceCall service);
 };
 
 // Why a transaction aborted.
@@ -105,6 +118,8 @@ struct TxnOutcome {
   [[nodiscard]] bool definite() const { return committed() || aborted(); }
   // The results of the shard's branch; empty when there are none.
   [[nodiscard]] const WorkResult& of(std::string_view shard) const;
+  // What the service answered when it voted yes; nothing when that is not known.
+  [[nodiscard]] std::optional<Bytes> answer_of(std::string_view service) const;
 };
 
 struct OutcomeRequest {

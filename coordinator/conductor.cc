@@ -29,6 +29,7 @@ void Conductor::lead(Epoch epoch) {
     finishing.protocol = commit.protocol;
     finishing.fingerprint = commit.fingerprint;
     finishing.left.insert(commit.participants.begin(), commit.participants.end());
+    finishing.services = commit.services;
     finishing_.emplace(txn, std::move(finishing));
     finishing_due_.set(txn, now_ + 1);
   }
@@ -72,6 +73,7 @@ void Conductor::receive(const Envelope& envelope) {
   if (const auto* confirm = std::get_if<Confirm>(&envelope.message)) return on(envelope, *confirm);
   if (const auto* request = std::get_if<BallotRequest>(&envelope.message)) return on(envelope, *request);
   if (const auto* reply = std::get_if<BallotReply>(&envelope.message)) return on(envelope, *reply);
+  if (const auto* trouble = std::get_if<Trouble>(&envelope.message)) return on(envelope, *trouble);
 }
 
 // ---- messages
@@ -106,6 +108,7 @@ void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vo
     charge(running.votes, vote.cost);
     return abort(txn, std::move(refusal));
   }
+  running.trouble.erase(from);
   if (vote.attempt == running.attempt || planted(Bug::no_attempt_number)) {
     if (running.yes.emplace(from, vote.result).second) charge(running.votes, vote.cost);
     if (running.yes.size() == running.branches.size()) decide(txn, running);
@@ -174,7 +177,9 @@ void Conductor::answer_doubt(GroupId from, const TxnId& txn, const Attempt& atte
   finish.txn = txn;
   finish.attempt = attempt;
   finish.commit = commit;
-  send(from, std::move(finish));
+  if (!is_service(from)) return send(from, std::move(finish));
+  // A service whose address is not known here asks by itself (GetOutcome).
+  if (const ServiceAddress* at = address_of(txn, from)) call(from, *at, std::move(finish));
 }
 
 // ---- transitions
@@ -205,6 +210,7 @@ Conductor::Finishing Conductor::finishing_of(const Running& running, bool commit
   finishing.commit = commit;
   finishing.protocol = running.protocol;
   finishing.fingerprint = running.fingerprint;
+  finishing.services = services_of(running.branches);
   return finishing;
 }
 
@@ -241,6 +247,7 @@ void Conductor::abort(const TxnId& txn, Refusal refusal) {
   }
   TxnAnswer answer = aborted_answer(txn, std::move(refusal), participants_of(running.branches));
   answer.protocol = running.protocol;
+  answer.services = services_of(running.branches);
   end_running(txn, answer);
 }
 
@@ -269,6 +276,7 @@ void Conductor::settle(const TxnId& txn, const Decisions::Applied& applied) {
       finishing.attempt = applied.attempt;
       finishing.commit = true;
       finishing.fingerprint = open->second.fingerprint;
+      finishing.services = open->second.services;
       finish(txn, std::move(finishing), open->second.participants);
     }
   }
@@ -286,6 +294,7 @@ void Conductor::settle(const TxnId& txn, const Decisions::Applied& applied) {
   TxnAnswer answer = outcome_of(txn);
   if (answer.state == TxnState::aborted && ended.refusal.reason == applied.reason) answer.refusal = ended.refusal;
   if (answer.participants.empty()) answer.participants = participants_of(ended.branches);
+  if (answer.services.empty()) answer.services = services_of(ended.branches);
   answer_askers(txn, answer);
   if (answer.state == TxnState::committed && ended.attempt == applied.attempt) {
     for (const auto& [shard, result] : ended.yes) answer.results.push_back(BranchResult{shard, result});
@@ -386,7 +395,11 @@ void Conductor::tick_running() {
 
 void Conductor::tick_collecting(const TxnId& txn, Running& running) {
   if (now_ >= running.deadline) {
-    Refusal refusal = refusal_of(AbortReason::timeout, missing(running), "not everybody had voted in time");
+    const GroupId silent = missing(running);
+    Refusal refusal = refusal_of(AbortReason::timeout, silent, "not everybody had voted in time");
+    if (const auto trouble = running.trouble.find(silent); trouble != running.trouble.end()) {
+      refusal.message += ": " + trouble->second;
+    }
     if (planted(Bug::abort_before_seal)) return abort(txn, std::move(refusal));
     if (by_content(running.protocol)) return resolve(txn, running, std::move(refusal));
     drop(txn, running);
@@ -415,7 +428,7 @@ void Conductor::tick_finishing() {
     const auto due = finishing_due_.pop(now_);
     if (!due) return;
     const auto found = finishing_.find(*due);
-    if (!found->second.commit && found->second.sends >= options_.abort_sends_max) {
+    if (gives_up_abort(found->second)) {
       finishing_.erase(found);
     } else {
       send_finishes(*due, found->second);
@@ -437,7 +450,8 @@ void Conductor::propose_phase(const TxnId& txn, Running& running) {
                                         .attempt = running.attempt,
                                         .protocol = running.protocol,
                                         .participants = std::move(participants),
-                                        .fingerprint = running.fingerprint});
+                                        .fingerprint = running.fingerprint,
+                                        .services = services_of(running.branches)});
   } else {
     output_.propose.emplace_back(
         SealOutcome{.txn = txn, .refusal = running.refusal, .fingerprint = running.fingerprint});
@@ -458,24 +472,30 @@ void Conductor::send_prepares(const TxnId& txn, Running& running) {
   const std::vector<GroupId> participants = participants_of(running.branches);
   for (const Branch& branch : running.branches) {
     if (running.yes.contains(branch.shard)) continue;
-    send(branch.shard, Prepare{.txn = txn,
-                               .attempt = running.attempt,
-                               .coordinator = options_.self,
-                               .participants = participants,
-                               .fingerprint = running.fingerprint,
-                               .age = running.age,
-                               .work = branch.work,
-                               .protocol = running.protocol});
+    Prepare prepare{.txn = txn,
+                    .attempt = running.attempt,
+                    .coordinator = options_.self,
+                    .participants = participants,
+                    .fingerprint = running.fingerprint,
+                    .age = running.age,
+                    .work = branch.work,
+                    .protocol = running.protocol};
+    if (branch.service) {
+      call_prepare(running, branch, std::move(prepare));
+    } else {
+      send(branch.shard, std::move(prepare));
+    }
   }
 }
 
 void Conductor::send_finishes(const TxnId& txn, Finishing& finishing) {
   for (const GroupId to : finishing.left) {
-    send(to, Finish{.txn = txn,
-                    .attempt = finishing.attempt,
-                    .commit = finishing.commit,
-                    .protocol = finishing.protocol,
-                    .fingerprint = finishing.fingerprint});
+    send_finish(finishing, to,
+                Finish{.txn = txn,
+                       .attempt = finishing.attempt,
+                       .commit = finishing.commit,
+                       .protocol = finishing.protocol,
+                       .fingerprint = finishing.fingerprint});
   }
   ++finishing.sends;
   finishing_due_.set(txn, now_ + finishing.backoff.next(options_.resend_ticks, options_.resend_ticks_max));

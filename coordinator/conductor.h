@@ -79,8 +79,10 @@ struct ConductorOptions {
   std::uint64_t timeout_ticks_max = 6'000;  // an Execute may name no more
   std::uint64_t resend_ticks = 20;          // before a message is repeated; doubles up to ...
   std::uint64_t resend_ticks_max = 100;
-  std::uint64_t abort_sends_max = 5;  // a Finish(abort) is not repeated for ever: who is in doubt will ask
-  std::uint64_t end_ticks = 100;      // an ended transaction waits so long for others to share an entry with
+  std::uint64_t abort_sends_max = 5;            // a Finish(abort) is not repeated for ever: who is in doubt will ask
+  std::uint64_t service_abort_sends_max = 120;  // the same to a service, which may have nobody to ask with
+  std::size_t trouble_bytes_max = 300;          // of a service's last words
+  std::uint64_t end_ticks = 100;                // an ended transaction waits so long for others to share an entry with
   std::size_t end_batch = 256;
   std::uint64_t note_ticks = 10;           // an outcome waits so long for others to be noted with
   std::uint64_t ballot_ticks = 300;        // in no ballot for so long, undecided and run by nobody here: it is ended
@@ -137,6 +139,7 @@ class Conductor {
     TxnId age;
     std::vector<Branch> branches;
     std::map<GroupId, WorkResult> yes;
+    std::map<GroupId, std::string> trouble;  // of services, since their last answer
     std::uint64_t deadline = 0;
     Backoff backoff;
     bool in_log = false;  // what phase wants proposed is on its way
@@ -161,6 +164,8 @@ class Conductor {
     Protocol protocol = Protocol::two_phase;
     std::uint64_t fingerprint = 0;
     std::set<GroupId> left;  // not known to have finished
+    std::vector<ServiceAddress> services;
+    std::map<GroupId, std::string> trouble;
     Backoff backoff;
     std::uint64_t sends = 0;
     Cost finishes;  // and messages
@@ -195,6 +200,7 @@ class Conductor {
   void on(const Envelope& envelope, const Confirm& confirm);
   void on(const Envelope& envelope, const BallotRequest& request);
   void on(const Envelope& envelope, const BallotReply& reply);
+  void on(const Envelope& envelope, const Trouble& trouble);
   void answer_doubt(GroupId from, const TxnId& txn, const Attempt& attempt);
   // What the vote or the question of a shard in doubt says of it.
   struct Asked {
@@ -229,7 +235,7 @@ class Conductor {
   void conclude(const TxnId& txn, Running& running);
   [[nodiscard]] static std::vector<GroupId> participants_of_running(const Running& running);
   void commit_by_votes(const TxnId& txn);
-  void presume(const TxnId& txn, Running& running);
+  void presume(const TxnId& txn, Running& running, AbortReason reason = AbortReason::presumed);
   void give_up(const TxnId& txn, Running& running);
   void end_running(const TxnId& txn, TxnAnswer answer);
   void learn_commit(const Finished& finished);
@@ -246,6 +252,13 @@ class Conductor {
   // sights (conductor_sights.cc)
   [[nodiscard]] Sight sight_of(const TxnId& txn, const Running& running, ClusterMillis now) const;
   [[nodiscard]] static Sight sight_of(const TxnId& txn, const Finishing& finishing, ClusterMillis now);
+  // services (conductor_services.cc)
+  [[nodiscard]] const ServiceAddress* address_of(const TxnId& txn, GroupId number) const;
+  void call(GroupId number, const ServiceAddress& at, TxnMessage message);
+  void call_prepare(const Running& running, const Branch& branch, Prepare prepare);
+  void send_finish(const Finishing& finishing, GroupId to, Finish finish);
+  [[nodiscard]] bool gives_up_abort(Finishing& finishing) const;
+
   // ballots
   void begin_way(const TxnId& txn, Running& running, std::vector<GroupId> participants);
   void open_ballot(Termination& way);
@@ -271,6 +284,7 @@ class Conductor {
   void propose_tidy();
   void propose_end(bool by_time);
   void propose_notes(bool by_time);
+  void log_notes();
 
   void tick_running();
   void tick_collecting(const TxnId& txn, Running& running);

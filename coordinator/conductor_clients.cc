@@ -164,13 +164,17 @@ TxnAnswer Conductor::outcome_of(const TxnId& txn) const {
     answer.state = record->outcome == Outcome::committed ? TxnState::committed : TxnState::aborted;
     if (answer.state == TxnState::aborted) answer.refusal = refusal_of(record->reason, {}, sentence(record->reason));
     const auto open = decisions_->open().find(txn);
-    if (open != decisions_->open().end()) answer.participants = open->second.participants;
+    if (open != decisions_->open().end()) {
+      answer.participants = open->second.participants;
+      answer.services = open->second.services;
+    }
   } else if (const auto running = running_.find(txn); running != running_.end()) {
     const Running& found = running->second;
     const bool no_trace = found.phase == Phase::resolving && found.look && !found.knows_participants();
     answer.state = no_trace ? TxnState::unknown : TxnState::running;
     answer.protocol = running->second.protocol;
     answer.participants = participants_of(running->second.branches);
+    answer.services = services_of(running->second.branches);
   } else if (const auto told = notes_.find(txn); told != notes_.end() && is_outcome(told->second)) {
     answer.state = told->second.commit ? TxnState::committed : TxnState::aborted;
     answer.protocol = told->second.protocol;

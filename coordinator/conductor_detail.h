@@ -23,9 +23,7 @@ inline bool names(const std::vector<Branch>& branches, GroupId shard) {
 }
 
 // Not a fact before the log holds it; all other notes are.
-inline bool is_presumption(const OutcomeNote& note) {
-  return note.reason == AbortReason::presumed && note.protocol == Protocol::automatic;
-}
+inline bool is_presumption(const OutcomeNote& note) { return !note.commit && note.protocol == Protocol::automatic; }
 // Nobody will ever ask for the ballots of this content again: it never had every vote, for the id was used with another
 // one, or it is ended and forgotten everywhere. It says nothing about the id's outcome.
 inline OutcomeNote end_of_ballots(const TxnId& txn, std::uint64_t fingerprint) {

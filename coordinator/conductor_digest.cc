@@ -20,6 +20,7 @@ std::uint64_t Conductor::digest() const {
       add_encoded(digest, result);
     }
     const bool timed = running.phase != Phase::proposed && running.phase != Phase::sealing;
+    for (const auto& [service, trouble] : running.trouble) digest.add(service).add(trouble);
     if (timed) digest.add(ticks_left(running.deadline, now_));
     digest.add(static_cast<std::uint64_t>(running.protocol)).add(running.look ? 1 : 0);
     digest.add(running.resolution ? 1 : 0).add(running.survey.size());
@@ -39,6 +40,8 @@ std::uint64_t Conductor::digest() const {
     add_to(digest, finishing.attempt);
     digest.add(static_cast<std::uint64_t>(finishing.protocol)).add(finishing.fingerprint);
     add_ids(digest, finishing.left);
+    for (const ServiceAddress& service : finishing.services)
+      digest.add(service.name).add(service.target).add(service.participant);
     add_to(digest, finishing.finishes);
     digest.add(finishing.locked_millis);
     if (!finishing.commit) digest.add(finishing.sends);  // a commit is sent for ever

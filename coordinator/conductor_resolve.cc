@@ -251,9 +251,9 @@ void Conductor::conclude_survey(const TxnId& txn, Running& running) {
     return end_running(txn, answer);
   }
   if (empty) return;  // a look that became a seal: asked again
-  if (old) return presume(txn, running);
-  note({txn, 0, false, Protocol::automatic, AbortReason::sealed});
-  end_running(txn, aborted_answer(txn, sealed_refusal(), {}));
+  // No shard will ever vote yes. But services alone may take part in it, under a leader that follows this one: only
+  // what this log holds keeps it from committing.
+  presume(txn, running, old ? AbortReason::presumed : AbortReason::sealed);
 }
 
 void Conductor::conclude(const TxnId& txn, Running& running) {
@@ -288,7 +288,7 @@ void Conductor::conclude(const TxnId& txn, Running& running) {
 // Every register that may have held it is empty for ever. Had it committed, this group's log would have its outcome: a
 // shard forgets a commit only when it has (Confirm). So the log is asked, by an entry that says aborted if nothing else
 // stands there: a leader that was replaced never hears the answer.
-void Conductor::presume(const TxnId& txn, Running& running) {
+void Conductor::presume(const TxnId& txn, Running& running, AbortReason reason) {
   const TxnAnswer known = outcome_of(txn);
   if (decisions_->may_be_forgotten(txn)) {
     for (const RequestId client : std::exchange(running.executes, {})) {
@@ -299,7 +299,8 @@ void Conductor::presume(const TxnId& txn, Running& running) {
     expired.state = TxnState::expired;
     return end_running(txn, expired);
   }
-  note({txn, 0, false, Protocol::automatic, AbortReason::presumed});
+  note({txn, 0, false, Protocol::automatic, reason});
+  log_notes();  // somebody waits for it
 }
 
 // Of those who wait. The shards in doubt, if there are any, go on without this leader.
@@ -360,7 +361,11 @@ void Conductor::note(const OutcomeNote& note) {
 void Conductor::propose_notes(bool by_time) {
   const bool full = notes_waiting_.size() >= notes_per_entry;
   const bool due = by_time && !notes_waiting_.empty() && now_ - notes_since_ >= options_.note_ticks;
-  if (!full && !due) return;
+  if (full || due) log_notes();
+}
+
+void Conductor::log_notes() {
+  if (notes_waiting_.empty()) return;
   NoteOutcomes command;
   for (const TxnId& txn : std::exchange(notes_waiting_, {})) {
     if (const auto found = notes_.find(txn); found != notes_.end()) command.notes.push_back(found->second);

@@ -22,6 +22,8 @@ Sight begin_sight(const TxnId& txn, Protocol protocol, ClusterMillis now) {
 Sight Conductor::sight_of(const TxnId& txn, const Running& running, ClusterMillis now) const {
   Sight sight = begin_sight(txn, running.protocol, now);
   sight.participants = participants_of(running.branches);
+  sight.services = services_of(running.branches);
+  for (const auto& [service, words] : running.trouble) sight.troubles.push_back(words);
   switch (running.phase) {
     case Phase::collecting:
       sight.stage = Stage::collecting;
@@ -57,6 +59,10 @@ Sight Conductor::sight_of(const TxnId& txn, const Finishing& finishing, ClusterM
   sight.stage = Stage::finishing;
   sight.commit = finishing.commit;
   sight.missing.assign(finishing.left.begin(), finishing.left.end());
+  sight.services = finishing.services;
+  for (const auto& [service, words] : finishing.trouble) {
+    if (finishing.left.contains(service)) sight.troubles.push_back(words);
+  }
   return sight;
 }
 

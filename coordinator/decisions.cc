@@ -38,7 +38,8 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const Decid
                                         .protocol = command.protocol,
                                         .participants = command.participants,
                                         .fingerprint = command.fingerprint,
-                                        .decided_at = context.stamp});
+                                        .decided_at = context.stamp,
+                                        .services = command.services});
   return Applied{
       .outcome = Outcome::committed, .attempt = command.attempt, .reason = AbortReason::none, .changed = true};
 }
@@ -169,6 +170,8 @@ std::uint64_t Decisions::digest() const {
     digest.add(txn).add(commit.attempt.epoch).add(commit.attempt.number).add(commit.fingerprint);
     digest.add(static_cast<std::uint64_t>(commit.protocol)).add(commit.decided_at).add(commit.participants.size());
     for (const GroupId group : commit.participants) digest.add(group);
+    for (const ServiceAddress& service : commit.services)
+      digest.add(service.name).add(service.target).add(service.participant);
   }
   history_.add_to(digest);
   digest.add(ballots_.size());

@@ -53,6 +53,7 @@ struct OpenCommit {
   std::vector<GroupId> participants;
   std::uint64_t fingerprint = 0;
   ClusterMillis decided_at;
+  std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
 
   bool operator==(const OpenCommit&) const = default;
 };

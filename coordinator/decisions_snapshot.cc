@@ -7,8 +7,9 @@
 namespace assent {
 namespace {
 
-constexpr std::uint8_t version = 3;  // of what is written; 2 has no ballots, 1 knows fewer protocols as well
+constexpr std::uint8_t version = 4;  // of what is written; 3 has no services, 2 no ballots, 1 knows fewer protocols
 constexpr std::size_t open_bytes_least = 16 + 16 + 1 + 8 + 8 + 4;
+constexpr std::size_t service_bytes_least = 4 + 4 + 4;
 constexpr std::size_t ballot_bytes_least = 16 + 8 + 4 + 24 + 24 + 1;
 constexpr std::size_t settled_bytes = 16 + 16 + 8 + 8 + 1 + 1 + 1;
 
@@ -17,6 +18,10 @@ void write(ByteWriter& out, const TxnId& txn, const OpenCommit& commit) {
   write(out, commit.attempt);
   out.u8(static_cast<std::uint8_t>(commit.protocol)).u64(commit.fingerprint).id(commit.decided_at);
   write(out, commit.participants);
+  out.u32(static_cast<std::uint32_t>(commit.services.size()));
+  for (const ServiceAddress& service : commit.services) {
+    out.bytes(service.name).bytes(service.target).bytes(service.participant);
+  }
 }
 
 void write(ByteWriter& out, const SettledOutcome& record) {
@@ -33,11 +38,24 @@ bool read_protocol(ByteReader& in, Protocol& protocol) {
   return in.ok();
 }
 
-bool read(ByteReader& in, OpenCommit& commit) {
+bool read_services(ByteReader& in, std::vector<ServiceAddress>& services) {
+  const std::uint32_t count = in.u32();
+  if (!in.ok() || count > in.remaining() / service_bytes_least) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ServiceAddress& service = services.emplace_back();
+    service.name = Bytes(in.bytes());
+    service.target = Bytes(in.bytes());
+    service.participant = Bytes(in.bytes());
+  }
+  return in.ok();
+}
+
+bool read(ByteReader& in, OpenCommit& commit, std::uint8_t found) {
   if (!read(in, commit.attempt) || !read_protocol(in, commit.protocol)) return false;
   commit.fingerprint = in.u64();
   commit.decided_at = in.id<ClusterMillis>();
-  return read(in, commit.participants);
+  if (!read(in, commit.participants)) return false;
+  return found < 4 || read_services(in, commit.services);
 }
 
 bool read(ByteReader& in, SettledOutcome& record) {
@@ -50,18 +68,18 @@ bool read(ByteReader& in, SettledOutcome& record) {
   record.outcome = static_cast<Outcome>(outcome);
   if (!read_protocol(in, record.protocol)) return false;
   const std::uint8_t reason = in.u8();
-  if (reason > static_cast<std::uint8_t>(AbortReason::presumed)) return false;
+  if (reason > static_cast<std::uint8_t>(abort_reason_last)) return false;
   record.reason = static_cast<AbortReason>(reason);
   return in.ok();
 }
 
-bool read_open(ByteReader& in, std::map<TxnId, OpenCommit>& open) {
+bool read_open(ByteReader& in, std::map<TxnId, OpenCommit>& open, std::uint8_t found) {
   const std::uint64_t count = in.u64();
   if (!in.ok() || count > in.remaining() / open_bytes_least) return false;
   for (std::uint64_t i = 0; i < count; ++i) {
     const TxnId txn = in.txn();
     OpenCommit commit;
-    if (!read(in, commit)) return false;
+    if (!read(in, commit, found)) return false;
     if (!open.empty() && txn <= open.rbegin()->first) return false;
     open.emplace_hint(open.end(), txn, std::move(commit));
   }
@@ -127,7 +145,7 @@ Result<void> Decisions::restore(ByteView snapshot) {
   std::deque<SettledOutcome> records;
   std::optional<ClusterMillis> forgotten;
   std::map<TxnId, BallotRecord> ballots;
-  const bool read = read_open(in, open) && read_history(in, records, forgotten) &&
+  const bool read = read_open(in, open, found) && read_history(in, records, forgotten) &&
                     (found < 3 || read_ballots(in, ballots)) && in.complete();
   if (!read) {
     return fail(ErrorCode::corruption, "the snapshot of decisions is damaged");

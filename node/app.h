@@ -99,6 +99,7 @@ class App final : public Application {
     }
     outbox.replies = std::move(output.reply);
     outbox.reads = std::move(output.read);
+    outbox.calls = std::move(output.call);
     return outbox;
   }
 

@@ -28,8 +28,11 @@ struct Outbox {
   std::vector<GroupMessage> messages;
   std::vector<ClientReply> replies;
   std::vector<ReadId> reads;  // read barriers to request
+  std::vector<ServiceCall> calls = {};
 
-  [[nodiscard]] bool empty() const { return proposals.empty() && messages.empty() && replies.empty() && reads.empty(); }
+  [[nodiscard]] bool empty() const {
+    return proposals.empty() && messages.empty() && replies.empty() && reads.empty() && calls.empty();
+  }
 };
 
 // What an operator sees of one group's application.

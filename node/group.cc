@@ -93,6 +93,7 @@ Outbox Group::drain(ClusterMillis now) {
   parting_.clear();
   if (!leads_) {
     outbox.messages.clear();
+    outbox.calls.clear();
     return outbox;
   }
   for (const Bytes& proposal : outbox.proposals) {

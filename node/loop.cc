@@ -12,6 +12,7 @@
 #include "node/peers.h"
 #include "node/router.h"
 #include "storage/snapshot_store.h"
+#include "txn_proto/wire_codec.h"
 
 namespace assent {
 namespace {
@@ -67,6 +68,10 @@ class NodeLoop final : public Loop {
                    [](const TransportReady&) {},  // flush() asks the transport
                    [this](const DiskProgress&) { on_disk(); },
                    [this](const ClientRequest& request) { on_request(request); },
+                   [this](const ServiceAnswered& answered) {
+                     Group* group = find(answered.to);
+                     if (group != nullptr && group->leads()) group->receive(answered.from, encode(answered.message));
+                   },
                    [this](const TransferLeadership& transfer) {
                      if (Group* group = find(transfer.group)) group->transfer_leadership(transfer.to);
                    },
@@ -98,6 +103,7 @@ class NodeLoop final : public Loop {
   }
 
   [[nodiscard]] std::vector<ClientReply> take_replies() override { return std::exchange(replies_, {}); }
+  [[nodiscard]] std::vector<ServiceCall> take_calls() override { return std::exchange(calls_, {}); }
   [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
   [[nodiscard]] std::vector<GroupStatus> status() const override;
   [[nodiscard]] LoopStatistics statistics() const override;
@@ -152,6 +158,7 @@ class NodeLoop final : public Loop {
   std::vector<Group*> round_;     // scratch
   std::vector<FrameItem> items_;  // scratch
   std::vector<ClientReply> replies_;
+  std::vector<ServiceCall> calls_;
   std::size_t unanswered_ = 0;
   std::optional<Error> failure_;
   LoopStatistics statistics_;
@@ -214,6 +221,7 @@ void NodeLoop::drain(Group& group) {
   Outbox outbox = group.drain(clock_.wall());
   unanswered_ -= outbox.replies.size();
   std::move(outbox.replies.begin(), outbox.replies.end(), std::back_inserter(replies_));
+  std::move(outbox.calls.begin(), outbox.calls.end(), std::back_inserter(calls_));
   for (const GroupMessage& message : outbox.messages) deliver(group, message);
 }
 

@@ -58,12 +58,18 @@ struct TransportReady {  // the last frame to this peer is written
   NodeId to;
 };
 struct DiskProgress {};  // poll() has something
+// What a service said to a ServiceCall. Lost when this node leads the group no more.
+struct ServiceAnswered {
+  GroupId to;    // the group that called
+  GroupId from;  // the service's number
+  TxnMessage message;
+};
 struct TransferLeadership {
   GroupId group;
   NodeId to;
 };
 using Event = std::variant<FrameReceived, SnapshotReceived, SnapshotSendEnded, TransportReady, DiskProgress,
-                           ClientRequest, TransferLeadership>;
+                           ClientRequest, ServiceAnswered, TransferLeadership>;
 
 struct GroupStatus {
   GroupConfig config;
@@ -96,6 +102,9 @@ class Loop {
 
   // Answers to ClientRequests since the last call. Every request gets exactly one reply while the loop lives.
   [[nodiscard]] virtual std::vector<ClientReply> take_replies() = 0;
+  // Calls to services since the last call. Each is answered by an event ServiceAnswered, or not at all: the group calls
+  // again.
+  [[nodiscard]] virtual std::vector<ServiceCall> take_calls() = 0;
   // Set once something failed that the node must not outlive: a disk error, damaged data, an unknown command.
   [[nodiscard]] virtual std::optional<Error> failure() const = 0;
 

@@ -1,5 +1,7 @@
 #include "server/client_service.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "txn_proto/api_codec.h"
@@ -63,7 +65,20 @@ void submit(const ClientGate& gate, const PendingCalls::Call& call, ClientBody b
 
 // An Execute on several shards that leaves the protocol open takes the configured one. On one shard it stays one-phase.
 void choose_protocol(Execute& execute, Protocol configured) {
+  if (!execute.branches.empty() && execute.branches.back().service) return;  // there is but one for services
   if (execute.protocol == Protocol::automatic && execute.branches.size() > 1) execute.protocol = configured;
+}
+
+// A service that is said to be where a node listens; null when there is none.
+const ServiceAddress* own_service(const Execute& execute, const ClusterView& cluster) {
+  for (const Branch& branch : execute.branches) {
+    if (!branch.service) continue;
+    for (const auto& [id, node] : cluster.nodes) {
+      const std::string& target = branch.service->at.target;
+      if (target == node.client_endpoint || target == node.peer_endpoint) return &branch.service->at;
+    }
+  }
+  return nullptr;
 }
 
 // The shard decides alone when it is the only one; else the coordinator group of T.
@@ -81,6 +96,12 @@ void CoordinatorService::execute(TypedCall<v1::ExecuteRequest, v1::Transaction>&
     call.finish(status_of(execute.error()));
   } else if (patience.count() <= 0) {
     call.finish(deadline_passed());
+  } else if (const auto* own = own_service(*execute, gate_.cluster)) {
+    call.finish(status_of({ErrorCode::malformed,
+                           fmt::format("services: {} has the target {}, which is a node of this cluster; a service is "
+                                       "somebody else",
+                                       own->name, own->target),
+                           {}}));
   } else if (const GroupId group = group_of(*execute, gate_.cluster.groups); group.none()) {
     call.finish(status_of({ErrorCode::refused, "this cluster has no coordinator group, which two-phase needs", {}}));
   } else {

@@ -104,6 +104,7 @@ Result<void> Daemon::open_loop() {
   const Result<std::uint64_t> incarnation = next_incarnation(config_.data_dir, SystemClock::wall_micros());
   if (!incarnation) return fail(incarnation.error());
   transport_ = std::make_unique<GrpcTransport>(peer_identity(config_, *incarnation), api_.queue(), inbox_);
+  services_ = std::make_unique<ServiceGateway>(api_.queue(), inbox_, cluster_.groups);
   auto loop = Loop::open(node_config(config_, cluster_, *incarnation), *disk_, *transport_, clock_,
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));
@@ -132,6 +133,7 @@ void Daemon::begin_threads() {
                               return pending_.begin(request.id, std::chrono::steady_clock::now());
                             },
                         .replies = [this](std::vector<ClientReply> replies) { pending_.answer(std::move(replies)); },
+                        .calls = [this](ServiceCall call) { services_->call(std::move(call)); },
                         .ticked = [this](Loop& loop) { ticked(loop); },
                         .failed = [this](const Error& error) { failed(error); }});
   thread_->start();
@@ -171,6 +173,7 @@ void Daemon::stop() {
   while (!failure() && pending_.size() > 0 && std::chrono::steady_clock::now() < until) usleep(2'000);
   thread_->stop();
   pending_.abandon();
+  services_->stop();
   transport_->stop();
   api_.stop();
   thread_.reset();

@@ -21,6 +21,7 @@
 #include "server/loop_thread.h"
 #include "server/pending_calls.h"
 #include "server/posix_disk.h"
+#include "server/service_gateway.h"
 #include "server/system_clock.h"
 #include "sql_adapter/sqlite_store.h"
 
@@ -63,6 +64,7 @@ class Daemon {
   std::vector<SqliteStore*> stores_;  // owned by the loop
   std::unique_ptr<PosixDisk> disk_;
   std::unique_ptr<GrpcTransport> transport_;
+  std::unique_ptr<ServiceGateway> services_;
   std::unique_ptr<Loop> loop_;
   ClientApi api_;
   std::unique_ptr<LoopThread> thread_;

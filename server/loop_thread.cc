@@ -57,6 +57,7 @@ void LoopThread::run() {
     while (auto request = admission_.next(now)) begin(std::move(*request));
     loop_.flush();
     if (auto replies = loop_.take_replies(); !replies.empty()) answer(std::move(replies));
+    for (ServiceCall& call : loop_.take_calls()) hooks_.calls(std::move(call));
     inbox_.read_on();
     if (const std::optional<Error> failure = loop_.failure()) {
       inbox_.close();

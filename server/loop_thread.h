@@ -22,6 +22,7 @@ class LoopThread {
   struct Hooks {
     std::function<bool(const ClientRequest&)> admits;  // false: nobody waits for it any more; it is dropped unbegun
     std::function<void(std::vector<ClientReply>)> replies;
+    std::function<void(ServiceCall)> calls;
     std::function<void(Loop&)> ticked;
     std::function<void(const Error&)> failed;  // the last call, at most once
   };

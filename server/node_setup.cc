@@ -65,8 +65,7 @@ Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, cons
   options.caretaker.prepare_timeout_ticks = ticks_of(config.prepare_timeout);
   options.caretaker.jobs_max = config.active_txns_max;
   options.caretaker.queries_max = config.active_txns_max;
-  Result<std::unique_ptr<Application>> application =
-      make_shard_application(group.id, options, std::move(*store));
+  Result<std::unique_ptr<Application>> application = make_shard_application(group.id, options, std::move(*store));
   if (application) stores.push_back(kept);
   return application;
 }

@@ -248,9 +248,8 @@ std::string Swarm::describe() const {
       "segment={} "
       "election={} inflight={} prepare_timeout={} retention={}ms",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)], shard_files ? " files" : "", clients,
-      accounts, escrow ? " escrow" : "", chaos / millisecond, faults,
-      disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks, inflight_max,
-      prepare_timeout_ticks, retention_millis);
+      accounts, escrow ? " escrow" : "", chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every,
+      wal_segment_bytes, election_ticks, inflight_max, prepare_timeout_ticks, retention_millis);
 }
 
 }  // namespace assent::sim

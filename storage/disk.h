@@ -50,8 +50,8 @@ class Disk {
     write(file, offset, std::move(data), written);
     sync(file, synced);
   }
-  // Begins what write(), sync() and write_then_sync() were given, where a disk gathers it. True when it has finished all
-  // of it before it returns, with no wake to follow: poll() knows.
+  // Begins what write(), sync() and write_then_sync() were given, where a disk gathers it. True when it has finished
+  // all of it before it returns, with no wake to follow: poll() knows.
   [[nodiscard]] virtual bool start() { return false; }
   // Writes and syncs before it returns. Blocks: for recovery and small files, never while batches are on their way.
   [[nodiscard]] virtual Result<void> write_durably(FileId file, std::uint64_t offset, Bytes data) = 0;

@@ -194,7 +194,9 @@ Result<TxnState> read(api::TxnState state, const Place& place) {
 
 Result<std::vector<Branch>> read_branches(const api::ExecuteRequest& request, const GroupDirectory& groups) {
   const Place all{nullptr, "branches"};
-  if (request.branches().empty()) return bad(all, "is empty; a transaction needs at least one branch");
+  if (request.branches().empty() && request.services().empty()) {
+    return bad(all, "is empty; a transaction needs at least one branch");
+  }
   std::vector<Branch> branches;
   branches.reserve(static_cast<std::size_t>(request.branches_size()));
   for (int i = 0; i < request.branches_size(); ++i) {
@@ -214,10 +216,27 @@ Result<std::vector<Branch>> read_branches(const api::ExecuteRequest& request, co
   return branches;
 }
 
+// What else is wrong with them, find_fault() says.
+Result<void> read_services(const api::ExecuteRequest& request, const GroupDirectory& groups,
+                           std::vector<Branch>& branches) {
+  GroupId number = first_service;
+  for (int i = 0; i < request.services_size(); ++i) {
+    const api::ServiceBranch& service = request.services(i);
+    const Place place{nullptr, "services", i};
+    if (groups.find(service.name()) != nullptr) {
+      return bad(Place{&place, "name"}, fmt::format("{} is the name of a group of this cluster", service.name()));
+    }
+    branches.push_back(
+        Branch{number, {}, ServiceWork{{service.name(), service.target(), service.participant()}, service.payload()}});
+    number = number.next();
+  }
+  return {};
+}
+
 constexpr std::array abort_reasons{AbortReason::none,      AbortReason::conflict,   AbortReason::constraint,
                                    AbortReason::invalid,   AbortReason::timeout,    AbortReason::sealed,
                                    AbortReason::too_old,   AbortReason::superseded, AbortReason::reused_id,
-                                   AbortReason::too_large, AbortReason::presumed};
+                                   AbortReason::too_large, AbortReason::presumed,   AbortReason::refused};
 
 AbortReason read_reason(std::string_view text) {
   for (const AbortReason reason : abort_reasons) {
@@ -237,7 +256,11 @@ std::string readable(const std::string& text) {
 }
 
 // A number whose name this end does not know is shown as what it is.
-std::string name_of(GroupId group, const GroupDirectory& groups) {
+std::string name_of(GroupId group, const GroupDirectory& groups, const std::vector<ServiceAddress>& services = {}) {
+  if (is_service(group)) {
+    const std::uint64_t place = group.value - first_service.value;
+    return place < services.size() ? services[place].name : fmt::format("service {}", place + 1);
+  }
   if (const auto* found = groups.find(group); found != nullptr) return found->name;
   return name_of_number(group.value).value_or(groups.name(group));
 }
@@ -342,6 +365,7 @@ Result<Execute> from_api(const api::ExecuteRequest& request, const GroupDirector
   Result<std::vector<Branch>> branches = read_branches(request, groups);
   if (!branches) return fail(std::move(branches.error()));
   execute.branches = std::move(*branches);
+  if (auto read = read_services(request, groups, execute.branches); !read) return fail(std::move(read.error()));
   if (execute.protocol == Protocol::one_phase && execute.branches.size() > 1) {
     return bad(protocol_place, fmt::format("one-phase takes one shard, but {} are named", execute.branches.size()));
   }
@@ -360,6 +384,14 @@ api::ExecuteRequest to_api(const Execute& execute, const GroupDirectory& groups)
   if (!execute.age.none()) out.set_first_txn_id(execute.age.to_hex());
   out.set_protocol(to_api(execute.protocol));
   for (const Branch& branch : execute.branches) {
+    if (branch.service) {
+      api::ServiceBranch* service = out.add_services();
+      service->set_name(branch.service->at.name);
+      service->set_target(branch.service->at.target);
+      service->set_participant(branch.service->at.participant);
+      service->set_payload(branch.service->payload);
+      continue;
+    }
     api::Branch* out_branch = out.add_branches();
     out_branch->set_shard(name_of(branch.shard, groups));
     write_work(branch.work, *out_branch->mutable_operations());
@@ -483,12 +515,23 @@ api::Transaction to_api(const TxnAnswer& answer, const GroupDirectory& groups, s
   out.set_state(to_api(answer.state));
   out.set_protocol(to_api(answer.protocol));
   if (answer.refusal != Refusal{}) *out.mutable_abort() = to_api(answer.refusal, groups);
+  if (is_service(answer.refusal.participant)) {
+    out.mutable_abort()->set_participant(name_of(answer.refusal.participant, groups, answer.services));
+  }
   for (const BranchResult& branch : answer.results) {
     api::BranchResult* out_branch = out.add_results();
-    out_branch->set_shard(name_of(branch.shard, groups));
+    out_branch->set_shard(name_of(branch.shard, groups, answer.services));
     write_results(branch.result, *out_branch->mutable_results());
   }
-  for (const GroupId participant : answer.participants) out.add_participants(name_of(participant, groups));
+  for (const GroupId participant : answer.participants) {
+    out.add_participants(name_of(participant, groups, answer.services));
+  }
+  for (const ServiceAddress& at : answer.services) {
+    api::Service* service = out.add_services();
+    service->set_name(at.name);
+    service->set_target(at.target);
+    service->set_participant(at.participant);
+  }
   out.set_decided_at_millis(static_cast<std::int64_t>(answer.decided_at.value));
   out.set_answered_by(std::string(answered_by));
   if (!answer.bill.empty()) *out.mutable_bill() = to_api(answer.bill);
@@ -504,17 +547,28 @@ Result<TxnAnswer> from_api(const api::Transaction& transaction) {
   if (!protocol) return fail(protocol.error());
   if (transaction.decided_at_millis() < 0) return bad(Place{nullptr, "decided_at_millis"}, "is negative");
   TxnAnswer answer;
+  for (const api::Service& service : transaction.services())
+    answer.services.push_back({service.name(), service.target(), service.participant()});
+  const auto participant = [&](const std::string& name) {
+    for (std::size_t i = 0; i < answer.services.size(); ++i) {
+      if (answer.services[i].name == name) return GroupId(first_service.value + i);
+    }
+    return group_id(name);
+  };
   answer.txn = *txn;
   answer.state = *state;
   answer.protocol = *protocol;
-  if (transaction.has_abort()) answer.refusal = from_api(transaction.abort());
+  if (transaction.has_abort()) {
+    answer.refusal = from_api(transaction.abort());
+    answer.refusal.participant = participant(transaction.abort().participant());
+  }
   for (int i = 0; i < transaction.results_size(); ++i) {
     const Place place{nullptr, "results", i};
     Result<WorkResult> results = read_results(transaction.results(i).results(), &place);
     if (!results) return fail(std::move(results.error()));
-    answer.results.push_back({.shard = group_id(transaction.results(i).shard()), .result = std::move(*results)});
+    answer.results.push_back({.shard = participant(transaction.results(i).shard()), .result = std::move(*results)});
   }
-  for (const std::string& name : transaction.participants()) answer.participants.push_back(group_id(name));
+  for (const std::string& name : transaction.participants()) answer.participants.push_back(participant(name));
   answer.decided_at = ClusterMillis(static_cast<std::uint64_t>(transaction.decided_at_millis()));
   answer.bill = from_api(transaction.bill());
   return answer;

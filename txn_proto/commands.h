@@ -32,6 +32,7 @@ struct Decide {
   Protocol protocol = Protocol::two_phase;
   std::vector<GroupId> participants;  // ascending
   std::uint64_t fingerprint = 0;
+  std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
   bool operator==(const Decide&) const = default;
 };
 // T, run in two phases, is aborted for good unless it has a record.

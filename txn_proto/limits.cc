@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <string_view>
+
 namespace assent {
 namespace {
 
@@ -28,11 +33,66 @@ Refusal refuse(AbortReason reason, std::string message) {
   return Refusal{.reason = reason, .participant = {}, .message = std::move(message), .constraint = {}, .holder = {}};
 }
 
-std::optional<Refusal> find_shape_fault(const Execute& execute) {
+// Names go into terminals, logs and metadata.
+bool is_plain(std::string_view text, std::size_t bytes_max) {
+  const auto plain = [](char c) { return (c >= ' ' || c < 0) && c != 127; };
+  return !text.empty() && text.size() <= bytes_max && std::all_of(text.begin(), text.end(), plain);
+}
+
+// host:port, the host without a scheme.
+bool is_target(std::string_view text, std::size_t bytes_max) {
+  const std::size_t colon = text.rfind(':');
+  if (!is_plain(text, bytes_max) || colon == std::string_view::npos || colon == 0) return false;
+  if (text.find('/') != std::string_view::npos) return false;
+  const std::string_view port = text.substr(colon + 1);
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), value);
+  return error == std::errc() && end == port.data() + port.size() && value > 0 && value <= 65'535;
+}
+
+std::optional<Refusal> find_service_fault(const Execute& execute, const TxnLimits& limits) {
+  const auto invalid = [](std::string message) { return refuse(AbortReason::invalid, std::move(message)); };
+  std::set<std::string_view> seen;
+  GroupId number = first_service;
+  for (const Branch& branch : execute.branches) {
+    if (!branch.service) {
+      if (is_service(branch.shard)) return invalid("a branch has the number of a service and is none");
+      if (number != first_service) return invalid("a shard's branch follows a service's");
+      continue;
+    }
+    const ServiceAddress& at = branch.service->at;
+    if (branch.shard != number) return invalid("the services are not numbered in their order");
+    number = number.next();
+    if (!is_plain(at.name, limits.service_name_bytes_max)) {
+      return invalid(fmt::format("the name of a service must be 1 to {} bytes without control characters",
+                                 limits.service_name_bytes_max));
+    }
+    if (!at.participant.empty() && !is_plain(at.participant, limits.service_name_bytes_max)) {
+      return invalid(fmt::format("the participant of service {} must be up to {} bytes without control characters",
+                                 at.name, limits.service_name_bytes_max));
+    }
+    if (!is_target(at.target, limits.service_name_bytes_max)) {
+      return invalid(fmt::format("service {} needs a target host:port", at.name));
+    }
+    if (!branch.work.empty()) return invalid(fmt::format("service {} has a shard's work", at.name));
+    if (!seen.insert(at.name).second) {
+      return invalid(fmt::format("service {} is named by two branches; give each a name of its own", at.name));
+    }
+  }
+  if (!seen.empty() && effective_protocol(execute) != Protocol::two_phase) {
+    return invalid(fmt::format("a service cannot take part in {}: its vote is not replicated; use two-phase",
+                               to_string(effective_protocol(execute))));
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> find_shape_fault(const Execute& execute, const TxnLimits& limits) {
   if (execute.txn.none()) return refuse(AbortReason::invalid, "the transaction has no id");
   if (execute.branches.empty()) return refuse(AbortReason::invalid, "the transaction has no branch");
+  if (auto fault = find_service_fault(execute, limits)) return fault;
   GroupId last;
   for (const Branch& branch : execute.branches) {
+    if (branch.service) break;  // they come last
     if (branch.shard == last) {
       return refuse(AbortReason::invalid, fmt::format("shard {} is named by two branches; put its work in one", last));
     }
@@ -47,7 +107,7 @@ std::optional<Refusal> find_shape_fault(const Execute& execute) {
 }  // namespace
 
 std::optional<Refusal> find_fault(const Execute& execute, const TxnLimits& limits) {
-  if (auto fault = find_shape_fault(execute)) return fault;
+  if (auto fault = find_shape_fault(execute, limits)) return fault;
   if (execute.branches.size() > limits.branches_max) {
     return refuse(AbortReason::too_large,
                   fmt::format("{} branches; the most is {}", execute.branches.size(), limits.branches_max));
@@ -56,6 +116,7 @@ std::optional<Refusal> find_fault(const Execute& execute, const TxnLimits& limit
   std::size_t total = 0;
   for (const Branch& branch : execute.branches) {
     operations += branch.work.size();
+    if (branch.service) total += branch.service->payload.size();
     for (const Operation& operation : branch.work) {
       const std::size_t bytes = std::visit(BytesOf{}, operation);
       if (bytes > limits.statement_bytes_max) {

@@ -13,7 +13,8 @@ namespace assent {
 
 // Of one transaction, judged before anything is sent (reason too_large).
 struct TxnLimits {
-  std::size_t branches_max = 64;
+  std::size_t branches_max = 64;                    // shards and services
+  std::size_t service_name_bytes_max = 200;         // and of a target
   std::size_t operations_max = 1'000;               // in one transaction
   std::size_t statement_bytes_max = 256ULL << 10U;  // one statement with its parameters, or one key and value
   std::size_t transaction_bytes_max = 2ULL << 20U;  // all work of one transaction
@@ -35,7 +36,8 @@ struct TimeWindow {
 };
 
 // What is wrong with a transaction before anybody has run it: invalid (no id, no branch, a branch twice, out of order
-// or empty) or too_large. nullopt: nothing.
+// or empty, a service without a proper name or target, or under a protocol that it cannot take part in) or too_large.
+// nullopt: nothing.
 [[nodiscard]] std::optional<Refusal> find_fault(const Execute& execute, const TxnLimits& limits);
 
 }  // namespace assent

@@ -25,8 +25,11 @@ struct DriverOutput {
   std::vector<Envelope> send;
   std::vector<ClientReply> reply;
   std::vector<ReadId> read;  // barriers to request; answered by read_ready() or read_lost()
+  std::vector<ServiceCall> call = {};
 
-  [[nodiscard]] bool empty() const { return propose.empty() && send.empty() && reply.empty() && read.empty(); }
+  [[nodiscard]] bool empty() const {
+    return propose.empty() && send.empty() && reply.empty() && read.empty() && call.empty();
+  }
 };
 
 // A driver D over a machine M has these, called from the group that owns both:

@@ -109,7 +109,7 @@ void write(ByteWriter& out, const Refusal& refusal) {
 
 bool read(ByteReader& in, Refusal& refusal) {
   const std::uint8_t reason = in.u8();
-  if (reason > static_cast<std::uint8_t>(AbortReason::presumed)) return false;
+  if (reason > static_cast<std::uint8_t>(abort_reason_last)) return false;
   refusal.reason = static_cast<AbortReason>(reason);
   refusal.participant = in.id<GroupId>();
   if (!read_text(in, refusal.message) || !read_text(in, refusal.constraint)) return false;

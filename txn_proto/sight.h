@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,17 +38,19 @@ struct Sight {
   TxnId txn;
   Stage stage = Stage::in_doubt;
   Protocol protocol = Protocol::automatic;
-  bool commit = false;                       // with finishing and forced: what it came to
-  GroupId coordinator;                       // at a shard, when known
-  std::vector<GroupId> participants;         // when known
-  std::vector<GroupId> missing;              // whose word it waits for
-  std::vector<TxnId> waits_for;              // with waiting and settling: transactions
-  std::vector<TxnId> blocks;                 // transactions that wait for it here
-  std::uint64_t queries_blocked = 0;         // and queries
-  std::uint64_t locks = 0;                   // that it holds here
-  std::uint64_t millis = 0;                  // since it voted; at others, since its id was made
-  std::optional<std::uint64_t> left_millis;  // until something happens whatever others do: it gives up, it resolves
-  std::optional<Heuristic> heuristic;        // what an operator forced on it here
+  bool commit = false;                        // with finishing and forced: what it came to
+  GroupId coordinator;                        // at a shard, when known
+  std::vector<GroupId> participants;          // when known
+  std::vector<GroupId> missing;               // whose word it waits for
+  std::vector<TxnId> waits_for;               // with waiting and settling: transactions
+  std::vector<TxnId> blocks;                  // transactions that wait for it here
+  std::uint64_t queries_blocked = 0;          // and queries
+  std::uint64_t locks = 0;                    // that it holds here
+  std::uint64_t millis = 0;                   // since it voted; at others, since its id was made
+  std::optional<std::uint64_t> left_millis;   // until something happens whatever others do: it gives up, it resolves
+  std::optional<Heuristic> heuristic;         // what an operator forced on it here
+  std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
+  std::vector<std::string> troubles = {};     // what services said last that was neither a vote nor an end
   bool operator==(const Sight&) const = default;
 };
 

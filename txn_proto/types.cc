@@ -20,6 +20,7 @@ std::string_view to_string(AbortReason reason) {
     case AbortReason::reused_id: return "reused_id";
     case AbortReason::too_large: return "too_large";
     case AbortReason::presumed: return "presumed";
+    case AbortReason::refused: return "refused";
   }
   return "unknown";
 }
@@ -136,8 +137,18 @@ bool as_expected(const Operation& operation, const OperationResult& result) {
   return true;
 }
 
+std::vector<ServiceAddress> services_of(const std::vector<Branch>& branches) {
+  std::vector<ServiceAddress> services;
+  for (const Branch& branch : branches) {
+    if (branch.service) services.push_back(branch.service->at);
+  }
+  return services;
+}
+
+// A service's vote is not replicated: only a logged decision makes it count.
 Protocol effective_protocol(const Execute& execute) {
   if (execute.protocol != Protocol::automatic) return execute.protocol;
+  if (!execute.branches.empty() && execute.branches.back().service) return Protocol::two_phase;
   return execute.branches.size() == 1 ? Protocol::one_phase : Protocol::paxos_commit;
 }
 
@@ -150,7 +161,12 @@ std::uint64_t fingerprint(const Execute& execute) {
   digest.add(static_cast<std::uint64_t>(effective_protocol(execute))).add(execute.branches.size());
   for (const Branch& branch : execute.branches) {
     digest.add(branch.shard);
-    add(digest, branch.work);
+    if (branch.service) {
+      digest.add(branch.service->at.name).add(branch.service->at.target);
+      digest.add(branch.service->at.participant).add(branch.service->payload);
+    } else {
+      add(digest, branch.work);
+    }
   }
   return digest.value();
 }

@@ -108,11 +108,36 @@ enum class Protocol : std::uint8_t {
   return votes_decide(protocol) || ballots_decide(protocol);
 }
 
+// Where a service that takes part is reached (assent.v1.Participant).
+struct ServiceAddress {
+  std::string name;         // of the branch, another one for each of a transaction
+  std::string target;       // host:port
+  std::string participant;  // whom the caller believes to be there; empty: not told
+  auto operator<=>(const ServiceAddress&) const = default;
+};
+// What a service is asked to do: its own business, which Assent does not read.
+struct ServiceWork {
+  ServiceAddress at;
+  Bytes payload;
+  bool operator==(const ServiceWork&) const = default;
+};
+
+// A participant that is a service has no group. Within its transaction it goes by a number that stands where a group's
+// id would: first_service for the first one, and so on. No group's id lies there (txn_proto/names.h).
+inline constexpr GroupId first_service{std::uint64_t{1} << 62U};
+[[nodiscard]] constexpr bool is_service(GroupId participant) {
+  return participant >= first_service && participant.value < std::uint64_t{1} << 63U;
+}
+
+// The work of one participant: a shard, or a service.
 struct Branch {
-  GroupId shard;
-  Work work;
+  GroupId shard;  // or the service's number
+  Work work;      // of a shard
+  std::optional<ServiceWork> service = std::nullopt;
   bool operator==(const Branch&) const = default;
 };
+// In the order of their numbers.
+[[nodiscard]] std::vector<ServiceAddress> services_of(const std::vector<Branch>& branches);
 
 // The coordinator's epoch and a counter in its leader's memory. Orders by epoch, then number; {0,0} is none.
 struct Attempt {
@@ -133,7 +158,9 @@ enum class AbortReason : std::uint8_t {
   reused_id = 8,   // this id was already used with other content
   too_large = 9,   // over a size limit
   presumed = 10,   // the coordinator has no commit record of it (presumed abort)
+  refused = 11,    // a service said no, for a reason of its own
 };
+inline constexpr AbortReason abort_reason_last = AbortReason::refused;
 [[nodiscard]] std::string_view to_string(AbortReason reason);
 
 // Why a transaction aborted, for a person and for a program.
@@ -326,14 +353,33 @@ struct BallotReply {
   Cost cost = {};   // of the entry that this answers for
   bool operator==(const BallotReply&) const = default;
 };
+// How the last call to a service went when it brought neither a vote nor an end: for those who ask what T waits for.
+struct Trouble {
+  TxnId txn;
+  Attempt attempt;
+  std::string message;  // one sentence
+  bool operator==(const Trouble&) const = default;
+};
 using TxnMessage = std::variant<Prepare, Vote, Finish, Finished, Inquire, Attended, Seal, Report, Confirm, Confirmed,
-                                BallotRequest, BallotReply>;
+                                BallotRequest, BallotReply, Trouble>;
 
 struct Envelope {
   GroupId from;
   GroupId to;
   TxnMessage message;
   bool operator==(const Envelope&) const = default;
+};
+
+// To a service, from a coordinator group: Prepare or Finish. What it answers (Vote, Finished, Trouble) comes back as an
+// envelope from its number.
+struct ServiceCall {
+  GroupId from;
+  GroupId number;
+  ServiceAddress at;
+  Bytes payload;            // with Prepare
+  std::uint64_t ticks = 0;  // with Prepare: what is left for it to vote
+  TxnMessage message;
+  bool operator==(const ServiceCall&) const = default;
 };
 
 // What an operator forced on a shard (Override), as the shard remembers it.
@@ -351,7 +397,7 @@ struct Execute {
   TxnId txn;
   TxnId age;  // none: the transaction's own id
   Protocol protocol = Protocol::automatic;
-  std::vector<Branch> branches;     // one per shard, ascending by shard, none empty
+  std::vector<Branch> branches;     // one per participant, shards in the order of their ids, then services; none empty
   std::uint64_t timeout_ticks = 0;  // 0: the configured default
   bool operator==(const Execute&) const = default;
 };
@@ -419,11 +465,12 @@ struct TxnAnswer {
   TxnId txn;
   TxnState state = TxnState::unknown;
   Protocol protocol = Protocol::automatic;
-  Refusal refusal;                    // with aborted
-  std::vector<BranchResult> results;  // with committed, to the caller of Execute; not kept for later askers
-  std::vector<GroupId> participants;  // when known
-  ClusterMillis decided_at;           // when known
-  Bill bill;                          // to the caller of Execute; later while the leader remembers
+  Refusal refusal;                            // with aborted
+  std::vector<BranchResult> results;          // with committed, to the caller of Execute; not kept for later askers
+  std::vector<GroupId> participants;          // when known
+  std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
+  ClusterMillis decided_at;                   // when known
+  Bill bill;                                  // to the caller of Execute; later while the leader remembers
   bool operator==(const TxnAnswer&) const = default;
 };
 struct QueryAnswer {

@@ -94,6 +94,9 @@ struct Describe {
     if (m.value == Outcome::none) return fmt::format("Promise? {} {}", names.of(m.txn), text(m.ballot));
     return fmt::format("Accept? {} {} {}", names.of(m.txn), text(m.ballot), to_string(m.value));
   }
+  std::string operator()(const Trouble& m) const {
+    return fmt::format("Trouble {} {} {}", names.of(m.txn), text(m.attempt), m.message);
+  }
   std::string operator()(const BallotReply& m) const {
     if (m.standing != Standing::prepared) {
       constexpr const char* standings[] = {"empty", "old", "yes", "committed", "aborted"};

@@ -135,22 +135,26 @@ TEST_F(CommandTest, MistakesAreUsageErrorsThatNameTheArgument) {
     std::vector<const char*> line;
     const char* names;
   };
-  for (const Mistake& mistake :
-       {Mistake{{}, "subcommand"}, Mistake{{"clutter"}, "clutter"}, Mistake{{"cluster"}, "subcommand"},
-        Mistake{{"--timeout", "5x", "cluster", "status"}, "--timeout"},
-        Mistake{{"-o", "yaml", "cluster", "status"}, "yaml"},
-        Mistake{{"--endpoints", "host", "cluster", "status"}, "--endpoints"}, Mistake{{"sql", "SELECT 1"}, "--shard"},
-        Mistake{{"sql", "--shard", "s1"}, "statement"},
-        Mistake{{"sql", "--shard", "s1", "SELECT 1", "SELECT 2"}, "SELECT 2"},
-        Mistake{{"sql", "--shard", "s1", "SELECT ?1", "--param", "int:x"}, "--param"}, Mistake{{"txn", "exec"}, "--on"},
-        Mistake{{"txn", "exec", "--on", "s1"}, "--on"},
-        Mistake{{"txn", "exec", "--on", "s1", "X", "--id", "123"}, "--id"},
-        Mistake{{"txn", "exec", "--on", "s1", "X", "--protocol", "paxos"}, "--protocol"}, Mistake{{"txn", "get"}, "id"},
-        Mistake{{"kv", "add", "k", "x", "--shard", "s1"}, "delta"},
-        Mistake{{"bench", "run", "--workload", "ycsb"}, "ycsb"},
-        Mistake{{"bench", "run", "--protocol", "one-phase"}, "several shards"},
-        Mistake{{"bench", "run", "--clients", "0"}, "--clients"},
-        Mistake{{"bench", "run", "--cross-shard", "2"}, "--cross-shard"}}) {
+  for (const Mistake& mistake : {Mistake{{}, "subcommand"},
+                                 Mistake{{"clutter"}, "clutter"},
+                                 Mistake{{"cluster"}, "subcommand"},
+                                 Mistake{{"--timeout", "5x", "cluster", "status"}, "--timeout"},
+                                 Mistake{{"-o", "yaml", "cluster", "status"}, "yaml"},
+                                 Mistake{{"--endpoints", "host", "cluster", "status"}, "--endpoints"},
+                                 Mistake{{"sql", "SELECT 1"}, "--shard"},
+                                 Mistake{{"sql", "--shard", "s1"}, "statement"},
+                                 Mistake{{"sql", "--shard", "s1", "SELECT 1", "SELECT 2"}, "SELECT 2"},
+                                 Mistake{{"sql", "--shard", "s1", "SELECT ?1", "--param", "int:x"}, "--param"},
+                                 Mistake{{"txn", "exec"}, "--on"},
+                                 Mistake{{"txn", "exec", "--on", "s1"}, "--on"},
+                                 Mistake{{"txn", "exec", "--on", "s1", "X", "--id", "123"}, "--id"},
+                                 Mistake{{"txn", "exec", "--on", "s1", "X", "--protocol", "paxos"}, "--protocol"},
+                                 Mistake{{"txn", "get"}, "id"},
+                                 Mistake{{"kv", "add", "k", "x", "--shard", "s1"}, "delta"},
+                                 Mistake{{"bench", "run", "--workload", "ycsb"}, "ycsb"},
+                                 Mistake{{"bench", "run", "--protocol", "one-phase"}, "several shards"},
+                                 Mistake{{"bench", "run", "--clients", "0"}, "--clients"},
+                                 Mistake{{"bench", "run", "--cross-shard", "2"}, "--cross-shard"}}) {
     const Farewell said = farewell(mistake.line);
     EXPECT_EQ(said.exit_code, 2);
     EXPECT_THAT(said.text, HasSubstr(mistake.names));

@@ -141,8 +141,9 @@ TEST_F(ConductorVotesTest, P11_GoneEverywhereIsAbortedOnlyWhenTheLogSaysSo) {
   ask(1, txn(1), true);
   report(shard_1, txn(1), Standing::old);
   report(shard_2, txn(1), Standing::old);
-  EXPECT_TRUE(take().reply.empty());
-  const auto notes = proposed<NoteOutcomes>(ticks(11).propose);
+  const auto output = take();
+  EXPECT_TRUE(output.reply.empty());
+  const auto notes = proposed<NoteOutcomes>(output.propose);
   ASSERT_EQ(notes.size(), 1U);
   commit(NoteOutcomes{{OutcomeNote{txn(1), 7, true, Protocol::paxos_commit, AbortReason::none}}});  // by another leader
   commit(notes[0]);

@@ -68,7 +68,8 @@ struct DumbTable {
 
   [[nodiscard]] std::vector<TxnId> conflicts(const std::vector<LockRequest>& requests, const TxnId& self) const {
     std::vector<TxnId> found;
-    for (const auto& [holder, locks] : held) {
+    for (const auto& [holder, its] : held) {
+      const auto& locks = its;  // a lambda may not name what a structured binding names
       const bool conflict = std::any_of(requests.begin(), requests.end(), [&](const LockRequest& request) {
         const auto lock = locks.find(request.key);
         return lock != locks.end() && !compatible(lock->second, request.mode);

@@ -288,7 +288,7 @@ TEST(World, P14_ALateFinishDoesNotTouchTheNextTransaction) {
   world.request(RequestId(1), coordinator_group, transfer(txn(1), {add("a", -5)}, {add("b", 5)}));
   EXPECT_TRUE(world.converge());
   world.request(RequestId(2), coordinator_group, transfer(txn(2), {add("a", -7)}, {add("b", 7)}));
-  while (world.network().size() > 0 && world.shard(shard_1).leader->machine.prepared(txn(2)) == nullptr) step(world);
+  while (!world.network().empty() && world.shard(shard_1).leader->machine.prepared(txn(2)) == nullptr) step(world);
   auto& shard = *world.shard(shard_1).leader;
   for (const bool commit : {true, false}) {
     shard.driver.receive(Envelope{coordinator_group, shard_1, Finish{txn(1), Attempt{Epoch(1), 1}, commit}});

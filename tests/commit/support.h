@@ -89,6 +89,7 @@ void append(Output& to, Output from) {
   std::move(from.send.begin(), from.send.end(), std::back_inserter(to.send));
   std::move(from.reply.begin(), from.reply.end(), std::back_inserter(to.reply));
   std::move(from.read.begin(), from.read.end(), std::back_inserter(to.read));
+  std::move(from.call.begin(), from.call.end(), std::back_inserter(to.call));
 }
 
 }  // namespace assent::testing

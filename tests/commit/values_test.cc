@@ -126,6 +126,7 @@ TEST(DueQueue, GivesWhatIsDueEarliestFirstAndOnce) {
 TEST(DueQueue, BackoffDoublesUpToItsMost) {
   Backoff backoff;
   std::vector<std::uint64_t> pauses;
+  pauses.reserve(5);
   for (int i = 0; i < 5; ++i) pauses.push_back(backoff.next(20, 100));
   EXPECT_EQ(pauses, (std::vector<std::uint64_t>{20, 40, 80, 100, 100}));
 }

@@ -45,7 +45,7 @@ Faults Faults::swarm(Rng& rng) {
   return faults;
 }
 
-Cluster::Cluster(LogFactory factory, CoreLimits limits, std::size_t nodes, std::uint64_t seed, Faults faults)
+Cluster::Cluster(const LogFactory& factory, CoreLimits limits, std::size_t nodes, std::uint64_t seed, Faults faults)
     : limits_(limits), faults_(faults), rng_(Rng(seed).split("cluster")) {
   std::vector<NodeId> members;
   for (std::size_t i = 1; i <= nodes; ++i) members.push_back(NodeId(i));

@@ -46,7 +46,7 @@ struct Faults {
 
 class Cluster {
  public:
-  Cluster(LogFactory factory, CoreLimits limits, std::size_t nodes, std::uint64_t seed, Faults faults = {});
+  Cluster(const LogFactory& factory, CoreLimits limits, std::size_t nodes, std::uint64_t seed, Faults faults = {});
 
   // One unit of time: messages and writes that are due, a tick of each node, clients, faults.
   void step();

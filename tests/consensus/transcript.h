@@ -10,7 +10,8 @@
 //     narration only cut 1->2 | isolate 1 | heal | crash 1 | restart 1 status | log 1 converge heals all; ends with all
 //     logs equal
 //
-// Raft's invariants are checked after every command. consensus_transcript_test --rewrite writes what happened into the file.
+// Raft's invariants are checked after every command. consensus_transcript_test --rewrite writes what happened into the
+// file.
 #pragma once
 
 #include <deque>

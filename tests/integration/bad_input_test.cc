@@ -88,9 +88,9 @@ TEST(BadStart, a_data_directory_of_another_node_or_in_use_is_refused) {
 class BadRequest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    cluster_ = std::make_unique<Cluster>("bad-request");
-    cluster_->start_all();
-    ASSERT_TRUE(cluster_->wait_for_leaders());
+    cluster = std::make_unique<Cluster>("bad-request");
+    cluster->start_all();
+    ASSERT_TRUE(cluster->wait_for_leaders());
     for (const char* shard : {"s1", "s2"}) {
       ASSERT_EQ(sql(shard,
                     "CREATE TABLE accounts(id TEXT PRIMARY KEY, balance INTEGER NOT NULL, "
@@ -100,10 +100,10 @@ class BadRequest : public ::testing::Test {
       ASSERT_EQ(sql(shard, "INSERT INTO accounts VALUES('alice', 100)").status, 0);
     }
   }
-  static void TearDownTestSuite() { cluster_.reset(); }
+  static void TearDownTestSuite() { cluster.reset(); }
 
   static CommandResult ctl(std::vector<std::string> arguments) {
-    std::vector<std::string> command{program("assentctl"), "--endpoints", cluster_->endpoint_list()};
+    std::vector<std::string> command{program("assentctl"), "--endpoints", cluster->endpoint_list()};
     command.insert(command.end(), arguments.begin(), arguments.end());
     return run_command(std::move(command));
   }
@@ -119,9 +119,9 @@ class BadRequest : public ::testing::Test {
     }
   }
 
-  static std::unique_ptr<Cluster> cluster_;
+  static std::unique_ptr<Cluster> cluster;
 };
-std::unique_ptr<Cluster> BadRequest::cluster_;
+std::unique_ptr<Cluster> BadRequest::cluster;
 
 TEST_F(BadRequest, sql_that_cannot_be_run_says_why) {
   const std::vector<std::pair<std::string, std::string>> cases{
@@ -199,7 +199,7 @@ TEST_F(BadRequest, ids_too_old_and_too_far_in_the_future_are_refused) {
 }
 
 TEST_F(BadRequest, a_statement_over_the_size_limit_is_refused) {
-  client::Client client = cluster_->connect();
+  client::Client client = cluster->connect();
   client::Transaction large;
   large.on("s1", client::sql("UPDATE accounts SET id = ?1", std::string(300 << 10U, 'x')));
   const auto one = client.execute(large);
@@ -213,7 +213,7 @@ TEST_F(BadRequest, a_statement_over_the_size_limit_is_refused) {
 }
 
 TEST_F(BadRequest, a_message_over_the_limit_of_the_api_is_refused) {
-  client::Client client = cluster_->connect();
+  client::Client client = cluster->connect();
   client::Transaction huge;
   huge.on("s1", client::sql("UPDATE accounts SET id = ?1", std::string(8U << 20U, 'x')));
   const auto outcome = client.execute(huge, 5s);
@@ -222,10 +222,10 @@ TEST_F(BadRequest, a_message_over_the_limit_of_the_api_is_refused) {
 }
 
 TEST_F(BadRequest, a_follower_asked_to_lead_names_the_leader) {
-  const std::string leader = cluster_->leader_of("s1");
+  const std::string leader = cluster->leader_of("s1");
   for (const std::string_view node : Cluster::nodes) {
     if (node == leader) continue;
-    const auto channel = grpc::CreateChannel(cluster_->client_address(node), grpc::InsecureChannelCredentials());
+    const auto channel = grpc::CreateChannel(cluster->client_address(node), grpc::InsecureChannelCredentials());
     const auto stub = v1::Shard::NewStub(channel);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + 5s);
@@ -235,7 +235,7 @@ TEST_F(BadRequest, a_follower_asked_to_lead_names_the_leader) {
     v1::QueryResponse response;
     const grpc::Status status = stub->Query(&context, request, &response);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
-    EXPECT_THAT(status.error_details(), AllOf(HasSubstr("NOT_LEADER"), HasSubstr(cluster_->client_address(leader))));
+    EXPECT_THAT(status.error_details(), AllOf(HasSubstr("NOT_LEADER"), HasSubstr(cluster->client_address(leader))));
   }
 }
 
@@ -257,11 +257,11 @@ TEST_F(BadRequest, arbitrary_bytes_on_either_port_harm_nobody) {
   Rng rng(5);
   for (int round = 0; round < 100; ++round) {
     for (const std::string_view node : Cluster::nodes) {
-      send_garbage(cluster_->client_address(node), rng);
-      send_garbage(cluster_->peer_address(node), rng);
+      send_garbage(cluster->client_address(node), rng);
+      send_garbage(cluster->peer_address(node), rng);
     }
   }
-  for (const std::string_view node : Cluster::nodes) EXPECT_TRUE(cluster_->process(node).running()) << node;
+  for (const std::string_view node : Cluster::nodes) EXPECT_TRUE(cluster->process(node).running()) << node;
   expect_unharmed();
 }
 

@@ -73,6 +73,7 @@ TestFolder::~TestFolder() {
 
 Process::Process(std::vector<std::string> command, const std::filesystem::path& output) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (std::string& word : command) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   const int out = ::open(output.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);

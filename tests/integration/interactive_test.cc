@@ -87,6 +87,7 @@ TEST(Interactive, none_is_lost_and_none_is_half_when_a_shards_leader_dies) {
   Counters counters(cluster);
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int i = 0; i < 3; ++i) {
     threads.emplace_back([&] {
       while (!stop) counters.count_up();

@@ -65,7 +65,7 @@ struct Shadow {
 
   void opened(int fd, const char* path, bool fresh);
   void note(int fd, Change change);
-  void synced(int fd, std::vector<Change> done);
+  void synced(int fd, const std::vector<Change>& done);
   void synced_folder(const std::string& path);
 };
 
@@ -110,7 +110,7 @@ void Shadow::note(int fd, Change change) {
   if (found != open.end() && !found->second.folder) pending[found->second.inode].push_back(std::move(change));
 }
 
-void Shadow::synced(int fd, std::vector<Change> done) {
+void Shadow::synced(int fd, const std::vector<Change>& done) {
   const auto found = open.find(fd);
   if (found == open.end()) return;
   if (found->second.folder) return synced_folder(found->second.path);
@@ -157,15 +157,17 @@ void Shadow::synced_folder(const std::string& path) {
   if (now == nullptr) return;
   while (const dirent* const entry = ::readdir(now)) {
     const std::string name = entry->d_name;
+    const std::string here = std::string(path).append("/").append(name);
+    const std::string shadow = std::string(names).append("/").append(name);
     struct stat about {};
-    if (name == "." || name == ".." || ::lstat((path + "/" + name).c_str(), &about) != 0) continue;
+    if (name == "." || name == ".." || ::lstat(here.c_str(), &about) != 0) continue;
     if (S_ISDIR(about.st_mode)) {
-      ::mkdir((names + "/" + name).c_str(), 0700);
+      ::mkdir(shadow.c_str(), 0700);
     } else if (S_ISREG(about.st_mode)) {
       // A file of which nothing was synced is there and empty.
       const int made = open_file(inode_path(about.st_ino).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
       close_for_real(made);
-      if (::link(inode_path(about.st_ino).c_str(), (names + "/" + name).c_str()) != 0) ::abort();
+      if (::link(inode_path(about.st_ino).c_str(), shadow.c_str()) != 0) ::abort();
     }
   }
   ::closedir(now);

@@ -62,8 +62,8 @@ TEST(Names, ANewCoordinatorGroupTakesOnlyItsShare) {
       ++moved;
     }
   }
-  for (const auto& [group, size] : share) EXPECT_NEAR(size, count / 3, count / 20);
-  EXPECT_NEAR(moved, count / 4, count / 20);
+  for (const auto& [group, size] : share) EXPECT_NEAR(size, count / 3.0, count / 20.0);
+  EXPECT_NEAR(moved, count / 4.0, count / 20.0);
   EXPECT_TRUE(coordinator_of(TxnId{}, {}).none());
 }
 

@@ -39,6 +39,7 @@ class FakeLoop final : public Loop {
   void tick() override {}
   void flush() override {}
   std::vector<ClientReply> take_replies() override { return {}; }
+  std::vector<ServiceCall> take_calls() override { return {}; }
   [[nodiscard]] std::optional<Error> failure() const override { return std::nullopt; }
   [[nodiscard]] std::vector<GroupStatus> status() const override { return groups; }
   [[nodiscard]] LoopStatistics statistics() const override { return {}; }

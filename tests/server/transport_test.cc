@@ -96,7 +96,7 @@ class Node {
 };
 
 // Pumps until the condition holds; a test that waits in vain ends with a failure here.
-::testing::AssertionResult pump_until(std::vector<Node*> nodes, const std::function<bool()>& condition) {
+::testing::AssertionResult pump_until(const std::vector<Node*>& nodes, const std::function<bool()>& condition) {
   const auto until = Steady::now() + std::chrono::seconds(30);
   while (!condition()) {
     if (Steady::now() > until) return ::testing::AssertionFailure() << "waited 30 s in vain";
@@ -261,9 +261,9 @@ grpc::Status while_pumping(Node& node, const std::function<grpc::Status()>& call
 struct Stranger {
   Stranger(Node& node, std::uint16_t port)
       : node_(node),
-        stub(v1::Peer::NewStub(
+        stub_(v1::Peer::NewStub(
             grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()))) {
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
   }
   grpc::Status frames(const std::vector<v1::PeerFrame>& messages) {
     return while_pumping(node_, [&] { return call_frames(messages); });
@@ -274,7 +274,7 @@ struct Stranger {
 
  private:
   grpc::Status call_frames(const std::vector<v1::PeerFrame>& messages) {
-    auto stream = stub->Frames(&context);
+    auto stream = stub_->Frames(&context_);
     for (const auto& message : messages) stream->Write(message);
     v1::PeerFrame answer;
     while (stream->Read(&answer)) {
@@ -283,14 +283,14 @@ struct Stranger {
   }
   grpc::Status call_snapshot(const std::vector<v1::SnapshotChunk>& chunks) {
     v1::SnapshotReceipt receipt;
-    auto stream = stub->Snapshot(&context, &receipt);
+    auto stream = stub_->Snapshot(&context_, &receipt);
     for (const auto& chunk : chunks) stream->Write(chunk);
     stream->WritesDone();
     return stream->Finish();
   }
   Node& node_;
-  std::unique_ptr<v1::Peer::Stub> stub;
-  grpc::ClientContext context;
+  std::unique_ptr<v1::Peer::Stub> stub_;
+  grpc::ClientContext context_;
 };
 
 v1::PeerFrame frame_message(const std::string& bytes) {

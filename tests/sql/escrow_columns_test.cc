@@ -179,11 +179,13 @@ TEST_F(EscrowColumns, GiveTheRowsThatPlainSqliteGives) {
       const auto amount = std::to_string(rng.between(1, 25));
       const std::string sign = rng.chance(0.5) ? "+" : "-";
       switch (rng.below(5)) {
-        case 0: work.push_back(sql("UPDATE accounts SET balance = balance " + sign + " 1 WHERE owner < 'c'")); break;
+        case 0:
+          work.push_back(sql(fmt::format("UPDATE accounts SET balance = balance {} 1 WHERE owner < 'c'", sign)));
+          break;
         case 1: work.push_back(sql("UPDATE accounts SET moves = moves + balance WHERE id = " + id)); break;
         default:
-          work.push_back(sql("UPDATE accounts SET balance = balance " + sign + " " + amount +
-                             ", moves = moves + 1 WHERE id = " + id));
+          work.push_back(sql(fmt::format("UPDATE accounts SET balance = balance {} {}, moves = moves + 1 WHERE id = {}",
+                                         sign, amount, id)));
       }
     }
     ASSERT_TRUE(plain->execute("SAVEPOINT one"));

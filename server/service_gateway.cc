@@ -1,0 +1,267 @@
+#include "server/service_gateway.h"
+
+#include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "assent/v1/participant.grpc.pb.h"
+#include "txn_proto/api_codec.h"
+#include "txn_proto/api_error.h"
+
+namespace assent {
+
+namespace {
+
+namespace v1 = ::assent::v1;
+
+constexpr int reconnect_millis_max = 1'000;
+constexpr int keepalive_millis = 30'000;
+constexpr int keepalive_timeout_millis = 10'000;
+
+std::shared_ptr<grpc::Channel> connect(const std::string& target, std::size_t message_bytes_max) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, reconnect_millis_max);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_millis);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive_timeout_millis);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(message_bytes_max));
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+}
+
+std::string_view name_of(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::CANCELLED: return "CANCELLED";
+    case grpc::StatusCode::INVALID_ARGUMENT: return "INVALID_ARGUMENT";
+    case grpc::StatusCode::DEADLINE_EXCEEDED: return "DEADLINE_EXCEEDED";
+    case grpc::StatusCode::NOT_FOUND: return "NOT_FOUND";
+    case grpc::StatusCode::PERMISSION_DENIED: return "PERMISSION_DENIED";
+    case grpc::StatusCode::RESOURCE_EXHAUSTED: return "RESOURCE_EXHAUSTED";
+    case grpc::StatusCode::FAILED_PRECONDITION: return "FAILED_PRECONDITION";
+    case grpc::StatusCode::ABORTED: return "ABORTED";
+    case grpc::StatusCode::UNIMPLEMENTED: return "UNIMPLEMENTED";
+    case grpc::StatusCode::INTERNAL: return "INTERNAL";
+    case grpc::StatusCode::UNAVAILABLE: return "UNAVAILABLE";
+    case grpc::StatusCode::UNAUTHENTICATED: return "UNAUTHENTICATED";
+    default: return "UNKNOWN";
+  }
+}
+
+std::string reason_in(const grpc::Status& status) { return has_details(status) ? from_status(status).reason : ""; }
+
+// A stranger's words go into terminals, logs and protobuf strings.
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, 300)) out += c >= ' ' && c < 127 ? c : '?';
+  return out;
+}
+
+std::string words(const ServiceCall& call, std::string_view did, const grpc::Status& status) {
+  return fmt::format("service {} at {} {}: {}: {}", call.at.name, call.at.target, did, name_of(status.error_code()),
+                     printable(status.error_message()));
+}
+
+template <class Request>
+void write_head(const ServiceCall& call, const TxnId& txn, const Attempt& attempt, const GroupDirectory& groups,
+                Request& request) {
+  request.set_txn_id(txn.to_hex());
+  request.set_branch(call.at.name);
+  request.mutable_attempt()->set_epoch(attempt.epoch.value);
+  request.mutable_attempt()->set_number(attempt.number);
+  request.set_coordinator(groups.name(call.from));
+  request.set_participant(call.at.participant);
+}
+
+}  // namespace
+
+// One call, from its sending to its end. Deletes itself.
+class ServiceGateway::Call final : public RpcTag {
+ public:
+  Call(ServiceGateway& gateway, Key key, ServiceCall call, std::shared_ptr<grpc::Channel> channel)
+      : gateway_(gateway), key_(std::move(key)), call_(std::move(call)), stub_(std::move(channel)) {}
+
+  void send() {
+    grpc::CompletionQueue& queue = gateway_.queue_.completions();
+    if (const auto* prepare = std::get_if<Prepare>(&call_.message)) {
+      v1::PrepareRequest request;
+      write_head(call_, prepare->txn, prepare->attempt, gateway_.groups_, request);
+      request.set_payload(call_.payload);
+      const auto left = std::chrono::milliseconds(millis_of_ticks(std::max<std::uint64_t>(1, call_.ticks)));
+      request.set_time_left_millis(static_cast<std::uint32_t>(left.count()));
+      context_.set_deadline(std::chrono::system_clock::now() + left);
+      prepare_ = stub_.AsyncPrepare(&context_, request, &queue);
+      return prepare_->Finish(&prepared_, &status_, static_cast<RpcTag*>(this));
+    }
+    const Finish& finish = std::get<Finish>(call_.message);
+    context_.set_deadline(std::chrono::system_clock::now() + gateway_.options_.finish_timeout);
+    if (finish.commit) {
+      v1::CommitRequest request;
+      write_head(call_, finish.txn, finish.attempt, gateway_.groups_, request);
+      commit_ = stub_.AsyncCommit(&context_, request, &queue);
+      commit_->Finish(&committed_, &status_, static_cast<RpcTag*>(this));
+    } else {
+      v1::AbortRequest request;
+      write_head(call_, finish.txn, finish.attempt, gateway_.groups_, request);
+      abort_ = stub_.AsyncAbort(&context_, request, &queue);
+      abort_->Finish(&aborted_, &status_, static_cast<RpcTag*>(this));
+    }
+  }
+  void cancel() { context_.TryCancel(); }
+
+  void end(bool /*ok*/) override {
+    if (!gateway_.stopping_) {
+      if (const auto* prepare = std::get_if<Prepare>(&call_.message)) {
+        prepared(*prepare);
+      } else {
+        finished(std::get<Finish>(call_.message));
+      }
+    }
+    gateway_.ended(key_, call_);
+    delete this;
+  }
+
+ private:
+  void prepared(const Prepare& prepare) {
+    Vote vote;
+    vote.txn = prepare.txn;
+    vote.attempt = prepare.attempt;
+    vote.fingerprint = prepare.fingerprint;
+    if (status_.ok()) {
+      const bool yes = prepared_.vote() == v1::VOTE_YES || prepared_.vote() == v1::VOTE_READ_ONLY;
+      if (!yes || !prepared_.has_attempt()) {
+        return gateway_.trouble(call_, fmt::format("service {} at {} answered Prepare without a vote and its attempt",
+                                                   call_.at.name, call_.at.target));
+      }
+      if (prepared_.result().size() > gateway_.options_.result_bytes_max) {
+        return gateway_.trouble(
+            call_, fmt::format("service {} at {} answered with {} bytes; the most is {}", call_.at.name,
+                               call_.at.target, prepared_.result().size(), gateway_.options_.result_bytes_max));
+      }
+      vote.yes = true;
+      vote.attempt = Attempt{Epoch(prepared_.attempt().epoch()), prepared_.attempt().number()};
+      OperationResult result;
+      result.columns = {"result"};
+      result.rows = {{SqlBlob{prepared_.result()}}};
+      vote.result = {std::move(result)};
+      return gateway_.answer(call_, std::move(vote));
+    }
+    if (status_.error_code() == grpc::StatusCode::ABORTED) {
+      vote.refusal.reason = reason_in(status_) == "TXN_TOO_OLD" ? AbortReason::too_old : AbortReason::refused;
+      vote.refusal.participant = call_.number;
+      vote.refusal.message = printable(status_.error_message());
+      return gateway_.answer(call_, std::move(vote));
+    }
+    gateway_.trouble(call_, words(call_, "has not voted", status_));
+  }
+
+  void finished(const Finish& finish) {
+    const grpc::StatusCode code = status_.error_code();
+    const std::string reason = reason_in(status_);
+    // What is prepared is never forgotten; and an attempt that is not recorded there holds nothing.
+    const bool over = status_.ok() ||
+                      (finish.commit && code == grpc::StatusCode::NOT_FOUND && reason == "BRANCH_FORGOTTEN") ||
+                      (!finish.commit && code == grpc::StatusCode::ABORTED && reason == "OTHER_ATTEMPT");
+    if (over) {
+      Finished done;
+      done.txn = finish.txn;
+      done.attempt = finish.attempt;
+      done.commit = finish.commit;
+      done.protocol = finish.protocol;
+      done.fingerprint = finish.fingerprint;
+      return gateway_.answer(call_, std::move(done));
+    }
+    const bool contradicts = code == grpc::StatusCode::ABORTED || code == grpc::StatusCode::NOT_FOUND;
+    const std::string_view did = finish.commit ? (contradicts ? "CONTRADICTS the commit" : "has not committed")
+                                               : (contradicts ? "CONTRADICTS the abort" : "has not aborted");
+    gateway_.trouble(call_, words(call_, did, status_));
+  }
+
+  ServiceGateway& gateway_;
+  const Key key_;
+  const ServiceCall call_;
+  v1::Participant::Stub stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::PrepareResponse>> prepare_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::CommitResponse>> commit_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::AbortResponse>> abort_;
+  v1::PrepareResponse prepared_;
+  v1::CommitResponse committed_;
+  v1::AbortResponse aborted_;
+  grpc::Status status_;
+};
+
+ServiceGateway::ServiceGateway(RpcQueue& queue, Inbox& inbox, const GroupDirectory& groups,
+                               ServiceGatewayOptions options)
+    : queue_(queue), inbox_(inbox), groups_(groups), options_(options) {}
+
+ServiceGateway::~ServiceGateway() = default;
+
+void ServiceGateway::call(ServiceCall call) {
+  if (stopping_ || queue_.draining()) return;
+  const auto* prepare = std::get_if<Prepare>(&call.message);
+  const auto* finish = std::get_if<Finish>(&call.message);
+  if (prepare == nullptr && finish == nullptr) return;
+  const TxnId txn = prepare != nullptr ? prepare->txn : finish->txn;
+  const Attempt attempt = prepare != nullptr ? prepare->attempt : finish->attempt;
+  const std::size_t kind = prepare != nullptr ? 0 : (finish->commit ? 1 : 2);
+  Key key{txn, call.number, kind, attempt};
+  if (calls_.contains(key)) return;
+  Target* const to = target(call.at.target);
+  if (to == nullptr || calls_.size() >= options_.calls_max || to->calls >= options_.calls_per_target_max) {
+    return trouble(call, "this node has as many calls to services under way as it may");
+  }
+  to->calls += 1;
+  to->used = ++uses_;
+  auto* one = new Call(*this, key, std::move(call), to->channel);  // deletes itself
+  calls_.emplace(std::move(key), one);
+  one->send();
+}
+
+ServiceGateway::Target* ServiceGateway::target(const std::string& address) {
+  if (const auto found = targets_.find(address); found != targets_.end()) return &found->second;
+  if (targets_.size() >= options_.targets_max) {
+    auto oldest = targets_.end();
+    for (auto one = targets_.begin(); one != targets_.end(); ++one) {
+      if (one->second.calls == 0 && (oldest == targets_.end() || one->second.used < oldest->second.used)) oldest = one;
+    }
+    if (oldest == targets_.end()) return nullptr;
+    targets_.erase(oldest);
+  }
+  Target& made = targets_[address];
+  made.channel = connect(address, options_.result_bytes_max + 65'536);
+  return &made;
+}
+
+void ServiceGateway::answer(const ServiceCall& call, TxnMessage message) {
+  inbox_.push(ServiceAnswered{call.from, call.number, std::move(message)});
+}
+
+void ServiceGateway::trouble(const ServiceCall& call, std::string message) {
+  Trouble out;
+  if (const auto* prepare = std::get_if<Prepare>(&call.message)) {
+    out.txn = prepare->txn;
+    out.attempt = prepare->attempt;
+  } else {
+    const Finish& finish = std::get<Finish>(call.message);
+    out.txn = finish.txn;
+    out.attempt = finish.attempt;
+  }
+  out.message = std::move(message);
+  answer(call, std::move(out));
+}
+
+void ServiceGateway::ended(const Key& key, const ServiceCall& call) {
+  calls_.erase(key);
+  if (const auto found = targets_.find(call.at.target); found != targets_.end()) found->second.calls -= 1;
+}
+
+void ServiceGateway::stop() {
+  stopping_ = true;
+  for (const auto& [key, call] : calls_) call->cancel();
+}
+
+}  // namespace assent

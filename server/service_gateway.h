@@ -1,0 +1,72 @@
+// Calls to services that take part in transactions (assent.v1.Participant), on behalf of the coordinator groups that
+// this node leads. What a service answers goes back to the loop as Vote, Finished or Trouble.
+//
+// It decides nothing and repeats nothing: the coordinator calls again for as long as it wants something. Of equal calls
+// one is under way at a time, so that a slow service is not flooded. Used on the thread that waits on the node's
+// completion queue.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+
+#include "node/loop.h"
+#include "server/inbox.h"
+#include "server/rpc_queue.h"
+#include "txn_proto/names.h"
+#include "txn_proto/types.h"
+
+namespace assent {
+
+struct ServiceGatewayOptions {
+  std::size_t calls_max = 20'000;  // under way; beyond: not called, the coordinator comes again
+  std::size_t calls_per_target_max = 2'000;
+  std::size_t targets_max = 1'000;  // connections kept
+  std::size_t result_bytes_max = 1ULL << 20U;
+  std::chrono::milliseconds finish_timeout{10'000};  // of one Commit or Abort
+};
+
+class ServiceGateway {
+ public:
+  ServiceGateway(RpcQueue& queue, Inbox& inbox, const GroupDirectory& groups, ServiceGatewayOptions options = {});
+  ~ServiceGateway();
+  ServiceGateway(const ServiceGateway&) = delete;
+  ServiceGateway& operator=(const ServiceGateway&) = delete;
+
+  void call(ServiceCall call);
+  // Cuts every call off; their ends come through the queue, and this must live until then. No call() may follow.
+  void stop();
+
+  [[nodiscard]] std::size_t under_way() const { return calls_.size(); }
+
+ private:
+  class Call;
+  using Key = std::tuple<TxnId, GroupId, std::size_t, Attempt>;  // of equal calls; the third is the kind of message
+  struct Target {
+    std::shared_ptr<grpc::Channel> channel;
+    std::size_t calls = 0;
+    std::uint64_t used = 0;  // orders targets by their last call
+  };
+
+  [[nodiscard]] Target* target(const std::string& address);
+  void answer(const ServiceCall& call, TxnMessage message);
+  void trouble(const ServiceCall& call, std::string message);
+  void ended(const Key& key, const ServiceCall& call);
+
+  RpcQueue& queue_;
+  Inbox& inbox_;
+  const GroupDirectory& groups_;
+  const ServiceGatewayOptions options_;
+  std::map<Key, Call*> calls_;
+  std::map<std::string, Target> targets_;
+  std::uint64_t uses_ = 0;
+  bool stopping_ = false;
+};
+
+}  // namespace assent
