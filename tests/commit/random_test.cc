@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/rng.h"
@@ -17,8 +18,10 @@ struct Swarm {
   double drop, keep, to_deposed, elect, depose, refuse, lose_answer;
   std::uint64_t clients, keys, slots, steps, records_max, commit_weight, tick_weight;
   bool short_retention, carry;
-  double paxos;    // share of Paxos Commit among transactions of both shards
-  double ballots;  // before that, of three-phase
+  double paxos;       // share of Paxos Commit among transactions of both shards
+  double ballots;     // before that, of three-phase
+  double services;    // share of transactions with services among those of the coordinator
+  double service_no;  // of their votes
 };
 
 Swarm draw(Rng& rng) {
@@ -44,7 +47,9 @@ Swarm draw(Rng& rng) {
                                           : rng.unit(),
                .ballots = rng.chance(0.3)   ? 1.0
                           : rng.chance(0.3) ? 0.0
-                                            : rng.unit()};
+                                            : rng.unit(),
+               .services = sometimes(1.0),
+               .service_no = sometimes(0.3)};
 }
 
 WorldOptions options_for(const Swarm& swarm) {
@@ -84,6 +89,14 @@ class History {
       : rng_(seed), swarm_(draw(rng_)), world_(options_for(swarm_)), clients_(swarm_.clients) {
     world_.rng = rng_.split("refusals");
     world_.refuse_chance = swarm_.refuse;
+    world_.service_no_chance = swarm_.service_no;
+    world_.takes_part = [this](const TxnId& id, GroupId shard) {
+      const auto& branches = txns_.at(id).execute.branches;
+      return std::any_of(branches.begin(), branches.end(), [&](const Branch& one) { return one.shard == shard; });
+    };
+    if (const char* told = std::getenv("ASSENT_NARRATE"); told != nullptr && std::strtoull(told, nullptr, 10) == seed) {
+      world_.narrate = [](const std::string& line) { fmt::print("{}\n", line); };
+    }
     world_.on_reply = [this](const ClientReply& reply) { hear(reply); };
   }
 
@@ -128,6 +141,7 @@ class History {
     } else {
       world_.advance(10);
       for (const GroupId group : groups) world_.tick(group, rng_.chance(0.5));
+      if (rng_.chance(0.02)) world_.services_ask();
     }
     if (rng_.chance(swarm_.elect)) {
       const GroupId group = groups[rng_.below(3)];
@@ -144,7 +158,8 @@ class History {
     const std::size_t message = rng_.below(world_.network().size());
     if (rng_.chance(swarm_.drop)) return world_.drop(message);
     std::optional<std::size_t> deposed;
-    const std::size_t count = world_.deposed(world_.network()[message].to);
+    const GroupId to = world_.network()[message].to;
+    const std::size_t count = is_service(to) ? 0 : world_.deposed(to);
     if (count > 0 && rng_.chance(swarm_.to_deposed)) deposed = rng_.below(count);
     world_.deliver(message, rng_.chance(swarm_.keep), deposed);
   }
@@ -192,6 +207,18 @@ class History {
       const auto amount = static_cast<std::int64_t>(rng_.below(10));
       txn.execute = transfer(id, work(-amount), work(amount));
       txn.execute.protocol = draw_protocol();
+      if (rng_.chance(swarm_.services)) add_services(txn.execute);
+    }
+  }
+
+  // Beside both shards, beside none, in two phases whatever was drawn.
+  void add_services(Execute& execute) {
+    if (rng_.chance(0.3)) execute.branches.clear();
+    execute.protocol = rng_.chance(0.5) ? Protocol::automatic : Protocol::two_phase;
+    const std::uint64_t count = rng_.between(1, 2);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const ServiceAddress at{fmt::format("service/{}", i), "127.0.0.1:1", ""};
+      execute.branches.push_back(Branch{GroupId(first_service.value + i), {}, ServiceWork{at, "work"}});
     }
   }
 
@@ -230,6 +257,7 @@ class History {
     if (answer.state == TxnState::committed) {
       if (!txn.told_committed) txn.told_committed = step_;
       for (const BranchResult& branch : answer.results) {
+        if (is_service(branch.shard)) continue;
         const Work& work = find_branch(txn.execute, branch.shard).work;
         txn.versions[{branch.shard, std::get<KvAdd>(work[0]).key}] =
             std::get<std::int64_t>(branch.result[0].rows[0][0]);
@@ -241,7 +269,8 @@ class History {
   }
 
   static const Branch& find_branch(const Execute& execute, GroupId shard) {
-    return execute.branches.front().shard == shard ? execute.branches.front() : execute.branches.back();
+    return *std::find_if(execute.branches.begin(), execute.branches.end(),
+                         [&](const Branch& branch) { return branch.shard == shard; });
   }
 
   // I1: what was told before the query came is seen; and if one transaction was told before another began, nobody sees
@@ -302,6 +331,11 @@ class History {
         EXPECT_NE(world_.outcome(id), Outcome::none) << "who asks with seal gets to know";
       }
       for (const Branch& branch : txn.execute.branches) {
+        if (branch.service) {
+          const auto* held = world_.services().find(id, branch.shard);
+          EXPECT_EQ(held != nullptr && held->state == ServiceModel::State::committed, committed_now) << id.to_hex();
+          continue;
+        }
         const auto mark = world_.shard(branch.shard).leader->store.get("done/" + id.to_hex());
         EXPECT_EQ(mark.value_or("none"), committed_now ? "1" : "none") << "A1, A8 of " << id.to_hex();
       }
@@ -344,7 +378,7 @@ TEST_P(RandomHistories, P01_P02_P03_P04_KeepEveryInvariant) {
   EXPECT_GT(queries, 300U);
 }
 
-// ASSENT_HUNDREDS=n runs n hundred seeds instead of ten.
+// ASSENT_HUNDREDS=n runs n hundred seeds instead of ten; ASSENT_NARRATE=seed tells what happens in one.
 std::uint64_t hundreds() {
   const char* asked = std::getenv("ASSENT_HUNDREDS");
   return asked == nullptr ? 10 : std::strtoull(asked, nullptr, 10);

@@ -8,6 +8,10 @@
 
 namespace assent::testing {
 
+namespace {
+constexpr std::uint64_t service_questions_from = std::uint64_t{1} << 40U;
+}
+
 World::World(WorldOptions options) : options_(std::move(options)) {
   options_.conductor.shards = {shard_1, shard_2};
   coordinator_.id = coordinator_group;
@@ -51,12 +55,43 @@ void World::request(RequestId id, GroupId to, ClientBody body) {
 void World::deliver(std::size_t message, bool keep, std::optional<std::size_t> to_deposed) {
   const Envelope envelope = network_.at(message);
   if (!keep) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(message));
+  if (is_service(envelope.to)) return deliver_to_service(envelope);
   with(envelope.to, [&](auto& group) {
     const bool stale = to_deposed && *to_deposed < group.deposed.size();
     auto& side = stale ? *group.deposed[*to_deposed] : *group.leader;
     side.driver.receive(envelope);
     drain(group, side, !stale);
   });
+}
+
+void World::deliver_to_service(const Envelope& envelope) {
+  auto answer = services_.receive(envelope.to, envelope.message, rng.chance(service_no_chance));
+  if (!answer.wrong.empty()) violate("A1: " + answer.wrong);
+  // An abort of another attempt than the recorded one is nothing to it.
+  const auto* finish = std::get_if<Finish>(&envelope.message);
+  if (finish != nullptr && finish->commit) learn(finish->txn, Outcome::committed, "told to a service");
+  const bool aborted = finish != nullptr && !finish->commit &&
+                       services_.find(finish->txn, envelope.to)->state == ServiceModel::State::aborted;
+  if (aborted) learn(finish->txn, Outcome::aborted, "told to a service");
+  if (answer.message) network_.push_back(Envelope{envelope.to, envelope.from, std::move(*answer.message)});
+}
+
+void World::services_ask() {
+  for (const TxnId& txn : services_.in_doubt()) {
+    const RequestId id(service_questions_from + ++questions_);
+    service_questions_.emplace(id, txn);
+    request(id, coordinator_group, GetOutcome{txn, true, 0});
+  }
+}
+
+void World::hear_service_answer(const TxnId& txn, const ClientReply& reply) {
+  if (!reply.answer) return;
+  const TxnState state = std::get<TxnAnswer>(*reply.answer).state;
+  // Expired is aborted to one who is in doubt: a commit is kept open until each participant has said that it finished.
+  if (state != TxnState::committed && state != TxnState::aborted && state != TxnState::expired) return;
+  const bool commit = state == TxnState::committed;
+  learn(txn, commit ? Outcome::committed : Outcome::aborted, "told to a service that asked");
+  services_.resolve(txn, commit);
 }
 
 void World::drop(std::size_t message) { network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(message)); }
@@ -129,6 +164,7 @@ bool World::converge(std::uint64_t ticks_max) {
       }
     }
     if (quiescent()) return true;
+    if (ticks % 20 == 19) services_ask();
     now_ += options_.tick_millis;
     for (const GroupId id : {coordinator_group, shard_1, shard_2}) tick(id, false);
   }
@@ -148,6 +184,7 @@ void World::drain(Group<Side>& group, Side& side, bool leads) {
                       describe(names, envelope.message)));
       network_.push_back(std::move(envelope));
     }
+    for (auto& call : output.call) network_.push_back(Envelope{call.from, call.number, std::move(call.message)});
     for (auto& command : output.propose) {
       if (leads && refuse_chance > 0 && rng.chance(refuse_chance)) {
         side.driver.refused(command, Error{ErrorCode::busy, "the log takes no more", {}});
@@ -206,6 +243,11 @@ void World::elect_in(Group<Side>& group, std::size_t survive, bool carry) {
 // ----------------------------------------------------------------------------------------------------------
 
 void World::reply(const ClientReply& one) {
+  if (const auto asked = service_questions_.find(one.id); asked != service_questions_.end()) {
+    const TxnId txn = asked->second;
+    service_questions_.erase(asked);
+    return hear_service_answer(txn, one);
+  }
   say(fmt::format("  r{} hears {}", one.id, describe(names, one)));
   if (one.answer) {
     if (const auto* answer = std::get_if<TxnAnswer>(&*one.answer)) {
@@ -239,6 +281,11 @@ void World::check_entry(GroupId id, const CoordinatorCommand& command) {
   if (decide == nullptr || !coordinator_.leader->machine.committed(decide->txn, decide->attempt)) return;
   learn(decide->txn, Outcome::committed, "decided");
   for (const GroupId participant : decide->participants) {
+    if (is_service(participant)) {
+      if (services_.promised(decide->txn, participant, decide->attempt)) continue;
+      violate(fmt::format("A3: {} committed without the yes of a service", names.of(decide->txn)));
+      continue;
+    }
     const Shard& machine = shard(participant).leader->machine;
     const PreparedTxn* prepared = machine.prepared(decide->txn);
     const FinishedTxn* finished = machine.finished(decide->txn);
@@ -261,6 +308,7 @@ void World::check_entry(GroupId id, const ShardCommand& command) {
         if constexpr (requires { one.txn; }) {
           const FinishedTxn* finished = group.leader->machine.finished(one.txn);
           if (finished == nullptr) return;
+          if (!takes_part(one.txn, id)) return;
           learn(one.txn, finished->outcome, fmt::format("applied at {}", Names::of(id)));
           const auto [seen, first] = finished_.emplace(std::pair(id, one.txn), finished->outcome);
           if (!first && seen->second != finished->outcome) violate("A2: a finished register changed");
@@ -285,7 +333,8 @@ void World::check_ballot(GroupId group, const BallotWork& work, const Acceptor* 
   std::set<GroupId>& all = accepted_[{work.txn, acceptor->accepted, acceptor->value}];
   all.insert(group);
   if (all.size() >= 2) learn(work.txn, acceptor->value, "a majority accepted it");
-  if (acceptor->value != Outcome::committed) return;
+  // When it is accepted; later the registers may be over, and forgotten: another ballot may have aborted it.
+  if (work.value != Outcome::committed || acceptor->accepted != work.ballot) return;
   for (const Group<ShardSide>& one : shards_) {
     const FinishedTxn* finished = one.leader->machine.finished(work.txn);
     const bool no = one.leader->machine.empty(work.txn) || (finished != nullptr && !finished->voted_yes);
@@ -314,6 +363,7 @@ std::size_t World::deposed(GroupId id) const {
 }
 
 bool World::quiescent() const {
+  if (!services_.in_doubt().empty()) return false;
   if (!network_.empty() || !coordinator_.pending.empty()) return false;
   if (!coordinator_.leader->machine.open().empty() || coordinator_.leader->driver.active() > 0) return false;
   return std::all_of(shards_.begin(), shards_.end(), [](const Group<ShardSide>& group) {

@@ -1,6 +1,7 @@
-// A world of one coordinator group and two shards, each an abstract replicated log: entries of the leader wait in its
-// log until the test commits them, elections lose any suffix of them, deposed leaders may go on acting on what they
-// knew, and messages wait until the test delivers, doubles or drops them. The machines and drivers are the real ones.
+// A world of one coordinator group, two shards and any services. The groups are each an abstract replicated log:
+// entries of the leader wait in its log until the test commits them, elections lose any suffix of them, deposed leaders
+// may go on acting on what they knew, and messages wait until the test delivers, doubles or drops them. The machines
+// and drivers are the real ones.
 //
 // After every commit of an entry and every answer the invariants are checked:
 //   A1 agreement, A2 stability, A6 honest answer (an answer equals the outcome, whoever gives it), A3 validity, A8 at
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "service_model.h"
 #include "sim/explore/describe.h"
 #include "sim/explore/sides.h"
 #include "support.h"
@@ -59,6 +61,7 @@ class World {
   void tick(GroupId group, bool deposed_too);
   void tick_deposed(GroupId group);
   void advance(std::uint64_t millis) { now_ += millis; }
+  void services_ask();  // those in doubt, what came of it
   // No faults from here on: delivers and commits all and ticks until nothing is left to do. False: it does not end.
   bool converge(std::uint64_t ticks_max = 3'000);
 
@@ -68,14 +71,18 @@ class World {
   [[nodiscard]] std::size_t deposed(GroupId group) const;
   [[nodiscard]] Group<CoordinatorSide>& coordinator() { return coordinator_; }
   [[nodiscard]] Group<ShardSide>& shard(GroupId id) { return id == shard_1 ? shards_[0] : shards_[1]; }
+  [[nodiscard]] const ServiceModel& services() const { return services_; }
   [[nodiscard]] bool quiescent() const;  // A7: nothing prepared, locked, open or active
   [[nodiscard]] std::uint64_t now() const { return now_; }
   [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
   [[nodiscard]] Outcome outcome(const TxnId& txn) const;  // as told or applied
   std::function<void(const ClientReply&)> on_reply;
+  // Whether the shard has a part in the transaction: the no of another's register is nobody's.
+  std::function<bool(const TxnId&, GroupId)> takes_part = [](const TxnId&, GroupId) { return true; };
   std::function<void(const std::string&)> narrate;
   Names names;
-  double refuse_chance = 0;  // of each proposal, by the log
+  double refuse_chance = 0;      // of each proposal, by the log
+  double service_no_chance = 0;  // of each first Prepare, by a service
   Rng rng{1};
 
  private:
@@ -91,6 +98,8 @@ class World {
   void start(Group<Side>& group);
   void say(const std::string& line) const;
   void reply(const ClientReply& reply);
+  void hear_service_answer(const TxnId& txn, const ClientReply& reply);
+  void deliver_to_service(const Envelope& envelope);
   void check_entry(GroupId group, const CoordinatorCommand& command);
   void check_entry(GroupId group, const ShardCommand& command);
   void learn(const TxnId& txn, Outcome outcome, const std::string& where);
@@ -109,6 +118,9 @@ class World {
   // Where ballots decide: who ever accepted what, in which ballot.
   std::map<std::tuple<TxnId, Ballot, Outcome>, std::set<GroupId>> accepted_;
   std::vector<std::string> violations_;
+  ServiceModel services_;
+  std::map<RequestId, TxnId> service_questions_;
+  std::uint64_t questions_ = 0;
 };
 
 }  // namespace assent::testing
