@@ -252,6 +252,7 @@ std::vector<Explanation> explain_in_doubt(const Sights& sights) {
     if (doubt || one.sight.heuristic) ids.insert(one.sight.txn);
   }
   std::vector<Explanation> all;
+  all.reserve(ids.size());
   for (const TxnId& id : ids) all.push_back(explain(id, sights));
   return all;
 }

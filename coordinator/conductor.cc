@@ -10,7 +10,8 @@
 
 namespace assent {
 
-Conductor::Conductor(const Decisions& decisions, ConductorOptions options) : decisions_(&decisions), options_(options) {
+Conductor::Conductor(const Decisions& decisions, ConductorOptions options)
+    : decisions_(&decisions), options_(std::move(options)) {
   ASSENT_CHECK(!options_.self.none(), "a conductor belongs to a group");
 }
 
@@ -177,9 +178,9 @@ void Conductor::answer_doubt(GroupId from, const TxnId& txn, const Attempt& atte
   finish.txn = txn;
   finish.attempt = attempt;
   finish.commit = commit;
-  if (!is_service(from)) return send(from, std::move(finish));
+  if (!is_service(from)) return send(from, finish);
   // A service whose address is not known here asks by itself (GetOutcome).
-  if (const ServiceAddress* at = address_of(txn, from)) call(from, *at, std::move(finish));
+  if (const ServiceAddress* at = address_of(txn, from)) call(from, *at, finish);
 }
 
 // ---- transitions

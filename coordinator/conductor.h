@@ -256,7 +256,7 @@ class Conductor {
   [[nodiscard]] const ServiceAddress* address_of(const TxnId& txn, GroupId number) const;
   void call(GroupId number, const ServiceAddress& at, TxnMessage message);
   void call_prepare(const Running& running, const Branch& branch, Prepare prepare);
-  void send_finish(const Finishing& finishing, GroupId to, Finish finish);
+  void send_finish(const Finishing& finishing, GroupId to, const Finish& finish);
   [[nodiscard]] bool gives_up_abort(Finishing& finishing) const;
 
   // ballots

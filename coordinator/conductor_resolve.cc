@@ -62,7 +62,7 @@ void Conductor::answer_doubt_by_votes(GroupId from, const Asked& asked) {
     finish.commit = *commit;
     finish.protocol = asked.protocol;
     finish.fingerprint = asked.fingerprint;
-    return send(from, std::move(finish));
+    return send(from, finish);
   }
   const bool running = attends_to(asked);
   if (running || asked.attempt.epoch <= epoch_) send(from, Attended{.txn = asked.txn, .running = running});

@@ -42,9 +42,9 @@ void Conductor::call_prepare(const Running& running, const Branch& branch, Prepa
   output_.call.back().ticks = running.deadline - std::min(running.deadline, now_);
 }
 
-void Conductor::send_finish(const Finishing& finishing, GroupId to, Finish finish) {
-  if (!is_service(to)) return send(to, std::move(finish));
-  if (const ServiceAddress* at = find_service(finishing.services, to)) call(to, *at, std::move(finish));
+void Conductor::send_finish(const Finishing& finishing, GroupId to, const Finish& finish) {
+  if (!is_service(to)) return send(to, finish);
+  if (const ServiceAddress* at = find_service(finishing.services, to)) call(to, *at, finish);
 }
 
 // A shard in doubt asks, whatever it heard. A service may have nobody to ask with: it is told for longer.
