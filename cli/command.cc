@@ -191,6 +191,40 @@ void add_demo(CLI::App& app, Draft& draft) {
       ->type_name("CMD");
 }
 
+std::optional<std::string> read_target(std::string_view text) {
+  const auto parsed = client::parse_endpoints(text);
+  return parsed && parsed->size() == 1 ? std::optional(parsed->front()) : std::nullopt;
+}
+
+void add_conformance(CLI::App& app, Draft& draft) {
+  CLI::App& proof = *app.add_subcommand("conformance",
+                                        "Does a service keep what it must to take part in transactions? Drives it as a "
+                                        "coordinator would; --timeout is its time for a definite answer. Ends with 0 "
+                                        "when it passes every check, else 1");
+  const auto specific = leaf<ConformanceCommand>(proof, draft);
+  add_parsed<std::string>(proof, "--target", specific->target, &read_target, "one host:port",
+                          "Where its assent.v1.Participant service is")
+      ->type_name("HOST:PORT")
+      ->required();
+  proof.add_option("--branch", specific->branch, "What the names of its branches begin with (default conformance)");
+  proof.add_option("--name", specific->participant, "The participant's name, told in each call");
+  add_parsed<std::string>(proof, "--payload", specific->payload, &parse_payload, "text, or hex:00ff",
+                          "A payload that it says yes to, any number of times: text, or hex:00ff")
+      ->type_name("V");
+  add_parsed<std::optional<std::string>>(
+      proof, "--refused", specific->refused,
+      +[](std::string_view text) -> std::optional<std::optional<std::string>> {
+        const auto payload = parse_payload(text);
+        return payload ? std::optional(payload) : std::nullopt;
+      },
+      "text, or hex:00ff", "A payload that it says no to")
+      ->type_name("V");
+  proof
+      .add_option("--restart-hook", specific->restart_hook,
+                  "Shell command that kills it and starts it again, and ends when that is done; the target is added")
+      ->type_name("CMD");
+}
+
 }  // namespace
 
 std::variant<Invocation, Farewell> parse(int argc, const char* const* argv) {
@@ -210,6 +244,7 @@ std::variant<Invocation, Farewell> parse(int argc, const char* const* argv) {
   add_bench(app, draft);
   add_check(app, draft);
   add_demo(app, draft);
+  add_conformance(app, draft);
   leaf<VersionCommand>(*app.add_subcommand("version", "Print the version"), draft);
   try {
     app.parse(argc, argv);

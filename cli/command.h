@@ -100,12 +100,20 @@ struct DemoBankCommand {
   std::string kill_hook;  // a shell command; the node's name is added to it
   std::string restart_hook;
 };
+struct ConformanceCommand {
+  std::string target;
+  std::string branch = "conformance";
+  std::string participant;  // its name
+  std::string payload;      // that it says yes to
+  std::optional<std::string> refused;
+  std::string restart_hook;  // a shell command; the target is added
+};
 struct VersionCommand {};
 
 using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
                              TxnGetCommand, TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand,
                              TxnResolveCommand, KvCommand, TransferLeaderCommand, BenchRunCommand, BenchCheckCommand,
-                             CheckHistoryCommand, DemoBankCommand, VersionCommand>;
+                             CheckHistoryCommand, DemoBankCommand, ConformanceCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

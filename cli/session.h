@@ -44,6 +44,7 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const BenchCheckCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const CheckHistoryCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const DemoBankCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const ConformanceCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const VersionCommand& command);
 
 }  // namespace assent::cli

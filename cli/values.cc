@@ -118,6 +118,13 @@ std::optional<SqlValue> parse_parameter(std::string_view text) {
   return SqlValue(std::string(text));
 }
 
+std::optional<std::string> parse_payload(std::string_view text) {
+  if (text.starts_with("text:")) return std::string(text.substr(5));
+  if (!text.starts_with("hex:")) return std::string(text);
+  const std::optional<SqlValue> value = blob(text.substr(4));
+  return value ? std::optional(std::get<SqlBlob>(*value).bytes) : std::nullopt;
+}
+
 bool only_reads(std::string_view statement) {
   Words words(statement);
   std::string first = words.next();

@@ -18,6 +18,10 @@ namespace assent::cli {
 // outright. Nothing when what follows the prefix is not what it promises.
 [[nodiscard]] std::optional<SqlValue> parse_parameter(std::string_view text);
 
+// hex:00ff is those bytes; text:V and any other text is the text. Nothing when hex: is followed by no hex digits in
+// pairs.
+[[nodiscard]] std::optional<std::string> parse_payload(std::string_view text);
+
 // SELECT, VALUES, EXPLAIN, and WITH before a SELECT: these go to a query, all else becomes a transaction. A judgement
 // by the first words; the service has the last word on what a query may do.
 [[nodiscard]] bool only_reads(std::string_view statement);

@@ -73,11 +73,18 @@ class TestParticipant : public Participant<typename Kind::Connection> {
   static std::int64_t effects(Connection& connection, const Branch& branch, const std::string& what) {
     return Kind::number(connection, fmt::format("SELECT count(*) FROM effects WHERE txn = '{}' AND branch = '{}' AND "
                                                 "what = '{}'",
-                                                branch.txn.to_hex(), branch.name, what));
+                                                branch.txn.to_hex(), quoted(branch.name), what));
   }
 
  private:
   using Words = std::map<std::string, std::string>;
+
+  // As it may stand between single quotes.
+  static std::string quoted(const std::string& text) {
+    std::string out;
+    for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
+    return out;
+  }
 
   static Words read(ByteView payload) {
     Words words;
@@ -95,8 +102,8 @@ class TestParticipant : public Participant<typename Kind::Connection> {
   }
 
   static void effect(const Branch& branch, Connection& connection, const std::string& what) {
-    Kind::execute(connection,
-                  fmt::format("INSERT INTO effects VALUES('{}', '{}', '{}')", branch.txn.to_hex(), branch.name, what));
+    Kind::execute(connection, fmt::format("INSERT INTO effects VALUES('{}', '{}', '{}')", branch.txn.to_hex(),
+                                          quoted(branch.name), what));
   }
 
   int count(const std::string& what) {

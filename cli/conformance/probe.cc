@@ -1,0 +1,216 @@
+#include "cli/conformance/probe.h"
+
+#include <fmt/format.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+#include <utility>
+
+#include "txn_proto/api_error.h"
+
+namespace assent::conformance {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds pause{20};
+constexpr milliseconds call_time{3'000};
+
+void note(Told& told, const grpc::Status& status) {
+  told.code = status.error_code();
+  told.message = status.error_message();
+  if (has_details(status)) told.reason = from_status(status).reason;
+}
+
+template <class Request>
+std::string attempt_of(const Request& request) {
+  return to_string(Attempt{request.attempt().epoch(), request.attempt().number()});
+}
+
+void set_deadline(grpc::ClientContext& context, milliseconds time) {
+  context.set_deadline(std::chrono::system_clock::now() + time);
+}
+
+template <class Response>
+void note_attempt(Told& told, const Response& response) {
+  told.has_attempt = response.has_attempt();
+  told.attempt = {response.attempt().epoch(), response.attempt().number()};
+}
+
+}  // namespace
+
+std::string to_string(const Attempt& attempt) { return fmt::format("{}.{}", attempt.epoch, attempt.number); }
+
+std::string name_of(grpc::StatusCode code) {
+  constexpr std::array names{
+      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+      "DATA_LOSS", "UNAUTHENTICATED"};
+  const auto index = static_cast<std::size_t>(code);
+  return index < names.size() ? names[index] : fmt::format("code {}", static_cast<int>(code));
+}
+
+bool Told::definite() const { return ok() || code == grpc::StatusCode::ABORTED || code == grpc::StatusCode::NOT_FOUND; }
+
+std::string Told::text() const {
+  std::string out = fmt::format("{} was answered {}", call, name_of(code));
+  if (!reason.empty()) out += " " + reason;
+  if (!ok() && !message.empty()) out += ": " + message.substr(0, 200);
+  if (ok() && vote != v1::VOTE_NONE) {
+    out += fmt::format(" {} of attempt {}", vote == v1::VOTE_YES ? "YES" : "READ_ONLY",
+                       has_attempt ? to_string(attempt) : "none");
+  }
+  if (ok() && call.starts_with("Status")) {
+    out += fmt::format(" {} of attempt {}", v1::BranchState_Name(state), has_attempt ? to_string(attempt) : "none");
+  }
+  return out;
+}
+
+Probe::Probe(Target target) : target_(std::move(target)) { reconnect(); }
+
+Probe::~Probe() {
+  for (const auto& [branch, attempt] : yeses_) static_cast<void>(once(request<v1::AbortRequest>(branch, attempt)));
+}
+
+void Probe::reconnect() {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // or the old connection, and its back-off, would be found
+  arguments.SetMaxSendMessageSize(-1);
+  auto channel = grpc::CreateCustomChannel(target_.address, grpc::InsecureChannelCredentials(), arguments);
+  const std::scoped_lock lock(mutex_);
+  channel_ = std::move(channel);
+}
+
+std::shared_ptr<grpc::Channel> Probe::channel() {
+  const std::scoped_lock lock(mutex_);
+  return channel_;
+}
+
+// ---- once ----
+
+Told Probe::once(const v1::PrepareRequest& request) {
+  Told told;
+  told.call = "Prepare of attempt " + attempt_of(request);
+  grpc::ClientContext context;
+  set_deadline(context, call_time);
+  v1::PrepareResponse response;
+  note(told, v1::Participant::NewStub(channel())->Prepare(&context, request, &response));
+  told.vote = response.vote();
+  told.result = response.result();
+  note_attempt(told, response);
+  if (const auto id = TxnId::from_hex(request.txn_id())) remember({*id, request.branch()}, told);
+  return told;
+}
+
+Told Probe::once(const v1::CommitRequest& request) {
+  Told told;
+  told.call = "Commit of attempt " + attempt_of(request);
+  grpc::ClientContext context;
+  set_deadline(context, call_time);
+  v1::CommitResponse response;
+  note(told, v1::Participant::NewStub(channel())->Commit(&context, request, &response));
+  return told;
+}
+
+Told Probe::once(const v1::AbortRequest& request) {
+  Told told;
+  told.call = "Abort of attempt " + attempt_of(request);
+  grpc::ClientContext context;
+  set_deadline(context, call_time);
+  v1::AbortResponse response;
+  note(told, v1::Participant::NewStub(channel())->Abort(&context, request, &response));
+  return told;
+}
+
+Told Probe::once(const v1::BranchStatusRequest& request) {
+  Told told;
+  told.call = "Status";
+  grpc::ClientContext context;
+  set_deadline(context, call_time);
+  v1::BranchStatusResponse response;
+  note(told, v1::Participant::NewStub(channel())->Status(&context, request, &response));
+  told.state = response.state();
+  told.coordinator = response.coordinator();
+  note_attempt(told, response);
+  return told;
+}
+
+Told Probe::garbage(const std::string& method) {
+  Told told;
+  told.call = method + " with bytes that are no message";
+  const std::string bytes(64, '\xff');
+  const grpc::Slice slice(bytes);
+  const grpc::ByteBuffer sent(&slice, 1);
+  grpc::ClientContext context;
+  set_deadline(context, call_time);
+  grpc::CompletionQueue queue;
+  grpc::GenericStub stub(channel());
+  auto call = stub.PrepareUnaryCall(&context, "/assent.v1.Participant/" + method, sent, &queue);
+  call->StartCall();
+  grpc::ByteBuffer received;
+  grpc::Status status;
+  call->Finish(&received, &status, nullptr);
+  void* tag = nullptr;
+  bool fine = false;
+  queue.Next(&tag, &fine);
+  note(told, status);
+  return told;
+}
+
+// ---- until definite ----
+
+Told Probe::until_definite(const std::function<Told()>& call) {
+  const auto end = std::chrono::steady_clock::now() + target_.patience;
+  for (;;) {
+    Told told = call();
+    const bool refused =
+        told.code == grpc::StatusCode::INVALID_ARGUMENT || told.code == grpc::StatusCode::UNIMPLEMENTED;
+    if (told.definite() || refused || std::chrono::steady_clock::now() >= end) return told;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+v1::PrepareRequest Probe::prepare_request(const BranchRef& branch, Attempt attempt) const {
+  auto out = request<v1::PrepareRequest>(branch, attempt);
+  out.set_payload(target_.payload);
+  out.set_time_left_millis(static_cast<std::uint32_t>(std::max<std::int64_t>(1, target_.patience.count())));
+  return out;
+}
+
+Told Probe::prepare(const BranchRef& branch, Attempt attempt) { return prepare(branch, attempt, target_.payload); }
+
+Told Probe::prepare(const BranchRef& branch, Attempt attempt, const Bytes& payload) {
+  v1::PrepareRequest request = prepare_request(branch, attempt);
+  request.set_payload(payload);
+  return until_definite([&] { return once(request); });
+}
+
+Told Probe::commit(const BranchRef& branch, Attempt attempt) {
+  return until_definite([&] { return once(request<v1::CommitRequest>(branch, attempt)); });
+}
+
+Told Probe::abort(const BranchRef& branch, Attempt attempt) {
+  return until_definite([&] { return once(request<v1::AbortRequest>(branch, attempt)); });
+}
+
+Told Probe::status(const BranchRef& branch) {
+  const auto end = std::chrono::steady_clock::now() + target_.patience;
+  for (;;) {
+    Told told = until_definite([&] { return once(request<v1::BranchStatusRequest>(branch, {})); });
+    const bool running = told.ok() && told.state == v1::BRANCH_RUNNING;
+    if (!running || std::chrono::steady_clock::now() >= end) return told;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+void Probe::remember(const BranchRef& branch, const Told& told) {
+  if (!told.yes() || !told.has_attempt) return;
+  const std::scoped_lock lock(mutex_);
+  yeses_.emplace_back(branch, told.attempt);
+}
+
+}  // namespace assent::conformance

@@ -1,0 +1,118 @@
+// The conformance kit's hand: calls a participant as a coordinator would, and notes in words what it was told.
+//
+// Knows the wire and nothing of any library for participants: it is to find their faults. Not the checks themselves
+// (checks.h). May be used from several threads at a time.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "assent/v1/participant.grpc.pb.h"
+#include "base/bytes.h"
+#include "base/ids.h"
+
+namespace assent::conformance {
+
+struct Attempt {
+  std::uint64_t epoch = 1;
+  std::uint64_t number = 1;
+  bool operator==(const Attempt&) const = default;
+};
+[[nodiscard]] std::string to_string(const Attempt& attempt);
+
+struct BranchRef {
+  TxnId txn;
+  std::string branch;
+};
+
+// What a call was told.
+struct Told {
+  std::string call;  // in words
+  grpc::StatusCode code = grpc::StatusCode::UNKNOWN;
+  std::string reason;
+  std::string message;
+  v1::Vote vote = v1::VOTE_NONE;
+  bool has_attempt = false;
+  Attempt attempt;
+  Bytes result;
+  v1::BranchState state = v1::BRANCH_EMPTY;
+  std::string coordinator;
+
+  [[nodiscard]] bool ok() const { return code == grpc::StatusCode::OK; }
+  [[nodiscard]] bool yes() const { return ok() && vote == v1::VOTE_YES; }
+  // Done or definitely not; anything else is to be asked again.
+  [[nodiscard]] bool definite() const;
+  [[nodiscard]] std::string text() const;  // "Prepare of attempt 1.1 was answered ABORTED VOTE_NO: ..."
+};
+[[nodiscard]] std::string name_of(grpc::StatusCode code);
+
+struct Target {
+  std::string address;
+  std::string participant;                    // named in each call; empty: not
+  Bytes payload;                              // that it says yes to
+  std::chrono::milliseconds patience{5'000};  // for a definite answer
+};
+
+class Probe {
+ public:
+  explicit Probe(Target target);
+  ~Probe();  // aborts what is still prepared
+  Probe(const Probe&) = delete;
+  Probe& operator=(const Probe&) = delete;
+
+  [[nodiscard]] const Target& target() const { return target_; }
+  // Connects anew: the participant was restarted.
+  void reconnect();
+
+  // Asked again, as a coordinator does, until the answer is definite or the patience is at its end.
+  [[nodiscard]] Told prepare(const BranchRef& branch, Attempt attempt = {});
+  [[nodiscard]] Told prepare(const BranchRef& branch, Attempt attempt, const Bytes& payload);
+  [[nodiscard]] Told commit(const BranchRef& branch, Attempt attempt = {});
+  [[nodiscard]] Told abort(const BranchRef& branch, Attempt attempt = {});
+  // Until it is none of "a call is running".
+  [[nodiscard]] Told status(const BranchRef& branch);
+
+  // Once, as it is.
+  [[nodiscard]] Told once(const v1::PrepareRequest& request);
+  [[nodiscard]] Told once(const v1::CommitRequest& request);
+  [[nodiscard]] Told once(const v1::AbortRequest& request);
+  [[nodiscard]] Told once(const v1::BranchStatusRequest& request);
+  // Bytes that are no message at all.
+  [[nodiscard]] Told garbage(const std::string& method);
+
+  [[nodiscard]] v1::PrepareRequest prepare_request(const BranchRef& branch, Attempt attempt) const;
+  template <class Request>
+  [[nodiscard]] Request request(const BranchRef& branch, Attempt attempt) const;
+
+ private:
+  [[nodiscard]] std::shared_ptr<grpc::Channel> channel();
+  [[nodiscard]] Told until_definite(const std::function<Told()>& call);
+  void remember(const BranchRef& branch, const Told& told);
+
+  const Target target_;
+  std::mutex mutex_;  // protects all below
+  std::shared_ptr<grpc::Channel> channel_;
+  std::vector<std::pair<BranchRef, Attempt>> yeses_;
+};
+
+template <class Request>
+Request Probe::request(const BranchRef& branch, Attempt attempt) const {
+  Request out;
+  out.set_txn_id(branch.txn.to_hex());
+  out.set_branch(branch.branch);
+  out.mutable_attempt()->set_epoch(attempt.epoch);
+  out.mutable_attempt()->set_number(attempt.number);
+  out.set_coordinator("conformance");
+  out.set_participant(target_.participant);
+  return out;
+}
+
+}  // namespace assent::conformance
