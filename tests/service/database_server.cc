@@ -1,0 +1,78 @@
+#include "tests/service/database_server.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <vector>
+
+namespace assent::service::testing {
+
+namespace {
+
+std::uint16_t free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  ::bind(fd, reinterpret_cast<sockaddr*>(&address), length);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
+
+}  // namespace
+
+DatabaseServer::DatabaseServer(const Commands& commands) : port_(free_port()) {
+  const char* const root = ::access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";
+  std::string pattern = fmt::format("{}/assent-database.XXXXXX", root);
+  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder " + pattern);
+  folder_ = pattern;
+  const bool as_root = ::getuid() == 0;
+  if (as_root) ::chmod(folder_.c_str(), 0777);
+  const std::string script = fmt::format(
+      "cd {0}; dir={0}/data; port={1}; exec 3<&0 </dev/null >{0}/log 2>&1; {2} || exit 1; {3} & server=$!; "
+      "(cat <&3 >/dev/null; kill -{4} $server) & wait $server",
+      folder_, port_, commands.prepare, commands.serve, commands.stop);
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+  keeper_ = ::fork();
+  if (keeper_ == 0) {
+    ::dup2(ends[0], 0);
+    if (as_root) {
+      ::execlp("runuser", "runuser", "-u", commands.user.c_str(), "--", "sh", "-c", script.c_str(), nullptr);
+    } else {
+      ::execlp("sh", "sh", "-c", script.c_str(), nullptr);
+    }
+    ::_exit(127);
+  }
+  ::close(ends[0]);
+  input_ = ends[1];
+}
+
+DatabaseServer::~DatabaseServer() {
+  ::close(input_);
+  ::waitpid(keeper_, nullptr, 0);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+std::string DatabaseServer::log() const {
+  const std::ifstream in(folder_ + "/log");
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+}  // namespace assent::service::testing
