@@ -4,6 +4,7 @@
 #include "sql_adapter/evaluator.h"
 #include "sql_adapter/evaluator_run.h"
 #include "sql_adapter/refusals.h"
+#include "sql_adapter/schema_cache.h"
 
 namespace assent::sql {
 
@@ -84,7 +85,7 @@ Evaluator::Done Evaluator::run_schema_statement(const SqlStatement& statement) {
 }
 
 Evaluator::Done Evaluator::judge_schema(const Schema& before, bool& changed) {
-  auto after = Schema::load(db_);
+  auto after = options_.schemas->load(db_);
   if (!after) return failed(after.error());
   if ((*after)->internal_fingerprint() != before.internal_fingerprint()) {
     return tl::unexpected(refusal(AbortReason::invalid, "names that begin with assent_ are reserved"));

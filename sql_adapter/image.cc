@@ -112,24 +112,14 @@ Result<void> copy_content(Database& from, Database& to) {
   return {};
 }
 
-Result<std::uint64_t> digest_of_rows(Database& db, const Schema& schema) {
+Result<std::uint64_t> digest_of_rows(Rows& rows, const Schema& schema) {
   Digest out;
   out.add(schema.fingerprint());
   for (const auto& [name, table] : schema.tables()) {
     if (table->key.empty() || (table->internal && name != "assent_kv")) continue;
-    std::string columns;
-    for (const Column& column : table->columns) columns += (columns.empty() ? "" : ", ") + quote_name(column.name);
-    std::string order;
-    for (const int column : table->key) {
-      order += (order.empty() ? "" : ", ") + quote_name(table->columns[static_cast<std::size_t>(column)].name);
-    }
-    const std::string text = fmt::format("SELECT {} FROM {} ORDER BY {}", columns, quote_name(table->name), order);
-    auto statement = db.prepare(text);
-    if (!statement) return fail(statement.error());
     out.add(table->name);
-    int code = SQLITE_ROW;
-    while ((code = statement->step()) == SQLITE_ROW) out.add(row_hash(statement->row()));
-    if (code != SQLITE_DONE) return fail(db.error(code, text));
+    const auto add = [&](std::span<const ValueView> row) { out.add(row_hash(row)); };
+    if (auto done = rows.each(*table, add); !done) return fail(done.error());
   }
   return out.value();
 }

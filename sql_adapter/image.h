@@ -7,6 +7,7 @@
 #pragma once
 
 #include "sql_adapter/database.h"
+#include "sql_adapter/rows.h"
 #include "sql_adapter/schema.h"
 
 namespace assent::sql {
@@ -19,7 +20,7 @@ namespace assent::sql {
 [[nodiscard]] Result<void> copy_content(Database& from, Database& to);
 
 // Over the schema's text and all rows of all tables of users and of assent_kv, in primary-key order.
-[[nodiscard]] Result<std::uint64_t> digest_of_rows(Database& db, const Schema& schema);
+[[nodiscard]] Result<std::uint64_t> digest_of_rows(Rows& rows, const Schema& schema);
 
 // What marks a database file as ours; in its header.
 inline constexpr std::int64_t application_id = 0x41534E54;  // "ASNT"

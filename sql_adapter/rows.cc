@@ -68,6 +68,13 @@ Result<Statement*> Rows::find_statement(const Table& table) {
       slot, fmt::format("SELECT {} FROM {} WHERE {}", all_columns(table), quote_name(table.name), where_key(table, 1)));
 }
 
+Result<Statement*> Rows::all_statement(const Table& table) {
+  Statement& slot = tables_[&table].all;
+  if (slot) return &slot;
+  return prepared(slot, fmt::format("SELECT {} FROM {} ORDER BY {}", all_columns(table), quote_name(table.name),
+                                    column_list(table, table.key)));
+}
+
 Result<std::optional<Row>> Rows::find(const Table& table, std::span<const ValueView> key) {
   std::optional<Row> out;
   auto looked = look(table, key, [&](std::span<const ValueView> row) {

@@ -42,6 +42,21 @@ class Rows {
   [[nodiscard]] Result<std::vector<Row>> keys_where(const Table& table, const std::vector<int>& columns,
                                                     std::span<const ValueView> values);
 
+  // All rows, in the order of the primary key; use(row) with a row that is valid inside the call.
+  template <class Use>
+  [[nodiscard]] Result<void> each(const Table& table, Use&& use) {
+    auto all = all_statement(table);
+    if (!all) return fail(all.error());
+    Running running(**all);
+    int code = SQLITE_ROW;
+    while ((code = running->step()) == SQLITE_ROW) {
+      const RowView row = running->row();
+      use(std::span<const ValueView>(row));
+    }
+    if (code != SQLITE_DONE) return fail(db_.error(code, "reading all rows"));
+    return {};
+  }
+
   // Is there a row with NULL in its primary key? SQLite allows it; a replicated table cannot.
   [[nodiscard]] Result<bool> null_key(const Table& table);
 
@@ -54,6 +69,7 @@ class Rows {
  private:
   struct TableStatements {
     Statement find;
+    Statement all;
     Statement insert;
     Statement remove;
     std::unordered_map<std::string, Statement> updates;  // by which columns
@@ -61,6 +77,7 @@ class Rows {
   };
 
   [[nodiscard]] Result<Statement*> find_statement(const Table& table);
+  [[nodiscard]] Result<Statement*> all_statement(const Table& table);
   [[nodiscard]] Result<Statement*> prepared(Statement& slot, const std::string& text);
   [[nodiscard]] Result<void> change_one(Statement& statement);
 

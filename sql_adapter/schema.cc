@@ -107,8 +107,14 @@ bool Schema::is_view(std::string_view name) const {
 }
 
 Result<std::unique_ptr<Schema>> Schema::load(Database& db) {
+  auto rows = objects(db);
+  if (!rows) return fail(rows.error());
+  return load(db, *rows);
+}
+
+Result<std::unique_ptr<Schema>> Schema::load(Database& db, const std::vector<Row>& objects) {
   std::unique_ptr<Schema> out(new Schema);
-  if (auto done = out->load_objects(db); !done) return fail(done.error());
+  out->load_objects(objects);
   for (const auto part : {&Schema::load_columns, &Schema::load_indexes, &Schema::load_foreign_keys}) {
     if (auto done = (out.get()->*part)(db); !done) return fail(done.error());
   }
@@ -116,14 +122,16 @@ Result<std::unique_ptr<Schema>> Schema::load(Database& db) {
   return out;
 }
 
-Result<void> Schema::load_objects(Database& db) {
-  auto rows = db.rows(
+Result<std::vector<Row>> Schema::objects(Database& db) {
+  return db.rows(
       "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
       "ORDER BY type, name");
-  if (!rows) return fail(rows.error());
+}
+
+void Schema::load_objects(const std::vector<Row>& rows) {
   Digest user;
   Digest internal;
-  for (const Row& row : *rows) {
+  for (const Row& row : rows) {
     const std::string type = text_of(row[0]);
     const std::string name = text_of(row[1]);
     const std::string sql = text_of(row[3]);
@@ -139,13 +147,12 @@ Result<void> Schema::load_objects(Database& db) {
     table->is_virtual = read_statement(sql).virtual_table;
     tables_.emplace(lower(name), std::move(table));
   }
-  for (const Row& row : *rows) {
+  for (const Row& row : rows) {
     if (text_of(row[0]) != "trigger") continue;
     if (const auto it = tables_.find(lower(text_of(row[2]))); it != tables_.end()) it->second->has_triggers = true;
   }
   fingerprint_ = user.value();
   internal_fingerprint_ = internal.value();
-  return {};
 }
 
 Table* Schema::table_of(const Row& row) {

@@ -84,6 +84,10 @@ struct Table {
 class Schema {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Schema>> load(Database& db);
+  // What sqlite_schema says, but for SQLite's own objects: equal rows, equal schemas.
+  [[nodiscard]] static Result<std::vector<Row>> objects(Database& db);
+  // ... when it has been asked for that already, in the same transaction.
+  [[nodiscard]] static Result<std::unique_ptr<Schema>> load(Database& db, const std::vector<Row>& objects);
   Schema(const Schema&) = delete;
   Schema& operator=(const Schema&) = delete;
 
@@ -99,7 +103,7 @@ class Schema {
 
  private:
   Schema() = default;
-  [[nodiscard]] Result<void> load_objects(Database& db);
+  void load_objects(const std::vector<Row>& rows);
   [[nodiscard]] Result<void> load_columns(Database& db);
   [[nodiscard]] Result<void> load_indexes(Database& db);
   [[nodiscard]] Result<void> load_foreign_keys(Database& db);

@@ -14,6 +14,7 @@
 #include "sql_adapter/counters.h"
 #include "sql_adapter/evaluator.h"
 #include "sql_adapter/image.h"
+#include "sql_adapter/schema_cache.h"
 
 namespace assent {
 
@@ -54,6 +55,11 @@ Bytes number_bytes(std::uint64_t value) {
 
 std::uint64_t number_of(ByteView bytes) { return ByteReader(bytes).u64(); }
 
+SqliteOptions with_schemas(SqliteOptions options) {
+  if (!options.schemas) options.schemas = std::make_shared<sql::SchemaCache>();
+  return options;
+}
+
 }  // namespace
 
 // SQLite's transaction is open all the time, from one commit to the next. What is cheap to keep in memory until then
@@ -63,7 +69,7 @@ std::uint64_t number_of(ByteView bytes) { return ByteReader(bytes).u64(); }
 class SqliteStore::Parts {
  public:
   Parts(std::unique_ptr<Database> db, const SqliteOptions& the_options)
-      : options_(the_options),
+      : options_(with_schemas(the_options)),
         db_(std::move(db)),
         rows_(*db_),
         applier_(*db_, rows_),
@@ -74,6 +80,7 @@ class SqliteStore::Parts {
   [[nodiscard]] Result<void> install(ByteView change);
   [[nodiscard]] Result<std::int64_t> counter(std::string_view key);
   [[nodiscard]] Result<void> add(std::string_view key, std::int64_t delta);
+  [[nodiscard]] Result<void> stored_records(std::map<TxnId, Bytes>& out);
   [[nodiscard]] Result<std::map<TxnId, Bytes>> records();
   [[nodiscard]] Result<void> commit();
   [[nodiscard]] Result<void> checkpoint();
@@ -118,10 +125,11 @@ class SqliteStore::Parts {
   Rows rows_;
   Applier applier_;
   Evaluator evaluator_;
-  std::unique_ptr<Schema> schema_;
+  std::shared_ptr<const Schema> schema_;
 
   Statement put_record_;
   Statement erase_record_;
+  Statement all_records_;
   Statement put_meta_;
 
   std::map<TxnId, std::optional<Bytes>> pending_records_;  // nullopt: erased
@@ -146,23 +154,24 @@ Result<void> SqliteStore::Parts::start() {
 }
 
 Result<void> SqliteStore::Parts::identify() {
-  auto found = db_->rows(
-      "SELECT (SELECT application_id FROM pragma_application_id), "
-      "(SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)");
-  if (!found) return fail(found.error());
-  const Row& row = found->front();
-  const auto number = [&](std::size_t column) {
-    const auto* value = std::get_if<std::int64_t>(&row[column]);
-    return value == nullptr ? std::int64_t{0} : *value;
-  };
-  if (number(0) == 0 && number(2) == 0) return db_->execute("BEGIN IMMEDIATE;" + make_tables() + "COMMIT;");
-  if (number(0) != sql::application_id) {
+  std::array<std::int64_t, 3> found = {};
+  constexpr std::array questions = {"PRAGMA application_id", "PRAGMA user_version",
+                                    "SELECT count(*) FROM sqlite_schema"};
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    auto rows = db_->rows(questions[i]);
+    if (!rows) return fail(rows.error());
+    const auto* number = rows->empty() ? nullptr : std::get_if<std::int64_t>(&rows->front().front());
+    found[i] = number == nullptr ? 0 : *number;
+  }
+  const auto [application, version, objects] = found;
+  if (application == 0 && objects == 0) return db_->execute("BEGIN IMMEDIATE;" + make_tables() + "COMMIT;");
+  if (application != sql::application_id) {
     return fail(ErrorCode::corruption,
                 fmt::format("{} is a database, but not one of a shard: move it away", options_.path));
   }
-  if (number(1) > sql::format_version) {
+  if (version > sql::format_version) {
     return fail(ErrorCode::unsupported, fmt::format("{} has format {}, and this build knows {}: use a newer build",
-                                                    options_.path, number(1), sql::format_version));
+                                                    options_.path, version, sql::format_version));
   }
   return {};
 }
@@ -192,7 +201,7 @@ Result<void> SqliteStore::Parts::load() {
 // Statements hold on to tables of the old schema, so they go first.
 Result<void> SqliteStore::Parts::load_schema() {
   forget_statements();
-  auto schema = Schema::load(*db_);
+  auto schema = options_.schemas->load(*db_);
   if (!schema) return fail(schema.error());
   schema_ = std::move(*schema);
   return {};
@@ -203,6 +212,7 @@ void SqliteStore::Parts::forget_statements() {
   evaluator_.forget();
   put_record_ = {};
   erase_record_ = {};
+  all_records_ = {};
   put_meta_ = {};
 }
 
@@ -405,15 +415,25 @@ Result<void> SqliteStore::Parts::checkpoint() {
 
 // ---- the whole ----
 
-Result<std::map<TxnId, Bytes>> SqliteStore::Parts::records() {
-  auto stored = remember(db_->rows("SELECT txn, record FROM assent_record"));
-  if (!stored) return fail(stored.error());
-  std::map<TxnId, Bytes> out;
-  for (const Row& row : *stored) {
-    const auto txn = TxnId::from_raw(sql::view(row[0]).bytes);
-    if (!txn) return fail(ErrorCode::corruption, "a record of the shard has no transaction id");
-    out[*txn] = Bytes(sql::view(row[1]).bytes);
+Result<void> SqliteStore::Parts::stored_records(std::map<TxnId, Bytes>& out) {
+  if (!all_records_) {
+    auto made = db_->prepare("SELECT txn, record FROM assent_record");
+    if (!made) return fail(made.error());
+    all_records_ = std::move(*made);
   }
+  Running running(all_records_);
+  int code = SQLITE_ROW;
+  while ((code = running->step()) == SQLITE_ROW) {
+    const auto txn = TxnId::from_raw(running->column(0).bytes);
+    if (!txn) return fail(ErrorCode::corruption, "a record of the shard has no transaction id");
+    out[*txn] = Bytes(running->column(1).bytes);
+  }
+  return code == SQLITE_DONE ? Result<void>() : fail(db_->error(code, "reading the records"));
+}
+
+Result<std::map<TxnId, Bytes>> SqliteStore::Parts::records() {
+  std::map<TxnId, Bytes> out;
+  if (auto stored = remember(stored_records(out)); !stored) return fail(stored.error());
   for (const auto& [txn, record] : pending_records_) {
     if (record) {
       out[txn] = *record;
@@ -454,7 +474,7 @@ Result<void> SqliteStore::Parts::restore(ByteView snapshot) {
 }
 
 Result<std::uint64_t> SqliteStore::Parts::digest() {
-  auto rows = remember(sql::digest_of_rows(*db_, *schema_));
+  auto rows = remember(sql::digest_of_rows(rows_, *schema_));
   if (!rows) return rows;
   auto all = records();
   if (!all) return fail(all.error());

@@ -34,6 +34,10 @@
 
 namespace assent {
 
+namespace sql {
+class SchemaCache;
+}
+
 struct SqliteOptions {
   std::string path = ":memory:";  // a file, whose directory exists, or :memory:
   std::string vfs = {};           // SQLite's name of the file system that the file is on; empty: the machine's
@@ -51,6 +55,8 @@ struct SqliteOptions {
   std::size_t cached_statements_max = 256;  // user statements kept prepared and analysed, by text
   std::size_t changes_per_commit = 512;  // installs gathered in one SQLite transaction before checkpoint() commits it
   std::size_t commit_bytes_max = 4ULL << 20U;  // the same, in bytes of changes and records
+
+  std::shared_ptr<sql::SchemaCache> schemas = nullptr;  // shared with others of the same thread; none: one of its own
 };
 
 class SqliteStore final : public Store, public ResourceManager {

@@ -1,0 +1,34 @@
+#include "sql_adapter/schema_cache.h"
+
+#include <utility>
+
+#include "base/byte_codec.h"
+
+namespace assent::sql {
+namespace {
+
+std::string text_of(const std::vector<Row>& objects) {
+  std::string out;
+  ByteWriter writer(out);
+  for (const Row& row : objects) {
+    for (const SqlValue& value : row) writer.bytes(view(value).bytes);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Schema>> SchemaCache::load(Database& db) {
+  auto objects = Schema::objects(db);
+  if (!objects) return fail(objects.error());
+  std::string text = text_of(*objects);
+  if (const auto found = schemas_.find(text); found != schemas_.end()) return found->second;
+  auto made = Schema::load(db, *objects);
+  if (!made) return fail(made.error());
+  if (schemas_.size() >= schemas_max) schemas_.clear();
+  std::shared_ptr<const Schema> schema = std::move(*made);
+  schemas_.emplace(std::move(text), schema);
+  return schema;
+}
+
+}  // namespace assent::sql
