@@ -1,34 +1,52 @@
 #include "base/byte_codec.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <concepts>
+#include <cstring>
 
 namespace assent {
 namespace {
 
-void put(Bytes& out, std::uint64_t value, std::size_t width) {
-  for (std::size_t i = 0; i < width; ++i) out.push_back(static_cast<char>(value >> (8U * i)));
+// Little-endian, whatever the machine is.
+template <std::unsigned_integral T>
+T little(T value) {
+  if constexpr (std::endian::native == std::endian::big) {
+    auto raw = std::bit_cast<std::array<unsigned char, sizeof(T)>>(value);
+    std::reverse(raw.begin(), raw.end());
+    return std::bit_cast<T>(raw);
+  }
+  return value;
 }
 
-std::uint64_t get(ByteView raw) {
-  std::uint64_t value = 0;
-  for (std::size_t i = raw.size(); i > 0; --i) value = (value << 8U) | static_cast<std::uint8_t>(raw[i - 1]);
-  return value;
+template <std::unsigned_integral T>
+void put(Bytes& out, T value) {
+  const auto raw = std::bit_cast<std::array<char, sizeof(T)>>(little(value));
+  out.append(raw.data(), raw.size());
+}
+
+template <std::unsigned_integral T>
+T get(ByteView raw) {
+  T value = 0;
+  if (raw.size() == sizeof(T)) std::memcpy(&value, raw.data(), sizeof(T));
+  return little(value);
 }
 
 }  // namespace
 
 ByteWriter& ByteWriter::u8(std::uint8_t value) {
-  put(out_, value, 1);
+  out_.push_back(static_cast<char>(value));
   return *this;
 }
 
 ByteWriter& ByteWriter::u32(std::uint32_t value) {
-  put(out_, value, 4);
+  put(out_, value);
   return *this;
 }
 
 ByteWriter& ByteWriter::u64(std::uint64_t value) {
-  put(out_, value, 8);
+  put(out_, value);
   return *this;
 }
 
@@ -46,9 +64,9 @@ ByteWriter& ByteWriter::raw(ByteView value) {
   return *this;
 }
 
-std::uint8_t ByteReader::u8() { return static_cast<std::uint8_t>(get(raw(1))); }
-std::uint32_t ByteReader::u32() { return static_cast<std::uint32_t>(get(raw(4))); }
-std::uint64_t ByteReader::u64() { return get(raw(8)); }
+std::uint8_t ByteReader::u8() { return get<std::uint8_t>(raw(1)); }
+std::uint32_t ByteReader::u32() { return get<std::uint32_t>(raw(4)); }
+std::uint64_t ByteReader::u64() { return get<std::uint64_t>(raw(8)); }
 
 TxnId ByteReader::txn() { return TxnId::from_raw(raw(16)).value_or(TxnId{}); }
 

@@ -74,6 +74,11 @@ struct Output {
   std::vector<SnapshotSend> snapshots_to_send;
   std::vector<std::string> narration;  // why it acted, when narration is on; for transcripts and traces
 
+  // Anything but what the disk must keep.
+  [[nodiscard]] bool has_news() const {
+    return !send_now.empty() || !send_after_sync.empty() || !committed.empty() || leadership || !reads.empty() ||
+           !reads_lost.empty() || !snapshots_to_send.empty() || !narration.empty();
+  }
   [[nodiscard]] bool needs_disk() const { return hard_state.has_value() || install.has_value() || !append.empty(); }
 };
 
@@ -111,6 +116,8 @@ class ReplicatedLog {
   // Everything up to and including this output's number is on disk.
   virtual void durable(std::uint64_t output_number) = 0;
   [[nodiscard]] virtual Output take_output() = 0;
+  // False: take_output() would bring nothing, and need not be called. Most ticks of an idle group end so.
+  [[nodiscard]] virtual bool has_output() const { return true; }
   // The host holds a durable snapshot up to mark, which is at or below what was committed: the log may forget up to it.
   virtual void snapshot_taken(const SnapshotMark& mark) = 0;
   // A snapshot arrived from a peer and is durable in the host's snapshot store. The core answers with Output::install,

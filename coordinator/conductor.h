@@ -116,6 +116,7 @@ class Conductor {
   void read_lost(ReadId) {}
   void tick();
   [[nodiscard]] DriverOutput<Command> take_output();
+  [[nodiscard]] bool has_output() const { return !output_.empty(); }
 
   // Attempts and seals that run now, commits and aborts still being carried out, and ballots of what is not decided.
   [[nodiscard]] std::size_t active() const { return undecided() + finishing_.size(); }

@@ -88,6 +88,7 @@ class App final : public Application {
   void read_lost(ReadId id) override { driver_.read_lost(id); }
   void tick() override { driver_.tick(); }
 
+  [[nodiscard]] bool has_outbox() const override { return driver_.has_output(); }
   [[nodiscard]] Outbox take_outbox() override {
     auto output = driver_.take_output();
     Outbox outbox;

@@ -69,7 +69,8 @@ class Application {
   virtual void read_lost(ReadId id) = 0;
   virtual void tick() = 0;
 
-  // What to do after any of the calls above.
+  // What to do after any of the calls above. False of has_outbox(): nothing, and it need not be taken.
+  [[nodiscard]] virtual bool has_outbox() const { return true; }
   [[nodiscard]] virtual Outbox take_outbox() = 0;
 
   [[nodiscard]] virtual Result<Bytes> snapshot() = 0;  // as of applied()

@@ -52,12 +52,12 @@ Group::Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log
 void Group::tick() {
   log_->tick();
   if (leads_) application_->tick();
-  dirty_ = true;
+  dirty_ = dirty_ || log_->has_output() || (leads_ && application_->has_outbox());
 }
 
 void Group::receive_consensus(NodeId from, ByteView message) {
   log_->receive(from, message);
-  dirty_ = true;
+  dirty_ = dirty_ || log_->has_output();
 }
 
 void Group::receive(GroupId from, ByteView payload) {
@@ -354,6 +354,7 @@ void Group::send_snapshot(const SnapshotSend& send) {
         send.to, SnapshotTransfer{config_.id, send.epoch, std::move(snapshot.mark), std::move(snapshot.data)});
     return;
   }
+  if (!newest && newest.error().code == ErrorCode::corruption) ++snapshots_damaged_;
   snapshot_wanted_ = true;  // gone or damaged: the application can make another
   snapshot_sent(send.to, false);
 }

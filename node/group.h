@@ -88,6 +88,7 @@ class Group {
   [[nodiscard]] const GroupConfig& config() const { return config_; }
   [[nodiscard]] Application& application() const { return *application_; }
   [[nodiscard]] GroupStatus status() const;
+  [[nodiscard]] std::uint64_t snapshots_damaged() const { return snapshots_damaged_; }
 
  private:
   struct Parked {
@@ -145,6 +146,7 @@ class Group {
   std::uint64_t snapshot_phase_ = 0;        // so that the replicas of a group do not all stop at one index
   std::uint64_t bytes_since_snapshot_ = 0;  // applied payload
   bool snapshot_wanted_ = false;            // the stored one turned out to be damaged
+  std::uint64_t snapshots_damaged_ = 0;
   bool saving_ = false;
   bool saving_own_ = false;
   std::optional<Incoming> incoming_;  // a peer's snapshot: being saved, or waiting until our own save ends

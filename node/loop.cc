@@ -348,6 +348,7 @@ LoopStatistics NodeLoop::statistics() const {
   all.frames_sent = peers_.counts().frames_sent;
   all.frame_bytes_sent = peers_.counts().frame_bytes_sent;
   all.messages_dropped += peers_.counts().messages_dropped;
+  for (const auto& [id, group] : groups_) all.snapshots_damaged += group.snapshots_damaged();
   all.wal = wal_->statistics();
   return all;
 }

@@ -84,7 +84,8 @@ struct LoopStatistics {
   std::uint64_t frames_received = 0;
   std::uint64_t frames_malformed = 0;
   std::uint64_t messages_dropped = 0;
-  std::uint64_t local_messages = 0;  // between groups whose leaders are both here
+  std::uint64_t local_messages = 0;     // between groups whose leaders are both here
+  std::uint64_t snapshots_damaged = 0;  // found so when a follower needed one; another was taken in its place
   Wal::Statistics wal;
 };
 

@@ -105,6 +105,7 @@ class Caretaker {
   void read_lost(ReadId id);
   void tick();
   [[nodiscard]] DriverOutput<Command> take_output();
+  [[nodiscard]] bool has_output() const { return !output_.empty(); }
 
   // Jobs, queries and askers in memory.
   [[nodiscard]] std::size_t active() const { return jobs_.size() + queries_.size() + askers_.size(); }

@@ -42,6 +42,7 @@ class WatchedApplication final : public Application {
   void read_ready(ReadId id) override { real_->read_ready(id); }
   void read_lost(ReadId id) override { real_->read_lost(id); }
   void tick() override { real_->tick(); }
+  [[nodiscard]] bool has_outbox() const override { return real_->has_outbox(); }
   Outbox take_outbox() override;
   Result<Bytes> snapshot() override;
   Result<void> restore(const SnapshotMark& mark, ByteView data) override;

@@ -43,6 +43,7 @@ class WatchedLog final : public ReplicatedLog {
   Result<void> request_read(ReadId id) override;
   void durable(std::uint64_t output_number) override;
   Output take_output() override;
+  [[nodiscard]] bool has_output() const override { return real_->has_output(); }
   void snapshot_taken(const SnapshotMark& mark) override { real_->snapshot_taken(mark); }
   void receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) override;
   void snapshot_sent(NodeId to, bool delivered) override { real_->snapshot_sent(to, delivered); }

@@ -41,6 +41,6 @@ struct DriverOutput {
 //   void refused(const M::Command&, const Error&);                             the log would not take a proposal
 //   void read_ready(ReadId); void read_lost(ReadId);
 //   void tick();
-//   DriverOutput<M::Command> take_output();
+//   DriverOutput<M::Command> take_output();  bool has_output() const;
 
 }  // namespace assent

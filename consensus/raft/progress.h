@@ -45,6 +45,7 @@ class Progress {
   bool rejected(Index rejected, Index suggested);
   // A sign of life: a probe may be repeated, and a stream that is not answered in full is worth a question.
   void alive(Index last);
+  [[nodiscard]] bool has_question() const { return question_; }
   // True once after alive() found the stream unanswered: ask with an empty request whether anything was lost.
   bool take_question();
 

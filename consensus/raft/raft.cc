@@ -48,6 +48,7 @@ Raft::Raft(const LogSetup& setup, const RaftOptions& options)
     log_ = RaftLog(setup.durable);
     commit_ = handed_ = log_.snapshot().last.index;
   }
+  options_.heartbeat_ticks = std::max(options_.heartbeat_ticks, 1U);
   Follower start = follower_of({});
   // Nobody is known to lead. Ask soon: if there is a leader, the others are loyal to it and nothing is disturbed.
   start.timeout_ticks =
@@ -70,6 +71,7 @@ bool Raft::plausible(Epoch term) const {
 
 void Raft::tick() {
   if (silent_) return;
+  ++ticks_;
   Next next = std::visit([this](auto& role) { return on_tick(role); }, role_);
   if (next) enter(std::move(*next));
 }
@@ -200,6 +202,12 @@ Output Raft::take_output() {
   return out;
 }
 
+bool Raft::has_output() const {
+  const auto* leader = std::get_if<Leader>(&role_);
+  return accept_ || hard_dirty_ || install_ || handed_ < commit_ || log_.has_unsaved() || out_.has_news() ||
+         leadership() != reported_ || (leader != nullptr && has_to_send(*leader));
+}
+
 void Raft::hand_out_committed(Output& out) {
   if (handed_ >= commit_) return;
   out.committed = log_.slice(handed_.next(), commit_, options_.committed_bytes_max);
@@ -292,7 +300,7 @@ LogStatus Raft::status() const {
 std::uint64_t Raft::digest() const {
   Digest digest;
   digest.add(term_).add(vote_).add(commit_).add(handed_).add(output_number_).add(durable_output_).add(ignored_);
-  digest.add(role_.index()).add(Rng(rng_).next());
+  digest.add(role_.index()).add(Rng(rng_).next()).add(ticks_ % options_.heartbeat_ticks);
   digest.add(log_.base().epoch).add(log_.base().index).add(log_.last().epoch).add(log_.last_index());
   digest.add(log_.last_stamp()).add(log_.bytes()).add(log_.durable_index()).add(log_.snapshot().last.index);
   std::visit(
@@ -300,7 +308,7 @@ std::uint64_t Raft::digest() const {
         using R = std::decay_t<decltype(role)>;
         if constexpr (std::is_same_v<R, Leader>) {
           digest.add(role.epoch_start).add(role.reads.round()).add(role.reads.size()).add(role.uncommitted_bytes);
-          digest.add(role.heartbeat_ticks).add(role.quorum_ticks).add(role.transfer ? role.transfer->to : NodeId{});
+          digest.add(role.quorum_ticks).add(role.transfer ? role.transfer->to : NodeId{});
           for (const Peer& peer : role.peers) {
             digest.add(peer.node).add(static_cast<std::uint64_t>(peer.progress.state())).add(peer.progress.match());
             digest.add(peer.progress.next()).add(peer.progress.inflight()).add(peer.progress.round_answered);

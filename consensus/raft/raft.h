@@ -44,6 +44,7 @@ class Raft final : public ReplicatedLog {
   [[nodiscard]] Result<void> request_read(ReadId id) override;
   void durable(std::uint64_t output_number) override;
   [[nodiscard]] Output take_output() override;
+  [[nodiscard]] bool has_output() const override;
   void snapshot_taken(const SnapshotMark& mark) override;
   void receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) override;
   void snapshot_sent(NodeId to, bool delivered) override;
@@ -128,6 +129,8 @@ class Raft final : public ReplicatedLog {
   void send_heartbeats(Leader& role);
   void send_heartbeat(const Leader& role, Peer& peer);
   void flush(Leader& role);
+  [[nodiscard]] bool may_send_to(const Progress& progress) const;
+  [[nodiscard]] bool has_to_send(const Leader& role) const;
   void replicate(Peer& peer, EncodedAppend& newest);
   void send_snapshot(Peer& peer);
   void send_entries(Peer& peer, std::vector<EntryPtr> entries, EncodedAppend& newest);
@@ -163,6 +166,7 @@ class Raft final : public ReplicatedLog {
   Index commit_;
   Index handed_;  // committed entries handed out
   Role role_;
+  std::uint64_t ticks_ = 0;
 
   Output out_;                                      // what gathers for the next output
   std::optional<std::pair<NodeId, Index>> accept_;  // the newest acknowledgement owed; one an output says it all

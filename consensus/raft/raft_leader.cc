@@ -91,7 +91,8 @@ Raft::Next Raft::on_tick(Leader& role) {
       return follower_of({});
     }
   }
-  if (++role.heartbeat_ticks >= options_.heartbeat_ticks) {
+  // Counted by the replica, not since the election: all groups that this node leads beat at once, in one frame.
+  if (ticks_ % options_.heartbeat_ticks == 0) {
     send_heartbeats(role);
     if (role.transfer) hand_over_if_ready(role);
     return std::nullopt;
@@ -186,7 +187,6 @@ void Raft::hand_over_if_ready(Leader& role) {
 // ---- sending ----
 
 void Raft::send_heartbeats(Leader& role) {
-  role.heartbeat_ticks = 0;
   for (Peer& peer : role.peers) send_heartbeat(role, peer);
 }
 
@@ -205,10 +205,20 @@ void Raft::flush(Leader& role) {
   for (Peer& peer : role.peers) replicate(peer, newest);
 }
 
+bool Raft::may_send_to(const Progress& progress) const {
+  const Window window{.messages_max = options_.inflight_max, .bytes_max = options_.inflight_bytes_max};
+  return progress.may_send(window) && progress.next() <= log_.last_index();
+}
+
+bool Raft::has_to_send(const Leader& role) const {
+  return role.reads.wants_round() || std::any_of(role.peers.begin(), role.peers.end(), [this](const Peer& peer) {
+           return peer.progress.has_question() || may_send_to(peer.progress);
+         });
+}
+
 void Raft::replicate(Peer& peer, EncodedAppend& newest) {
   Progress& progress = peer.progress;
-  const Window window{.messages_max = options_.inflight_max, .bytes_max = options_.inflight_bytes_max};
-  while (progress.may_send(window) && progress.next() <= log_.last_index()) {
+  while (may_send_to(progress)) {
     if (progress.next() < log_.first_index()) return send_snapshot(peer);
     send_entries(peer, log_.slice(progress.next(), log_.last_index(), options_.append_bytes_max), newest);
   }

@@ -52,6 +52,7 @@ class RaftLog {
   // Cuts off everything from the first of these on and appends them; they fit.
   void replace(std::span<const EntryPtr> entries);
 
+  [[nodiscard]] bool has_unsaved() const { return saved_ != last_index(); }
   // The entries that the disk was not given yet, which now leave with this output.
   [[nodiscard]] std::vector<EntryPtr> take_unsaved(std::uint64_t output_number);
   void durable(std::uint64_t output_number);

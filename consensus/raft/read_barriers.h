@@ -16,9 +16,10 @@ namespace assent::raft {
 class ReadBarriers {
  public:
   void add(ReadId id, Index commit) { waiting_.push_back({{id, commit}, round_ + 1}); }
+  [[nodiscard]] bool wants_round() const { return !waiting_.empty() && waiting_.back().round > round_; }
   // Begins a round when a barrier waits for one; true when it did.
   bool begin_round() {
-    if (waiting_.empty() || waiting_.back().round <= round_) return false;
+    if (!wants_round()) return false;
     ++round_;
     return true;
   }

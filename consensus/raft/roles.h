@@ -55,7 +55,6 @@ struct Leader {
   Index epoch_start;        // its first entry
   ReadBarriers reads;
   std::size_t uncommitted_bytes = 0;
-  std::uint32_t heartbeat_ticks = 0;
   std::uint32_t quorum_ticks = 0;
   std::optional<Transfer> transfer;
 

@@ -97,6 +97,22 @@ TEST_F(LoopSnapshotTest, WithoutOneTheLogIsToldAndOneIsMade) {
   EXPECT_EQ(log(c0).snapshots_taken[0].last.index, Index(3));
 }
 
+TEST_F(LoopSnapshotTest, ADamagedOneIsCountedAndAnotherIsMade) {
+  open();
+  run_to(c0, 12);
+  const auto names = node.disk.list("snapshots");
+  ASSERT_TRUE(names);
+  for (const std::string& name : *names) {
+    ASSERT_TRUE(node.disk.truncate("snapshots/" + name, 60));
+  }
+  log(c0).next().snapshots_to_send.push_back({peer, Epoch(4)});
+  settle(c0);
+  EXPECT_TRUE(node.transport.snapshots.empty());
+  EXPECT_EQ(node.loop->statistics().snapshots_damaged, 1U);
+  EXPECT_FALSE(node.loop->failure());
+  EXPECT_EQ(log(c0).snapshots_taken.back().last.index, Index(12));
+}
+
 TEST_F(LoopSnapshotTest, AReceivedOneIsStoredBeforeTheLogHearsOfIt) {
   open();
   node.disk.hold();
