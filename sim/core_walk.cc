@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "sim/durability_checker.h"
 #include "sim/raft_checker.h"
 #include "sim/recorder.h"
+#include "sim/spotter.h"
 #include "sim/watched_log.h"
 
 namespace assent::sim {
@@ -32,6 +34,7 @@ RaftOptions draw_options(Rng rng) {
   options.heartbeat_ticks = 1;
   options.append_bytes_max = rng.chance(0.5) ? 64 : 4'096;
   options.inflight_max = rng.between(1, 8);
+  options.tail_entries_max = rng.below(3);
   return options;
 }
 
@@ -39,13 +42,23 @@ struct Letter {
   NodeId from;
   NodeId to;
   Bytes bytes;
+  std::optional<SnapshotMark> snapshot = std::nullopt;  // instead of bytes
+  Epoch epoch = {};                                     // with it
+};
+
+// What the disk has still to write.
+struct Write {
+  Output output;
+  std::optional<SnapshotMark> compact = std::nullopt;  // instead of an output: entries up to here may go
 };
 
 // A core, what its disk has, and what its disk has still to write.
 struct Node {
   LogSetup setup;
   std::unique_ptr<ReplicatedLog> log;
-  std::deque<Output> unsynced;
+  std::deque<Write> unsynced;
+  SnapshotMark snapshot;  // the newest; in files of its own, so at once durable
+  Index handed;           // committed entries that it gave us
   bool led = false;
 };
 
@@ -56,7 +69,8 @@ class Walk {
         recorder_(schedule_, narrate ? std::optional(TimeSpan{}) : std::nullopt),
         durability_(recorder_),
         raft_(recorder_, durability_),
-        watchers_{&durability_, &raft_},
+        spotter_(recorder_, durability_),
+        watchers_{&durability_, &raft_, &spotter_},
         factory_(watch(make_raft_factory(draw_options(rng_.split("options"))), watchers_)) {
     result_.seed = seed;
     for (std::size_t i = 0; i < nodes; ++i) {
@@ -74,11 +88,14 @@ class Walk {
     cut_ = 1 + shares.below(30);
     crash_ = shares.below(15);
     sync_ = 40 + shares.below(300);
+    compact_ = shares.below(40);
   }
 
   WalkResult run() {
     while (result_.steps < steps_max && !recorder_.failed()) step();
     result_.wrong = recorder_.why();
+    const auto longer = recorder_.rare_reached().find("snapshot installed over a longer log");
+    result_.longer_logs = longer == recorder_.rare_reached().end() ? 0 : longer->second;
     return result_;
   }
 
@@ -97,6 +114,7 @@ class Walk {
     if (falls(cut_)) return cut();
     if (falls(crash_)) return crash(node);
     if (falls(sync_)) return sync(node);
+    if (falls(compact_)) return compact(node);
     if (falls(120)) return tick(node);
     if (falls(60)) return propose();
     if (falls(5)) return node.log->transfer_leadership(nodes_[rng_.below(nodes)].setup.self), collect(node);
@@ -106,6 +124,18 @@ class Walk {
   void rebuild(Node& node) {
     node.log = factory_(node.setup).value();  // the disk never holds what the core may not hear
     node.led = false;
+    node.handed = node.setup.durable.snapshot.last.index;
+    collect(node);
+  }
+
+  // A snapshot of what was handed out.
+  void compact(Node& node) {
+    const auto mark = node.log->mark_at(node.handed);
+    if (!mark || mark->last.index <= node.snapshot.last.index) return;
+    recorder_.say("n{} has a snapshot up to {}", node.setup.self, mark->last.index);
+    node.snapshot = *mark;
+    node.unsynced.push_back({{}, *mark});
+    node.log->snapshot_taken(*mark);
     collect(node);
   }
 
@@ -146,21 +176,34 @@ class Walk {
     std::uint64_t number = 0;
     std::vector<ConsensusMessage> released;
     for (std::size_t i = 0; i < count; ++i) {
-      Output output = std::move(node.unsynced.front());
+      Write next = std::move(node.unsynced.front());
       node.unsynced.pop_front();
-      write(node, output);
+      write(node, next);
+      if (next.compact) continue;
+      Output& output = next.output;
       number = output.number;
       std::move(output.send_after_sync.begin(), output.send_after_sync.end(), std::back_inserter(released));
     }
+    if (number == 0) return;
     recorder_.say("n{} has output {} durable", node.setup.self, number);
     node.log->durable(number);
     for (ConsensusMessage& message : released) send(node, std::move(message));
     collect(node);
   }
 
-  static void write(Node& node, const Output& output) {
+  static void write(Node& node, const Write& next) {
     DurableLog& disk = node.setup.durable;
+    if (next.compact) {
+      std::erase_if(disk.entries, [&](const EntryPtr& entry) { return entry->index <= next.compact->last.index; });
+      if (next.compact->last.index > disk.snapshot.last.index) disk.snapshot = *next.compact;
+      return;
+    }
+    const Output& output = next.output;
     if (output.hard_state) disk.hard_state = *output.hard_state;
+    if (output.install) {
+      disk.snapshot = *output.install;
+      disk.entries.clear();
+    }
     if (output.append.empty()) return;
     const Index first = output.append.front()->index;
     while (!disk.entries.empty() && disk.entries.back()->index >= first) disk.entries.pop_back();
@@ -169,19 +212,26 @@ class Walk {
 
   // What the core has to say since its last input.
   void collect(Node& node) {
+    const bool silent = !node.log->has_output();
     Output output = node.log->take_output();
+    if (silent && (output.needs_disk() || output.has_news())) {
+      recorder_.wrong(fmt::format("contract: node {} says that it has no output, and gives one", node.setup.self));
+    }
     for (ConsensusMessage& message : output.send_now) send(node, std::move(message));
     output.send_now.clear();
+    if (output.install) node.handed = output.install->last.index;
     for (const EntryPtr& entry : output.committed) judge_committed(node, *entry);
+    for (const SnapshotSend& one : output.snapshots_to_send) send_snapshot(node, one);
     if (output.leadership && output.leadership->self_leads != node.led) {
       node.led = output.leadership->self_leads;
       result_.elections += node.led ? 1 : 0;
       recorder_.say("n{} {} epoch {}", node.setup.self, node.led ? "leads" : "leads no more", output.leadership->epoch);
     }
-    node.unsynced.push_back(std::move(output));
+    node.unsynced.push_back({std::move(output)});
   }
 
-  void judge_committed(const Node& node, const Entry& entry) {
+  void judge_committed(Node& node, const Entry& entry) {
+    node.handed = entry.index;
     const auto [found, fresh] = committed_.try_emplace(entry.index, entry.epoch);
     result_.committed += fresh ? 1 : 0;
     if (found->second == entry.epoch) return;
@@ -194,14 +244,33 @@ class Walk {
     sent_.push_back({from.setup.self, message.to, std::move(message.bytes)});
   }
 
+  void send_snapshot(const Node& from, const SnapshotSend& send) {
+    fresh_.push_back(sent_.size());
+    sent_.push_back({from.setup.self, send.to, {}, from.snapshot, send.epoch});
+  }
+
+  void deliver_snapshot(const Letter& letter, bool arrives) {
+    Node& node = nodes_[letter.to.value - 1];
+    if (arrives) {
+      recorder_.say("n{} gets n{}'s snapshot up to {}", letter.to, letter.from, letter.snapshot->last.index);
+      if (letter.snapshot->last.index > node.snapshot.last.index) node.snapshot = *letter.snapshot;
+      node.log->receive_snapshot(letter.from, letter.epoch, *letter.snapshot);
+      collect(node);
+    }
+    Node& sender = nodes_[letter.from.value - 1];
+    sender.log->snapshot_sent(letter.to, arrives);
+    collect(sender);
+  }
+
   void deliver_fresh() {
     if (fresh_.empty()) return;
     const std::size_t place = rng_.chance(0.8) ? 0 : rng_.below(fresh_.size());
     const std::size_t which = fresh_[place];
     fresh_.erase(fresh_.begin() + static_cast<std::ptrdiff_t>(place));
     const Letter& letter = sent_[which];
-    if (letter.from == cut_off_ || letter.to == cut_off_ || rng_.chance(loss_)) return;
-    deliver(which, "");
+    const bool lost = letter.from == cut_off_ || letter.to == cut_off_ || rng_.chance(loss_);
+    if (lost && letter.snapshot) return deliver_snapshot(Letter(letter), false);
+    if (!lost) deliver(which, "");
   }
 
   void deliver_old() {
@@ -210,6 +279,7 @@ class Walk {
 
   void deliver(std::size_t which, std::string_view how) {
     const Letter letter = sent_[which];  // what it brings about is sent in turn
+    if (letter.snapshot) return deliver_snapshot(letter, true);
     if (recorder_.narrating()) {
       const auto message = raft::decode(group, letter.bytes);
       recorder_.say("n{} hears n{}: {}{}", letter.to, letter.from, message ? raft::describe(*message) : "?", how);
@@ -225,6 +295,7 @@ class Walk {
   Recorder recorder_;
   DurabilityChecker durability_;
   RaftChecker raft_;
+  Spotter spotter_;
   std::vector<LogWatcher*> watchers_;
   LogFactory factory_;
   std::array<Node, nodes> nodes_;
@@ -237,6 +308,7 @@ class Walk {
   std::uint64_t cut_ = 0;
   std::uint64_t crash_ = 0;
   std::uint64_t sync_ = 0;
+  std::uint64_t compact_ = 0;
   double loss_ = 0;
 };
 

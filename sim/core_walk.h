@@ -3,8 +3,8 @@
 // same checkers judge as in whole runs. A walk of two thousand steps takes some ten milliseconds, so that it reaches
 // what needs several rare things in a row, such as an answer that outlives two elections.
 //
-// Not a run of the system: there is no loop, no application, no time, and no snapshot. Called by `assent-sim walk`, by
-// the hunt for planted bugs, and by tests. A walk is a function of its seed.
+// Not a run of the system: there is no loop, no application and no time, and a snapshot is no more than its mark.
+// Called by `assent-sim walk`, by the hunt for planted bugs, and by tests. A walk is a function of its seed.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,11 @@ namespace assent::sim {
 struct WalkResult {
   std::uint64_t seed = 0;
   std::uint64_t steps = 0;
-  std::uint64_t committed = 0;  // entries, by anybody
-  std::uint64_t elections = 0;  // won
-  std::uint64_t repeated = 0;   // messages that had been sent, and perhaps delivered, before
-  std::string wrong;            // empty: no rule was broken
+  std::uint64_t committed = 0;    // entries, by anybody
+  std::uint64_t elections = 0;    // won
+  std::uint64_t repeated = 0;     // messages that had been sent, and perhaps delivered, before
+  std::uint64_t longer_logs = 0;  // over which a snapshot was installed
+  std::string wrong;              // empty: no rule was broken
 };
 
 // narrate: every step to standard output.

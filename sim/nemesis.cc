@@ -11,6 +11,14 @@ std::int64_t offset_max_millis(const Swarm& swarm) {
   return static_cast<std::int64_t>(std::min<std::uint64_t>(4'000, swarm.retention_millis / 4));
 }
 
+// Both begin a batch of the log, and say themselves that they belong in the same place of the order (docs/FORMATS.md,
+// 2.2): of all that could stand in the wrong place, what only the checksum can tell from what belongs there.
+bool could_be_taken_for(ByteView mine, ByteView theirs) {
+  const ByteView kind = mine.substr(8, 4);
+  if (kind != theirs.substr(8, 4)) return false;
+  return kind == "OPEN" || (kind == "BTCH" && mine.substr(16, 8) == theirs.substr(16, 8));
+}
+
 CrashKind draw_crash(Rng& rng) { return rng.chance(0.5) ? CrashKind::power : CrashKind::process; }
 }  // namespace
 
@@ -38,6 +46,7 @@ void Nemesis::begin() {
   every(swarm_.life.transfer_gap, "transfer", [this](Rng& rng) { transfer(rng); });
   every(swarm_.disk.sync_error_gap, "sync-error", [this](Rng& rng) { fail_sync(rng); });
   every(swarm_.disk.no_space_gap, "no-space", [this](Rng& rng) { fill_disk(rng); });
+  every(swarm_.disk.rot_gap, "rot", [this](Rng& rng) { damage_running(rng); });
   every(swarm_.clock.step_gap, "clock", [this](Rng& rng) { step_clock(rng); });
 }
 
@@ -102,7 +111,7 @@ void Nemesis::crash_one(Rng& rng) {
   if (process.node() == victim_ && rng.chance(swarm_.disk.rot)) damage(process, rng);
 }
 
-// At rest, while the node is down: a flipped bit, or a block that belongs to another node's file of the same name.
+// At rest: a flipped bit, or a block that belongs to another node.
 void Nemesis::damage(Process& process, Rng& rng) {
   if (rng.chance(0.5)) {
     const auto place = process.disk().rot_at_rest();
@@ -111,12 +120,24 @@ void Nemesis::damage(Process& process, Rng& rng) {
     recorder_.say("a bit of {} on node {} flips at offset {}", place->first, process.node(), place->second);
   } else {
     Process& other = any(rng);
-    const auto place = process.disk().take_block_of(other.disk());
+    const auto place =
+        process.disk().take_block_of(other.disk(), rng.chance(0.7) ? SimDisk::Alike(could_be_taken_for) : nullptr);
     if (!place) return;
     recorder_.fault("block of another disk written in place");
     recorder_.say("a block of {} on node {} is now node {}'s, at offset {}", place->first, process.node(), other.node(),
                   place->second);
   }
+  process.damaged();
+}
+
+// Whoever reads it next finds it: the node itself when it sends or installs a snapshot, or its next life.
+void Nemesis::damage_running(Rng& rng) {
+  Process& process = *processes_.at(victim_);
+  if (!process.up()) return;
+  if (rng.chance(0.3)) return damage(process, rng);
+  recorder_.fault("next read of a snapshot garbled");
+  recorder_.say("a bit of the next snapshot that node {} reads is flipped", process.node());
+  process.disk().garble_next_read("snapshots/");
   process.damaged();
 }
 

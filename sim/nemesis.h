@@ -41,6 +41,7 @@ class Nemesis {
   void swizzle(Rng& rng);
   void isolate(NodeId node, Micros length);
   void damage(Process& process, Rng& rng);
+  void damage_running(Rng& rng);
   void fail_sync(Rng& rng);
   void fill_disk(Rng& rng);
   void step_clock(Rng& rng);

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/digest.h"
 
 namespace assent {
 namespace {
+
+constexpr std::uint64_t block_bytes = 4096;
 
 std::string folder_of(std::string_view path) {
   const std::size_t slash = path.rfind('/');
@@ -51,9 +54,9 @@ void SimDisk::enqueue(Operation operation, std::uint64_t micros_min, std::uint64
 void SimDisk::finish_due() {
   const std::size_t before = done_.size();
   while (!queue_.empty() && queue_.front().finishes <= now_ && !power_is_off()) {
-    const Operation operation = std::move(queue_.front());
+    Operation operation = std::move(queue_.front());
     queue_.pop_front();
-    finish(operation);
+    finish(std::move(operation));
   }
   if (wake_ && done_.size() > before) wake_();
 }
@@ -61,14 +64,14 @@ void SimDisk::finish_due() {
 bool SimDisk::start() {
   if (queue_.empty() || options_.quick_chance == 0 || !rng_.chance(options_.quick_chance)) return false;
   while (!queue_.empty() && !power_is_off()) {
-    const Operation operation = std::move(queue_.front());
+    Operation operation = std::move(queue_.front());
     queue_.pop_front();
-    finish(operation);
+    finish(std::move(operation));
   }
   return !power_is_off();
 }
 
-void SimDisk::finish(const Operation& operation) {
+void SimDisk::finish(Operation operation) {
   IoCompletion completion{operation.token, std::nullopt};
   if (operation.fails && operation.is_sync) {
     forsake(*operation.file);
@@ -80,7 +83,7 @@ void SimDisk::finish(const Operation& operation) {
   } else {
     apply_write(operation.file->memory, operation.offset, operation.data);
     operation.file->last_write = operation.offset;
-    operation.file->pending.push_back({operation.offset, operation.data, false});
+    operation.file->pending.push_back({operation.offset, std::move(operation.data), false});
   }
   done_.push_back(std::move(completion));
 }
@@ -94,16 +97,22 @@ std::vector<IoCompletion> SimDisk::poll() {
 // ---- platter and memory ----
 
 void SimDisk::apply_write(Bytes& image, std::uint64_t offset, ByteView data) {
+  if (data.empty()) return;
   if (image.size() < offset + data.size()) image.resize(offset + data.size(), '\0');
-  image.replace(offset, data.size(), data);
+  std::memcpy(image.data() + offset, data.data(), data.size());
 }
 
 void SimDisk::make_durable(File& file) {
-  std::erase_if(file.pending, [&](const Pending& pending) {
-    if (pending.forsaken) return false;
-    apply_write(file.platter, pending.offset, pending.data);
-    return true;
-  });
+  bool forsaken = false;
+  for (const Pending& pending : file.pending) {
+    forsaken = forsaken || pending.forsaken;
+    if (!pending.forsaken) apply_write(file.platter, pending.offset, pending.data);
+  }
+  if (forsaken) {
+    std::erase_if(file.pending, [](const Pending& pending) { return !pending.forsaken; });
+  } else {
+    file.pending.clear();
+  }
   file.reserved_platter = file.reserved;
 }
 
@@ -209,6 +218,7 @@ void SimDisk::crash(CrashKind kind) {
   fail_syncs_ = 0;
   fail_writes_ = 0;
   fail_reads_ = 0;
+  garbled_.reset();
   operations_left_ = std::numeric_limits<std::uint64_t>::max();
   if (kind == CrashKind::process) return;
   lose_directory_operations();
@@ -242,15 +252,18 @@ std::optional<std::pair<std::string, std::uint64_t>> SimDisk::rot_somewhere(std:
   return std::pair(name, offset);
 }
 
+// What was last written to a log may be torn and nobody could tell. A snapshot that has its name is whole.
+std::uint64_t SimDisk::damageable_bytes(std::string_view name, const File& file) {
+  if (!file.pending.empty()) return 0;
+  if (name.starts_with("snapshots/") && name.ends_with(".snap")) return file.memory.size();
+  // Not a shard's database: SQLite's pages carry no checksums of their own.
+  return name.starts_with("wal/") ? std::min<std::uint64_t>(file.last_write, file.memory.size()) : 0;
+}
+
 std::vector<std::string> SimDisk::damageable(std::uint64_t bytes) const {
   std::vector<std::string> names;
   for (const auto& [name, file] : names_) {
-    // Not a shard's database: SQLite's pages carry no checksums of their own.
-    const bool checked = name.starts_with("wal/") || name.starts_with("snapshots/");
-    if (checked && file != nullptr && file->pending.empty() &&
-        std::min<std::uint64_t>(file->last_write, file->memory.size()) >= bytes) {
-      names.push_back(name);
-    }
+    if (file != nullptr && damageable_bytes(name, *file) >= bytes) names.push_back(name);
   }
   return names;
 }
@@ -259,30 +272,52 @@ std::optional<std::pair<std::string, std::uint64_t>> SimDisk::rot_at_rest() {
   const std::vector<std::string> names = damageable(1);
   if (names.empty()) return std::nullopt;
   const std::string& name = names[rng_.below(names.size())];
-  const FilePtr file = find(name);
-  const std::uint64_t offset = rng_.below(std::min<std::uint64_t>(file->last_write, file->memory.size()));
+  const std::uint64_t offset = rng_.below(damageable_bytes(name, *find(name)));
   rot(name, offset, static_cast<std::uint8_t>(1U << rng_.below(8)));
   return std::pair(name, offset);
 }
 
-std::optional<std::pair<std::string, std::uint64_t>> SimDisk::take_block_of(const SimDisk& other) {
-  constexpr std::uint64_t block = 4096;
-  std::vector<std::string> names = damageable(block);
-  std::erase_if(names, [&](const std::string& name) {
+std::vector<SimDisk::Swap> SimDisk::alike_blocks(const SimDisk& other, const Alike& alike) const {
+  std::vector<Swap> found;
+  for (const std::string& name : damageable(block_bytes)) {
+    const FilePtr mine = find(name);
+    const std::uint64_t end = damageable_bytes(name, *mine);
+    for (std::uint64_t at = 0; at + block_bytes <= end; at += block_bytes) {
+      const ByteView block = ByteView(mine->memory).substr(at, block_bytes);
+      for (const auto& [path, theirs] : other.names_) {
+        for (std::uint64_t from = 0; theirs && from + block_bytes <= theirs->platter.size(); from += block_bytes) {
+          const ByteView candidate = ByteView(theirs->platter).substr(from, block_bytes);
+          if (alike(block, candidate) && block != candidate) found.push_back({name, at, theirs, from});
+        }
+      }
+    }
+  }
+  return found;
+}
+
+std::vector<SimDisk::Swap> SimDisk::blocks_in_the_same_place(const SimDisk& other) const {
+  std::vector<Swap> found;
+  for (const std::string& name : damageable(block_bytes)) {
     const FilePtr theirs = other.find(name);
-    return !theirs || theirs->platter.size() < block || &other == this;
-  });
-  if (names.empty()) return std::nullopt;
-  const std::string& name = names[rng_.below(names.size())];
-  const FilePtr mine = find(name);
-  const FilePtr theirs = other.find(name);
-  const std::uint64_t blocks =
-      std::min<std::uint64_t>({mine->last_write, mine->memory.size(), theirs->platter.size()}) / block;
-  const std::uint64_t offset = rng_.below(blocks) * block;
-  const ByteView bytes = ByteView(theirs->platter).substr(offset, block);
-  apply_write(mine->memory, offset, bytes);
-  apply_write(mine->platter, offset, bytes);
-  return std::pair(name, offset);
+    const std::uint64_t mine = damageable_bytes(name, *find(name));
+    const std::uint64_t end = theirs ? std::min<std::uint64_t>(mine, theirs->platter.size()) : 0;
+    for (std::uint64_t at = 0; at + block_bytes <= end; at += block_bytes) found.push_back({name, at, theirs, at});
+  }
+  return found;
+}
+
+std::optional<std::pair<std::string, std::uint64_t>> SimDisk::take_block_of(const SimDisk& other, const Alike& alike) {
+  if (&other == this) return std::nullopt;
+  std::vector<Swap> swaps;
+  if (alike) swaps = alike_blocks(other, alike);
+  if (swaps.empty()) swaps = blocks_in_the_same_place(other);
+  if (swaps.empty()) return std::nullopt;
+  const Swap& swap = swaps[rng_.below(swaps.size())];
+  const FilePtr mine = find(swap.mine);
+  const Bytes bytes = swap.theirs->platter.substr(swap.from, block_bytes);
+  apply_write(mine->memory, swap.offset, bytes);
+  apply_write(mine->platter, swap.offset, bytes);
+  return std::pair(swap.mine, swap.offset);
 }
 
 void SimDisk::wipe() {
@@ -452,6 +487,10 @@ Result<Bytes> SimDisk::read(std::string_view path, std::uint64_t offset, std::ui
   const std::uint64_t count = std::min(size, file->size() - offset);
   Bytes bytes = offset < file->memory.size() ? file->memory.substr(offset, count) : Bytes{};
   bytes.resize(count, '\0');
+  if (garbled_ && count > 0 && path.starts_with(*garbled_)) {
+    garbled_.reset();
+    bytes[rng_.below(count)] ^= static_cast<char>(1U << rng_.below(8));
+  }
   return bytes;
 }
 

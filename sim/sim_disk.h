@@ -13,7 +13,7 @@
 //   process crash: what was handed in is written up to some point; all that was written stays readable, unsynced
 //   failed sync: what it should have made durable is readable but never reaches the platter by a later sync (ATC 2020)
 //   full disk: open, write and make_folder fail with io
-//   bit rot: any byte, on platter and in memory
+//   bit rot: any byte, on platter and in memory; or one bit on its way to the reader
 //   power cut at the n-th operation, for tests that loop over all of them
 #pragma once
 
@@ -71,8 +71,13 @@ class SimDisk final : public Disk {
   void fail_next_sync() { fail_syncs_ = 1; }
   void fail_next_write() { fail_writes_ = 1; }
   void fail_next_read() { fail_reads_ = 1; }
+  // One bit of what is read next from a file whose name begins so is not what stands there.
+  void garble_next_read(std::string prefix) { garbled_ = std::move(prefix); }
   // Takes back failures that were asked for and have not happened yet.
-  void forgive() { fail_syncs_ = fail_writes_ = fail_reads_ = 0; }
+  void forgive() {
+    fail_syncs_ = fail_writes_ = fail_reads_ = 0;
+    garbled_.reset();
+  }
   // After n more operations that change something the power is off: everything fails, until crash(power).
   void cut_power_after(std::uint64_t n) { operations_left_ = n; }
   [[nodiscard]] bool power_is_off() const { return operations_left_ == 0; }
@@ -85,8 +90,10 @@ class SimDisk final : public Disk {
   // Damage that whoever reads it can know for damage: in any file, but before what was last written to it, because the
   // end of a log that is not whole looks like one that a crash cut off. The place, or nullopt when there is none.
   std::optional<std::pair<std::string, std::uint64_t>> rot_at_rest();
-  // ... of the same kind: an aligned block becomes what the other disk has there, in the file of the same name.
-  std::optional<std::pair<std::string, std::uint64_t>> take_block_of(const SimDisk& other);
+  // ... of the same kind: an aligned block becomes one of the other disk, as when a write or a read goes to the wrong
+  // place. One that is alike, wherever it stands, if there is any; else what is there in the file of the same name.
+  using Alike = std::function<bool(ByteView mine, ByteView theirs)>;
+  std::optional<std::pair<std::string, std::uint64_t>> take_block_of(const SimDisk& other, const Alike& alike = {});
   // Everything is gone, as with a new disk. Keeps the generator and the time.
   void wipe();
 
@@ -160,7 +167,7 @@ class SimDisk final : public Disk {
   [[nodiscard]] bool has_room(const File& file, std::uint64_t end) const;
   void enqueue(Operation operation, std::uint64_t micros_min, std::uint64_t micros_max);
   void finish_due();
-  void finish(const Operation& operation);
+  void finish(Operation operation);
   void make_durable(File& file);
   void forsake(File& file);
   static void apply_write(Bytes& image, std::uint64_t offset, ByteView data);
@@ -168,6 +175,15 @@ class SimDisk final : public Disk {
   void lose_writes(File& file, const std::vector<Pending>& in_flight);
   void lose_directory_operations();
   [[nodiscard]] std::vector<std::string> damageable(std::uint64_t bytes) const;
+  [[nodiscard]] static std::uint64_t damageable_bytes(std::string_view name, const File& file);
+  struct Swap {
+    std::string mine;
+    std::uint64_t offset = 0;
+    FilePtr theirs;
+    std::uint64_t from = 0;
+  };
+  [[nodiscard]] std::vector<Swap> blocks_in_the_same_place(const SimDisk& other) const;
+  [[nodiscard]] std::vector<Swap> alike_blocks(const SimDisk& other, const Alike& alike) const;
   FilePtr find(std::string_view path) const;
   FilePtr find(FileId file) const;
 
@@ -187,6 +203,7 @@ class SimDisk final : public Disk {
   int fail_syncs_ = 0;
   int fail_writes_ = 0;
   int fail_reads_ = 0;
+  std::optional<std::string> garbled_;
 };
 
 }  // namespace assent

@@ -84,6 +84,7 @@ const std::vector<FaultKind>& fault_kinds() {
        [](Swarm& s, Rng& r) {
          s.disk.rot = r.unit();
          if (s.life.crash_gap == 0) s.life.crash_gap = span(r, 300 * millisecond, 3 * second);
+         if (r.chance(0.5)) s.disk.rot_gap = span(r, 200 * millisecond, 4 * second);
        }},
       {"mischief", [](Swarm& s, Rng& r) { s.mischief = r.unit() * 0.3; }},
       {"first-sends", [](Swarm& s, Rng&) { s.drop_first_sends = true; }},
@@ -140,7 +141,7 @@ void draw_limits(Swarm& swarm, Rng rng) {
   if (rng.chance(0.2)) swarm.peer_queue_bytes_max = pick<std::size_t, 3>(rng, {16384, 65536, 262144});
   if (rng.chance(0.1)) swarm.client_requests_max = rng.between(1, 4);
   if (rng.chance(0.3)) swarm.flush_steps_max = rng.between(1, 3);
-  if (rng.chance(0.6)) swarm.tail_entries_max = rng.below(20);
+  if (rng.chance(0.6)) swarm.tail_entries_max = rng.chance(0.5) ? 0 : rng.below(20);
   if (rng.chance(0.2)) swarm.committed_bytes_max = pick<std::size_t, 3>(rng, {1, 500, 5000});
   if (rng.chance(0.3)) swarm.lazy_flush = rng.unit();
   Rng quick = rng.split("quick");

@@ -45,6 +45,7 @@ struct DiskFaults {
   Micros no_space_gap = 0;
   double read_error = 0;  // of the crashes after which a read fails at the start
   double rot = 0;         // of the crashes of the run's one victim that leave damage at rest
+  Micros rot_gap = 0;     // between damages at rest while it runs
 };
 
 // Mean times between faults of a kind over the whole cluster, and how long each lasts; 0: never.

@@ -15,6 +15,7 @@ constexpr Micros opening_time_max = 20 * second;
 constexpr Micros healing_time_max = 60 * second;
 constexpr Micros fresh_time_max = 10 * second;
 constexpr unsigned closing_rounds_max = 100;
+constexpr unsigned last_attempts_max = 3;
 constexpr std::uint64_t patient_ticks = 500;  // of transactions that must commit
 constexpr Micros quiet_poll = 50 * millisecond;
 
@@ -326,6 +327,34 @@ void World::last_snapshot(const Transaction& transaction, const TxnId& txn, bool
   });
 }
 
+// A shard that is in doubt may run out of patience (swarm: resolve_ticks) before the first message to the others has
+// found their leaders, and then seals: so once more. Whom it looked for it has found by then.
+void World::last_transaction(const Transaction& transaction, std::size_t step) {
+  for (unsigned attempt = 1; attempt <= last_attempts_max && !recorder_.failed(); ++attempt) {
+    settle(fresh_time_max, "between the last deeds");
+    const TxnId txn = new_id(attempt, rng_.split(fmt::format("last {}", step)).next());
+    const Execute execute = make_execute(txn, transaction.begin(txn));
+    if (transaction.history) last_event(check::EventType::invoke, txn, transaction.history(nullptr));
+    std::optional<Ended> ended;
+    clerk_->execute(execute, false, [&](const Ended& now) { ended = now; });
+    if (!run_until(schedule_.now() + fresh_time_max, [&] { return ended.has_value(); })) {
+      return recorder_.stuck(fmt::format("L1 liveness: with everything repaired {} does not end", transaction.what));
+    }
+    if (!ended) return;
+    const bool committed = ended->how == Ended::How::committed;
+    if (transaction.history) {
+      const bool known = committed && ended->answer.results.size() == execute.branches.size();
+      last_event(known ? check::EventType::ok : check::EventType::info, txn, transaction.history(&*ended));
+    }
+    transaction.ended(txn, *ended);
+    if (committed) return;
+    if (ended->answer.refusal.reason == AbortReason::sealed && attempt < last_attempts_max) continue;
+    recorder_.wrong(fmt::format("A4 non-triviality: with everything at rest {} as {} ended {}: {}{}", transaction.what,
+                                txn, to_string(ended->answer.state), ended->answer.refusal.message,
+                                ended->error.message));
+  }
+}
+
 // Alone, with everything at rest: it must succeed.
 void World::last_deed(const Deed& deed, std::size_t step) {
   bool done = false;
@@ -345,25 +374,7 @@ void World::last_deed(const Deed& deed, std::size_t step) {
     what = std::get<Transaction>(deed).what + " without locks";
     last_snapshot(std::get<Transaction>(deed), new_id(1, rng_.split(fmt::format("last {}", step)).next()), done);
   } else {
-    const auto& transaction = std::get<Transaction>(deed);
-    what = transaction.what;
-    settle(fresh_time_max, "between the last deeds");
-    const TxnId txn = new_id(1, rng_.split(fmt::format("last {}", step)).next());
-    const Execute execute = make_execute(txn, transaction.begin(txn));
-    const std::size_t branches = execute.branches.size();
-    if (transaction.history) last_event(check::EventType::invoke, txn, transaction.history(nullptr));
-    clerk_->execute(execute, false, [&, txn, branches](const Ended& ended) {
-      done = true;
-      if (transaction.history) {
-        const bool known = ended.how == Ended::How::committed && ended.answer.results.size() == branches;
-        last_event(known ? check::EventType::ok : check::EventType::info, txn, transaction.history(&ended));
-      }
-      transaction.ended(txn, ended);
-      if (ended.how == Ended::How::committed) return;
-      recorder_.wrong(fmt::format("A4 non-triviality: with everything at rest {} as {} ended {}: {}{}",
-                                  transaction.what, txn, to_string(ended.answer.state), ended.answer.refusal.message,
-                                  ended.error.message));
-    });
+    return last_transaction(std::get<Transaction>(deed), step);
   }
   if (!run_until(schedule_.now() + fresh_time_max, [&] { return done; })) {
     recorder_.stuck(fmt::format("L1 liveness: with everything repaired {} does not end", what));

@@ -36,6 +36,7 @@
 #include "sim/swarm.h"
 #include "sim/txn_checker.h"
 #include "sim/workload.h"
+#include "sql_adapter/schema_cache.h"
 #include "sql_adapter/sqlite_store.h"
 
 namespace assent::sim {
@@ -92,6 +93,7 @@ class World final : private Surroundings {
   void open_shard(std::size_t shard, std::size_t step, unsigned* open);
   void last_snapshot(const Transaction& transaction, const TxnId& txn, bool& done);
   void last_deed(const Deed& deed, std::size_t step);
+  void last_transaction(const Transaction& transaction, std::size_t step);
   void last_event(check::EventType type, const TxnId& txn, std::vector<check::Micro> value);
   void judge_history();
   [[nodiscard]] Result<std::unique_ptr<SqliteStore>> open_store(Process& process, const GroupConfig& group);
@@ -149,6 +151,7 @@ class World final : private Surroundings {
   History history_;
   std::unique_ptr<Workload> workload_;
   Office office_;
+  std::shared_ptr<sql::SchemaCache> schemas_ = std::make_shared<sql::SchemaCache>();
   std::map<NodeId, std::unique_ptr<Process>> processes_;
   std::unique_ptr<Nemesis> nemesis_;
   std::vector<std::unique_ptr<Customer>> customers_;

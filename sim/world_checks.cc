@@ -62,6 +62,7 @@ ShardAppOptions shard_options(const Swarm& swarm) {
 
 Result<std::unique_ptr<SqliteStore>> World::open_store(Process& process, const GroupConfig& group) {
   SqliteOptions options;
+  options.schemas = schemas_;
   if (!swarm_.shard_files) return SqliteStore::open(options);
   if (auto made = process.disk().make_folder("shards"); !made) return fail(made.error());
   if (auto kept = process.disk().sync_directory(""); !kept) return fail(kept.error());
@@ -190,11 +191,12 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
     if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, ballot->txn, entry.index);
     return;
   }
+  if (!fresh && process.life().number == 1) return;
   const auto command = decode_shard_command(entry.payload);
   if (!command) return recorder_.wrong("a committed command cannot be read: " + command.error().message);
   const TxnId txn = txn_of(*command);
   if (!fresh) {
-    if (!std::holds_alternative<PrepareWork>(*command) || process.life().number == 1) return;
+    if (!std::holds_alternative<PrepareWork>(*command)) return;
     const Fate* fate = txns_.find(txn);
     const auto vote = fate == nullptr ? decltype(fate->registers.begin()){} : fate->registers.find(group);
     if (fate != nullptr && vote != fate->registers.end() && vote->second.state == Register::State::prepared) {
@@ -339,6 +341,7 @@ void World::check_all(bool digests) {
   std::map<GroupId, unsigned> leaders;
   for (const auto& [node, process] : processes_) {
     if (!process->up()) continue;
+    if (process->loop().statistics().snapshots_damaged > 0) recorder_.rare("damage found while running");
     for (const GroupStatus& status : process->loop().status()) {
       check_replica(*process, status, digests);
       if (status.log.leadership.self_leads && ++leaders[status.config.id] == 2) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <set>
@@ -14,6 +15,21 @@ namespace {
 using namespace wal_format;
 
 constexpr std::uint64_t whole_file = std::numeric_limits<std::uint64_t>::max();
+
+bool only_zeros(ByteView bytes) {
+  return bytes.empty() || (bytes.front() == '\0' && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+// Behind the last byte that is not zero, from `from` on: most of a segment is reserved and was never written.
+std::size_t written_end(ByteView bytes, std::size_t from) {
+  constexpr std::size_t step = 4096;
+  std::size_t end = bytes.size();
+  while (end > from && only_zeros(bytes.substr(end - std::min(step, end - from), std::min(step, end - from)))) {
+    end -= std::min(step, end - from);
+  }
+  while (end > from && bytes[end - 1] == '\0') --end;
+  return end;
+}
 
 class Scanner {
  public:
@@ -204,8 +220,7 @@ class Scanner {
         return fail(damaged(header.number, damage, fmt::format("{} was written after it", path(voucher.number))));
       }
     }
-    const std::size_t end = head_bytes_.find_last_not_of('\0');
-    if (end != Bytes::npos && end >= at) scan_.torn_bytes = end + 1 - at;
+    if (at < head_bytes_.size()) scan_.torn_bytes = written_end(head_bytes_, at) - at;
     return {};
   }
 

@@ -23,13 +23,17 @@ int walk(const Arguments& arguments, const std::string& program) {
     all.committed += one.committed;
     all.elections += one.elections;
     all.repeated += one.repeated;
+    all.longer_logs += one.longer_logs;
     if (one.wrong.empty()) continue;
     fmt::print("FAILED seed={} wrong after {} steps: {}\n  replay: {}{} walk --seeds {} --narrate\n", seed, one.steps,
                one.wrong, program, plant_option(), seed);
     return static_cast<int>(Verdict::wrong);
   }
-  fmt::print("{} walks, none failed; {} steps, {} elections, {} entries committed, {} messages repeated\n",
-             arguments.seeds.last - arguments.seeds.first + 1, all.steps, all.elections, all.committed, all.repeated);
+  fmt::print(
+      "{} walks, none failed; {} steps, {} elections, {} entries committed, {} messages repeated, "
+      "{} snapshots installed over a longer log\n",
+      arguments.seeds.last - arguments.seeds.first + 1, all.steps, all.elections, all.committed, all.repeated,
+      all.longer_logs);
   return 0;
 }
 

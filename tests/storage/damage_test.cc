@@ -1,6 +1,7 @@
 // Damage of bytes at rest (TESTING.md B08, B09, W09): each byte of a small log and of a snapshot is changed, one at a
 // time, and each file is cut at each length. What comes out is the truth, or an error; the last batch alone may be
 // taken for a torn one.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -160,6 +161,35 @@ TEST(DamagedLogs, MessageNamesFileOffsetGroupAndProof) {
        {"wal/00000000000000000001.wal", "offset 1056", "group 42", "a valid batch follows at offset 1536"}) {
     EXPECT_THAT(failed.error().message, ::testing::HasSubstr(part));
   }
+}
+
+// A write or a read that went to another node's disk: of the right number and with valid checksums, but not of here.
+TEST(DamagedLogs, ABatchOfAnotherNodesLogWithTheRightNumberIsDamage) {
+  SimDisk mine(1);
+  SimDisk theirs(2);
+  const auto at = [](std::uint64_t identity) {
+    WalOptions options = small_options(65'536, 4'096);
+    options.identity = identity;
+    return options;
+  };
+  for (auto [disk, identity] : {std::pair(&mine, 1U), std::pair(&theirs, 2U)}) {
+    WalRecovery recovered;
+    auto wal = Wal::open(*disk, at(identity), recovered);
+    ASSERT_TRUE(wal);
+    for (std::uint64_t i = 1; i <= 4; ++i) {
+      ASSERT_TRUE((*wal)->submit({append(1, {make_entry(1, i, fmt::format("of {}", identity))})}));
+      ASSERT_TRUE(settle(**wal, *disk));
+    }
+  }
+  const auto place = mine.take_block_of(theirs, [](ByteView a, ByteView b) {
+    return a.substr(8, 4) == "BTCH" && a.substr(8, 4) == b.substr(8, 4) && a.substr(16, 8) == b.substr(16, 8);
+  });
+  ASSERT_TRUE(place);
+  WalRecovery recovered;
+  const auto opened = Wal::open(mine, at(1), recovered);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::corruption);
+  EXPECT_THAT(opened.error().message, ::testing::HasSubstr(fmt::format("offset {}", place->second)));
 }
 
 // A rotation that a crash cut short proves that everything before it was durable: damage there is no torn tail.
