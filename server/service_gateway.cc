@@ -172,7 +172,7 @@ class ServiceGateway::Call final : public RpcTag {
       done.commit = finish.commit;
       done.protocol = finish.protocol;
       done.fingerprint = finish.fingerprint;
-      return gateway_.answer(call_, std::move(done));
+      return gateway_.answer(call_, done);
     }
     const bool contradicts = code == grpc::StatusCode::ABORTED || code == grpc::StatusCode::NOT_FOUND;
     const std::string_view did = finish.commit ? (contradicts ? "CONTRADICTS the commit" : "has not committed")
