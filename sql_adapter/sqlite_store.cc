@@ -467,7 +467,7 @@ Result<void> SqliteStore::Parts::restore(ByteView snapshot) {
   if (auto done = commit(); !done) return done;
   forget_statements();
   if (auto done = db_->execute("COMMIT"); !done) return remember(done);
-  const Result<void> put = sql::copy_content(*trial.db_, *db_);
+  Result<void> put = sql::copy_content(*trial.db_, *db_);
   if (auto done = remember(load()); !done) return done;
   if (auto done = remember(begin()); !done) return done;
   return put;

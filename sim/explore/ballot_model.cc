@@ -291,9 +291,9 @@ class BallotExplorer {
     }
     std::sort(accepted.begin(), accepted.end());
     accepted.erase(std::unique(accepted.begin(), accepted.end()), accepted.end());
-    for (const auto& [ballot, from] : accepted) {
+    for (const auto& each : accepted) {
       const auto same =
-          std::count_if(accepted.begin(), accepted.end(), [&](const auto& one) { return one.first == ballot; });
+          std::count_if(accepted.begin(), accepted.end(), [&](const auto& one) { return one.first == each.first; });
       if (2 * static_cast<std::size_t>(same) > places()) return true;
     }
     return false;

@@ -90,6 +90,7 @@ TEST(LockTable, AgreesWithItsDumbTwin) {
       std::map<Bytes, LockMode> wanted;
       for (std::uint64_t i = rng.below(4); i > 0; --i) wanted[std::to_string(rng.below(5))] = modes[rng.below(4)];
       std::vector<LockRequest> requests;
+      requests.reserve(wanted.size());
       for (const auto& [key, mode] : wanted) requests.push_back({key, mode});
       ASSERT_EQ(table.conflicts(requests, id), twin.conflicts(requests, id)) << "seed " << seed;
       ASSERT_EQ(table.free(requests, id), twin.conflicts(requests, id).empty()) << "seed " << seed;
