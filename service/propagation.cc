@@ -39,7 +39,8 @@ Result<void> check(const Enlistment& one) {
 Result<std::optional<std::string>> single(const Metadata& metadata, const char* key) {
   const auto [begin, end] = metadata.equal_range(key);
   if (begin == end) return std::optional<std::string>();
-  if (std::any_of(begin, end, [&](const auto& entry) { return entry.second != begin->second; })) {
+  const auto differs = [&first = begin->second](const auto& entry) { return entry.second != first; };
+  if (std::any_of(begin, end, differs)) {
     return fail(ErrorCode::malformed, fmt::format("metadata {} has several values that differ", key));
   }
   return std::optional(begin->second);
