@@ -20,6 +20,7 @@ std::vector<Told> together(int count, const CallOf& call) {
   std::vector<Told> told(static_cast<std::size_t>(count));
   std::barrier start(count);
   std::vector<std::thread> threads;
+  threads.reserve(told.size());
   for (int i = 0; i < count; ++i) {
     threads.emplace_back([&, i] {
       start.arrive_and_wait();
