@@ -406,6 +406,7 @@ TYPED_TEST_P(BarrierContract, ParallelDuplicatesRunTheWorkOnce) {
     std::vector<Answer> answers(callers);
     std::barrier start(callers);
     std::vector<std::thread> threads;
+    threads.reserve(answers.size());
     for (int i = 0; i < callers; ++i) {
       threads.emplace_back([&, i] {
         start.arrive_and_wait();

@@ -46,7 +46,7 @@ Ran assentctl(std::vector<const char*> arguments) {
 TEST_F(ConformanceCommandTest, IsProvenFromTheCommandLine) {
   ParticipantHost host({.name = "ledger"}, participant_, *barrier_);
   const Served server(host.service());
-  const std::string target = server.address();
+  const std::string& target = server.address();
   const Ran ran = assentctl({"conformance", "--target", target.c_str(), "--name", "ledger", "--payload", "hex:796573",
                              "-o", "json", "--restart-hook", "true"});
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
@@ -60,7 +60,7 @@ TEST_F(ConformanceCommandTest, IsProvenFromTheCommandLine) {
 TEST_F(ConformanceCommandTest, WithoutAYesTheCommandSaysWhatToGive) {
   ParticipantHost host({.name = "ledger"}, participant_, *barrier_);
   const Served server(host.service());
-  const std::string target = server.address();
+  const std::string& target = server.address();
   const Ran refused = assentctl({"conformance", "--target", target.c_str(), "--payload", "no"});
   EXPECT_EQ(refused.status, 1);
   EXPECT_THAT(refused.out, ::testing::HasSubstr("VOTE_NO: the payload said no"));

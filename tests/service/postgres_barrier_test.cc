@@ -116,7 +116,7 @@ TEST_F(PostgresBarrierTest, AConnectionThatWasLostMeanwhileIsMadeAgain) {
 class Cut final : public TestParticipant<PostgresKind> {
  public:
   Vote prepare(const Branch& branch, PGconn& connection, ByteView payload) override {
-    const Vote vote = TestParticipant::prepare(branch, connection, payload);
+    Vote vote = TestParticipant::prepare(branch, connection, payload);
     if (payload == "cut") PostgresKind::try_execute(connection, "SELECT pg_terminate_backend(pg_backend_pid())");
     return vote;
   }
