@@ -80,9 +80,9 @@ class LocalTransaction {
 
   // Branches in doubt since before the time, oldest first, at most so many. Outside of begin() and commit().
   [[nodiscard]] virtual Result<std::vector<InDoubt>> in_doubt(ClusterMillis before, std::size_t at_most) = 0;
-  // Deletes at most so many ended registers behind the horizon, and remembers through which time it did so, at once.
-  // Outside of begin() and commit().
-  [[nodiscard]] virtual Result<std::size_t> forget(const Horizon& horizon, std::size_t at_most) = 0;
+  // Deletes at most so many ended registers behind the horizon, and remembers through which time it did so. Between
+  // begin() to write and commit().
+  [[nodiscard]] virtual Result<std::size_t> forget_rows(const Horizon& horizon, std::size_t at_most) = 0;
 };
 
 template <class Connection>

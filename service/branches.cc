@@ -300,7 +300,13 @@ Result<std::size_t> Branches::forget_some() {
   const std::uint64_t time = now().value;
   if (time <= kept) return 0;
   const ClusterMillis before(time - kept);
-  return (*turn)->local().forget({.ended = before, .created = before}, forgets_max);
+  LocalTransaction& local = (*turn)->local();
+  Scope scope(local);
+  if (auto begun = local.begin(Access::write); !begun) return fail(begun.error());
+  auto gone = local.forget_rows({.ended = before, .created = before}, forgets_max);
+  if (!gone) return gone;
+  if (auto committed = scope.commit(); !committed) return fail(committed.error());
+  return gone;
 }
 
 void Branches::forget_now_and_then() {

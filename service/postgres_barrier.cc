@@ -2,18 +2,22 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <charconv>
-#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "service/connection_pool.h"
+#include "service/postgres_connection.h"
 #include "service/tables.h"
 
 namespace assent::service {
 
 namespace {
+
+using postgres::connect;
+using postgres::execute;
+using postgres::Handle;
+using postgres::Parameters;
+using postgres::single_column;
 
 // Two processes of a service that start at once would both make the tables; any number that nobody else takes.
 constexpr const char* lock_schema = "SELECT pg_advisory_xact_lock(7311142560397542996)";
@@ -26,148 +30,6 @@ constexpr const char* schema =
     "CREATE TABLE IF NOT EXISTS assent_barrier("
     "id integer PRIMARY KEY CHECK(id = 1), version integer NOT NULL, identity text NOT NULL, "
     "forgotten_through bigint NOT NULL)";
-
-struct Close {
-  void operator()(PGconn* connection) const { PQfinish(connection); }
-};
-using Handle = std::unique_ptr<PGconn, Close>;
-
-std::string first_line(const char* text) {
-  const std::string_view all = text == nullptr ? "" : text;
-  return std::string(all.substr(0, all.find('\n')));
-}
-
-ErrorCode code_of(std::string_view sqlstate) {
-  if (sqlstate == "40001" || sqlstate == "40P01") return ErrorCode::conflict;  // serialization, deadlock
-  if (sqlstate == "55P03" || sqlstate == "53300") return ErrorCode::busy;      // lock timeout, too many connections
-  if (sqlstate.starts_with("XX")) return ErrorCode::corruption;
-  return ErrorCode::io;
-}
-
-class Rows {
- public:
-  explicit Rows(PGresult* result) : result_(result) {}
-  [[nodiscard]] int count() const { return PQntuples(result_.get()); }
-  [[nodiscard]] bool null(int row, int column) const { return PQgetisnull(result_.get(), row, column) != 0; }
-  [[nodiscard]] std::string text(int row, int column) const {
-    return {PQgetvalue(result_.get(), row, column), static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
-  }
-  [[nodiscard]] std::int64_t number(int row, int column) const {
-    const std::string digits = text(row, column);
-    std::int64_t out = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), out);
-    return out;
-  }
-  [[nodiscard]] std::optional<std::int64_t> number_or_null(int row, int column) const {
-    return null(row, column) ? std::nullopt : std::optional(number(row, column));
-  }
-  [[nodiscard]] Bytes bytes(int row, int column) const {
-    std::size_t size = 0;
-    unsigned char* const raw =
-        PQunescapeBytea(reinterpret_cast<const unsigned char*>(PQgetvalue(result_.get(), row, column)), &size);
-    if (raw == nullptr) return {};
-    Bytes out(reinterpret_cast<const char*>(raw), size);
-    PQfreemem(raw);
-    return out;
-  }
-  [[nodiscard]] std::string command() const { return PQcmdStatus(result_.get()); }  // "COMMIT", "UPDATE 1"
-  [[nodiscard]] std::string affected() const { return PQcmdTuples(result_.get()); }
-
- private:
-  struct Clear {
-    void operator()(PGresult* result) const { PQclear(result); }
-  };
-  std::unique_ptr<PGresult, Clear> result_;
-};
-
-// $1, $2, ... in the order that they are added.
-class Parameters {
- public:
-  Parameters& text(std::string_view value) { return add(std::string(value), 0); }
-  Parameters& blob(std::string_view value) { return add(std::string(value), 1); }
-  Parameters& integer(std::optional<std::int64_t> value) {
-    return value ? add(std::to_string(*value), 0) : add(std::nullopt, 0);
-  }
-
-  [[nodiscard]] PGresult* run(PGconn* connection, const char* text) const {
-    std::vector<const char*> values;
-    std::vector<int> lengths;
-    for (const auto& value : values_) {
-      values.push_back(value ? value->data() : nullptr);
-      lengths.push_back(value ? static_cast<int>(value->size()) : 0);
-    }
-    return PQexecParams(connection, text, static_cast<int>(values.size()), nullptr, values.data(), lengths.data(),
-                        formats_.data(), 0);
-  }
-
- private:
-  Parameters& add(std::optional<std::string> value, int format) {
-    values_.push_back(std::move(value));
-    formats_.push_back(format);
-    return *this;
-  }
-
-  std::vector<std::optional<std::string>> values_;
-  std::vector<int> formats_;
-};
-
-Result<Rows> judged(PGconn* connection, PGresult* result, std::string_view doing) {
-  Rows rows(result);
-  const ExecStatusType status = PQresultStatus(result);
-  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return rows;
-  const char* const state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  const std::string said = first_line(result == nullptr ? PQerrorMessage(connection) : PQresultErrorMessage(result));
-  return fail(state == nullptr ? ErrorCode::io : code_of(state),
-              fmt::format("PostgreSQL, {}: {}", doing.substr(0, 60), said.empty() ? "the connection is lost" : said));
-}
-
-Result<Rows> execute(PGconn* connection, const char* text, const Parameters& parameters) {
-  return judged(connection, parameters.run(connection, text), text);
-}
-
-// May be several statements.
-Result<void> execute(PGconn* connection, const char* text) {
-  auto rows = judged(connection, PQexec(connection, text), text);
-  if (!rows) return fail(rows.error());
-  return {};
-}
-
-Result<std::vector<std::string>> single_column(PGconn* connection, const char* text, const Parameters& parameters) {
-  auto rows = execute(connection, text, parameters);
-  if (!rows) return fail(rows.error());
-  std::vector<std::string> out;
-  for (int i = 0; i < rows->count(); ++i) out.push_back(rows->text(i, 0));
-  return out;
-}
-
-// ---- a connection, and what is refused ----
-
-void ignore_notice(void*, const char*) {}
-
-Result<void> configure(PGconn* connection, std::chrono::milliseconds patience) {
-  if (PQsetClientEncoding(connection, "UTF8") != 0) return fail(ErrorCode::unsupported, "PostgreSQL: no UTF-8 client");
-  const std::string waits = fmt::format("SET lock_timeout = {}", patience.count());
-  if (auto set = execute(connection, waits.c_str()); !set) return set;
-  const auto sync = single_column(connection, "SHOW synchronous_commit", {});
-  if (!sync) return fail(sync.error());
-  // Off: a yes that was answered could be lost with the power. The other words all wait for the disk.
-  if (!sync->empty() && sync->front() == "off") return execute(connection, "SET synchronous_commit = on");
-  return {};
-}
-
-Result<Handle> connect(const PostgresOptions& options) {
-  const std::string seconds =
-      std::to_string(std::max<std::int64_t>(2, std::chrono::ceil<std::chrono::seconds>(options.patience).count()));
-  const std::array<const char*, 4> keys{"dbname", "connect_timeout", "fallback_application_name", nullptr};
-  const std::array<const char*, 4> values{options.conninfo.c_str(), seconds.c_str(), "assent barrier", nullptr};
-  Handle out(PQconnectdbParams(keys.data(), values.data(), 1));
-  if (PQstatus(out.get()) != CONNECTION_OK) {
-    return fail(ErrorCode::io, fmt::format("PostgreSQL cannot be reached: {}", first_line(PQerrorMessage(out.get()))));
-  }
-  PQsetNoticeProcessor(out.get(), ignore_notice, nullptr);
-  if (auto fine = configure(out.get(), options.patience); !fine) return fail(fine.error());
-  return out;
-}
 
 Result<void> check_durable(PGconn* connection) {
   const auto fsync = single_column(connection, "SHOW fsync", {});
@@ -254,7 +116,7 @@ class PostgresBarrier::Local final : public LocalTransactionOn<PGconn> {
     // Lost while nobody used it, as after a restart of the server: nothing hangs on it yet.
     PQreset(db());
     if (PQstatus(db()) != CONNECTION_OK) return begun;
-    if (auto fine = configure(db(), pool_->patience()); !fine) return fine;
+    if (auto fine = postgres::configure(*db(), pool_->patience()); !fine) return fine;
     return execute(db(), text);
   }
 
@@ -278,7 +140,7 @@ class PostgresBarrier::Local final : public LocalTransactionOn<PGconn> {
     parameters.text(key.txn.to_hex()).text(key.name);
     const auto done =
         execute(db(), "INSERT INTO assent_branches VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11) ON CONFLICT DO NOTHING",
-                add(parameters, to_row(value)));
+                add_row(parameters, to_row(value)));
     if (!done) return fail(done.error());
     return done->affected() == "1";
   }
@@ -290,7 +152,7 @@ class PostgresBarrier::Local final : public LocalTransactionOn<PGconn> {
                               "UPDATE assent_branches SET state = $3, epoch = $4, number = $5, coordinator = $6, "
                               "refusal = $7, message = $8, result = $9, payload = $10, changed_at = $11 "
                               "WHERE txn_id = $1 AND branch = $2",
-                              add(parameters, to_row(value)));
+                              add_row(parameters, to_row(value)));
     if (!done) return fail(done.error());
     if (done->affected() == "1") return {};
     return fail(ErrorCode::corruption, "the branch's row in assent_branches is gone: somebody else deleted it");
@@ -339,41 +201,7 @@ class PostgresBarrier::Local final : public LocalTransactionOn<PGconn> {
     return out;
   }
 
-  Result<std::size_t> forget(const Horizon& horizon, std::size_t at_most) override {
-    if (auto begun = begin(Access::write); !begun) return fail(begun.error());
-    Result<std::size_t> done = forget_rows(horizon, at_most);
-    if (done) {
-      if (auto committed = commit(); !committed) done = fail(committed.error());
-    }
-    rollback();
-    return done;
-  }
-
- private:
-  [[nodiscard]] PGconn* db() const { return handle_.get(); }
-
-  static const Parameters& add(Parameters& parameters, const RegisterRow& row) {
-    return parameters.text(row.state)
-        .integer(row.epoch)
-        .integer(row.number)
-        .text(row.coordinator)
-        .text(row.refusal)
-        .text(row.message)
-        .blob(row.result)
-        .blob(row.payload)
-        .integer(row.changed_at);
-  }
-
-  Result<void> settle(const char* text) {
-    auto done = execute(db(), text);
-    if (done) return done;
-    return fail(done.error().code,
-                "the service's work ended the local transaction by itself, or went on after a "
-                "statement of it had failed: " +
-                    done.error().message);
-  }
-
-  Result<std::size_t> forget_rows(const Horizon& horizon, std::size_t at_most) {
+  Result<std::size_t> forget_rows(const Horizon& horizon, std::size_t at_most) override {
     const auto gone = single_column(
         db(),
         "DELETE FROM assent_branches WHERE (txn_id, branch) IN (SELECT txn_id, branch FROM assent_branches WHERE "
@@ -391,6 +219,18 @@ class PostgresBarrier::Local final : public LocalTransactionOn<PGconn> {
     return gone->size();
   }
 
+ private:
+  [[nodiscard]] PGconn* db() const { return handle_.get(); }
+
+  Result<void> settle(const char* text) {
+    auto done = execute(db(), text);
+    if (done) return done;
+    return fail(done.error().code,
+                "the service's work ended the local transaction by itself, or went on after a "
+                "statement of it had failed: " +
+                    done.error().message);
+  }
+
   const std::shared_ptr<Pool> pool_;
   Handle handle_;
   bool writes_ = false;
@@ -400,7 +240,9 @@ PostgresBarrier::PostgresBarrier(std::shared_ptr<Pool> pool) : pool_(std::move(p
 PostgresBarrier::~PostgresBarrier() = default;
 
 Result<std::unique_ptr<PostgresBarrier>> PostgresBarrier::open(const PostgresOptions& options) {
-  auto pool = std::make_shared<Pool>(options.connections, options.patience, [options] { return connect(options); });
+  auto pool = std::make_shared<Pool>(options.connections, options.patience, [options] {
+    return connect({.conninfo = options.conninfo, .patience = options.patience, .name = "assent barrier"});
+  });
   auto first = pool->take();
   if (!first) return fail(first.error());
   auto fine = prepare_database(first->get());

@@ -270,7 +270,7 @@ class SqliteBarrier::Local final : public LocalTransactionOn<sqlite3> {
     const std::string txn = key.txn.to_hex();
     const RegisterRow row = to_row(value);
     query.text(txn).text(key.name);
-    if (auto done = bind(query, row).run(); !done) return fail(done.error());
+    if (auto done = add_row(query, row).run(); !done) return fail(done.error());
     return sqlite3_changes(db_) == 1;
   }
 
@@ -280,7 +280,7 @@ class SqliteBarrier::Local final : public LocalTransactionOn<sqlite3> {
                 "message = ?6, result = ?7, payload = ?8, changed_at = ?9 WHERE txn_id = ?10 AND branch = ?11");
     const std::string txn = key.txn.to_hex();
     const RegisterRow row = to_row(value);
-    if (auto done = bind(query, row).text(txn).text(key.name).run(); !done) return done;
+    if (auto done = add_row(query, row).text(txn).text(key.name).run(); !done) return done;
     if (sqlite3_changes(db_) == 1) return {};
     return fail(ErrorCode::corruption, "the branch's row in assent_branches is gone: somebody else deleted it");
   }
@@ -321,38 +321,7 @@ class SqliteBarrier::Local final : public LocalTransactionOn<sqlite3> {
     }
   }
 
-  Result<std::size_t> forget(const Horizon& horizon, std::size_t at_most) override {
-    if (auto begun = begin(Access::write); !begun) return fail(begun.error());
-    Result<std::size_t> done = forget_rows(horizon, at_most);
-    if (done) {
-      if (auto committed = commit(); !committed) done = fail(committed.error());
-    }
-    rollback();
-    return done;
-  }
-
- private:
-  static Query& bind(Query& query, const RegisterRow& row) {
-    return query.text(row.state)
-        .integer(row.epoch)
-        .integer(row.number)
-        .text(row.coordinator)
-        .text(row.refusal)
-        .text(row.message)
-        .blob(row.result)
-        .blob(row.payload)
-        .integer(row.changed_at);
-  }
-
-  // SQLite forgets its savepoints when the transaction ends.
-  Result<void> settle(const char* text) {
-    auto done = execute(db_, text);
-    if (done) return done;
-    return fail(done.error().code,
-                "the service's work ended the local transaction by itself, or SQLite had to: " + done.error().message);
-  }
-
-  Result<std::size_t> forget_rows(const Horizon& horizon, std::size_t at_most) {
+  Result<std::size_t> forget_rows(const Horizon& horizon, std::size_t at_most) override {
     Query query(
         db_,
         "DELETE FROM assent_branches WHERE (txn_id, branch) IN (SELECT txn_id, branch FROM assent_branches "
@@ -368,6 +337,15 @@ class SqliteBarrier::Local final : public LocalTransactionOn<sqlite3> {
       return fail(marked.error());
     }
     return gone->size();
+  }
+
+ private:
+  // SQLite forgets its savepoints when the transaction ends.
+  Result<void> settle(const char* text) {
+    auto done = execute(db_, text);
+    if (done) return done;
+    return fail(done.error().code,
+                "the service's work ended the local transaction by itself, or SQLite had to: " + done.error().message);
   }
 
   sqlite3* const db_;

@@ -45,6 +45,20 @@ struct RegisterRow {
   std::int64_t changed_at = 0;
 };
 [[nodiscard]] RegisterRow to_row(const Register& value);
+// Adds them to a statement's values, in the order of the columns. Values: has text(), integer() and blob(), each of
+// which gives back itself; the row must outlive it.
+template <class Values>
+Values& add_row(Values& values, const RegisterRow& row) {
+  return values.text(row.state)
+      .integer(row.epoch)
+      .integer(row.number)
+      .text(row.coordinator)
+      .text(row.refusal)
+      .text(row.message)
+      .blob(row.result)
+      .blob(row.payload)
+      .integer(row.changed_at);
+}
 // Error corruption: somebody else has written it.
 [[nodiscard]] Result<Register> from_row(RegisterRow row);
 [[nodiscard]] Result<InDoubt> in_doubt_from(std::string_view txn, std::string branch, std::int64_t epoch,

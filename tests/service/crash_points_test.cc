@@ -67,8 +67,8 @@ class CrashingLocal final : public LocalTransactionOn<sqlite3> {
   Result<std::vector<InDoubt>> in_doubt(ClusterMillis before, std::size_t at_most) override {
     return inner_->in_doubt(before, at_most);
   }
-  Result<std::size_t> forget(const Horizon& horizon, std::size_t at_most) override {
-    return inner_->forget(horizon, at_most);
+  Result<std::size_t> forget_rows(const Horizon& horizon, std::size_t at_most) override {
+    return inner_->forget_rows(horizon, at_most);
   }
 
  private:
