@@ -15,7 +15,7 @@ packages=(
   libsqlite3-dev libexpected-dev libfmt-dev libxxhash-dev libspdlog-dev
   libgoogle-perftools-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
   libgtest-dev libgmock-dev libbenchmark-dev
-  libpq-dev postgresql
+  libpq-dev postgresql libmariadb-dev mariadb-server
   strace procps
 )
 

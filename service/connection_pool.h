@@ -41,6 +41,9 @@ class ConnectionPool {
     return made;
   }
 
+  // In the place of one that is taken and was found to be lost.
+  [[nodiscard]] Result<Handle> make() { return make_(); }
+
   [[nodiscard]] std::chrono::milliseconds patience() const { return patience_; }
 
   // Null: it was not fit for use any more.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -42,8 +43,9 @@ DatabaseServer::DatabaseServer(const Commands& commands) : port_(free_port()) {
   const bool as_root = ::getuid() == 0;
   if (as_root) ::chmod(folder_.c_str(), 0777);
   const std::string script = fmt::format(
-      "cd {0}; dir={0}/data; port={1}; exec 3<&0 </dev/null >{0}/log 2>&1; {2} || exit 1; {3} & server=$!; "
-      "(cat <&3 >/dev/null; kill -{4} $server) & wait $server",
+      "cd {0}; dir={0}/data; port={1}; exec 3<&0 </dev/null >{0}/log 2>&1; {2} || exit 1; "
+      "(cat <&3 >/dev/null; touch ending; while kill -0 $$; do kill -{4} $(cat pid); sleep 0.05; done) & "
+      "while [ ! -e ending ]; do {3} & echo $! >pid; wait $!; sleep 0.05; done",
       folder_, port_, commands.prepare, commands.serve, commands.stop);
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
@@ -66,6 +68,13 @@ DatabaseServer::~DatabaseServer() {
   ::waitpid(keeper_, nullptr, 0);
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
+}
+
+void DatabaseServer::kill() {
+  std::ifstream in(folder_ + "/pid");
+  pid_t server = 0;
+  if (!(in >> server) || server <= 1) throw std::runtime_error("the server was never started: " + log());
+  ::kill(server, SIGKILL);
 }
 
 std::string DatabaseServer::log() const {

@@ -1,6 +1,6 @@
 // A database server of the test's own, in a folder of its own, on a free port of this machine, as an unprivileged user
 // when the test runs as root. It ends with the test, whatever ends that: a shell keeps it, and stops it when its own
-// standard input is closed.
+// standard input is closed. A server that dies is started again.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,8 @@ class DatabaseServer {
   DatabaseServer(const DatabaseServer&) = delete;
   DatabaseServer& operator=(const DatabaseServer&) = delete;
 
+  // SIGKILL to the server, which is started again at once, as by whatever keeps servers. Its data is as it was left.
+  void kill();
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const std::string& folder() const { return folder_; }
   // What it printed.

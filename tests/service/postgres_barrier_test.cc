@@ -3,92 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include "tests/service/barrier_contract.h"
-#include "tests/service/database_server.h"
+#include "tests/service/postgres_kind.h"
 
 namespace assent::service::testing {
-namespace {
-
-DatabaseServer& server() {
-  static DatabaseServer only({.user = "postgres",
-                              .prepare = "bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1); $bin/initdb -D $dir "
-                                         "-A trust -U postgres -E UTF8 --locale=C --no-sync",
-                              .serve = "$bin/postgres -D $dir -p $port -k $PWD -c listen_addresses=127.0.0.1 -c "
-                                       "max_connections=60 -c fsync=on",
-                              .stop = "QUIT"});
-  return only;
-}
-
-std::string conninfo(const std::string& database) {
-  return fmt::format("host=127.0.0.1 port={} user=postgres dbname={}", server().port(), database);
-}
-
-PGconn* connect(const std::string& database) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  for (;;) {
-    PGconn* connection = PQconnectdb(conninfo(database).c_str());
-    if (PQstatus(connection) == CONNECTION_OK) return connection;
-    const std::string said = PQerrorMessage(connection);
-    PQfinish(connection);
-    if (std::chrono::steady_clock::now() > end) throw std::runtime_error(said + server().log());
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the server is starting
-  }
-}
-
-}  // namespace
-
-// A database of its own on the one server.
-class PostgresKind {
- public:
-  using Connection = PGconn;
-  static constexpr int histories = 6;
-
-  PostgresKind() {
-    static int count = 0;
-    name_ = fmt::format("test{}", ++count);
-    PGconn* admin = connect("postgres");
-    execute(*admin, "CREATE DATABASE " + name_);
-    PQfinish(admin);
-    look_ = connect(name_);
-  }
-  ~PostgresKind() { PQfinish(look_); }
-  PostgresKind(const PostgresKind&) = delete;
-  PostgresKind& operator=(const PostgresKind&) = delete;
-
-  [[nodiscard]] Result<std::unique_ptr<PostgresBarrier>> open() {
-    return PostgresBarrier::open({.conninfo = conninfo(name_)});
-  }
-  [[nodiscard]] PGconn& look() { return *look_; }
-  [[nodiscard]] const std::string& name() const { return name_; }
-
-  static void execute(PGconn& connection, const std::string& sql) {
-    PGresult* result = PQexec(&connection, sql.c_str());
-    const bool fine = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
-    const std::string said = PQresultErrorMessage(result);
-    PQclear(result);
-    if (!fine) throw std::runtime_error(sql + ": " + said);
-  }
-  static bool try_execute(PGconn& connection, const std::string& sql) {
-    PGresult* result = PQexec(&connection, sql.c_str());
-    const bool fine = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    return fine;
-  }
-  static std::int64_t number(PGconn& connection, const std::string& sql) {
-    PGresult* result = PQexec(&connection, sql.c_str());
-    if (PQresultStatus(result) != PGRES_TUPLES_OK) throw std::runtime_error(sql + ": " + PQresultErrorMessage(result));
-    const std::int64_t out = PQntuples(result) == 0 ? -1 : std::stoll(PQgetvalue(result, 0, 0));
-    PQclear(result);
-    return out;
-  }
-
- private:
-  std::string name_;
-  PGconn* look_ = nullptr;
-};
-
 INSTANTIATE_TYPED_TEST_SUITE_P(Postgres, BarrierContract, ::testing::Types<PostgresKind>);
 
 namespace {
@@ -161,19 +79,19 @@ TEST_F(PostgresBarrierTest, ADatabaseMadeFromThisOneAsItsTemplateIsAnother) {
     name = original.name();
   }
   PostgresKind::execute(place_.look(), fmt::format("CREATE DATABASE {0}_copy TEMPLATE {0}", name));
-  const auto barrier = PostgresBarrier::open({.conninfo = conninfo(name)});
+  const auto barrier = PostgresBarrier::open({.conninfo = PostgresKind::conninfo(name)});
   ASSERT_TRUE(barrier);
-  PGconn* copy = connect(name + "_copy");
+  PGconn* copy = PostgresKind::connect(name + "_copy");
   EXPECT_FALSE((*barrier)->same_database(*copy));
-  const auto refused = PostgresBarrier::open({.conninfo = conninfo(name), .work = copy});
+  const auto refused = PostgresBarrier::open({.conninfo = PostgresKind::conninfo(name), .work = copy});
   PQfinish(copy);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("_copy"), std::string::npos) << refused.error().message;
 }
 
 TEST_F(PostgresBarrierTest, WhoHoldsTheRowIsWaitedForAndNotForEver) {
-  const auto barrier =
-      PostgresBarrier::open({.conninfo = conninfo(place_.name()), .patience = std::chrono::milliseconds(100)});
+  const auto barrier = PostgresBarrier::open(
+      {.conninfo = PostgresKind::conninfo(place_.name()), .patience = std::chrono::milliseconds(100)});
   ASSERT_TRUE(barrier);
   Branches branches({}, std::make_unique<EnrolledOn<PGconn>>(participant_, **barrier));
   ASSERT_TRUE(branches.prepare(prepare(branch(1))).ok());
