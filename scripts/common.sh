@@ -18,12 +18,17 @@ packages=(
   libpq-dev postgresql libmariadb-dev mariadb-server
   strace procps
 )
+# What may as well come from elsewhere: npm is part of nodejs in the packages of its makers, and a package in Debian's.
+programs=(node:nodejs npm:npm)
 
 # Installs what is missing from Debian's packages; says so first. Needs root or sudo only when something is missing.
 install_packages() {
-  local missing=() package
+  local missing=() package program
   for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  for program in "${programs[@]}"; do
+    command -v "${program%%:*}" >/dev/null || missing+=("${program#*:}")
   done
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
