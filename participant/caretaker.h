@@ -222,6 +222,7 @@ class Caretaker {
   void park(Job& job, std::vector<LockRequest> locks, const TxnId& holder);
   void unpark(Job& job);
   void on_refusal(Job& job, Refusal refusal);
+  [[nodiscard]] static bool by_state(const Refusal& refusal);
   void propose_work(Job& job, Evaluation evaluation);
   void propose_refusal(Job& job, Refusal refusal);
   void end_job(const TxnId& txn);

@@ -215,7 +215,7 @@ void Caretaker::answer_validation(const TxnId& key, const std::vector<LockReques
   end_query(key);
 }
 
-// A rehearsal that is refused by the state of rows may only be early, as a job (on_refusal).
+// What is refused by the state of the shard may only be early, as a job (on_refusal).
 void Caretaker::refuse_query(const TxnId& key, const Refusal& refusal) {
   Read& read = queries_.at(key);
   if (read.query.unchanged_since && refusal.reason == AbortReason::conflict) {  // it answers something else
@@ -224,8 +224,7 @@ void Caretaker::refuse_query(const TxnId& key, const Refusal& refusal) {
     output_.reply.push_back(ClientReply{.id = read.client, .answer = ClientAnswer(std::move(answer))});
     return end_query(key);
   }
-  const bool by_state = refusal.reason == AbortReason::constraint && !read.settled;
-  const std::vector<TxnId> holding = by_state ? shard_->holding() : std::vector<TxnId>();
+  const std::vector<TxnId> holding = by_state(refusal) && !read.settled ? shard_->holding() : std::vector<TxnId>();
   if (holding.empty() || holding.size() > options_.settle_max) {
     fail_client(read.client, code_of(refusal.reason), refusal.message);
     return end_query(key);

@@ -96,17 +96,22 @@ void Caretaker::refuse_bound(Job& job, const Evaluation& evaluation) {
   propose_refusal(job, std::move(no));
 }
 
+// What is refused because of what the shard holds now: its rows, or its tables, which a prepared transaction may be about
+// to make. Whether a statement makes no sense at all cannot be told apart from that.
+bool Caretaker::by_state(const Refusal& refusal) {
+  return refusal.reason == AbortReason::constraint || refusal.reason == AbortReason::invalid;
+}
+
 // What was refused may be allowed once those are finished that were prepared before it came, and their clients may have
 // heard "committed" already: a refusal that ignored them would deny what was told. So it runs again after them, and
 // after no later ones. It takes no part in wait-die, for it has no locks to name: settle_ticks ends a cycle.
 void Caretaker::on_refusal(Job& job, Refusal refusal) {
-  const bool by_state = refusal.reason == AbortReason::constraint;
-  if (!by_state || job.settled) return propose_refusal(job, std::move(refusal));
+  if (!by_state(refusal) || job.settled) return propose_refusal(job, std::move(refusal));
   const std::vector<TxnId> holding = shard_->holding();
   if (holding.empty()) return propose_refusal(job, std::move(refusal));
   if (holding.size() <= options_.settle_max) return settle_first(job, holding);
   propose_refusal(job,
-                  this->refusal(AbortReason::conflict, "too many transactions are in doubt to judge a constraint"));
+                  this->refusal(AbortReason::conflict, "too many transactions are in doubt to judge what is refused"));
 }
 
 void Caretaker::settle_first(Job& job, const std::vector<TxnId>& holding) {

@@ -290,6 +290,23 @@ TEST_F(CaretakerTest, ARefusalWaitsForThoseWhoWerePreparedBefore) {
   EXPECT_EQ(store.get("a"), "5");
 }
 
+// "no such table" of a table whose making was told as committed already.
+TEST_F(CaretakerTest, WorkThatCannotBeRunYetWaitsForThoseWhoWerePreparedBefore) {
+  const Work insert{SqlStatement{"INSERT INTO t VALUES(1)", {}, {}}};  // a store of keys and values runs none
+  prepare(txn(5), {add("a", 10)});
+  commit();
+  prepare(txn(7), insert);
+  query(1, insert);
+  pass_barriers();
+  EXPECT_EQ(in_log(), 0U) << "what is prepared may make the table";
+  EXPECT_TRUE(heard().reply.empty());
+  finish(txn(5), true);
+  commit();
+  ASSERT_EQ(logged<RefuseWork>().size(), 1U);
+  EXPECT_EQ(logged<RefuseWork>()[0].refusal.reason, AbortReason::invalid);
+  EXPECT_EQ(error_to(heard().reply, 1)->code, ErrorCode::malformed);
+}
+
 TEST_F(CaretakerTest, ARefusalDoesNotWaitForEverNorForLaterOnes) {
   prepare(txn(5), {add("b", 10)});
   commit();
