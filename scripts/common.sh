@@ -16,6 +16,7 @@ packages=(
   libgoogle-perftools-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   libpq-dev postgresql libmariadb-dev mariadb-server
+  python3 python3-grpcio python3-protobuf python3-psycopg2 python3-pymysql
   strace procps
 )
 # What may as well come from elsewhere: npm is part of nodejs in the packages of its makers, and a package in Debian's.
