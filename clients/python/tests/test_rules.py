@@ -15,7 +15,7 @@ from assent.directory import Directory, Target
 from assent.ids import created_millis, is_txn_id, new_txn_id
 from assent.judge import Failure, Verdict, judge, read_info, write_info
 from assent.names import tidy_text, valid_name
-from assent.outcome import outcome_of
+from assent.outcome import ATTEMPT_IS_TOLD, outcome_of
 from assent.participant import Attempt, BranchKey, Fate, InDoubt
 from assent.participant.resolver import fate_of
 from assent.propagation import ENLISTED_KEY, Enlistment, IncomingTransaction, OutgoingTransaction, encode
@@ -208,7 +208,6 @@ class InDoubtRules(unittest.TestCase):
 
     def test_every_state(self) -> None:
         for state, fate in {
-            "committed": Fate.COMMITTED,
             "aborted": Fate.ABORTED,
             "expired": Fate.ABORTED,
             "unknown": Fate.OPEN,
@@ -222,14 +221,17 @@ class InDoubtRules(unittest.TestCase):
         self.assertIs(fate_of(nobodys, assent.Outcome(TXN, "expired")), Fate.OPEN)
 
     def test_only_its_own_attempt_is_committed(self) -> None:
-        self.assertIs(fate_of(self.ONE, assent.Outcome(TXN, "committed", attempt=(7, 2))), Fate.COMMITTED)
+        committed = assent.Outcome(TXN, "committed", protocol="two-phase")
+        self.assertIs(fate_of(self.ONE, committed.but(attempt=(7, 2))), Fate.COMMITTED)
         for other in ((7, 3), (8, 2), (0, 0)):
-            self.assertIs(fate_of(self.ONE, assent.Outcome(TXN, "committed", attempt=other)), Fate.OPEN)
+            self.assertIs(fate_of(self.ONE, committed.but(attempt=other)), Fate.ABORTED, "its yes was never counted")
+        self.assertIs(fate_of(self.ONE, committed.but(protocol="paxos-commit")), Fate.ABORTED, "not its transaction")
+        self.assertIs(fate_of(self.ONE, committed), Fate.OPEN if ATTEMPT_IS_TOLD else Fate.COMMITTED)
 
     def test_the_attempt_is_read_where_the_definition_has_it(self) -> None:
         message = pb.Transaction(txn_id=TXN, state=pb.COMMITTED)
         self.assertIsNone(outcome_of(message).attempt)
-        if "attempt" in message.DESCRIPTOR.fields_by_name:
+        if ATTEMPT_IS_TOLD:
             message.attempt.epoch, message.attempt.number = 7, 2
             self.assertEqual(outcome_of(message).attempt, (7, 2))
 

@@ -16,6 +16,8 @@ _STATES = {
     pb.ABORTED: "aborted",
     pb.EXPIRED: "expired",
 }
+# The field is younger than the API.
+ATTEMPT_IS_TOLD = "attempt" in pb.Transaction.DESCRIPTOR.fields_by_name
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 
 
@@ -102,7 +104,6 @@ def outcome_of(message: pb.Transaction) -> Outcome:
 
 
 def _attempt_of(message: pb.Transaction) -> Optional[tuple[int, int]]:
-    """The field is younger than the API: an older definition, and an older node, have none."""
-    if "attempt" not in message.DESCRIPTOR.fields_by_name or not message.HasField("attempt"):
+    if not ATTEMPT_IS_TOLD or not message.HasField("attempt"):
         return None
     return message.attempt.epoch, message.attempt.number

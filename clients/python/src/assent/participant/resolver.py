@@ -21,7 +21,7 @@ from typing import Callable, Optional
 
 from ..client import Client
 from ..errors import AssentError
-from ..outcome import Outcome
+from ..outcome import ATTEMPT_IS_TOLD, Outcome
 from .barrier import BranchKey, InDoubt
 from .branches import Branches
 from .register import Branch, Call
@@ -45,15 +45,23 @@ AskFate = Callable[[InDoubt], Fate]
 def fate_of(one: InDoubt, outcome: Outcome) -> Fate:
     """The rules of participant.proto, IN DOUBT. Pure.
 
-    A commit is one of this branch when it is of the recorded attempt; a node that does not tell the attempt is of a
-    version that answered by the transaction alone. Of another attempt: this yes was never counted, but nobody has said
-    that it is aborted; it stays in doubt, for an operator to see. Expired: the group keeps a commit until every service
-    has said that it committed, so what it has forgotten was none. Another group's "expired" proves nothing.
+    Only the yes of the attempt that was decided was counted: if one id was used for two contents, the register may hold
+    the yes of the other one, and that is aborted. Services run in two phases: what another protocol committed was not
+    theirs. Expired: the group keeps a commit until every service has said that it committed, so what it has forgotten
+    was none. Another group's "expired" proves nothing.
     """
     if outcome.committed:
-        return Fate.COMMITTED if outcome.attempt in (None, tuple(one.attempt)) else Fate.OPEN
+        return _fate_of_commit(one, outcome)
     forgotten = outcome.state == "expired" and one.coordinator != ""
     return Fate.ABORTED if outcome.aborted or forgotten else Fate.OPEN
+
+
+def _fate_of_commit(one: InDoubt, outcome: Outcome) -> Fate:
+    if outcome.protocol not in ("two-phase", "auto"):
+        return Fate.ABORTED
+    if outcome.attempt is None:  # a node that does not tell it; by an older definition none does
+        return Fate.OPEN if ATTEMPT_IS_TOLD else Fate.COMMITTED
+    return Fate.COMMITTED if outcome.attempt == one.attempt else Fate.ABORTED
 
 
 def ask_coordinator(client: Client) -> AskFate:
