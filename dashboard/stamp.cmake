@@ -1,0 +1,37 @@
+# What dist was built from. cmake -DDASHBOARD=dir [-DWRITE=ON] -P stamp.cmake
+# Without WRITE: fails unless dist/built_from.txt says the digests that the sources and the built files have now.
+cmake_minimum_required(VERSION 3.25)
+set(stamp ${DASHBOARD}/dist/built_from.txt)
+
+function(digest_of out)
+  set(all "")
+  foreach(file ${ARGN})
+    file(SHA256 ${DASHBOARD}/${file} digest)
+    string(APPEND all "${digest} ${file}\n")
+  endforeach()
+  string(SHA256 digest "${all}")
+  set(${out} ${digest} PARENT_SCOPE)
+endfunction()
+
+file(GLOB_RECURSE sources RELATIVE ${DASHBOARD} ${DASHBOARD}/src/* ${DASHBOARD}/public/*)
+list(APPEND sources index.html package.json package-lock.json tsconfig.json vite.config.ts)
+list(SORT sources)
+file(GLOB_RECURSE built RELATIVE ${DASHBOARD} ${DASHBOARD}/dist/*)
+list(REMOVE_ITEM built dist/built_from.txt)
+list(SORT built)
+digest_of(of_sources ${sources})
+digest_of(of_built ${built})
+set(now "sources ${of_sources}\nbuilt ${of_built}\n")
+
+if(WRITE)
+  file(WRITE ${stamp} "${now}")
+  return()
+endif()
+set(then "")
+if(EXISTS ${stamp})
+  file(READ ${stamp} then)
+endif()
+if(NOT then STREQUAL now)
+  message(FATAL_ERROR "dashboard/dist is not what its sources make: run scripts/build-dashboard.sh and commit dist.\n"
+                      "dist/built_from.txt says\n${then}now it would be\n${now}")
+endif()

@@ -1,0 +1,299 @@
+// The built dashboard in a real browser, against a mock node with the content security policy of the real one.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { start_browser, type Session } from '../support/browser.js';
+import { hostile, id_of, known } from '../support/fixtures.js';
+
+let session: Session;
+before(async () => {
+  session = await start_browser();
+});
+after(() => session.end());
+
+async function open(hash: string): Promise<void> {
+  await session.page.goto('about:blank');
+  await session.page.goto(`${session.mock.url}/${hash}`);
+}
+async function seen(text: string | RegExp): Promise<void> {
+  await session.page.getByText(text).first().waitFor();
+}
+// The canvas has more than one colour: something is drawn on it.
+function colours_drawn(selector: string): Promise<number> {
+  return session.page.locator(selector).evaluate((canvas: HTMLCanvasElement) => {
+    const pixels = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+    const found = new Set<number>();
+    for (let i = 0; i < pixels.length; i += 4) {
+      if (pixels[i + 3] === 255) found.add(((pixels[i] ?? 0) << 16) | ((pixels[i + 1] ?? 0) << 8) | (pixels[i + 2] ?? 0));
+    }
+    return found.size;
+  });
+}
+async function waterfall_drawn(rows: number): Promise<void> {
+  await session.page.locator(`.bars canvas[data-rows="${rows}"]`).waitFor();
+}
+
+test('the overview shows rates, leaders, doubt and examples of aborts', async () => {
+  await open('');
+  await seen('Transactions at n1');
+  await session.page.locator('.u-wrap canvas').waitFor();
+  await seen('of the 50 newest');
+  await seen('the oldest for 42.00 s');
+  await seen('★ n1');
+  await seen('leads c0 in term 4');
+  await seen('acct/alice would fall below 0');
+});
+
+test('the list filters at the nodes and on the page, and the url says so', async () => {
+  const { page, mock } = session;
+  await open('#/txns');
+  await seen('100 listed');
+  await page.keyboard.press('/');
+  await page.keyboard.type('alice');
+  await seen(/of the 100 on this page/);
+  assert.match(page.url(), /q=alice/);
+  for (const row of await page.locator('table.txns tbody tr').allTextContents()) assert.match(row, /alice/);
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await page.getByLabel('State').selectOption('ABORTED');
+  await page.waitForFunction(() => [...document.querySelectorAll('table.txns tbody tr')].every((row) => row.textContent?.includes('ABORTED')));
+  assert.ok(mock.asked.some((asked) => asked.includes('state=ABORTED')));
+  await page.reload();
+  assert.equal(await page.getByLabel('State').inputValue(), 'ABORTED');
+});
+
+test('a page further has other transactions, and back is the newest', async () => {
+  const { page } = session;
+  await open('#/txns');
+  const first = await page.locator('table.txns td a').first().getAttribute('href');
+  await page.getByRole('button', { name: 'Older' }).click();
+  await seen('Older transactions');
+  await page.waitForFunction((href) => {
+    const link = document.querySelector('table.txns td a');
+    return link !== null && link.getAttribute('href') !== href;
+  }, first);
+  await page.getByRole('link', { name: 'Newest' }).click();
+  await page.waitForFunction((href) => document.querySelector('table.txns td a')?.getAttribute('href') === href, first);
+});
+
+test('paused, nothing is asked', async () => {
+  const { page, mock } = session;
+  await open('#/txns');
+  await seen('100 listed');
+  await page.keyboard.press('p');
+  await page.getByRole('button', { name: 'Go on', pressed: true }).waitFor();
+  const asked = () => mock.asked.filter((path) => path.startsWith('/api/v1/txns')).length;
+  const before_pause = asked();
+  // The stream goes on: four of its messages are more time than a poll would take.
+  const stamp = await page.evaluate(() => Date.now());
+  await page.waitForFunction((from) => Date.now() - from > 2_500, stamp);
+  assert.equal(asked(), before_pause);
+});
+
+test('j and Enter open a transaction', async () => {
+  const { page } = session;
+  await open('#/txns');
+  await seen('100 listed');
+  await page.keyboard.press('p');
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.keyboard.press('k');
+  await page.keyboard.press('Enter');
+  await waterfall_drawn(13);
+  assert.match(page.url(), new RegExp(`#/txn/${id_of(known.committed)}`));
+});
+
+test('a committed transfer is a waterfall with phases, lines, the group that delayed it and why', async () => {
+  const { page } = session;
+  await open(`#/txn/${id_of(known.committed)}`);
+  await waterfall_drawn(13);
+  assert.ok((await colours_drawn('.bars canvas')) > 8);
+  await seen('42 % of 8.1 ms went into prepare; s2 was waited for longest: 2.4 ms its disk took to sync');
+  await seen('commit point at 6.9 ms');
+  await seen('client answered at 8.1 ms');
+  assert.deepEqual((await page.getByRole('list', { name: 'Phases' }).getByRole('listitem').allTextContents()).map((text) => text.trim()), [
+    'execute 2.2 ms 27 %', 'prepare 3.4 ms 42 %', 'decide 2.5 ms 31 %', 'commit 2.9 ms behind the answer',
+  ]);
+  await page.getByRole('option', { name: /propose s2/ }).click();
+  const side = page.getByRole('complementary', { name: 'The selected span' });
+  await side.getByText('s2#88003').waitFor();
+  await side.getByText(`assentctl txn explain ${id_of(known.committed)}`).waitFor();
+  await page.getByRole('button', { name: 'Aligned clocks' }).click();
+  await seen(/were moved into their parents/);
+  await side.getByText('moved by 200 µs').waitFor();
+  assert.match(page.url(), /aligned=1.*span=w2/);
+  const plain = await colours_drawn('.bars canvas');
+  await page.keyboard.press('c');
+  await page.getByRole('button', { name: 'Critical path', pressed: true }).waitFor();
+  assert.ok(plain > 8);
+  await page.keyboard.press('t');
+  assert.equal(await page.locator('.fall tbody tr').count(), 13);
+});
+
+test('zooming in and f change what is drawn', async () => {
+  const { page } = session;
+  await open(`#/txn/${id_of(known.committed)}`);
+  await waterfall_drawn(13);
+  const fit = page.getByRole('button', { name: 'Fit: all of it' });
+  assert.ok(await fit.isDisabled());
+  await page.keyboard.press('+');
+  await page.waitForFunction(() => !document.querySelector<HTMLButtonElement>('.corner button')?.disabled);
+  await page.keyboard.press('f');
+  await page.waitForFunction(() => document.querySelector<HTMLButtonElement>('.corner button')?.disabled);
+});
+
+test('markup in names and messages stays text', async () => {
+  const { page } = session;
+  await open(`#/txn/${id_of(known.aborted)}`);
+  await waterfall_drawn(4);
+  await page.locator('p.why', { hasText: hostile }).waitFor();
+  await open('#/txns');
+  await page.locator('td.why', { hasText: hostile }).first().waitFor();
+  await open('#/events');
+  await page.locator('td', { hasText: hostile }).first().waitFor();
+  await open(`#/txn/${encodeURIComponent(hostile)}`);
+  await page.locator('p.mono', { hasText: hostile }).waitFor();
+  assert.equal(await page.evaluate(() => 'hacked' in window), false);
+  assert.equal(await page.locator('#app img, #app script').count(), 0);
+});
+
+test('in doubt: how long, why, what each shard sees, whom it blocks', async () => {
+  const { page } = session;
+  await open('#/in-doubt');
+  const one = page.locator('.doubt', { hasText: id_of(known.in_doubt) });
+  await one.getByText('for 42.00 s').waitFor();
+  await one.getByText('no decision can be read: c0 has no leader; 1 of its 3 members answers, 2 are needed').waitFor();
+  await one.getByText('◆ in-doubt').first().waitFor();
+  assert.equal(await one.locator(`a[title="${id_of(7)}"]`).count(), 1);
+  await open(`#/txn/${id_of(known.in_doubt)}`);
+  await waterfall_drawn(3);
+  await seen('Without what n3 (no answer in 500 ms) knows.');
+  await seen('What it waits for');
+});
+
+test('groups by nodes, by shape and word', async () => {
+  await open('#/groups');
+  await seen('degraded: 2/3');
+  const row = session.page.getByRole('row', { name: /s2/ });
+  assert.match((await row.textContent()) ?? '', /● follower★ leader✕ does not answer/);
+  await seen('○ 412 behind');
+});
+
+test('2,000 spans: few elements, and scrolling draws frames at the screen’s pace', async () => {
+  const { page } = session;
+  await open(`#/txn/${id_of(known.huge)}`);
+  await waterfall_drawn(2_000);
+  assert.ok((await page.locator('.names .name').count()) < 40);
+  await page.locator('.waterfall').evaluate((element) => (element.scrollTop = 24 * 1_500));
+  await page.getByRole('option', { name: /^Prepare s/ }).first().waitFor();
+  await page.waitForFunction(() => Number(document.querySelector('.name')?.getAttribute('aria-posinset')) > 1_450);
+  assert.ok((await page.locator('.names .name').count()) < 40);
+});
+
+test('what is not there says why and what to do', async () => {
+  const { page, mock } = session;
+  mock.silent.now = true;
+  await open('#/txns');
+  await seen('No node has seen a transaction since it started.');
+  await open('#/in-doubt');
+  await seen('Nothing is in doubt.');
+  await open('#/events');
+  await seen('No node has recorded an event since it started.');
+  await open('#/groups');
+  await seen('No node answered with its groups.');
+  await open('');
+  await seen('This node has not coordinated a transaction since it started.');
+  mock.silent.now = false;
+  await open(`#/txn/${id_of(99_999)}`);
+  await seen(`assentctl txn get ${id_of(99_999)}`);
+  await open('#/nowhere');
+  await seen('There is no such page.');
+  assert.ok(await page.getByRole('link', { name: 'Go to the overview' }).isVisible());
+});
+
+test('every control has a name, every table a caption, every page one heading', async () => {
+  const { page } = session;
+  for (const hash of ['', '#/txns', '#/in-doubt', '#/groups', '#/events', `#/txn/${id_of(known.committed)}`]) {
+    await open(hash);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.locator('section.panel table, .waterfall, .doubt').first().waitFor();
+    const found = await page.evaluate(() => {
+      const nameless = [...document.querySelectorAll('button, input, select, a[href], canvas, [role="img"]')].filter((element) => {
+        if (element.closest('.u-wrap') !== null) return false; // inside a picture that has a name
+        const labels = (element as HTMLInputElement).labels;
+        return !(element.textContent?.trim() || element.getAttribute('aria-label') || (labels && labels.length > 0));
+      });
+      const bare = [...document.querySelectorAll('table:not(.u-legend)')].filter((table) => !table.querySelector('caption')?.textContent);
+      return [nameless.map((element) => element.outerHTML), bare.length, document.querySelectorAll('h1').length];
+    });
+    assert.deepEqual(found, [[], 0, 1], hash);
+  }
+});
+
+test('text has a contrast of 4.5 to 1, light and dark', async () => {
+  const { page } = session;
+  for (const theme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: theme });
+    await open('#/txns');
+    await seen('100 listed');
+    const weak = await page.evaluate(() => {
+      const style = getComputedStyle(document.documentElement);
+      const light = (name: string) => {
+        const hex = style.getPropertyValue(name).trim().slice(1);
+        const part = (at: number) => {
+          const value = parseInt(hex.slice(at, at + 2), 16) / 255;
+          return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+        };
+        return 0.2126 * part(0) + 0.7152 * part(2) + 0.0722 * part(4);
+      };
+      const contrast = (a: number, b: number) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      const texts = ['--text', '--muted', '--accent', '--live', '--committed', '--declined', '--fault', '--doubt'];
+      return texts.flatMap((text) => ['--panel', '--page'].map((ground) => [text, ground, contrast(light(text), light(ground))] as const)).filter(([, , ratio]) => !(ratio >= 4.5));
+    });
+    assert.deepEqual(weak, [], theme);
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+});
+
+test('the theme is chosen and kept; help opens and closes by key', async () => {
+  const { page } = session;
+  await open('');
+  await page.getByRole('button', { name: /^Theme: auto/ }).click();
+  await page.getByRole('button', { name: /^Theme: dark/ }).waitFor();
+  await page.reload();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset['theme']), 'dark');
+  await page.getByRole('button', { name: /^Theme: dark/ }).click();
+  await page.getByRole('button', { name: /^Theme: light/ }).click();
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Help' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog', { name: 'Help' }).waitFor({ state: 'detached' });
+});
+
+test('a narrow screen has no sideways scrolling of the page', async () => {
+  const { page } = session;
+  await page.setViewportSize({ width: 390, height: 800 });
+  for (const hash of ['', '#/txns', '#/in-doubt', '#/groups', '#/events', `#/txn/${id_of(known.committed)}`]) {
+    await open(hash);
+    await page.locator('section.panel table, .waterfall, .doubt').first().waitFor();
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(over <= 0, `${hash}: ${over} pixels too wide`);
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+});
+
+test('a node that goes away is told, and what it said before stays', async () => {
+  const { page, mock } = session;
+  await open('#/txns');
+  await seen('100 listed');
+  await page.route('**/api/v1/txns*', (route) => route.abort());
+  await page.getByRole('alert').getByText('the node does not answer').waitFor();
+  assert.ok((await page.locator('table.txns tbody tr').count()) === 100);
+  await page.unroute('**/api/v1/txns*');
+  await page.getByRole('alert').waitFor({ state: 'detached' });
+  session.problems = session.problems.filter((text) => !text.includes('net::ERR_FAILED'));
+  assert.ok(mock.asked.length > 0);
+});
+
+test('nothing was reported on the console, and nothing was asked of anybody else', () => {
+  assert.deepEqual(session.problems, []);
+});
