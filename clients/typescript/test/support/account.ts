@@ -3,9 +3,7 @@
 import type { Connection as MariaDb } from 'mysql2/promise';
 import type { Client } from 'pg';
 
-import { no, readOnly, yes, type Barrier, type Branch, type Participant, type Vote } from '../../src';
-import { MariaDbBarrier } from '../../src/mariadb';
-import { PostgresBarrier } from '../../src/postgres';
+import { no, readOnly, yes, type Barrier, type Branch, type Participant, type Vote } from '../../src/participant/barrier';
 import type { Place } from './processes';
 
 export type Kind = 'mariadb' | 'postgres';
@@ -96,15 +94,16 @@ export class PostgresAccount extends Account<Client> {
   }
 }
 
-/** A participant joined to a barrier, whatever the database: for code that does not care. */
+/** A participant joined to a barrier, whatever the database: for code that does not care. Loads the driver that it needs. */
 export interface Joined {
   participant: Account<never> & Participant<never>;
   barrier: Barrier<never>;
 }
 export async function join(kind: Kind, place: Place, options: { connections?: number; patienceMs?: number } = {}): Promise<Joined> {
-  const made =
-    kind === 'mariadb'
-      ? { participant: new MariaDbAccount(), barrier: await MariaDbBarrier.open({ connection: place, ...options }) }
-      : { participant: new PostgresAccount(), barrier: await PostgresBarrier.open({ connection: place, ...options }) };
-  return made as unknown as Joined;
+  if (kind === 'mariadb') {
+    const { MariaDbBarrier } = await import('../../src/mariadb.js');
+    return { participant: new MariaDbAccount(), barrier: await MariaDbBarrier.open({ connection: place, ...options }) } as unknown as Joined;
+  }
+  const { PostgresBarrier } = await import('../../src/postgres.js');
+  return { participant: new PostgresAccount(), barrier: await PostgresBarrier.open({ connection: place, ...options }) } as unknown as Joined;
 }
