@@ -64,6 +64,20 @@ class Program:
             self.process.send_signal(number)
         self.process.wait()
 
+    def pause(self) -> None:
+        """Returns when every thread of it has stopped: until then some go on."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+
+        def stopped(task: Path) -> bool:
+            return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+        if not eventually(lambda: all(map(stopped, tasks.iterdir()))):
+            raise RuntimeError(f"process {self.process.pid} does not stop")
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def running(self) -> bool:
         return self.process.poll() is None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 import unittest
 from typing import Any
@@ -243,8 +242,11 @@ class Services(ClusterTest):
         self.assertEqual((outcome.protocol, outcome.answer_of("pay")), ("two-phase", b"held"))
         self.assertTrue(eventually(lambda: self.participant.calls == {"prepare": 1, "commit": 1}))
 
-        transaction = assent.Transaction().put("s1", "order", "2")
-        outcome = self.client.execute(transaction.call("pay", self.running.address, "no", "ledger"))
+        def refused(tx: assent.Tx) -> None:
+            tx.put("s1", "order", "2")
+            tx.call("pay", self.running.address, "no", "ledger")
+
+        outcome = self.client.run(refused)  # again, while the first holds the key
         self.assertEqual((outcome.reason, outcome.participant), ("refused", "pay"))
         self.assertIn("the payload said no", outcome.message)
         self.assertEqual(self.client.get("s1", "order"), b"1")
@@ -336,13 +338,13 @@ class Failures(ClusterTest):
         """Too many nodes are stopped for a decision, with the request under way."""
         self.client.query("s1", "SELECT 1")
         transaction = assent.Transaction().put("s1", "stopped", "x").put("s2", "stopped", "x")
-        for node in cluster.nodes.values():
-            node.process.send_signal(signal.SIGSTOP)
         try:
+            for node in cluster.nodes.values():
+                node.pause()
             outcome = self.client.execute(transaction, timeout=1.0)
         finally:
             for node in cluster.nodes.values():
-                node.process.send_signal(signal.SIGCONT)
+                node.resume()
         self.assertTrue(outcome.unknown, outcome)
         self.assertIn(f"assentctl txn get {outcome.id}", outcome.note)
         told = self.client.wait(outcome, timeout=60)
