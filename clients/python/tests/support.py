@@ -160,10 +160,11 @@ class DatabaseServer:
         self.folder = scratch_folder()
         self.port = free_port()
         script = f"cd {self.folder}; dir={self.folder}/data; port={self.port}; {prepare} || exit 1; exec {serve}"
-        command = ["sh", "-c", script]
+        become = []
         if os.getuid() == 0:
             self.folder.chmod(0o777)
-            command = ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--pdeathsig", "KILL", *command]
+            become = ["--reuid", user, "--regid", user, "--init-groups"]
+        command = ["setpriv", *become, "--pdeathsig", "KILL", "sh", "-c", script]
         self._program = Program(command, self.folder / "log")
 
     def stop(self) -> None:

@@ -75,12 +75,14 @@ class ParticipantHost:
         address: str,
         *,
         cluster: Union[str, Sequence[str], None] = None,
-        threads: int = 32,
+        threads: Optional[int] = None,
         told: Optional[Callable[[Any], None]] = None,
         **resolver_options: Any,
     ) -> Running:
         """A server of its own on host:port (port 0: a free one), with health. cluster: endpoints to ask what came of
-        branches in doubt; without, nobody asks, and a branch that the coordinator has given up stays in doubt."""
+        branches in doubt; without, nobody asks, and a branch that the coordinator has given up stays in doubt. threads:
+        as many as calls may run at once, unless you say; they are made as they are needed."""
+        threads = threads or 2 * self.branches.limits.prepares + 8  # so that prepares do not keep commits waiting
         server = grpc.server(
             futures.ThreadPoolExecutor(threads),
             options=[("grpc.max_receive_message_length", MESSAGE_BYTES_LIMIT), ("grpc.so_reuseport", 0)],
