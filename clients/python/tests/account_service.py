@@ -57,9 +57,9 @@ def main() -> None:
     parser.add_argument("--barrier", required=True)
     parser.add_argument("--cluster")
     arguments = parser.parse_args()
-    kinds = {name: getattr(participant, name) for name in participant.__all__ if name.endswith("Barrier")}
-    barrier = eval(arguments.barrier, kinds)  # from the test that started this
-    account = Account("?" if "Sqlite" in arguments.barrier else "%s")
+    kind = arguments.barrier.partition("(")[0]
+    barrier = eval(arguments.barrier, {kind: getattr(participant, kind)})  # from the test that started this
+    account = Account("?" if kind == "SqliteBarrier" else "%s")
     host = ParticipantHost(arguments.name, account, barrier)
     running = host.serve(arguments.address, cluster=arguments.cluster, patience=1.0, interval=0.3)
     print("serving at", running.address, flush=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import assent
@@ -17,6 +19,16 @@ from support_participants import EffectsParticipant, Place, branch_of
 
 def with_attempt(branch: Branch, *attempt: int) -> Branch:
     return Branch(branch.txn_id, branch.name, Attempt(*attempt), branch.coordinator)
+
+
+def cpp_schema(file: str) -> list[str]:
+    """The statements by which the C++ barrier makes its tables, from its source."""
+    source = (Path(__file__).parents[3] / "service" / file).read_text()
+    found = re.findall(r"constexpr const char\* (?:schema|make_branches|make_barrier) =\n(.*?);\n", source, re.S)
+    text = ";".join("".join(re.findall(r'"((?:[^"\\]|\\.)*)"', one)) for one in found).replace('\\"', '"')
+    statements = [statement for statement in text.split(";") if statement.strip()]
+    assert sum("CREATE TABLE" in statement for statement in statements) == 2, text
+    return statements
 
 
 class BarrierContract:
@@ -335,6 +347,20 @@ class BarrierContract:
         self.place.execute(self.place.look, "CREATE TABLE assent_branches(txn_id VARCHAR(32), mine INTEGER)")
         with self.assertRaisesRegex(DatabaseError, "assent_branches lacks .*payload.* has mine"):
             self.place.open()
+
+    def test_the_tables_of_the_cpp_library_are_taken_as_they_are(self) -> None:
+        """So a service may be written again in another language, on its database."""
+        for statement in cpp_schema(self.Kind.cpp_file):
+            self.place.execute(self.place.look, statement)
+        service = self.start()
+        branch = branch_of(1, (2**64 - 1, 1), 200 * "n")
+        self.assertTrue(service.prepare(branch, b"yes result=r").ok)
+        self.assertEqual(len(service.in_doubt(0, 9)), 1)
+        self.assertTrue(service.end(Call.COMMIT, branch).ok)
+        for number, payload in enumerate((b"no", b"read-only"), 2):
+            service.prepare(branch_of(number), payload)
+        self.now += 10**6
+        self.assertEqual(service.forget_some(), 3)
 
     def test_tables_of_another_version_are_refused(self) -> None:
         self.start()

@@ -88,6 +88,7 @@ class Place:
     """A database of a service's own. `look` is a connection of the test's to it."""
 
     mark = "%s"
+    cpp_file: str  # the same barrier's in service/
     look: Any
 
     def open(self, **options: Any) -> Any:
@@ -127,6 +128,7 @@ class Place:
 
 class SqlitePlace(Place):
     mark = "?"
+    cpp_file = "sqlite_barrier.cc"
 
     def __init__(self) -> None:
         self.path = str(scratch_folder() / "service.db")
@@ -162,6 +164,7 @@ class ServerPlace(Place):
 
 
 class PostgresPlace(ServerPlace):
+    cpp_file = "postgres_barrier.cc"
     _free = []
     _server: Any = None
     _count = itertools.count(1)
@@ -201,6 +204,7 @@ class PostgresPlace(ServerPlace):
 
 
 class MariadbPlace(ServerPlace):
+    cpp_file = "mariadb_barrier.cc"
     _free = []
     _server: Any = None
     _count = itertools.count(1)
