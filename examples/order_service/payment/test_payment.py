@@ -6,14 +6,16 @@ from __future__ import annotations
 import contextlib
 import json
 import unittest
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
+import assent
 from assent.participant import Branches, PostgresBarrier
 from assent.participant.register import Call
 
 import payment
-from support import ASSENTCTL, Program, free_port, python_program, run, scratch_folder
+from support import ASSENTCTL, Cluster, Program, eventually, free_port, python_program, run, scratch_folder
 from support_participants import PostgresPlace, branch_of
 from support_services import RestartHook, health_of
 
@@ -87,9 +89,10 @@ class Money(unittest.TestCase):
 class Service:
     """payment.py as a process."""
 
-    def __init__(self, conninfo: str):
+    def __init__(self, conninfo: str, *more: str):
         self.address = f"127.0.0.1:{free_port()}"
         self._command = python_program(str(Path(payment.__file__)), "--database", conninfo, "--listen", self.address)
+        self._command += more
         self._output = scratch_folder() / "payment.log"
         self.start()
 
@@ -124,6 +127,44 @@ class Process(unittest.TestCase):
         self.assertEqual(found["captured"], found["captured_by_payments"])
         self.assertGreater(found["payments"], 0)
         self.assertEqual(found["available"] + found["captured"], 3 * 1_000_000)
+
+    def test_orders_are_paid_once_while_it_is_killed(self) -> None:
+        cluster = Cluster()
+        self.addCleanup(cluster.stop)
+        place = PostgresPlace()
+        self.addCleanup(place.look.close)
+        conninfo = place.conninfo(place.name)
+        service = Service(conninfo, "--cluster", cluster.endpoints, "--patience", "1")
+        self.addCleanup(service.close)
+        health_of(service.address)
+        client = assent.connect(cluster.endpoints, timeout=60)
+        self.addCleanup(client.close)
+        client.run(lambda tx: tx.execute("s1", "CREATE TABLE orders(id TEXT PRIMARY KEY, cents INTEGER)")).require()
+
+        def place_order(tx: assent.Tx, number: int) -> None:
+            tx.execute("s1", "INSERT INTO orders VALUES(?1, ?2)", f"o-{number}", number)
+            body = work(number, f"customer-{1 + number % 3}", order=f"o-{number}")
+            tx.call("payment", service.address, body, "payment")
+
+        def order(number: int) -> assent.Outcome:
+            outcome = client.run(lambda tx: place_order(tx, number), name=f"order {number}", timeout=5)
+            while outcome.unknown:
+                outcome = client.seal(outcome)
+            return outcome
+
+        with futures.ThreadPoolExecutor(4) as pool:
+            orders = {number: pool.submit(order, number) for number in range(1, 31)}
+            for number in (5, 15):
+                orders[number].result()
+                service.restart()
+        paid = {number for number, one in orders.items() if one.result().committed}
+        self.assertGreater(len(paid), 5, [one.result().message for one in orders.values()])
+        self.assertEqual({cents for (cents,) in client.query("s1", "SELECT cents FROM orders")}, paid)
+        prepared = "SELECT count(*) FROM assent_branches WHERE state = 'prepared'"
+        self.assertTrue(eventually(lambda: place.number(prepared) == 0, 60))
+        found = payment.with_database(conninfo, payment.books)
+        self.assertEqual((found["reserved"], found["captured"], found["payments"]), (0, sum(paid), len(paid)))
+        self.assertEqual((found["available"], found["captured_by_payments"]), (3 * 1_000_000 - sum(paid), sum(paid)))
 
     def test_a_mistake_on_the_command_line_is_said(self) -> None:
         said = run(python_program(str(Path(payment.__file__)), "--database", "dbname=x"))

@@ -227,11 +227,10 @@ class _Local(SqlTransaction):
         self._run("COMMIT")
 
     def rollback(self) -> None:
-        try:
+        self._fit = False
+        with contextlib.suppress(DatabaseError):
             self._run("ROLLBACK")
             self._fit = not self._db.get_autocommit()  # the work may have turned it on
-        except DatabaseError:
-            self._fit = False
 
     def give_back(self) -> None:
         if not self._fit:
