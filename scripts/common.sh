@@ -19,6 +19,8 @@ packages=(
   python3 python3-grpcio python3-protobuf python3-psycopg2 python3-pymysql
   strace procps
 )
+# Only for pictures and tests of the dashboard in a browser (scripts/screenshots.sh).
+browser_packages=(chromium fonts-dejavu-core)
 # What may as well come from elsewhere: npm is part of nodejs in the packages of its makers, and a package in Debian's.
 programs=(node:nodejs npm:npm)
 

@@ -1,6 +1,6 @@
 // The frame around the pages: navigation, theme, keys, help. The hash of the url says which page it is.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { num } from './api.js';
 import { useKeys } from './keys.js';
 import { useStream } from './live.js';
@@ -51,6 +51,8 @@ export function App() {
   }, [view.page, view.id]);
   useKeys({ '?': () => set_help(true) });
   const doubt = live.now !== null && num(live.now.inDoubtOldestMillis) * 1e3 >= doubt_micros ? num(live.now.inDoubt) : 0;
+  // The stream draws this frame each second; pages that do not show it are not drawn again with it.
+  const page = useMemo(() => page_of(view, go), [view]);
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), document.getElementById('main')?.focus())}>
@@ -77,19 +79,30 @@ export function App() {
         </button>
       </header>
       <main id="main" tabIndex={-1}>
-        {view.page === 'overview' && <OverviewPage live={live} />}
-        {view.page === 'txns' && <TransactionsPage view={view} go={go} />}
-        {view.page === 'txn' && <TransactionPage key={view.id} view={view} go={go} />}
-        {view.page === 'in-doubt' && <InDoubtPage />}
-        {view.page === 'groups' && <GroupsPage />}
-        {view.page === 'events' && <EventsPage view={view} go={go} />}
-        {view.page === 'unknown' && (
-          <Empty why="There is no such page." next={<a href={link('overview')}>Go to the overview</a>} />
-        )}
+        {view.page === 'overview' ? <OverviewPage live={live} /> : page}
       </main>
       {help && <Help close={() => set_help(false)} />}
     </>
   );
+}
+
+function page_of(view: View, go: (view: View) => void) {
+  switch (view.page) {
+    case 'overview':
+      return null; // drawn with the stream
+    case 'txns':
+      return <TransactionsPage view={view} go={go} />;
+    case 'txn':
+      return <TransactionPage key={view.id} view={view} go={go} />;
+    case 'in-doubt':
+      return <InDoubtPage />;
+    case 'groups':
+      return <GroupsPage />;
+    case 'events':
+      return <EventsPage view={view} go={go} />;
+    case 'unknown':
+      return <Empty why="There is no such page." next={<a href={link('overview')}>Go to the overview</a>} />;
+  }
 }
 
 function Help({ close }: { close: () => void }) {

@@ -40,7 +40,7 @@ function options_of(box: HTMLElement): uPlot.Options {
     cursor: { show: false },
     scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
     axes: [
-      { ...axis, values: (_, at) => at.map((second) => clock(second * 1e6)), space: 90 },
+      { ...axis, values: (_, at) => at.map((second) => clock(second * 1e6)), space: 90, incrs: [1, 2, 5, 10, 15, 30, 60, 120] },
       { ...axis, values: (_, at) => at.map((value) => rate(value)), size: 54 },
     ],
     series: [

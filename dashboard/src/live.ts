@@ -1,5 +1,6 @@
 // What the pages are drawn from: polls of the api and the event stream, as hooks. A poll waits while the page is hidden
-// or paused, goes slower while the node does not answer, and keeps the last answer with the time it is of.
+// or paused, goes slower while the node does not answer, keeps the last answer with the time it is of, and ends with an
+// answer that cannot change any more.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, get, num, type NodeEvent, type Overview, type TxnSummary } from './api.js';
@@ -13,7 +14,7 @@ export interface Polled<T> {
 
 const slowest_ms = 15_000;
 
-export function usePoll<T>(path: string | null, every_ms: number, paused = false): Polled<T> {
+export function usePoll<T>(path: string | null, every_ms: number, paused = false, last?: (data: T) => boolean): Polled<T> {
   const [state, set_state] = useState<{ path: string | null; data: T | null; error: ApiError | null }>({
     path: null,
     data: null,
@@ -29,11 +30,13 @@ export function usePoll<T>(path: string | null, every_ms: number, paused = false
     const abort = new AbortController();
     let timer = 0;
     let failures = 0;
+    let over = false;
     const ask = async () => {
-      if (document.hidden) return;
+      if (document.hidden || over) return;
       try {
         const data = await get<T>(path, abort.signal);
         failures = 0;
+        over = last?.(data) ?? false;
         set_state({ path, data, error: null });
       } catch (failure) {
         if (abort.signal.aborted) return;
@@ -41,7 +44,7 @@ export function usePoll<T>(path: string | null, every_ms: number, paused = false
         const error = failure instanceof ApiError ? failure : new ApiError(0, 'CLIENT', String(failure));
         set_state((before) => ({ path, data: before.path === path ? before.data : null, error }));
       }
-      if (!paused && every_ms > 0) timer = window.setTimeout(() => void ask(), Math.min(slowest_ms, every_ms * 2 ** failures));
+      if (!paused && !over) timer = window.setTimeout(() => void ask(), Math.min(slowest_ms, every_ms * 2 ** failures));
     };
     const shown = () => {
       if (document.hidden) return window.clearTimeout(timer);

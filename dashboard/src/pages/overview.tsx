@@ -34,7 +34,7 @@ export function OverviewPage({ live }: { live: Live }) {
             <dl class="figures">
               <Figure name="Commits/s" value={last.length ? rate(mean(last.map((s) => s.commits))) : '–'} note={`${count(num(now.committed))} since it started`} />
               <Figure name="Aborts/s" value={last.length ? rate(mean(last.map((s) => s.aborts))) : '–'} note={`${count(num(now.aborted))} since it started`} />
-              <Figure name="p50" value={spread ? duration(spread.p50) : '–'} note={spread ? `of the ${spread.n} newest` : 'nothing has ended yet'} />
+              <Figure name="p50" value={spread ? duration(spread.p50) : '–'} note={spread ? `of the ${spread.n} newest that ended` : 'nothing has ended yet'} />
               <Figure name="p95" value={spread ? duration(spread.p95) : '–'} />
               <Figure name="p99" value={spread ? duration(spread.p99) : '–'} />
               <Figure name="Running" value={count(num(now.running))} />
@@ -61,6 +61,7 @@ export function OverviewPage({ live }: { live: Live }) {
         <Panel title="Leaders" at={groups.data?.asOfUnixMicros} error={groups.error} unreachable={groups.data?.unreachable}>
           {groups.data === null && !groups.error && <Loading />}
           {lead.length > 0 && (
+            <div class="scroll">
             <table>
               <caption class="sr">Groups with leader and health</caption>
               <thead><tr><th>Group</th><th>Leader</th><th>Health</th><th class="number">Active</th><th class="number">Prepared</th></tr></thead>
@@ -76,6 +77,7 @@ export function OverviewPage({ live }: { live: Live }) {
                 ))}
               </tbody>
             </table>
+            </div>
           )}
         </Panel>
         <Panel title="Newest events of this node" at={now?.asOfUnixMicros}>

@@ -18,9 +18,11 @@ interface Props {
 }
 
 const over = (trace: TxnTrace) => trace.summary.state === 'COMMITTED' || trace.summary.state === 'ABORTED';
+// Of a transaction that is over the last steps may still be on their way.
+const complete = (trace: TxnTrace) => over(trace) && !trace.spans.some((span) => span.open);
 
 export function TransactionPage({ view, go }: Props) {
-  const { data: trace, error } = usePoll<TxnTrace>(paths.txn(view.id), 1_500);
+  const { data: trace, error } = usePoll<TxnTrace>(paths.txn(view.id), 1_500, false, complete);
   const align = view.params['aligned'] === '1';
   const fall = useMemo(() => (trace ? lay_out(trace, align) : null), [trace, align]);
   if (trace === null || fall === null) return <Missing id={view.id} status={error?.status} why={error?.message} />;
@@ -84,6 +86,8 @@ function Header({ trace }: { trace: TxnTrace }) {
   );
 }
 
+const spans_of = (n: number) => (n === 1 ? '1 span' : `${n} spans`);
+
 interface PhasesProps extends Props {
   trace: TxnTrace;
   fall: Waterfall;
@@ -104,6 +108,7 @@ function Phases({ trace, fall, error, view, go }: PhasesProps) {
     <Panel
       title="Waterfall"
       at={trace.asOfUnixMicros}
+      live={!complete(trace)}
       error={error ?? null}
       unreachable={trace.unreachable}
       tools={<span class="tools">{button('critical', 'Critical path')}{button('aligned', 'Aligned clocks')}{button('table', 'As a table')}</span>}
@@ -112,8 +117,8 @@ function Phases({ trace, fall, error, view, go }: PhasesProps) {
       {odd > 0 && (
         <p class="notice">
           {flag('aligned')
-            ? `⇄ ${odd} spans were moved into their parents. This is a guess: the nodes' clocks differ.`
-            : `⚠ ${odd} spans lie outside their parents: the nodes' clocks differ. Shown as recorded; Aligned clocks moves them.`}
+            ? `⇄ ${spans_of(odd)} moved into the parent's bar. This is a guess: the nodes' clocks differ.`
+            : `⚠ ${spans_of(odd)} outside the parent's bar: the nodes' clocks differ. Shown as recorded; Aligned clocks moves what is outside.`}
         </p>
       )}
       {fall.rows.length === 0 ? (

@@ -125,7 +125,9 @@ function NoTxns({ filters, loaded }: { filters: Filters; loaded: number }) {
 }
 
 function Table({ txns }: { txns: readonly TxnSummary[] }) {
-  const longest = Math.max(...txns.map((txn) => num(txn.durationMicros)), 1);
+  // Logarithmic from a tenth of a millisecond: one that is stuck is not to flatten all others.
+  const length = (txn: TxnSummary) => Math.log10(Math.max(1, num(txn.durationMicros) / 100));
+  const longest = Math.max(...txns.map(length), 0.1);
   return (
     <div class="scroll">
       <table class="txns">
@@ -136,14 +138,14 @@ function Table({ txns }: { txns: readonly TxnSummary[] }) {
         <tbody>
           {txns.map((txn) => (
             <tr key={txn.txnId}>
-              <td><TxnLink id={txn.txnId} /></td>
+              <td class="one-line"><TxnLink id={txn.txnId} /></td>
               <td><StateSign txn={txn} /></td>
               <td class="mono" title={iso(num(txn.startedUnixMicros))}>{clock(num(txn.startedUnixMicros), true)}</td>
               <td class="duration">
-                <meter min={0} max={longest} value={num(txn.durationMicros)} aria-hidden="true" />
+                <meter min={0} max={longest} value={length(txn)} aria-hidden="true" />
                 <span>{duration(num(txn.durationMicros))}{txn.answered ? '' : '…'}</span>
               </td>
-              <td>{txn.protocol}</td>
+              <td class="one-line">{txn.protocol}</td>
               <td><Chips names={txn.participants} lead={txn.coordinator} /></td>
               <td>{txn.coordinator}@{txn.node}</td>
               <td class="why">{why_of(txn)}</td>

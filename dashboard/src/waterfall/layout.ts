@@ -157,11 +157,11 @@ export interface Range {
 }
 const range_least = 10; // micros
 
-// All of it, with a little air at both ends; what started before the transaction did (clocks differ) counts too.
+// All of it, with a little air on the left and room for a bar's figures on the right; what started before the transaction did (clocks differ) counts too.
 export function fit(fall: Waterfall): Range {
   const first = fall.rows.reduce((least, row) => Math.min(least, row.from), 0);
-  const air = (fall.end - first) * 0.02;
-  return { from: first - air, to: fall.end + air };
+  const all = fall.end - first;
+  return { from: first - all * 0.015, to: fall.end + all * 0.08 };
 }
 
 export function to_x(at: number, range: Range, width: number): number {

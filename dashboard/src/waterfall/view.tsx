@@ -102,34 +102,36 @@ export function WaterfallView({ fall, critical, selected, select }: Props) {
     <div class="waterfall" ref={scroller} style={{ height: `${height}px` }} onScroll={(event) => set_scroll_top(event.currentTarget.scrollTop)}>
       <div class="extent" style={{ height: `${rows_tall + head_height + 40}px` }}>
         <div class="stage" style={{ height: `${height}px` }}>
-          <div class="names" role="listbox" aria-label={`Spans, ${fall.rows.length} rows`}>
+          <div class="names">
             <div class="corner" style={{ height: `${head_height}px` }}>
               <button type="button" onClick={() => set_zoomed(null)} disabled={zoomed === null} aria-label="Fit: all of it">Fit</button>
               <button type="button" onClick={() => nearer(0.6)} aria-label="Nearer">+</button>
               <button type="button" onClick={() => nearer(1 / 0.6)} aria-label="Farther">−</button>
             </div>
-            {fall.rows.slice(seen.first, seen.last).map((row, i) => {
-              const at = seen.first + i;
-              const says = `${label_of(row.span)} ${row.span.group}, ${duration(row.to - row.from)}${row.span.open ? ', goes on' : ''}`;
-              return (
-                <button
-                  type="button"
-                  role="option"
-                  key={at}
-                  class="name"
-                  aria-selected={row.span.spanId === selected}
-                  aria-setsize={fall.rows.length}
-                  aria-posinset={at + 1}
-                  aria-label={says}
-                  title={says}
-                  style={{ top: `${head_height + at * row_height - scroll_top}px`, paddingLeft: `${6 + Math.min(10, row.depth) * 12}px` }}
-                  onClick={() => select(row.span.spanId)}
-                >
-                  <i class={`swatch group-${Math.max(0, fall.groups.indexOf(row.span.group)) % 8}`} />
-                  {label_of(row.span)} <b>{row.span.group}</b>
-                </button>
-              );
-            })}
+            <div role="listbox" aria-label={`Spans, ${fall.rows.length} rows`}>
+              {fall.rows.slice(seen.first, seen.last).map((row, i) => {
+                const at = seen.first + i;
+                const says = `${label_of(row.span)} ${row.span.group}, ${duration(row.to - row.from)}${row.span.open ? ', goes on' : ''}`;
+                return (
+                  <button
+                    type="button"
+                    role="option"
+                    key={at}
+                    class="name"
+                    aria-selected={row.span.spanId === selected}
+                    aria-setsize={fall.rows.length}
+                    aria-posinset={at + 1}
+                    aria-label={says}
+                    title={says}
+                    style={{ top: `${head_height + at * row_height - scroll_top}px`, paddingLeft: `${6 + Math.min(10, row.depth) * 12}px` }}
+                    onClick={() => select(row.span.spanId)}
+                  >
+                    <i class={`swatch group-${Math.max(0, fall.groups.indexOf(row.span.group)) % 8}`} />
+                    {label_of(row.span)} <b>{row.span.group}</b>
+                  </button>
+                );
+              })}
+            </div>
           </div>
           <div class="bars" ref={box}>
             <canvas ref={canvas} role="img" aria-label="Waterfall of the transaction's spans; the names beside it and the table say the same" {...pointer} />

@@ -51,7 +51,7 @@ function stream(request: IncomingMessage, response: ServerResponse, empty: boole
     second += 1;
   };
   next();
-  const timer = setInterval(next, 250);
+  const timer = setInterval(next, 1_000);
   request.on('close', () => clearInterval(timer));
 }
 
