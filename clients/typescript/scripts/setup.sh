@@ -10,12 +10,12 @@ done
 major=$(node -p 'process.versions.node.split(".")[0]')
 [ "$major" -ge 18 ] || { say "error: $(command -v node) is version $major; the package needs Node 18 or later"; exit 1; }
 
-# npm writes the second file when it is done.
-if ! [ node_modules/.package-lock.json -nt package-lock.json ]; then
+# What was installed last, and wholly.
+if ! cmp -s package-lock.json node_modules/.installed; then
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || {
     say "error: npm ci failed; it needs the npm registry ($(npm config get registry 2>/dev/null)) or a cache of it"
     exit 1
   }
-  touch node_modules/.package-lock.json
+  cp package-lock.json node_modules/.installed
 fi
 npm run --silent build

@@ -77,6 +77,13 @@ function said(doing: string, error: unknown): LocalError {
   return new LocalError(kindOf(error) ?? 'io', `MariaDB, ${doing.slice(0, 60)}: ${text}`);
 }
 
+// Without the password that a URI may have in it.
+function placeOf(options: ConnectionOptions): string {
+  const { socketPath, uri, host = 'localhost', port = 3306 } = options;
+  if (socketPath) return socketPath;
+  return uri ? uri.replace(/^.*\/\/(.*@)?/, '').replace(/[/?].*$/, '') : `${host}:${port}`;
+}
+
 class Connection {
   broken = false;
   private constructor(readonly db: MariaDb) {
@@ -90,8 +97,7 @@ class Connection {
     try {
       db = await createConnection({ connectTimeout: patienceMs, ...options, charset: 'utf8mb4' });
     } catch (error) {
-      const where = options.socketPath ?? `${options.host ?? 'localhost'}:${options.port ?? 3306}`;
-      throw new LocalError('lost', `MariaDB at ${where} cannot be reached: ${said('', error).message}`);
+      throw new LocalError('lost', `MariaDB at ${placeOf(options)} cannot be reached: ${said('connecting', error).message}`);
     }
     const out = new Connection(db);
     const seconds = Math.max(1, Math.ceil(patienceMs / 1_000));

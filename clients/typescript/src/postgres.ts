@@ -83,7 +83,7 @@ class Connection {
       await client.connect();
     } catch (error) {
       out.end();
-      throw new LocalError('lost', `PostgreSQL at ${client.host}:${client.port} cannot be reached: ${said('', error).message}`);
+      throw new LocalError('lost', `PostgreSQL at ${client.host}:${client.port} cannot be reached: ${said('connecting', error).message}`);
     }
     try {
       await out.run(`SET lock_timeout = ${Math.floor(patienceMs)}`);
