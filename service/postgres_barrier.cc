@@ -41,23 +41,30 @@ Result<void> check_durable(PGconn* connection) {
   return {};
 }
 
-Result<void> check_tables(PGconn* connection) {
+// false: not all of them are there yet.
+Result<bool> check_tables(PGconn* connection) {
+  bool all = true;
   for (const std::string_view table : {branches_table, barrier_table}) {
     const auto columns = single_column(connection,
                                        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND "
                                        "attnum > 0 AND NOT attisdropped",
                                        Parameters().text(table));
     if (!columns) return fail(columns.error());
-    if (columns->empty()) continue;  // it is not there yet
-    if (auto fine = check_columns(table, *columns); !fine) return fine;
+    all = all && !columns->empty();
+    if (columns->empty()) continue;
+    if (auto fine = check_columns(table, *columns); !fine) return fail(fine.error());
   }
-  return {};
+  return all;
 }
 
 Result<void> make_tables(PGconn* connection) {
   if (auto locked = execute(connection, lock_schema); !locked) return locked;
-  if (auto fine = check_tables(connection); !fine) return fine;
-  if (auto made = execute(connection, schema); !made) return made;
+  const auto there = check_tables(connection);
+  if (!there) return fail(there.error());
+  // Only what is missing: another owner's tables will do, and CREATE INDEX waits for whoever writes.
+  if (!*there) {
+    if (auto made = execute(connection, schema); !made) return made;
+  }
   const auto first = execute(connection, "INSERT INTO assent_barrier VALUES(1, $1, $2, 0) ON CONFLICT DO NOTHING",
                              Parameters().integer(tables_version).text(new_identity()));
   if (!first) return fail(first.error());

@@ -13,7 +13,7 @@ DatabaseServer& MariadbKind::server() {
                   "--auth-root-authentication-method=normal --innodb-log-file-size=8M",
        .serve = "mariadbd --no-defaults --datadir=$dir --port=$port --socket=$PWD/socket --pid-file=$PWD/server.pid "
                 "--bind-address=127.0.0.1 --skip-name-resolve --innodb-log-file-size=8M --innodb-buffer-pool-size=32M "
-                "--innodb-flush-log-at-trx-commit=1",
+                "--innodb-flush-log-at-trx-commit=1 --max-connections=400",
        .stop = "KILL"});
   return only;
 }

@@ -11,7 +11,7 @@ DatabaseServer& PostgresKind::server() {
                               .prepare = "bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1); $bin/initdb -D $dir "
                                          "-A trust -U postgres -E UTF8 --locale=C --no-sync",
                               .serve = "$bin/postgres -D $dir -p $port -k $PWD -c listen_addresses=127.0.0.1 -c "
-                                       "max_connections=100 -c max_prepared_transactions=50 -c fsync=on",
+                                       "max_connections=300 -c max_prepared_transactions=300 -c fsync=on",
                               .stop = "QUIT"});
   return only;
 }
