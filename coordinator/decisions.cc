@@ -14,9 +14,9 @@ constexpr std::size_t forget_per_entry =
 
 Decisions::Applied Decisions::apply(const EntryContext& context, const Command& command) {
   stamp_ = std::max(stamp_, context.stamp);
-  const std::size_t before = history_.size();
+  const std::uint64_t before = history_.end();
   Applied applied = std::visit([&](const auto& one) { return apply_one(context, one); }, command);
-  history_.forget(stamp_, options_.history, options_.window, forget_per_entry + 2 * (history_.size() - before));
+  history_.forget(stamp_, options_.history, options_.window, forget_per_entry + 2 * (history_.end() - before));
   return applied;
 }
 
@@ -149,8 +149,7 @@ std::optional<SettledOutcome> Decisions::find(const TxnId& txn) const {
                           .protocol = commit.protocol,
                           .reason = AbortReason::none};
   }
-  if (const SettledOutcome* settled = history_.find(txn)) return *settled;
-  return std::nullopt;
+  return history_.find(txn);
 }
 
 bool Decisions::committed(const TxnId& txn, const Attempt& attempt) const {

@@ -15,6 +15,11 @@
 //          '-------------------------------------------------------> history: as noted -----------------'
 //             NoteOutcomes
 //
+// Open commits and ballots are few and in memory. Settled outcomes are in an OutcomeArchive too, when there is one
+// (outcome_history.h): beside them and with the applied index stands a copy of the rest, so that load() makes the
+// machine again and the log gives only what came later. The log stays the truth: what of an archive was not yet durable
+// is applied again.
+//
 // Invariants:
 //   the first record of a transaction is its last: no transition leads from one outcome to the other;
 //   the epoch fence: a Decide counts only in an entry of its attempt's own epoch. A leader of a later epoch that has
@@ -81,8 +86,14 @@ class Decisions {
     bool operator==(const Applied&) const = default;
   };
 
-  explicit Decisions(DecisionsOptions options = {}) : options_(options) {}
+  // The archive, if there is one, outlives this; then this must not be copied, and load() comes first.
+  explicit Decisions(DecisionsOptions options = {}, OutcomeArchive* archive = nullptr, const ArchivePace& pace = {})
+      : options_(options), history_(archive, pace) {}
 
+  // Makes the machine what its archive says, and tells up to which entry that is. corruption when it cannot be read.
+  [[nodiscard]] Result<Index> load();
+
+  // Nothing that came of it may leave the node while failure() stands.
   Applied apply(const EntryContext& context, const Command& command);
 
   // The record of a transaction, open or settled.
@@ -103,10 +114,19 @@ class Decisions {
   // There may have been a record of it that was forgotten.
   [[nodiscard]] bool may_be_forgotten(const TxnId& txn) const;
 
-  [[nodiscard]] Bytes snapshot() const;
-  // corruption when the bytes are not a snapshot; the machine is then as it was.
-  [[nodiscard]] Result<void> restore(ByteView snapshot);
+  // All of it.
+  [[nodiscard]] Result<Bytes> snapshot() const;
+  // corruption when the bytes are not a snapshot; the machine is then as it was. The snapshot is of this entry.
+  [[nodiscard]] Result<void> restore(ByteView snapshot, Index applied = {});
+  // Of no meaning while failure() stands.
   [[nodiscard]] std::uint64_t digest() const;
+
+  // After a batch of entries, up to this one: brings to the archive what has gathered, if that is enough.
+  [[nodiscard]] Result<void> checkpoint(Index applied);
+  // The same, however little it is, and durable on return.
+  [[nodiscard]] Result<void> save(Index applied);
+  // The archive could not be read or written: the node must end.
+  [[nodiscard]] const std::optional<Error>& failure() const { return history_.failure(); }
 
  private:
   Applied apply_one(const EntryContext& context, const Decide& command);
@@ -116,6 +136,7 @@ class Decisions {
   Applied apply_one(const EntryContext& context, const NoteOutcomes& command);
   Applied apply_one(const EntryContext& context, const BallotWork& command);
   [[nodiscard]] Applied standing(const TxnId& txn) const;
+  [[nodiscard]] Bytes bytes_with_history_from(std::uint64_t sequence) const;
 
   DecisionsOptions options_;
   ClusterMillis stamp_;
@@ -123,5 +144,15 @@ class Decisions {
   OutcomeHistory history_;
   std::map<TxnId, BallotRecord> ballots_;
 };
+
+// What an archive's mark says, for people.
+struct DecisionsSummary {
+  ClusterMillis stamp;
+  std::size_t open = 0;
+  std::size_t balloted = 0;
+  std::uint64_t settled = 0;
+  std::optional<ClusterMillis> forgotten_up_to;
+};
+[[nodiscard]] Result<DecisionsSummary> summarize_machine(ByteView machine);
 
 }  // namespace assent

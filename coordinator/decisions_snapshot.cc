@@ -1,4 +1,5 @@
-// The bytes of a Decisions snapshot. docs/FORMATS.md has the layout; a change of it is a new version.
+// The bytes of a Decisions snapshot, and of what stands beside an archive's outcomes: the same, but for the outcomes
+// that the archive holds. docs/FORMATS.md has the layout; a change of it is a new version.
 #include "base/byte_codec.h"
 #include "base/planted.h"
 #include "coordinator/decisions.h"
@@ -7,11 +8,12 @@
 namespace assent {
 namespace {
 
-constexpr std::uint8_t version = 4;  // of what is written; 3 has no services, 2 no ballots, 1 knows fewer protocols
+// Of what is written; 4 has no sequence numbers, 3 no services, 2 no ballots, 1 knows fewer protocols as well.
+constexpr std::uint8_t version = 5;
 constexpr std::size_t open_bytes_least = 16 + 16 + 1 + 8 + 8 + 4;
 constexpr std::size_t service_bytes_least = 4 + 4 + 4;
 constexpr std::size_t ballot_bytes_least = 16 + 8 + 4 + 24 + 24 + 1;
-constexpr std::size_t settled_bytes = 16 + 16 + 8 + 8 + 1 + 1 + 1;
+constexpr std::uint64_t sequences_max = 1ULL << 62U;
 
 void write(ByteWriter& out, const TxnId& txn, const OpenCommit& commit) {
   out.txn(txn);
@@ -22,20 +24,6 @@ void write(ByteWriter& out, const TxnId& txn, const OpenCommit& commit) {
   for (const ServiceAddress& service : commit.services) {
     out.bytes(service.name).bytes(service.target).bytes(service.participant);
   }
-}
-
-void write(ByteWriter& out, const SettledOutcome& record) {
-  out.txn(record.txn);
-  write(out, record.attempt);
-  out.u64(record.fingerprint).id(record.decided_at).u8(static_cast<std::uint8_t>(record.outcome));
-  out.u8(static_cast<std::uint8_t>(record.protocol)).u8(static_cast<std::uint8_t>(record.reason));
-}
-
-bool read_protocol(ByteReader& in, Protocol& protocol) {
-  const std::uint8_t value = in.u8();
-  if (value > static_cast<std::uint8_t>(Protocol::paxos_commit)) return false;
-  protocol = static_cast<Protocol>(value);
-  return in.ok();
 }
 
 bool read_services(ByteReader& in, std::vector<ServiceAddress>& services) {
@@ -56,21 +44,6 @@ bool read(ByteReader& in, OpenCommit& commit, std::uint8_t found) {
   commit.decided_at = in.id<ClusterMillis>();
   if (!read(in, commit.participants)) return false;
   return found < 4 || read_services(in, commit.services);
-}
-
-bool read(ByteReader& in, SettledOutcome& record) {
-  record.txn = in.txn();
-  if (!read(in, record.attempt)) return false;
-  record.fingerprint = in.u64();
-  record.decided_at = in.id<ClusterMillis>();
-  const std::uint8_t outcome = in.u8();
-  if (outcome == 0 || outcome > static_cast<std::uint8_t>(Outcome::aborted)) return false;
-  record.outcome = static_cast<Outcome>(outcome);
-  if (!read_protocol(in, record.protocol)) return false;
-  const std::uint8_t reason = in.u8();
-  if (reason > static_cast<std::uint8_t>(abort_reason_last)) return false;
-  record.reason = static_cast<AbortReason>(reason);
-  return in.ok();
 }
 
 bool read_open(ByteReader& in, std::map<TxnId, OpenCommit>& open, std::uint8_t found) {
@@ -100,32 +73,75 @@ bool read_ballots(ByteReader& in, std::map<TxnId, BallotRecord>& ballots) {
   return true;
 }
 
-bool read_history(ByteReader& in, std::deque<SettledOutcome>& records, std::optional<ClusterMillis>& forgotten) {
-  const bool has_forgotten = in.u8() != 0;
-  const auto forgotten_up_to = in.id<ClusterMillis>();
-  if (has_forgotten) forgotten = forgotten_up_to;
+// Of versions below 5: they count from where they begin.
+bool read_old_history(ByteReader& in, OutcomeHistory::Content& history) {
   const std::uint64_t count = in.u64();
-  if (!in.ok() || count > in.remaining() / settled_bytes) return false;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    if (!read(in, records.emplace_back())) return false;
+  if (!in.ok() || count > in.remaining() / settled_outcome_bytes) return false;
+  history.records = in.raw(count * settled_outcome_bytes);
+  return in.ok();
+}
+
+bool read_history(ByteReader& in, OutcomeHistory::Content& history) {
+  history.first = in.u64();
+  history.records_from = in.u64();
+  const std::uint64_t end = in.u64();
+  const bool ascending = history.first <= history.records_from && history.records_from <= end && end < sequences_max;
+  if (!in.ok() || !ascending) return false;
+  const std::uint64_t count = end - history.records_from;
+  if (count > in.remaining() / settled_outcome_bytes) return false;
+  history.records = in.raw(count * settled_outcome_bytes);
+  return in.ok();
+}
+
+bool records_are_good(ByteView records) {
+  ByteReader in(records);
+  SettledOutcome record;
+  while (in.remaining() > 0) {
+    if (!read(in, record)) return false;
   }
   return true;
 }
 
+struct Parts {
+  ClusterMillis stamp;
+  std::map<TxnId, OpenCommit> open;
+  OutcomeHistory::Content history;
+  std::map<TxnId, BallotRecord> ballots;
+};
+
+Result<Parts> parse(ByteView bytes) {
+  ByteReader in(bytes);
+  const std::uint8_t found = in.u8();
+  if (!in.ok() || found == 0 || found > version)
+    return fail(ErrorCode::corruption, "not a snapshot of decisions, or of a newer build");
+  Parts parts;
+  parts.stamp = in.id<ClusterMillis>();
+  bool good = read_open(in, parts.open, found);
+  const bool has_forgotten = in.u8() != 0;
+  const auto forgotten = in.id<ClusterMillis>();
+  if (has_forgotten) parts.history.forgotten_up_to = forgotten;
+  good = good && (found < 5 ? read_old_history(in, parts.history) : read_history(in, parts.history));
+  good = good && records_are_good(parts.history.records);
+  good = good && (found < 3 || read_ballots(in, parts.ballots)) && in.complete();
+  if (!good) return fail(ErrorCode::corruption, "the snapshot of decisions is damaged");
+  if (planted(Bug::promise_forgotten)) {
+    for (auto& [txn, record] : parts.ballots) record.acceptor = {};
+  }
+  return parts;
+}
+
 }  // namespace
 
-Bytes Decisions::snapshot() const {
+Bytes Decisions::bytes_with_history_from(std::uint64_t sequence) const {
   Bytes bytes;
+  bytes.reserve((history_.end() - sequence) * settled_outcome_bytes + (open_.size() + ballots_.size() + 1) * 128);
   ByteWriter out(bytes);
   out.u8(version).id(stamp_).u64(open_.size());
   for (const auto& [txn, commit] : open_) write(out, txn, commit);
   const auto forgotten = history_.forgotten_up_to();
   out.u8(forgotten ? 1 : 0).id(forgotten.value_or(ClusterMillis()));
-  const bool without = planted(Bug::snapshot_without_outcomes);
-  out.u64(without ? 0 : history_.size());
-  for (const SettledOutcome& record : history_.records()) {
-    if (!without) write(out, record);
-  }
+  out.u64(history_.first()).u64(sequence).u64(history_.end());
+  history_.each(sequence, [&out](const SettledOutcome& record) { write(out, record); });
   out.u64(ballots_.size());
   for (const auto& [txn, record] : ballots_) {
     out.txn(txn).u64(record.fingerprint);
@@ -135,29 +151,65 @@ Bytes Decisions::snapshot() const {
   return bytes;
 }
 
-Result<void> Decisions::restore(ByteView snapshot) {
-  ByteReader in(snapshot);
-  const std::uint8_t found = in.u8();
-  if (!in.ok() || found == 0 || found > version)
-    return fail(ErrorCode::corruption, "not a snapshot of decisions, or of a newer build");
-  const auto stamp = in.id<ClusterMillis>();
-  std::map<TxnId, OpenCommit> open;
-  std::deque<SettledOutcome> records;
-  std::optional<ClusterMillis> forgotten;
-  std::map<TxnId, BallotRecord> ballots;
-  const bool read = read_open(in, open, found) && read_history(in, records, forgotten) &&
-                    (found < 3 || read_ballots(in, ballots)) && in.complete();
-  if (!read) {
-    return fail(ErrorCode::corruption, "the snapshot of decisions is damaged");
+Result<Bytes> Decisions::snapshot() const {
+  Bytes bytes = bytes_with_history_from(planted(Bug::snapshot_without_outcomes) ? history_.end() : history_.first());
+  if (failure()) return fail(*failure());
+  return bytes;
+}
+
+Result<void> Decisions::restore(ByteView snapshot, Index applied) {
+  auto parts = parse(snapshot);
+  if (!parts) return fail(parts.error());
+  OutcomeHistory::Content& history = parts->history;
+  if (history.first != history.records_from) {
+    if (!planted(Bug::snapshot_without_outcomes)) {
+      return fail(ErrorCode::corruption, "the snapshot of decisions holds a part of the history only");
+    }
+    history.first = history.records_from;
   }
-  stamp_ = stamp;
-  open_ = std::move(open);
-  history_.restore(std::move(records), forgotten);
-  ballots_ = std::move(ballots);
-  if (planted(Bug::promise_forgotten)) {
-    for (auto& [txn, record] : ballots_) record.acceptor = {};
+  stamp_ = parts->stamp;
+  open_ = std::move(parts->open);
+  ballots_ = std::move(parts->ballots);
+  return history_.restore(history, applied, [this](std::uint64_t from) { return bytes_with_history_from(from); });
+}
+
+// ---- the archive ----
+
+Result<Index> Decisions::load() {
+  const ArchiveMark& mark = history_.archive()->mark();
+  if (mark.machine.empty()) {
+    if (auto loaded = history_.load({}); !loaded) return fail(loaded.error());
+    return Index(0);
   }
-  return {};
+  auto parts = parse(mark.machine);
+  if (!parts) return fail(parts.error().code, "what the archive of outcomes holds beside them is damaged");
+  if (auto loaded = history_.load(parts->history); !loaded) return fail(loaded.error());
+  stamp_ = parts->stamp;
+  open_ = std::move(parts->open);
+  ballots_ = std::move(parts->ballots);
+  return mark.applied;
+}
+
+Result<void> Decisions::checkpoint(Index applied) {
+  if (failure()) return fail(*failure());
+  if (!history_.write_due()) return {};
+  return history_.write(applied, false, [this](std::uint64_t from) { return bytes_with_history_from(from); });
+}
+
+Result<void> Decisions::save(Index applied) {
+  if (failure()) return fail(*failure());
+  if (history_.archive() == nullptr) return {};
+  return history_.write(applied, true, [this](std::uint64_t from) { return bytes_with_history_from(from); });
+}
+
+Result<DecisionsSummary> summarize_machine(ByteView machine) {
+  const auto parts = parse(machine);
+  if (!parts) return fail(parts.error());
+  return DecisionsSummary{.stamp = parts->stamp,
+                          .open = parts->open.size(),
+                          .balloted = parts->ballots.size(),
+                          .settled = parts->history.end() - parts->history.first,
+                          .forgotten_up_to = parts->history.forgotten_up_to};
 }
 
 }  // namespace assent

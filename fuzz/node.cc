@@ -145,7 +145,7 @@ class Node {
   // A snapshot that can be restored, or any bytes.
   static Bytes data(GroupId group, Input& input) {
     if (input.flag()) return Bytes(input.piece());
-    if (group == c0) return Decisions().snapshot();
+    if (group == c0) return *Decisions().snapshot();
     return *MemoryStore().snapshot();
   }
 

@@ -28,7 +28,7 @@ void read_decisions(ByteView bytes) {
   const std::uint64_t before = decisions.digest();
   if (!decisions.restore(bytes)) return require(decisions.digest() == before, "what failed changed nothing");
   Decisions again;
-  require(again.restore(decisions.snapshot()).has_value(), "an own snapshot can be restored");
+  require(again.restore(*decisions.snapshot()).has_value(), "an own snapshot can be restored");
   require(again.digest() == decisions.digest(), "a restored machine is the same");
   // It must be fit for work, whatever it came from.
   for (std::uint64_t i = 1; i < 8; ++i) {
@@ -83,7 +83,7 @@ std::vector<Bytes> snapshots_seeds() {
     static_cast<void>(shard.apply({Epoch(1), Index(++index), ClusterMillis(sample_millis)}, command, store));
   }
   ASSENT_CHECK(store.install(store.evaluate({KvPut{"k", "v"}})->effects.change), "a put can be made");
-  return {Seed().byte(0).rest(file), Seed().byte(1).rest(file), Seed().byte(2).rest(decisions.snapshot()),
+  return {Seed().byte(0).rest(file), Seed().byte(1).rest(file), Seed().byte(2).rest(*decisions.snapshot()),
           Seed().byte(3).rest(*store.snapshot())};
 }
 

@@ -5,7 +5,8 @@
 // outbox. A Binding is the machine with whatever stores it and its applied index. Called by the loop alone.
 //
 // Invariants: the driver hears of an entry after the machine has applied it, and only while this replica leads; a
-// command that cannot be read is an error and changes nothing; a message that cannot be read is counted and ignored.
+// command that cannot be read is an error and changes nothing; a message that cannot be read is counted and ignored;
+// once the machine could not read what it needed, nothing that the driver made of it gets out.
 #pragma once
 
 #include <concepts>
@@ -35,6 +36,7 @@ concept MachineBinding = requires(B& binding, const B& constant, const EntryCont
   { binding.snapshot() } -> std::same_as<Result<Bytes>>;
   { binding.restore(mark, bytes) } -> std::same_as<Result<void>>;
   { binding.digest() } -> std::same_as<Result<std::uint64_t>>;
+  { constant.healthy() } -> std::same_as<Result<void>>;
   { constant.status() } -> std::same_as<ApplicationStatus>;  // all but active
 };
 
@@ -92,6 +94,7 @@ class App final : public Application {
   [[nodiscard]] Outbox take_outbox() override {
     auto output = driver_.take_output();
     Outbox outbox;
+    if (!binding_->healthy()) return outbox;
     outbox.proposals.reserve(output.propose.size());
     for (const Command& command : output.propose) outbox.proposals.push_back(encode(command));
     outbox.messages.reserve(output.send.size());
@@ -109,6 +112,7 @@ class App final : public Application {
     return binding_->restore(mark, data);
   }
   [[nodiscard]] Result<std::uint64_t> digest() override { return binding_->digest(); }
+  [[nodiscard]] Result<void> healthy() const override { return binding_->healthy(); }
   [[nodiscard]] ApplicationStatus status() const override {
     ApplicationStatus status = binding_->status();
     status.active = driver_.active();

@@ -76,6 +76,8 @@ class Application {
   [[nodiscard]] virtual Result<Bytes> snapshot() = 0;  // as of applied()
   [[nodiscard]] virtual Result<void> restore(const SnapshotMark& mark, ByteView data) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> digest() = 0;
+  // An error of its data outside of the calls that return one: the outbox stays empty from then on, and the node ends.
+  [[nodiscard]] virtual Result<void> healthy() const { return {}; }
   [[nodiscard]] virtual ApplicationStatus status() const = 0;
   // On a leader: what it sees of transactions that are not over.
   [[nodiscard]] virtual std::vector<Sight> sights(const SightQuestion&) const { return {}; }

@@ -173,6 +173,7 @@ void Group::durable(Wal::Ticket ticket) {
 }
 
 Result<void> Group::advance(ClusterMillis now) {
+  if (auto well = application_->healthy(); !well) return fail(named(well.error(), "its data cannot be read"));
   const Output output = std::exchange(output_, Output{});
   if (output.leadership && leads_ && (!output.leadership->self_ready || output.leadership->epoch != led_)) {
     resign(*output.leadership);

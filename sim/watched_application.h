@@ -47,6 +47,7 @@ class WatchedApplication final : public Application {
   Result<Bytes> snapshot() override;
   Result<void> restore(const SnapshotMark& mark, ByteView data) override;
   Result<std::uint64_t> digest() override { return real_->digest(); }
+  [[nodiscard]] Result<void> healthy() const override { return real_->healthy(); }
   [[nodiscard]] ApplicationStatus status() const override { return real_->status(); }
 
  private:

@@ -23,7 +23,7 @@ CoordinatorSide::CoordinatorSide(const CoordinatorSide& other)
     : machine(other.machine), driver(other.driver, machine) {}
 
 void CoordinatorSide::succeed(const CoordinatorSide& earlier) {
-  ASSENT_CHECK(machine.restore(earlier.machine.snapshot()), "a snapshot restores");
+  ASSENT_CHECK(machine.restore(*earlier.machine.snapshot()), "a snapshot restores");
 }
 
 void CoordinatorSide::apply(const EntryContext& context, const Command& command, bool tell_driver) {

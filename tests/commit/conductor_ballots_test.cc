@@ -146,7 +146,7 @@ TEST_F(ConductorBallotsTest, P24_AnAcceptorAnswersWhenItsEntryIsAppliedAndItsPro
   commit(work[0]);
   EXPECT_EQ(sent<BallotReply>(take().send, shard_1).at(0).promised, high);
   Decisions restored(machine_options());
-  ASSERT_TRUE(restored.restore(machine.snapshot()));
+  ASSERT_TRUE(restored.restore(*machine.snapshot()));
   EXPECT_EQ(restored.digest(), machine.digest());
   EXPECT_FALSE(restored.apply(testing::at(5, 99), BallotWork{txn(1), {}, Outcome::committed, print(), {}}).changed)
       << "promise forgotten at restart, lower ballot accepted";

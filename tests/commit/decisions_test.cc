@@ -83,7 +83,7 @@ TEST(Decisions, ANoteIsKeptUnlessSomethingStandsThere) {
   EXPECT_EQ(decisions.find(txn(1))->fingerprint, 7U);
   EXPECT_EQ(decisions.apply(at(1, 3), SealOutcome{txn(1), {}}).outcome, Outcome::committed);
   Decisions restored;
-  ASSERT_TRUE(restored.restore(decisions.snapshot()));
+  ASSERT_TRUE(restored.restore(*decisions.snapshot()));
   EXPECT_EQ(restored.digest(), decisions.digest());
 }
 
@@ -166,9 +166,9 @@ TEST(Decisions, W18_ASnapshotRestoresEverythingAndGoesOnAlike) {
     options.window.retention_millis = 300;
     options.history.records_max = 40;
     Decisions restored(options);
-    ASSERT_TRUE(restored.restore(original.snapshot()));
+    ASSERT_TRUE(restored.restore(*original.snapshot()));
     ASSERT_EQ(restored.digest(), original.digest());
-    ASSERT_EQ(restored.snapshot(), original.snapshot());
+    ASSERT_EQ(*restored.snapshot(), *original.snapshot());
     for (std::uint64_t index = 601; index < 700; ++index) {
       const auto context = at(9, index, index * 2);
       const CoordinatorCommand command = decide(txn(index % 60, index), 9, index);
@@ -180,7 +180,7 @@ TEST(Decisions, W18_ASnapshotRestoresEverythingAndGoesOnAlike) {
 
 TEST(Decisions, F1_NoBytesCrashARestore) {
   const Decisions original = busy_machine(3);
-  const Bytes good = original.snapshot();
+  const Bytes good = *original.snapshot();
   for (std::size_t cut = 0; cut < good.size(); ++cut) {
     Decisions restored;
     EXPECT_FALSE(restored.restore(ByteView(good).substr(0, cut)));
@@ -209,9 +209,9 @@ TEST(OutcomeHistory, AgreesWithItsDumbTwin) {
     for (int step = 0; step < 3'000; ++step) {
       const TxnId id = txn(rng.below(300));
       const auto found = twin.find(id);
-      const SettledOutcome* seen = history.find(id);
-      ASSERT_EQ(seen != nullptr, found != twin.end());
-      if (seen != nullptr) {
+      const auto seen = history.find(id);
+      ASSERT_EQ(seen.has_value(), found != twin.end());
+      if (seen) {
         ASSERT_EQ(*seen, found->second);
       } else {
         SettledOutcome record;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/memory_archive.h"
 #include "node/coordinator_app.h"
 #include "node/shard_app.h"
 #include "participant/memory_store.h"
@@ -47,6 +48,32 @@ TEST(App, AMessageThatCannotBeReadIsCountedAndIgnored) {
   application->receive(s1, "\xFF rubbish");
   EXPECT_TRUE(application->take_outbox().empty());
   EXPECT_EQ(dynamic_cast<CoordinatorApp&>(*application).malformed(), 1U);
+}
+
+// "Not found" would be told as an abort that is presumed.
+TEST(App, WhatCameOfAFailedReadStaysInside) {
+  CoordinatorAppOptions options;
+  options.conductor.shards = {s1, s2};
+  options.conductor.two_phase_only = true;
+  options.pace = {.chunk_records = 1, .write_records = 1, .write_entries = 1, .recent_records = 0};
+  auto kept = std::make_unique<MemoryArchive>();
+  MemoryArchive& archive = *kept;
+  auto application = make_coordinator_application(c0, std::move(options), std::move(kept)).value();
+  const TxnId txn = TxnId::make(ClusterMillis(1'700'000'000'000), 1, 1);
+  const NoteOutcomes note{{OutcomeNote{txn, 7, true, Protocol::paxos_commit, AbortReason::none}}};
+  ASSERT_TRUE(application->apply(entry(1, encode(CoordinatorCommand(note)))));
+  ASSERT_TRUE(application->batch_applied());
+  application->leadership(Leadership{Epoch(1), NodeId(1), true, true});
+  static_cast<void>(application->take_outbox());
+  application->request(ClientRequest{RequestId(1), c0, GetOutcome{txn, false, 0}});
+  const Outbox answered = application->take_outbox();
+  ASSERT_EQ(answered.replies.size(), 1U);
+  EXPECT_EQ(std::get<TxnAnswer>(*answered.replies[0].answer).state, TxnState::committed);
+  archive.fail_from_now_on();
+  application->request(ClientRequest{RequestId(2), c0, GetOutcome{txn, true, 0}});
+  EXPECT_TRUE(application->take_outbox().empty());
+  ASSERT_FALSE(application->healthy());
+  EXPECT_EQ(application->healthy().error().code, ErrorCode::io);
 }
 
 TEST(App, AppliedFollowsCommandsAndSkippedEntriesAlike) {

@@ -227,6 +227,17 @@ TEST_F(LoopTest, AGapBetweenTheLogAndTheApplicationStopsTheNode) {
   EXPECT_THAT(database(c0).texts, ElementsAre("a"));
 }
 
+TEST_F(LoopTest, AnApplicationThatIsNotWellEndsTheNode) {
+  open();
+  settle(s1);
+  EXPECT_FALSE(node.loop->failure());
+  application(s1).unwell = true;
+  settle(s1);
+  ASSERT_TRUE(node.loop->failure());
+  EXPECT_EQ(node.loop->failure()->code, ErrorCode::io);
+  EXPECT_THAT(node.loop->failure()->message, testing::HasSubstr("group s1"));
+}
+
 TEST_F(LoopTest, ObserversHearOfEntriesAndLeaders) {
   open();
   std::vector<std::string> heard;

@@ -40,6 +40,9 @@ class TestApplication final : public Application {
   void skip(Index index) override { database_.applied = index; }
   [[nodiscard]] Index applied() const override { return database_.applied; }
   Result<void> batch_applied() override { return {}; }
+  [[nodiscard]] Result<void> healthy() const override {
+    return unwell ? Result<void>(fail(ErrorCode::io, "a read failed")) : Result<void>();
+  }
 
   void leadership(const Leadership& next) override {
     leading = next.self_ready;
@@ -108,6 +111,7 @@ class TestApplication final : public Application {
   [[nodiscard]] ApplicationStatus status() const override { return {}; }
 
   bool leading = false;
+  bool unwell = false;
   bool mute = false;  // forgets its clients when it resigns
   std::uint64_t ticks = 0;
   std::vector<std::pair<GroupId, Bytes>> received;
