@@ -37,6 +37,7 @@ struct ServerConfig {
   std::chrono::milliseconds txn_timeout{};
   std::chrono::milliseconds prepare_timeout{};
   std::chrono::milliseconds history_keep{};
+  std::uint64_t history_records_max = 0;
   std::chrono::milliseconds retention{};
   std::chrono::milliseconds clock_skew_max{};
   std::chrono::milliseconds heartbeat{};

@@ -41,6 +41,9 @@ const std::vector<Key>& table() {
        "a shard that has not voted by then makes the transaction abort"},
       {"txn.history.keep", "24h", DurationField{&C::history_keep, minutes(1), hours(24 * 365)},
        "how long outcomes can be asked for"},
+      {"txn.history.max_records", "2000000", CountField{&C::history_records_max, 1'000, 20'000'000},
+       "outcomes kept at most, on disk, some 80 bytes each; beyond it the oldest go before their time; equal on every "
+       "node"},
       {"txn.retention", "10m", DurationField{&C::retention, seconds(10), hours(24)},
        "an older transaction id is refused"},
       {"txn.clock_skew_max", "1m", DurationField{&C::clock_skew_max, milliseconds(100), hours(1)},

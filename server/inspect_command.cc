@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <ctime>
 #include <filesystem>
 #include <set>
 
 #include "consensus/raft/hard_state.h"
+#include "coordinator/decisions.h"
 #include "server/posix_disk.h"
+#include "sql_adapter/sqlite_archive.h"
 #include "txn_proto/names.h"
 #include "txn_proto/wire_codec.h"
 
@@ -85,6 +88,45 @@ std::set<GroupId> shards_in(const std::string& path) {
   return shards;
 }
 
+std::string time_text(ClusterMillis time) {
+  const auto seconds = static_cast<std::time_t>(time.value / 1'000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                     parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+Result<std::string> describe_archive(const std::string& path) {
+  SqliteArchiveOptions options;
+  options.path = path;
+  options.read_only = true;
+  const auto archive = SqliteArchive::open(options);
+  if (!archive) return fail(archive.error());
+  const ArchiveMark& mark = (*archive)->mark();
+  if (mark.machine.empty()) return std::string("nothing yet; it is filled from snapshot and log");
+  const auto summary = summarize_machine(mark.machine);
+  if (!summary) return fail(summary.error());
+  std::string text = fmt::format("up to entry {}, {}: {} outcomes, {} commits and {} ballots under way", mark.applied,
+                                 time_text(summary->stamp), summary->settled, summary->open, summary->balloted);
+  if (summary->forgotten_up_to) text += fmt::format("; forgotten up to {}", time_text(*summary->forgotten_up_to));
+  return text;
+}
+
+// What of the outcomes is in files. Damage there does no harm but to keep the node from starting.
+void describe_archives(const std::string& path, Inspection& inspection) {
+  std::error_code error;
+  std::set<std::filesystem::path> files;
+  for (const auto& file : std::filesystem::directory_iterator(std::filesystem::path(path) / "coordinators", error)) {
+    if (file.path().extension() == ".db") files.insert(file.path());
+  }
+  for (const std::filesystem::path& file : files) {
+    const auto text = describe_archive(file.string());
+    inspection.text += fmt::format("coordinators/{}: {}\n", file.filename().string(),
+                                   text ? *text : fmt::format("DAMAGED: {}", text.error().message));
+    inspection.damaged = inspection.damaged || !text;
+  }
+}
+
 }  // namespace
 
 std::string describe_coordinator_command(std::string_view payload) {
@@ -118,7 +160,9 @@ Result<Inspection> inspect_directory(const std::string& path, std::size_t entrie
     return fmt::format("{}: term {}, voted for {}", name_of(group.value), state->term,
                        state->vote.none() ? std::string("nobody") : name_of(state->vote.value));
   };
-  return inspect_data_directory(**disk, options);
+  auto inspection = inspect_data_directory(**disk, options);
+  if (inspection) describe_archives(path, *inspection);
+  return inspection;
 }
 
 }  // namespace assent

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "node/coordinator_app.h"
 #include "node/shard_app.h"
+#include "sql_adapter/sqlite_archive.h"
 #include "storage/data_directory.h"
 #include "txn_proto/api_codec.h"
 #include "txn_proto/names.h"
@@ -35,29 +36,58 @@ TxnLimits txn_limits(const ServerConfig& config) {
   return limits;
 }
 
-std::unique_ptr<Application> make_coordinator(const ServerConfig& config, const GroupConfig& group) {
+Result<std::string> path_in(const ServerConfig& config, std::string_view folder, const GroupConfig& group) {
+  const std::filesystem::path path = std::filesystem::path(config.data_dir) / folder;
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail(ErrorCode::io, fmt::format("cannot make {}: {}", path.string(), error.message()));
+  return (path / (group.name + ".db")).string();
+}
+
+// What to do with a file that cannot be used; the log and the snapshots have all that is in it.
+Error rebuildable(const Error& error, std::string_view kind, const GroupConfig& group) {
+  return {error.code,
+          fmt::format("{} {}: {}{}", kind, group.name, error.message,
+                      error.code == ErrorCode::corruption
+                          ? "; move the file away (with its -wal and -shm), and it is made again from snapshot and log"
+                          : ""),
+          {}};
+}
+
+Result<std::unique_ptr<Application>> make_coordinator(const ServerConfig& config, const GroupConfig& group) {
   CoordinatorAppOptions options;
   for (const GroupSetting& other : config.groups) {
     if (other.role == "shard") options.conductor.shards.push_back(group_id(other.name));
   }
   options.decisions.window = time_window(config);
   options.decisions.history.keep_millis = static_cast<std::uint64_t>(config.history_keep.count());
+  options.decisions.history.records_max = config.history_records_max;
   options.conductor.limits = txn_limits(config);
   options.conductor.timeout_ticks = ticks_of(config.txn_timeout);
   options.conductor.timeout_ticks_max = std::max(options.conductor.timeout_ticks_max, options.conductor.timeout_ticks);
   options.conductor.attempts_max = config.active_txns_max;
-  return make_coordinator_application(group.id, std::move(options));
+  SqliteArchiveOptions sqlite;
+  auto path = path_in(config, "coordinators", group);
+  if (!path) return fail(path.error());
+  sqlite.path = std::move(*path);
+  auto archive = SqliteArchive::open(sqlite);
+  if (!archive) return fail(rebuildable(archive.error(), "coordinator", group));
+  auto application = make_coordinator_application(group.id, std::move(options), std::move(*archive));
+  if (!application) return fail(rebuildable(application.error(), "coordinator", group));
+  return application;
 }
 
 Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, const GroupConfig& group,
                                                 std::vector<SqliteStore*>& stores) {
   SqliteOptions sqlite;
-  sqlite.path = (std::filesystem::path(config.data_dir) / "shards" / (group.name + ".db")).string();
+  auto path = path_in(config, "shards", group);
+  if (!path) return fail(path.error());
+  sqlite.path = std::move(*path);
   sqlite.statement_bytes_max = config.statement_bytes_max;
   sqlite.result_bytes_max = config.result_bytes_max;
   sqlite.change_bytes_max = config.transaction_bytes_max;
   Result<std::unique_ptr<SqliteStore>> store = SqliteStore::open(sqlite);
-  if (!store) return fail(store.error().code, fmt::format("shard {}: {}", group.name, store.error().message));
+  if (!store) return fail(rebuildable(store.error(), "shard", group));
   SqliteStore* const kept = store->get();
   ShardAppOptions options;
   options.shard.window = time_window(config);
@@ -128,11 +158,7 @@ RaftOptions raft_options(const ServerConfig& config) {
 
 ApplicationFactory application_factory(const ServerConfig& config, std::vector<SqliteStore*>& stores) {
   return [config, &stores](const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
-    if (group.role == GroupRole::coordinator) return make_coordinator(config, group);
-    std::error_code error;
-    std::filesystem::create_directories(std::filesystem::path(config.data_dir) / "shards", error);
-    if (error) return fail(ErrorCode::io, fmt::format("cannot make {}/shards: {}", config.data_dir, error.message()));
-    return make_shard(config, group, stores);
+    return group.role == GroupRole::coordinator ? make_coordinator(config, group) : make_shard(config, group, stores);
   };
 }
 

@@ -21,8 +21,8 @@ namespace assent {
 [[nodiscard]] NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, std::uint64_t incarnation);
 [[nodiscard]] RaftOptions raft_options(const ServerConfig& config);
 
-// Opens <data_dir>/shards/<group>.db for each shard. The loop owns the stores; they are listed in stores so that a
-// graceful stop can commit what they gather.
+// Opens <data_dir>/shards/<group>.db for each shard and coordinators/<group>.db for each coordinator. The loop owns
+// the stores; they are listed in stores so that a graceful stop can commit what they gather.
 [[nodiscard]] ApplicationFactory application_factory(const ServerConfig& config, std::vector<SqliteStore*>& stores);
 
 }  // namespace assent

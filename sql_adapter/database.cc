@@ -72,11 +72,12 @@ RowView Statement::row() const {
 
 Result<std::unique_ptr<Database>> Database::open(const DatabaseFile& file) {
   std::unique_ptr<Database> out(new Database);
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int mode = file.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code =
       sqlite3_open_v2(file.path.c_str(), &out->handle_, flags, file.vfs.empty() ? nullptr : file.vfs.c_str());
   if (code != SQLITE_OK) return fail(out->error(code, fmt::format("opening {}", file.path)));
-  if (auto done = out->configure(file.wal_pages_max); !done) return fail(done.error());
+  if (auto done = out->configure(file); !done) return fail(done.error());
   return out;
 }
 
@@ -86,7 +87,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   return open(file);
 }
 
-Result<void> Database::configure(int wal_pages_max) {
+Result<void> Database::configure(const DatabaseFile& file) {
   sqlite3_busy_timeout(handle_, 0);
   sqlite3_limit(handle_, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(handle_, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1'000);
@@ -101,10 +102,11 @@ Result<void> Database::configure(int wal_pages_max) {
   sqlite3_set_authorizer(handle_, authorize, this);
   sqlite3_progress_handler(handle_, instructions_per_look, progress, this);
   sqlite3_preupdate_hook(handle_, preupdate, this);
+  if (file.read_only) return execute("PRAGMA temp_store=MEMORY");
   return execute(
       fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint={}; "
                   "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{};",
-                  wal_pages_max, cache_kib));
+                  file.wal_pages_max, cache_kib));
 }
 
 Database::~Database() { sqlite3_close_v2(handle_); }

@@ -88,6 +88,7 @@ struct DatabaseFile {
   std::string path;
   std::string vfs;            // SQLite's name of the file system; empty: the machine's
   int wal_pages_max = 4'000;  // of SQLite's log, before they are brought into the database file
+  bool read_only = false;     // for whoever only looks; the file must exist then
 };
 
 class Database {
@@ -133,7 +134,7 @@ class Database {
   enum class Mode : std::uint8_t { internal, rows, schema };
 
   Database() = default;
-  [[nodiscard]] Result<void> configure(int wal_pages_max);
+  [[nodiscard]] Result<void> configure(const DatabaseFile& file);
   static int authorize(void* self, int action, const char* a, const char* b, const char* database, const char* inner);
   [[nodiscard]] bool allowed(int action, std::string_view a, std::string_view b, std::string_view database);
   void note(int action, std::string_view a, bool inner);

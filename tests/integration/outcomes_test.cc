@@ -1,4 +1,7 @@
 // Asking real nodes what came of a transaction: get, wait and seal.
+#include <algorithm>
+#include <fstream>
+
 #include "tests/integration/operator_fixture.h"
 
 namespace assent::testing {
@@ -96,6 +99,83 @@ TEST_F(ConfiguredProtocol, is_taken_where_the_client_leaves_it_open) {
   const auto chosen = with(transfer(client::new_txn_id().to_hex()), {"--protocol", "paxos-commit"});
   EXPECT_EQ(json(chosen, 0)["protocol"], "paxos-commit");
   EXPECT_EQ(json({"txn", "exec", "--on", "s1", "DELETE FROM accounts WHERE id = 'b'"}, 0)["protocol"], "one-phase");
+}
+
+class OldOutcomes : public OperatorTest {
+ protected:
+  OldOutcomes() : OperatorTest("raft: { snapshot_every: 100 }\n") {}
+
+  // So many that the outcomes before are in the archive and out of the log: a snapshot brings them there.
+  void run_many() {
+    ASSERT_TRUE(eventually(120s, [&] {
+      EXPECT_EQ(ctl({"bench", "run", "--workload", "hot", "--clients", "16", "--duration", "2s"}).status, 0);
+      const auto status = json({"cluster", "status"}, 0);
+      const auto& groups = status["groups"];
+      const auto c0 = std::find_if(groups.begin(), groups.end(), [](const auto& one) { return one["name"] == "c0"; });
+      return c0 != groups.end() && std::all_of((*c0)["replicas"].begin(), (*c0)["replicas"].end(),
+                                               [](const auto& one) { return one["snapshotIndex"] != "0"; });
+    }));
+  }
+  std::string inspect(const std::string& node) const {
+    return run_command({program("assentd"), "inspect", cluster.data_of(node).string()}).output;
+  }
+  std::filesystem::path archive_of(const std::string& node) const {
+    return cluster.data_of(node) / "coordinators" / "c0.db";
+  }
+  void restart_all() {
+    cluster.kill_all();
+    cluster.start_all();
+    ASSERT_TRUE(cluster.wait_for_leaders());
+  }
+  // Until it answers; before that it does not know how to stop either.
+  void start(const std::string& node) {
+    cluster.start(node);
+    ASSERT_TRUE(eventually(60s, [&] { return ctl({"cluster", "health"}).status == 0; }));
+  }
+  void expect_answered() const {
+    for (const auto& [id, status] : told) {
+      EXPECT_EQ(json({"txn", "get", id}, status)["state"], status == 0 ? "COMMITTED" : "ABORTED");
+      EXPECT_EQ(json({"txn", "seal", id}, status)["seal"], status == 0 ? "had_committed" : "had_aborted");
+    }
+  }
+
+  std::map<std::string, int> told;
+};
+
+TEST_F(OldOutcomes, are_answered_after_restarts_failovers_and_the_loss_of_the_archive) {
+  for (const char* protocol : {"paxos-commit", "two-phase", "three-phase"}) {
+    for (const int amount : {1, 1000}) {
+      const std::string id = client::new_txn_id().to_hex();
+      const int status = amount == 1 ? 0 : 6;
+      ASSERT_EQ(ctl(with(transfer(id, amount), {"--protocol", protocol})).status, status);
+      told.emplace(id, status);
+    }
+  }
+  ASSERT_NO_FATAL_FAILURE(run_many());
+  expect_answered();
+  ASSERT_NO_FATAL_FAILURE(restart_all());
+  expect_answered();
+
+  const std::string leader = cluster.leader_of("c0");
+  cluster.kill(leader);
+  ASSERT_TRUE(eventually(30s, [&] { return ctl({"txn", "get", told.begin()->first}).status == told.begin()->second; }));
+  expect_answered();
+  ASSERT_NO_FATAL_FAILURE(start(leader));
+
+  cluster.stop("n1");
+  EXPECT_THAT(inspect("n1"), HasSubstr("coordinators/c0.db: up to entry "));
+  std::filesystem::remove(archive_of("n1").string() + "-wal");  // which would mend it
+  std::ofstream(archive_of("n1"), std::ios::binary) << std::string(10'000, 'x');
+  EXPECT_THAT(inspect("n1"), HasSubstr("coordinators/c0.db: DAMAGED"));
+  const std::size_t before = cluster.log_of("n1").size();
+  cluster.start("n1");
+  EXPECT_EQ(cluster.process("n1").wait(30s), 1);
+  EXPECT_THAT(cluster.log_of("n1").substr(before), HasSubstr("move the file away"));
+  std::filesystem::remove_all(archive_of("n1").parent_path());
+  ASSERT_NO_FATAL_FAILURE(start("n1"));
+  ASSERT_EQ(ctl({"group", "transfer-leader", "c0", "--to", "n1"}).status, 0);
+  ASSERT_TRUE(eventually(30s, [&] { return cluster.leader_of("c0") == "n1"; }));
+  expect_answered();
 }
 
 }  // namespace
