@@ -28,6 +28,7 @@ const std::vector<std::string_view>& rare_states() {
   static const std::vector<std::string_view> names = {
       "prepared transaction recovered after a restart",
       "shard's database recovered from its file",
+      "outcomes recovered from a coordinator's file",
       "prepared transaction outlives a leader of its shard",
       "commit delivered by a later coordinator leader",
       "abort presumed from the absence of a decision",

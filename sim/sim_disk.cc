@@ -83,7 +83,7 @@ void SimDisk::finish(Operation operation) {
   } else {
     apply_write(operation.file->memory, operation.offset, operation.data);
     operation.file->last_write = operation.offset;
-    operation.file->pending.push_back({operation.offset, std::move(operation.data), false});
+    operation.file->pending.push_back({operation.offset, std::move(operation.data), false, false});
   }
   done_.push_back(std::move(completion));
 }
@@ -121,7 +121,7 @@ void SimDisk::forsake(File& file) {
 }
 
 // Sector by sector, later writes over earlier ones. A sector that is rewritten is at risk as a whole, durable bytes
-// included.
+// included, unless the write is powersafe.
 void SimDisk::lose_writes(File& file, const std::vector<Pending>& in_flight) {
   std::vector<const Pending*> lost;
   for (const Pending& pending : file.pending) lost.push_back(&pending);
@@ -143,7 +143,10 @@ void SimDisk::lose_writes(File& file, const std::vector<Pending>& in_flight) {
           default: {
             Bytes garbage(sector, '\0');
             for (char& byte : garbage) byte = static_cast<char>(rng_.next());
-            apply_write(file.platter, from / sector * sector, garbage);
+            const std::uint64_t begin = from / sector * sector;
+            const ByteView harmed =
+                pending->powersafe ? ByteView(garbage).substr(from - begin, part.size()) : ByteView(garbage);
+            apply_write(file.platter, pending->powersafe ? from : begin, harmed);
           }
         }
       } else if (rng_.chance(options_.keep_chance)) {
@@ -203,7 +206,7 @@ void SimDisk::crash(CrashKind kind) {
   for (const Operation& operation : queue_) {
     if (performed-- == 0) break;
     if (operation.is_sync || operation.fails) continue;
-    Pending pending{operation.offset, operation.data, false};
+    Pending pending{operation.offset, operation.data, false, false};
     if (kind == CrashKind::process) {
       apply_write(operation.file->memory, pending.offset, pending.data);
       operation.file->last_write = pending.offset;
@@ -445,14 +448,14 @@ bool SimDisk::has_room(const File& file, std::uint64_t end) const {
          used_bytes() - file.size() + end <= options_.capacity_bytes;
 }
 
-Result<void> SimDisk::write_at_once(FileId file, std::uint64_t offset, Bytes data) {
+Result<void> SimDisk::write_at_once(FileId file, std::uint64_t offset, Bytes data, bool powersafe) {
   const FilePtr target = find(file);
   if (!target) return fail(ErrorCode::io, "cannot write to a file that is not open");
   if (!spend_operation()) return power_off();
   if ((fail_writes_ > 0 && fail_writes_-- > 0) || !has_room(*target, offset + data.size())) return no_space("a file");
   apply_write(target->memory, offset, data);
   target->last_write = offset;
-  target->pending.push_back({offset, std::move(data), false});
+  target->pending.push_back({offset, std::move(data), false, powersafe});
   return {};
 }
 

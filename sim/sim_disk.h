@@ -108,7 +108,8 @@ class SimDisk final : public Disk {
   [[nodiscard]] std::uint64_t digest() const;
 
   // ---- without waiting, for who is not the loop (sim_vfs.h): done when they return, in the order of the calls ----
-  Result<void> write_at_once(FileId file, std::uint64_t offset, Bytes data);
+  // powersafe: a power loss may tear the write, but spoils no byte beside it (SQLITE_IOCAP_POWERSAFE_OVERWRITE).
+  Result<void> write_at_once(FileId file, std::uint64_t offset, Bytes data, bool powersafe = false);
   Result<void> sync_at_once(FileId file);
 
   // ---- Disk ----
@@ -132,6 +133,7 @@ class SimDisk final : public Disk {
     std::uint64_t offset = 0;
     Bytes data;
     bool forsaken = false;  // a failed sync: no later one takes it along
+    bool powersafe = false;
   };
   struct File {
     Bytes platter;

@@ -71,7 +71,8 @@ int write(sqlite3_file* base, const void* from, int count, sqlite3_int64 offset)
   if (vfs.is_cut()) return SQLITE_IOERR_WRITE;
   ++vfs.counters().writes;
   Bytes bytes(static_cast<const char*>(from), static_cast<std::size_t>(count));
-  const Result<void> done = vfs.disk().write_at_once(file.id, static_cast<std::uint64_t>(offset), std::move(bytes));
+  const Result<void> done =
+      vfs.disk().write_at_once(file.id, static_cast<std::uint64_t>(offset), std::move(bytes), true);
   return done ? SQLITE_OK : fails(vfs, SQLITE_FULL);
 }
 

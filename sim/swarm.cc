@@ -183,6 +183,12 @@ void draw_files(Swarm& swarm, Rng rng) {
   swarm.shard_files = swarm.backend != Backend::memory_kv && rng.chance(0.5);
   swarm.changes_per_commit = pick<std::size_t, 5>(rng, {1, 2, 8, 64, 512});
   swarm.wal_pages_max = pick<int, 5>(rng, {1, 4, 16, 100, 4'000});
+  swarm.archive_files = swarm.shard_files && rng.chance(0.5);
+  swarm.archive_pace.chunk_records = pick<std::size_t, 4>(rng, {1, 3, 16, 256});
+  swarm.archive_pace.write_records = pick<std::size_t, 4>(rng, {1, 5, 30, 1'024});
+  swarm.archive_pace.write_entries = pick<std::size_t, 4>(rng, {1, 10, 50, 8'192});
+  swarm.archive_pace.recent_records = pick<std::size_t, 4>(rng, {0, 2, 20, 32'768});
+  if (rng.chance(0.3)) swarm.history_records_max = rng.below(50);
 }
 
 // What the speed of the simulator is measured with: a coordinator and three shards of three replicas each, thirty
@@ -248,9 +254,10 @@ std::string Swarm::describe() const {
       "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
       "election={} inflight={} prepare_timeout={} retention={}ms",
-      workload, nodes, shards, backends[static_cast<std::size_t>(backend)], shard_files ? " files" : "", clients,
-      accounts, escrow ? " escrow" : "", chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every,
-      wal_segment_bytes, election_ticks, inflight_max, prepare_timeout_ticks, retention_millis);
+      workload, nodes, shards, backends[static_cast<std::size_t>(backend)],
+      shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
+      chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
+      inflight_max, prepare_timeout_ticks, retention_millis);
 }
 
 }  // namespace assent::sim

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "coordinator/outcome_history.h"
 #include "sim/choices.h"
 #include "sim/schedule.h"
 #include "txn_proto/types.h"
@@ -73,7 +74,8 @@ struct Swarm {
   unsigned nodes = 3;
   unsigned shards = 2;
   Backend backend = Backend::sql;
-  bool shard_files = false;  // SqliteStore in a file on the node's disk, else in memory
+  bool shard_files = false;    // SqliteStore in a file on the node's disk, else in memory
+  bool archive_files = false;  // the coordinator's outcomes, too; else they are in memory alone
   unsigned clients = 4;
   unsigned accounts = 12;
   Micros chaos = 10 * second;  // how long clients and faults run
@@ -92,7 +94,9 @@ struct Swarm {
   std::size_t committed_bytes_max = 1ULL << 20U;  // handed out at once
   std::size_t changes_per_commit = 512;           // of SQLite's transaction, in shard files
   int wal_pages_max = 4'000;                      // of SQLite's log, in shard files
-  double mischief = 0;                            // the highest chance of a mischievous turn of the shell
+  ArchivePace archive_pace;                       // of archive files
+  std::size_t history_records_max = 1'000'000;
+  double mischief = 0;    // the highest chance of a mischievous turn of the shell
   double lazy_flush = 0;  // of the events after which the loop waits for others before it flushes
   std::uint64_t prepare_timeout_ticks = 100;
   std::uint64_t retry_ticks = 20;

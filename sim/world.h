@@ -97,6 +97,7 @@ class World final : private Surroundings {
   void last_event(check::EventType type, const TxnId& txn, std::vector<check::Micro> value);
   void judge_history();
   [[nodiscard]] Result<std::unique_ptr<SqliteStore>> open_store(Process& process, const GroupConfig& group);
+  [[nodiscard]] Result<std::unique_ptr<Application>> make_coordinator(Process& process, const GroupConfig& group);
   void judge_intents();
   [[nodiscard]] TxnId new_id(std::uint64_t random_high, std::uint64_t random_low) const;
   [[nodiscard]] Execute make_execute(const TxnId& txn, std::vector<Branch> branches);

@@ -8,6 +8,7 @@
 #include "participant/memory_store.h"
 #include "sim/watched_application.h"
 #include "sim/world.h"
+#include "sql_adapter/sqlite_archive.h"
 #include "sql_adapter/sqlite_store.h"
 #include "txn_proto/wire_codec.h"
 
@@ -33,6 +34,8 @@ CoordinatorAppOptions coordinator_options(const Swarm& swarm, const std::vector<
   CoordinatorAppOptions options;
   options.decisions.window = TimeWindow{swarm.retention_millis, swarm.clock_skew_max_millis};
   options.decisions.history.keep_millis = std::max<std::uint64_t>(swarm.retention_millis, swarm.history_millis);
+  options.decisions.history.records_max = swarm.history_records_max;
+  options.pace = swarm.archive_pace;
   options.conductor.timeout_ticks = swarm.prepare_timeout_ticks;
   options.conductor.resend_ticks = swarm.retry_ticks;
   options.conductor.resend_ticks_max = swarm.retry_ticks * 5;
@@ -78,6 +81,28 @@ Result<std::unique_ptr<SqliteStore>> World::open_store(Process& process, const G
   return store;
 }
 
+Result<std::unique_ptr<Application>> World::make_coordinator(Process& process, const GroupConfig& group) {
+  std::vector<GroupId> shards;
+  for (const GroupConfig& one : groups_) {
+    if (one.role == GroupRole::shard) shards.push_back(one.id);
+  }
+  CoordinatorAppOptions options = coordinator_options(swarm_, shards);
+  if (!swarm_.archive_files) return make_coordinator_application(group.id, std::move(options));
+  if (auto made = process.disk().make_folder("coordinators"); !made) return fail(made.error());
+  if (auto kept = process.disk().sync_directory(""); !kept) return fail(kept.error());
+  SqliteArchiveOptions file;
+  file.path = "coordinators/" + group.name + ".db";
+  file.vfs = process.vfs().name();
+  file.wal_pages_max = swarm_.wal_pages_max;
+  auto archive = SqliteArchive::open(file);
+  if (!archive) return fail(archive.error());
+  const Index applied = (*archive)->mark().applied;
+  if ((*archive)->first() < (*archive)->end()) recorder_.rare("outcomes recovered from a coordinator's file");
+  auto application = make_coordinator_application(group.id, std::move(options), std::move(*archive));
+  if (application && applied > Index(0)) logs_.restored(process.life(), group.id, applied);
+  return application;
+}
+
 Result<std::unique_ptr<Application>> World::make_application(Process& process, const GroupConfig& group) {
   WatchedApplication::Watcher watcher;
   watcher.loses_first_sends = [this] { return swarm_.drop_first_sends && !healed_; };
@@ -98,11 +123,7 @@ Result<std::unique_ptr<Application>> World::make_application(Process& process, c
   };
   Result<std::unique_ptr<Application>> real = nullptr;
   if (group.role == GroupRole::coordinator) {
-    std::vector<GroupId> shard_groups;
-    for (const GroupConfig& one : groups_) {
-      if (one.role == GroupRole::shard) shard_groups.push_back(one.id);
-    }
-    real = make_coordinator_application(group.id, coordinator_options(swarm_, shard_groups));
+    real = make_coordinator(process, group);
   } else if (swarm_.backend == Backend::memory_kv) {
     real = make_shard_application(group.id, shard_options(swarm_), std::make_unique<MemoryStore>());
   } else {
