@@ -1,8 +1,10 @@
 // One transaction across an Assent shard and two services of this language, one in MariaDB and one in PostgreSQL, one of
 // which is killed again and again under load. In the end the books balance and nothing is in doubt.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
 
 import { Client, newTxnId, type Outcome } from '../src';
@@ -123,6 +125,21 @@ describe('transfers across a shard and two services', () => {
     expected[2] = (expected[2] as number) + committed.length;
     assert.deepEqual([await balance(left), await balance(right), await house()], expected, `${committed.length} committed, ${aborted} aborted, ${unknown.length} asked`);
     assert.ok(committed.length >= 4);
+  });
+
+  it('is shown by the example', async () => {
+    const server = servers.find((one) => one.kind === 'mariadb') as DatabaseServer;
+    const place = await server.create();
+    const look = new Look('mariadb', place);
+    await look.rows('CREATE TABLE ledger(txn_id CHAR(32) PRIMARY KEY, amount BIGINT NOT NULL)');
+    await cluster.sql('s1', 'CREATE TABLE accounts(id TEXT PRIMARY KEY, balance INTEGER NOT NULL)');
+    await cluster.sql('s1', "INSERT INTO accounts VALUES('alice', 70)");
+    const environment = { ...process.env, ASSENT_ENDPOINTS: cluster.endpoints.join(','), MARIADB: JSON.stringify(place) };
+    const example = (): Promise<{ stdout: string }> => promisify(execFile)(process.execPath, [join(__dirname, '..', 'example', 'transfer.js')], { env: environment });
+    assert.equal((await example()).stdout, 'moved\n');
+    assert.equal((await example()).stdout, 'not moved: alice does not have 50\n');
+    await eventually('the ledger has it', async () => assert.equal(await look.number('SELECT SUM(amount) FROM ledger'), 50), 20_000);
+    await look.end();
   });
 
   it('frees a service of what nobody ends, by asking', async () => {

@@ -3,16 +3,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 
-import { AssentError, createdAt, IncomingTransaction, newTxnId, Txn } from '../src';
+import { askCoordinator, AssentError, createdAt, IncomingTransaction, newTxnId, Resolver, Txn, type Attempt, type Branches, type Client, type Fate, type Outcome } from '../src';
 import { readDetails, writeDetails } from '../src/details';
 import { Directory } from '../src/directory';
 import { judge as judgeCall } from '../src/errors';
 import { attemptId, isTxnId } from '../src/ids';
 import { isName, tidyText } from '../src/names';
+import { aborted, committed, unknown } from '../src/outcome';
 import { Backoff } from '../src/pace';
 import { LocalError } from '../src/participant/barrier';
 import { ConnectionPool } from '../src/participant/pool';
-import { blank, judge, recordEnd, recordVote, type BranchState, type Call } from '../src/participant/register';
+import { blank, judge, ok, recordEnd, recordVote, type BranchState, type Call } from '../src/participant/register';
 import { checkColumns, firstIdOf, fromRow, latestCreated, toRow } from '../src/participant/tables';
 import { decodeEnlistment, encodeEnlistment, withTransaction } from '../src/propagation';
 import { decodeValue, encodeValue } from '../src/values';
@@ -166,6 +167,53 @@ describe('pauses', () => {
       const pause = backoff.next();
       assert.ok(pause >= full / 2 && pause <= full, `${pause} of ${full}`);
     }
+  });
+});
+
+describe('a service in doubt', () => {
+  const attempt = { epoch: 3n, number: 7n };
+  const one = { txnId: newTxnId(), name: 'b', attempt, coordinator: 'c0', since: 0 };
+  const fate = (outcome: Outcome, coordinator = 'c0'): Promise<string> => {
+    const client = { seal: () => Promise.resolve(outcome) } as unknown as Client;
+    return askCoordinator(client)({ ...one, coordinator });
+  };
+  const committedAs = (of: Attempt | undefined): Outcome => ({ ...committed(one.txnId, 'c0', [], undefined), attempt: of });
+
+  it('ends as it is told, and decides nothing', async () => {
+    assert.equal(await fate(committedAs(undefined)), 'committed', 'a cluster that does not tell the attempt');
+    assert.equal(await fate(committedAs(attempt)), 'committed');
+    assert.equal(await fate(committedAs({ epoch: 3n, number: 8n })), 'aborted', 'its yes was never counted');
+    assert.equal(await fate(aborted(one.txnId, 'c0', 'sealed', '')), 'aborted');
+    assert.equal(await fate(unknown(one.txnId, 'c0', 'expired', '')), 'aborted');
+    assert.equal(await fate(unknown(one.txnId, 'c0', 'expired', ''), ''), 'open', "another group's word proves nothing");
+    for (const seen of ['nothing', 'running', 'prepared'] as const) assert.equal(await fate(unknown(one.txnId, 'c0', seen, '')), 'open');
+  });
+
+  it('is asked about again after a pause, and holds up no other', async () => {
+    const asked: string[] = [];
+    const ended: string[] = [];
+    const doubtful = [{ ...one, name: 'lost' }, { ...one, name: 'told' }];
+    const branches = {
+      inDoubt: () => Promise.resolve(doubtful.filter((each) => !ended.includes(each.name))),
+      end: (call: string, branch: { name: string }) => {
+        if (call === 'commit') ended.push(branch.name);
+        return Promise.resolve(ok);
+      },
+      forgetSome: () => Promise.resolve(0),
+    };
+    let looks = 0;
+    let secondLook = (): void => undefined;
+    const done = new Promise<void>((resolve) => (secondLook = resolve));
+    const told = (): void => void (++looks === 2 && secondLook());
+    const ask = (each: { name: string }): Promise<Fate> => {
+      asked.push(each.name);
+      return each.name === 'lost' ? Promise.reject(new Error('away')) : Promise.resolve('committed');
+    };
+    const resolver = new Resolver(branches as unknown as Branches<unknown>, ask, { patienceMs: 0, intervalMs: 1, pauseMaxMs: 5, told });
+    await done;
+    await resolver.stop();
+    assert.deepEqual(ended, ['told']);
+    assert.deepEqual(asked.slice(0, 3), ['lost', 'told', 'lost']);
   });
 });
 
