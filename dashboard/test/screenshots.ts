@@ -14,9 +14,9 @@ const { browser, mock, end } = await start_browser();
 const url = given ?? mock.url;
 const one = given === undefined ? id_of(known.committed) : await newest(given);
 const pages: [string, string, string][] = [
-  ['overview', '#/', '.u-wrap canvas, .empty'],
-  ['transactions', '#/txns', 'table.txns, .empty'],
-  ['transaction', `#/txn/${one}?critical=1`, '.bars canvas[data-rows], .empty'],
+  ['overview', '#/', '.u-wrap canvas, .empty strong'],
+  ['transactions', '#/txns', 'table.txns, .empty strong'],
+  ['transaction', `#/txn/${one}?critical=1`, '.bars canvas[data-rows], .empty strong'],
   ['in-doubt', '#/in-doubt', '.doubt .why, .empty strong'],
   ['groups', '#/groups', 'table td.matrix'],
   ['events', '#/events', 'tr.event, .empty strong'],

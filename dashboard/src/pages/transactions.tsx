@@ -59,7 +59,7 @@ export function TransactionsPage({ view, go }: Props) {
         )}
         <div class="pager">
           <span role="status">
-            {shown.length === all.length ? `${all.length} listed` : `${shown.length} of the ${all.length} on this page`}
+            {data !== null && (shown.length === all.length ? `${all.length} listed` : `${shown.length} of the ${all.length} on this page`)}
           </span>
           {older && <a href={link('txns', { ...view.params, cursor: '' })}>« Newest</a>}
           {data !== null && data.nextCursor !== '' && (
