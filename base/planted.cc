@@ -29,6 +29,7 @@ constexpr std::array bugs{
     PlantedBug{Bug::tombstone_dropped, "tombstone_dropped"},
     PlantedBug{Bug::participant_missing, "participant_missing"},
     PlantedBug{Bug::unknown_is_retried, "unknown_is_retried"},
+    PlantedBug{Bug::wait_die_inverted, "wait_die_inverted"},
     PlantedBug{Bug::prepared_lock_stolen, "prepared_lock_stolen"},
     PlantedBug{Bug::finish_without_attempt, "finish_without_attempt"},
     PlantedBug{Bug::one_finished_for_all, "one_finished_for_all"},

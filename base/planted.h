@@ -38,6 +38,7 @@ enum class Bug : std::uint8_t {
   tombstone_dropped,            // a tombstone does not survive a restart
   participant_missing,          // the last participant is left out of the record
   unknown_is_retried,           // a client runs a transaction of unknown outcome again under a new id
+  wait_die_inverted,            // the older transaction dies and the younger one waits
   prepared_lock_stolen,         // an older transaction takes a lock that a prepared one holds
   finish_without_attempt,       // a Finish is applied whatever attempt it names
   one_finished_for_all,         // the record is ended when the first shard has confirmed

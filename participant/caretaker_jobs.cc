@@ -29,7 +29,7 @@ Caretaker::Admission Caretaker::admit(const Job& job, const std::vector<LockRequ
   const std::vector<TxnId> reserved = reservations_.conflicts(locks, job.txn);
   holders.insert(holders.end(), reserved.begin(), reserved.end());
   for (const TxnId& holder : holders) {
-    if (older(holder, job)) return {Verdict::die, holder};
+    if (older(holder, job) != planted(Bug::wait_die_inverted)) return {Verdict::die, holder};
   }
   if (!holders.empty()) return {Verdict::wait, holders.front()};
   if (job.phase == Phase::arrived) {
@@ -96,8 +96,8 @@ void Caretaker::refuse_bound(Job& job, const Evaluation& evaluation) {
   propose_refusal(job, std::move(no));
 }
 
-// What is refused because of what the shard holds now: its rows, or its tables, which a prepared transaction may be about
-// to make. Whether a statement makes no sense at all cannot be told apart from that.
+// What is refused because of what the shard holds now: its rows, or its tables, which a prepared transaction may be
+// about to make. Whether a statement makes no sense at all cannot be told apart from that.
 bool Caretaker::by_state(const Refusal& refusal) {
   return refusal.reason == AbortReason::constraint || refusal.reason == AbortReason::invalid;
 }

@@ -55,9 +55,24 @@ void TxnChecker::wrong(const TxnId& txn, std::string_view rule, const std::strin
 
 void TxnChecker::invoked(const Execute& execute) {
   Fate& fate = fates_[execute.txn];
-  if (!fate.participants.empty()) return;
+  const TxnId age = execute.age.none() ? execute.txn : execute.age;
+  if (!fate.participants.empty()) {
+    if (fate.age != age) fate.age.reset();
+    return;
+  }
+  fate.age = age;
   for (const Branch& branch : execute.branches) fate.participants.push_back(branch.shard);
   fate.fingerprint = fingerprint(execute);
+}
+
+// Who dies for a holder is younger than it: by age, then id.
+void TxnChecker::judge_age(const TxnId& txn, const Refusal& refusal) {
+  if (refusal.reason != AbortReason::conflict || refusal.message.find("which is older") == std::string::npos) return;
+  const Fate* own = find(txn);
+  const Fate* holder = find(refusal.holder);
+  if (own == nullptr || holder == nullptr || !own->age || !holder->age) return;
+  if (std::pair(*holder->age, refusal.holder) < std::pair(*own->age, txn)) return;
+  wrong(txn, "wait-die", fmt::format("dies for {}, which is younger than it", refusal.holder));
 }
 
 void TxnChecker::commits(const TxnId& txn, Fate& fate, const Attempt& attempt, const Entry& entry) {
@@ -295,8 +310,14 @@ void TxnChecker::executes(GroupId shard, const ExecuteWork& execute, const Regis
 
 void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCommand& command, const Register& after) {
   std::visit(Overloaded{[&](const PrepareWork& prepare) { prepares(shard, prepare, after, entry); },
-                        [&](const RefuseWork& refuse) { moves(shard, refuse.txn, after, entry); },
-                        [&](const ExecuteWork& execute) { executes(shard, execute, after, entry); },
+                        [&](const RefuseWork& refuse) {
+                          judge_age(refuse.txn, refuse.refusal);
+                          moves(shard, refuse.txn, after, entry);
+                        },
+                        [&](const ExecuteWork& execute) {
+                          judge_age(execute.txn, execute.refusal);
+                          executes(shard, execute, after, entry);
+                        },
                         [&](const FinishWork& finish) {
                           const Register before = fates_[finish.txn].registers[shard];
                           const Register then = finished_and_forgotten(finish, before, after);

@@ -39,6 +39,7 @@ struct Register {
 struct Fate {
   std::vector<GroupId> participants;  // from the first content that a client sent
   std::uint64_t fingerprint = 0;
+  std::optional<TxnId> age;  // that wait-die goes by; none: its client sent it with several
   std::map<GroupId, Register> registers;
   std::optional<Attempt> decided;  // a valid decision, or {} attempt for one-phase and where votes or ballots decide
   bool by_votes = false;           // decided by its participants' votes, or by ballots
@@ -84,6 +85,7 @@ class TxnChecker {
 
  private:
   void wrong(const TxnId& txn, std::string_view rule, const std::string& what);
+  void judge_age(const TxnId& txn, const Refusal& refusal);
   void commits(const TxnId& txn, Fate& fate, const Attempt& attempt, const Entry& entry);
   void forbids(const TxnId& txn, Fate& fate, const std::string& what);
   void decides(const Entry& entry, const Decide& decide);

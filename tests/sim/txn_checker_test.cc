@@ -133,6 +133,48 @@ TEST_F(TxnCheckerTest, FindsADecisionThatForgotAParticipant) {
   expect_wrong("A3");
 }
 
+struct Ages : TxnCheckerTest {
+  const TxnId other = TxnId::make(ClusterMillis(2000), 1, 1);  // younger by its id
+
+  void sent_by_age(const TxnId& id, const TxnId& age) {
+    Execute sent = execute;
+    sent.txn = id;
+    sent.age = age;
+    checker.invoked(sent);
+  }
+  void dies(const TxnId& id, const TxnId& holder) {
+    RefuseWork work;
+    work.txn = id;
+    work.refusal = {AbortReason::conflict, left, "that one, which is older, holds what it needs", {}, holder};
+    checker.shard_applied(left, entry(), work, Register{State::aborted, {}});
+  }
+};
+
+TEST_F(Ages, AcceptsAYoungerThatDies) {
+  sent_by_age(other, {});
+  dies(other, txn);
+  expect_fine();
+}
+
+TEST_F(Ages, FindsAnOlderThatDies) {
+  sent_by_age(other, {});
+  dies(txn, other);
+  expect_wrong("wait-die");
+}
+
+TEST_F(Ages, GoesByTheAgeOfTheFirstAttempt) {
+  sent_by_age(other, TxnId::make(ClusterMillis(500), 1, 1));
+  dies(txn, other);
+  expect_fine();
+}
+
+TEST_F(Ages, DoesNotJudgeAnIdThatWasSentWithSeveral) {
+  sent_by_age(other, {});
+  sent_by_age(other, TxnId::make(ClusterMillis(500), 1, 1));
+  dies(txn, other);
+  expect_fine();
+}
+
 TEST_F(TxnCheckerTest, FindsACommitAfterALoggedNo) {
   prepare(left);
   finish(left, false, State::aborted);
