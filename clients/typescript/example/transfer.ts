@@ -1,6 +1,7 @@
 // Moves money from an account on shard s1 to a service of our own, whose ledger is in MariaDB, in one transaction.
 //   ASSENT_ENDPOINTS=127.0.0.1:7421 MARIADB='{"host":"127.0.0.1","user":"me","database":"ledger"}' node dist/example/transfer.js
 import type { Connection } from 'mysql2/promise';
+import { setTimeout } from 'node:timers/promises';
 
 import { askCoordinator, Client, no, ParticipantHost, Resolver, yes, type Branch, type Participant } from '../src'; // 'assent'
 import { MariaDbBarrier } from '../src/mariadb'; // 'assent/mariadb'
@@ -31,6 +32,7 @@ async function main() {
   if (outcome.state === 'committed') console.log('moved');
   else if (outcome.state === 'aborted') console.log(`not moved: ${outcome.message || outcome.reason}`);
   else console.log(`not known yet: client.wait('${outcome.id}') tells`); // never guess
+  while ((await host.branches.inDoubt(0, 1)).length > 0) await setTimeout(20); // the commit is on its way
   await Promise.all([resolver.stop(), host.close()]);
   await barrier.close();
   client.close();
