@@ -102,15 +102,18 @@ describe('transfers across a shard and two services', () => {
         else aborted += 1;
       }
     });
-    for (let i = 0; i < 4; ++i) {
-      const already = committed.length;
-      await eventually('some transfers', () => (committed.length > already ? Promise.resolve() : Promise.reject(new Error(`${aborted} aborted`))));
-      const victim = i % 2 === 0 ? left : right;
-      await victim.service.kill();
-      await pause(100);
-      await victim.service.start();
+    try {
+      for (let i = 0; i < 4; ++i) {
+        const already = committed.length;
+        await eventually('some transfers', () => (committed.length > already ? Promise.resolve() : Promise.reject(new Error(`${aborted} aborted`))));
+        const victim = i % 2 === 0 ? left : right;
+        await victim.service.kill();
+        await pause(100);
+        await victim.service.start();
+      }
+    } finally {
+      stop = true; // also when it fails, or the others would go on for ever
     }
-    stop = true;
     await Promise.all(workers);
     for (const { id, value, ask } of unknown) {
       const outcome = await client.seal(id, { group: ask });

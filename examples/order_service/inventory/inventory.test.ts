@@ -84,13 +84,16 @@ describe('the inventory', () => {
         placed += 1;
       }
     });
-    for (let i = 0; i < 2; ++i) {
-      const already = placed;
-      await eventually('some orders', () => (placed > already + 3 ? Promise.resolve() : Promise.reject(new Error(String(placed)))));
-      await service.kill();
-      await service.start();
+    try {
+      for (let i = 0; i < 2; ++i) {
+        const already = placed;
+        await eventually('some orders', () => (placed > already + 3 ? Promise.resolve() : Promise.reject(new Error(String(placed)))));
+        await service.kill();
+        await service.start();
+      }
+    } finally {
+      stop = true; // also when it fails, or the others would go on for ever
     }
-    stop = true;
     await Promise.all(shoppers);
     assert.equal((await settled()).sold, sold);
   });
