@@ -112,11 +112,8 @@ void add_group(CLI::App& app, Draft& draft) {
 
 // One that may span several shards.
 std::optional<Protocol> read_spanning_protocol(std::string_view text) {
-  for (const Protocol protocol :
-       {Protocol::automatic, Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit}) {
-    if (text == to_string(protocol)) return protocol;
-  }
-  return std::nullopt;
+  const std::optional<Protocol> protocol = protocol_named(text);
+  return protocol == Protocol::one_phase ? std::nullopt : protocol;
 }
 
 void add_load(CLI::App& app, BenchRunCommand& bench) {
@@ -191,18 +188,13 @@ void add_demo(CLI::App& app, Draft& draft) {
       ->type_name("CMD");
 }
 
-std::optional<std::string> read_target(std::string_view text) {
-  const auto parsed = client::parse_endpoints(text);
-  return parsed && parsed->size() == 1 ? std::optional(parsed->front()) : std::nullopt;
-}
-
 void add_conformance(CLI::App& app, Draft& draft) {
   CLI::App& proof = *app.add_subcommand("conformance",
                                         "Does a service keep what it must to take part in transactions? Drives it as a "
                                         "coordinator would; --timeout is its time for a definite answer. Ends with 0 "
                                         "when it passes every check, else 1");
   const auto specific = leaf<ConformanceCommand>(proof, draft);
-  add_parsed<std::string>(proof, "--target", specific->target, &read_target, "one host:port",
+  add_parsed<std::string>(proof, "--target", specific->target, &parse_target, "one host:port",
                           "Where its assent.v1.Participant service is")
       ->type_name("HOST:PORT")
       ->required();

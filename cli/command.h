@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "client/transaction.h"
 #include "txn_proto/types.h"
 
 namespace assent::cli {
@@ -32,9 +33,9 @@ struct SqlCommand {
   std::vector<SqlValue> parameters;
 };
 struct TxnExecCommand {
-  std::vector<std::pair<std::string, std::string>> on;     // shard, statement
-  std::vector<std::pair<std::string, std::string>> calls;  // name@host:port of a service, payload
-  TxnId id;                                                // none: a new one
+  std::vector<std::pair<std::string, std::string>> on;  // shard, statement
+  std::vector<client::ServiceCall> calls;
+  TxnId id;  // none: a new one
   Protocol protocol = Protocol::automatic;
 };
 struct TxnReadCommand {

@@ -5,14 +5,6 @@ namespace assent::cli {
 
 namespace {
 
-std::optional<Protocol> read_protocol(std::string_view text) {
-  for (const Protocol protocol :
-       {Protocol::automatic, Protocol::one_phase, Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit}) {
-    if (text == to_string(protocol)) return protocol;
-  }
-  return std::nullopt;
-}
-
 void add_outcome(CLI::App& txn, Draft& draft) {
   CLI::App& get =
       *txn.add_subcommand("get",
@@ -81,19 +73,29 @@ void add_explanations(CLI::App& txn, Draft& draft) {
 
 void add_txn(CLI::App& app, Draft& draft) {
   CLI::App& txn = heading(app, "txn", "Transactions");
-  CLI::App& exec = *txn.add_subcommand("exec", "Run statements on one or more shards: all of them happen or none");
+  CLI::App& exec = *txn.add_subcommand(
+      "exec", "Run statements on shards and calls of services as one transaction: all of them happen or none");
   const auto run = leaf<TxnExecCommand>(exec, draft);
   exec.add_option("--on", run->on, "A shard and a statement for it; may be repeated")->type_name("SHARD SQL");
-  exec.add_option(
-          "--call", run->calls,
-          "A service, NAME@HOST:PORT as the coordinator's nodes reach it, and what it is to do; may be repeated")
+  const auto calls = std::make_shared<std::vector<std::pair<std::string, std::string>>>();
+  exec.add_option("--call", *calls,
+                  "A service, NAME@HOST:PORT as the coordinator's nodes reach it, and what it is to do, as text or "
+                  "hex:00ff; may be repeated")
       ->type_name("SERVICE PAYLOAD");
-  exec.parse_complete_callback([run] {
-    if (run->on.empty() && run->calls.empty()) throw CLI::RequiredError("--on or --call");
+  exec.parse_complete_callback([run, calls] {
+    if (run->on.empty() && calls->empty()) throw CLI::RequiredError("--on or --call");
+    for (const auto& [service, payload] : *calls) {
+      auto call = parse_service_call(service, payload);
+      if (!call) {
+        throw CLI::ValidationError("--call",
+                                   fmt::format("'{} {}' is not NAME@HOST:PORT and text or hex:00ff", service, payload));
+      }
+      run->calls.push_back(std::move(*call));
+    }
   });
   add_txn_id(exec, "--id", run->id,
              "The transaction's id; sending it again never runs the work twice (default: a new one)");
-  add_parsed<Protocol>(exec, "--protocol", run->protocol, &read_protocol,
+  add_parsed<Protocol>(exec, "--protocol", run->protocol, &protocol_named,
                        "a protocol (auto, one-phase, two-phase, three-phase, paxos-commit)",
                        "auto, one-phase, two-phase, three-phase, paxos-commit")
       ->type_name("NAME");

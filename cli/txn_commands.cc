@@ -58,15 +58,7 @@ ExitCode run(const Session& session, const TxnExecCommand& command) {
   transaction.id = command.id;
   transaction.protocol = command.protocol;
   for (const auto& [shard, statement] : command.on) transaction.on(shard, SqlStatement{statement, {}});
-  for (const auto& [service, payload] : command.calls) {
-    const std::size_t at = service.find('@');
-    if (at == std::string::npos || at == 0 || at + 1 == service.size()) {
-      const auto wrong = client::fail(client::ErrorCode::invalid,
-                                      fmt::format("--call takes NAME@HOST:PORT and a payload, not '{}'", service));
-      return session.fail(wrong.value());
-    }
-    transaction.call({service.substr(0, at), service.substr(at + 1), payload});
-  }
+  for (const client::ServiceCall& call : command.calls) transaction.call(call);
   return conclude(session, session.client.execute(std::move(transaction)));
 }
 

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "client/options.h"
+
 namespace assent::cli {
 
 namespace {
@@ -123,6 +125,20 @@ std::optional<std::string> parse_payload(std::string_view text) {
   if (!text.starts_with("hex:")) return std::string(text);
   const std::optional<SqlValue> value = blob(text.substr(4));
   return value ? std::optional(std::get<SqlBlob>(*value).bytes) : std::nullopt;
+}
+
+std::optional<std::string> parse_target(std::string_view text) {
+  const auto parsed = client::parse_endpoints(text);
+  return parsed && parsed->size() == 1 ? std::optional(parsed->front()) : std::nullopt;
+}
+
+std::optional<client::ServiceCall> parse_service_call(std::string_view service, std::string_view payload) {
+  const std::size_t at = service.find('@');
+  if (at == std::string_view::npos || at == 0) return std::nullopt;
+  const auto target = parse_target(service.substr(at + 1));
+  const auto work = parse_payload(payload);
+  if (!target || !work) return std::nullopt;
+  return client::ServiceCall{.name = std::string(service.substr(0, at)), .target = *target, .payload = *work};
 }
 
 bool only_reads(std::string_view statement) {

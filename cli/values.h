@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "client/transaction.h"
 #include "txn_proto/types.h"
 
 namespace assent::cli {
@@ -21,6 +22,12 @@ namespace assent::cli {
 // hex:00ff is those bytes; text:V and any other text is the text. Nothing when hex: is followed by no hex digits in
 // pairs.
 [[nodiscard]] std::optional<std::string> parse_payload(std::string_view text);
+
+// One host:port.
+[[nodiscard]] std::optional<std::string> parse_target(std::string_view text);
+
+// NAME@HOST:PORT of a service, and what it is to do as parse_payload reads it. Nothing when either is not that.
+[[nodiscard]] std::optional<client::ServiceCall> parse_service_call(std::string_view service, std::string_view payload);
 
 // SELECT, VALUES, EXPLAIN, and WITH before a SELECT: these go to a query, all else becomes a transaction. A judgement
 // by the first words; the service has the last word on what a query may do.

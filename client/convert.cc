@@ -103,6 +103,7 @@ TxnOutcome decode(const v1::Transaction& message) {
   out.participants.assign(message.participants().begin(), message.participants().end());
   out.decided_at = ClusterMillis(static_cast<std::uint64_t>(std::max<std::int64_t>(0, message.decided_at_millis())));
   out.answered_by = message.answered_by();
+  out.attempt = {Epoch(message.attempt().epoch()), message.attempt().number()};
   out.bill = from_api(message.bill());
   return out;
 }

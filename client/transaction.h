@@ -99,6 +99,7 @@ struct TxnOutcome {
   TxnId id;
   TxnState state = TxnState::unknown;
   Protocol protocol = Protocol::automatic;
+  Attempt attempt;                        // of a two-phase commit; else {0,0}. See "in doubt" in participant.proto
   Abort abort;                            // with aborted
   std::vector<BranchResult> results;      // of a commit; empty when the outcome was learned by asking later
   std::vector<std::string> participants;  // when known

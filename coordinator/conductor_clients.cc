@@ -162,6 +162,7 @@ TxnAnswer Conductor::outcome_of(const TxnId& txn) const {
     answer.protocol = record->protocol;
     answer.decided_at = record->decided_at;
     answer.state = record->outcome == Outcome::committed ? TxnState::committed : TxnState::aborted;
+    if (answer.state == TxnState::committed) answer.attempt = record->attempt;
     if (answer.state == TxnState::aborted) answer.refusal = refusal_of(record->reason, {}, sentence(record->reason));
     const auto open = decisions_->open().find(txn);
     if (open != decisions_->open().end()) {

@@ -4,7 +4,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 packages+=(clang-format clang-tidy)
 install_packages
 [ -f "$build/compile_commands.json" ] || (cd "$root" && cmake --preset "$preset") >&2
-build_targets assent_api_proto assent_wire_proto assent_peer_proto assent_rpc_details_messages assent_health_proto assent_reflection_proto
+build_targets assent_api_proto assent_participant_proto assent_rpc_status_messages assent_wire_proto assent_peer_proto assent_rpc_details_messages assent_health_proto assent_reflection_proto
 
 cd "$root"
 if [ $# -gt 0 ]; then files=("$@"); else mapfile -t files < <(git ls-files '*.cc' '*.h'); fi

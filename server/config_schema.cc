@@ -33,7 +33,7 @@ const std::vector<Key>& table() {
       {"cluster.clients", "", EndpointsField{&C::clients}, "where clients reach each node; told with leader hints"},
       {"cluster.groups", "", GroupsField{},
        "the groups, their roles and members; default: coordinator c0 and shards s1 and s2 on all nodes"},
-      {"txn.protocol", "auto", ChoiceField{&C::txn_protocol, {"auto", "two-phase", "paxos-commit"}},
+      {"txn.protocol", "auto", ChoiceField{&C::txn_protocol, {"auto", "two-phase", "three-phase", "paxos-commit"}},
        "of a transaction on several shards whose client names none; equal on every node"},
       {"txn.timeout", "10s", DurationField{&C::txn_timeout, milliseconds(10), hours(1)},
        "of a transaction whose client names none"},

@@ -18,13 +18,6 @@ namespace assent {
 
 namespace {
 
-Protocol protocol_of(std::string_view name) {
-  for (const Protocol one : {Protocol::two_phase, Protocol::paxos_commit}) {
-    if (name == to_string(one)) return one;
-  }
-  return Protocol::automatic;
-}
-
 constexpr std::uint64_t expire_every_ticks = 2;
 constexpr std::uint64_t watch_every_ticks = 10;
 constexpr auto drain_time_max = std::chrono::seconds(2);
@@ -64,7 +57,7 @@ Daemon::Daemon(const ServerConfig& config)
             .pending = pending_,
             .inbox = inbox_,
             .txn_timeout = config.txn_timeout,
-            .txn_protocol = protocol_of(config.txn_protocol)},
+            .txn_protocol = protocol_named(config.txn_protocol).value_or(Protocol::automatic)},
       api_(gate_, config.message_bytes_max),
       failure_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       placement_(cluster_.self) {}

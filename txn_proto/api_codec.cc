@@ -217,8 +217,8 @@ Result<std::vector<Branch>> read_branches(const api::ExecuteRequest& request, co
 }
 
 // What else is wrong with them, find_fault() says.
-Result<void> read_services(const api::ExecuteRequest& request, const GroupDirectory& groups,
-                           std::vector<Branch>& branches) {
+Result<void> read_service_branches(const api::ExecuteRequest& request, const GroupDirectory& groups,
+                                   std::vector<Branch>& branches) {
   GroupId number = first_service;
   for (int i = 0; i < request.services_size(); ++i) {
     const api::ServiceBranch& service = request.services(i);
@@ -256,11 +256,7 @@ std::string readable(const std::string& text) {
 }
 
 // A number whose name this end does not know is shown as what it is.
-std::string name_of(GroupId group, const GroupDirectory& groups, const std::vector<ServiceAddress>& services = {}) {
-  if (is_service(group)) {
-    const std::uint64_t place = group.value - first_service.value;
-    return place < services.size() ? services[place].name : fmt::format("service {}", place + 1);
-  }
+std::string name_of(GroupId group, const GroupDirectory& groups) {
   if (const auto* found = groups.find(group); found != nullptr) return found->name;
   return name_of_number(group.value).value_or(groups.name(group));
 }
@@ -278,6 +274,20 @@ void write_work(const Work& work, Repeated& out) {
 }  // namespace
 
 // ---- pieces ----
+
+std::string name_of_participant(GroupId participant, const GroupDirectory& groups,
+                                const std::vector<ServiceAddress>& services) {
+  if (!is_service(participant)) return name_of(participant, groups);
+  const std::uint64_t place = participant.value - first_service.value;
+  return place < services.size() ? services[place].name : fmt::format("service {}", place + 1);
+}
+
+GroupId participant_named(const std::string& name, const std::vector<ServiceAddress>& services) {
+  for (std::size_t i = 0; i < services.size(); ++i) {
+    if (services[i].name == name) return GroupId(first_service.value + i);
+  }
+  return group_id(name);
+}
 
 api::Value to_api(const SqlValue& value) {
   api::Value out;
@@ -365,7 +375,7 @@ Result<Execute> from_api(const api::ExecuteRequest& request, const GroupDirector
   Result<std::vector<Branch>> branches = read_branches(request, groups);
   if (!branches) return fail(std::move(branches.error()));
   execute.branches = std::move(*branches);
-  if (auto read = read_services(request, groups, execute.branches); !read) return fail(std::move(read.error()));
+  if (auto read = read_service_branches(request, groups, execute.branches); !read) return fail(std::move(read.error()));
   if (execute.protocol == Protocol::one_phase && execute.branches.size() > 1) {
     return bad(protocol_place, fmt::format("one-phase takes one shard, but {} are named", execute.branches.size()));
   }
@@ -516,24 +526,23 @@ api::Transaction to_api(const TxnAnswer& answer, const GroupDirectory& groups, s
   out.set_protocol(to_api(answer.protocol));
   if (answer.refusal != Refusal{}) *out.mutable_abort() = to_api(answer.refusal, groups);
   if (is_service(answer.refusal.participant)) {
-    out.mutable_abort()->set_participant(name_of(answer.refusal.participant, groups, answer.services));
+    out.mutable_abort()->set_participant(name_of_participant(answer.refusal.participant, groups, answer.services));
   }
   for (const BranchResult& branch : answer.results) {
     api::BranchResult* out_branch = out.add_results();
-    out_branch->set_shard(name_of(branch.shard, groups, answer.services));
+    out_branch->set_shard(name_of_participant(branch.shard, groups, answer.services));
     write_results(branch.result, *out_branch->mutable_results());
   }
   for (const GroupId participant : answer.participants) {
-    out.add_participants(name_of(participant, groups, answer.services));
+    out.add_participants(name_of_participant(participant, groups, answer.services));
   }
-  for (const ServiceAddress& at : answer.services) {
-    api::Service* service = out.add_services();
-    service->set_name(at.name);
-    service->set_target(at.target);
-    service->set_participant(at.participant);
-  }
+  write_services(answer.services, *out.mutable_services());
   out.set_decided_at_millis(static_cast<std::int64_t>(answer.decided_at.value));
   out.set_answered_by(std::string(answered_by));
+  if (answer.attempt != Attempt{}) {
+    out.mutable_attempt()->set_epoch(answer.attempt.epoch.value);
+    out.mutable_attempt()->set_number(answer.attempt.number);
+  }
   if (!answer.bill.empty()) *out.mutable_bill() = to_api(answer.bill);
   return out;
 }
@@ -547,29 +556,26 @@ Result<TxnAnswer> from_api(const api::Transaction& transaction) {
   if (!protocol) return fail(protocol.error());
   if (transaction.decided_at_millis() < 0) return bad(Place{nullptr, "decided_at_millis"}, "is negative");
   TxnAnswer answer;
-  for (const api::Service& service : transaction.services())
-    answer.services.push_back({service.name(), service.target(), service.participant()});
-  const auto participant = [&](const std::string& name) {
-    for (std::size_t i = 0; i < answer.services.size(); ++i) {
-      if (answer.services[i].name == name) return GroupId(first_service.value + i);
-    }
-    return group_id(name);
-  };
+  answer.services = read_services(transaction.services());
   answer.txn = *txn;
   answer.state = *state;
   answer.protocol = *protocol;
   if (transaction.has_abort()) {
     answer.refusal = from_api(transaction.abort());
-    answer.refusal.participant = participant(transaction.abort().participant());
+    answer.refusal.participant = participant_named(transaction.abort().participant(), answer.services);
   }
   for (int i = 0; i < transaction.results_size(); ++i) {
     const Place place{nullptr, "results", i};
     Result<WorkResult> results = read_results(transaction.results(i).results(), &place);
     if (!results) return fail(std::move(results.error()));
-    answer.results.push_back({.shard = participant(transaction.results(i).shard()), .result = std::move(*results)});
+    answer.results.push_back(
+        {.shard = participant_named(transaction.results(i).shard(), answer.services), .result = std::move(*results)});
   }
-  for (const std::string& name : transaction.participants()) answer.participants.push_back(participant(name));
+  for (const std::string& name : transaction.participants()) {
+    answer.participants.push_back(participant_named(name, answer.services));
+  }
   answer.decided_at = ClusterMillis(static_cast<std::uint64_t>(transaction.decided_at_millis()));
+  answer.attempt = {Epoch(transaction.attempt().epoch()), transaction.attempt().number()};
   answer.bill = from_api(transaction.bill());
   return answer;
 }

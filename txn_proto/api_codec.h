@@ -8,6 +8,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "assent/v1/assent.pb.h"
 #include "base/result.h"
@@ -39,6 +41,29 @@ inline constexpr std::uint32_t timeout_millis_max = 3'600'000;
 [[nodiscard]] api::TxnState to_api(TxnState state);
 [[nodiscard]] api::Bill to_api(const Bill& bill);
 [[nodiscard]] Bill from_api(const api::Bill& bill);
+
+// The name of a participant: a group's, or that of one of the transaction's services; "service 2" when its address is
+// not known. And the number of such a name.
+[[nodiscard]] std::string name_of_participant(GroupId participant, const GroupDirectory& groups,
+                                              const std::vector<ServiceAddress>& services);
+[[nodiscard]] GroupId participant_named(const std::string& name, const std::vector<ServiceAddress>& services);
+template <class Repeated>
+void write_services(const std::vector<ServiceAddress>& services, Repeated& out) {
+  for (const ServiceAddress& at : services) {
+    api::Service& service = *out.Add();
+    service.set_name(at.name);
+    service.set_target(at.target);
+    service.set_participant(at.participant);
+  }
+}
+template <class Repeated>
+[[nodiscard]] std::vector<ServiceAddress> read_services(const Repeated& from) {
+  std::vector<ServiceAddress> services;
+  services.reserve(static_cast<std::size_t>(from.size()));
+  for (const api::Service& service : from)
+    services.push_back({service.name(), service.target(), service.participant()});
+  return services;
+}
 
 // ---- requests ----
 // Branches come out ascending by shard, whatever their order; a shard named twice is malformed.

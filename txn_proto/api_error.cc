@@ -1,5 +1,7 @@
 #include "txn_proto/api_error.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -141,6 +143,16 @@ bool has_details(const grpc::Status& status) {
   google::rpc::ErrorInfo info;
   google::rpc::RetryInfo retry;
   return parse_details(status, info, retry);
+}
+
+std::string name_of(grpc::StatusCode code) {
+  constexpr std::array names{
+      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+      "DATA_LOSS", "UNAUTHENTICATED"};
+  const auto index = static_cast<std::size_t>(code);
+  return index < names.size() ? names[index] : fmt::format("code {}", static_cast<int>(code));
 }
 
 }  // namespace assent

@@ -49,5 +49,7 @@ struct ApiError {
 [[nodiscard]] ApiError from_status(const grpc::Status& status);
 // Did the status come from an assent node (rather than from the connection or a proxy)?
 [[nodiscard]] bool has_details(const grpc::Status& status);
+// "UNAVAILABLE"; "code 99" for one that gRPC does not have.
+[[nodiscard]] std::string name_of(grpc::StatusCode code);
 
 }  // namespace assent

@@ -6,19 +6,6 @@
 namespace assent {
 namespace {
 
-std::string name_of(GroupId group, const GroupDirectory& groups, const std::vector<ServiceAddress>& services = {}) {
-  if (!is_service(group)) return groups.name(group);
-  const std::uint64_t place = group.value - first_service.value;
-  return place < services.size() ? services[place].name : "a service";
-}
-
-GroupId number_of(const std::string& name, const std::vector<ServiceAddress>& services) {
-  for (std::size_t i = 0; i < services.size(); ++i) {
-    if (services[i].name == name) return GroupId(first_service.value + i);
-  }
-  return group_id(name);
-}
-
 Stage stage_of(const std::string& text) {
   for (std::uint8_t value = 0; value <= static_cast<std::uint8_t>(stage_last); ++value) {
     if (text == to_string(static_cast<Stage>(value))) return static_cast<Stage>(value);
@@ -47,23 +34,18 @@ v1::Sight to_api(const Sight& sight, const GroupDirectory& groups) {
   out.set_stage(std::string(to_string(sight.stage)));
   out.set_protocol(to_api(sight.protocol));
   out.set_commit(sight.commit);
-  out.set_coordinator(name_of(sight.coordinator, groups));
+  out.set_coordinator(groups.name(sight.coordinator));
   for (const GroupId group : sight.participants) {
-    out.add_participants(name_of(group, groups, sight.services));
+    out.add_participants(name_of_participant(group, groups, sight.services));
   }
-  for (const GroupId group : sight.missing) out.add_missing(name_of(group, groups, sight.services));
+  for (const GroupId group : sight.missing) out.add_missing(name_of_participant(group, groups, sight.services));
   for (const TxnId& txn : sight.waits_for) out.add_waits_for(txn.to_hex());
   for (const TxnId& txn : sight.blocks) out.add_blocks(txn.to_hex());
   out.set_queries_blocked(sight.queries_blocked);
   out.set_locks(sight.locks);
   out.set_millis(sight.millis);
   if (sight.left_millis) out.set_left_millis(*sight.left_millis);
-  for (const ServiceAddress& at : sight.services) {
-    v1::Service& service = *out.add_services();
-    service.set_name(at.name);
-    service.set_target(at.target);
-    service.set_participant(at.participant);
-  }
+  write_services(sight.services, *out.mutable_services());
   for (const std::string& words : sight.troubles) out.add_troubles(is_utf8(words) ? words : "?");
   if (sight.heuristic) {
     v1::Heuristic& forced = *out.mutable_heuristic();
@@ -81,12 +63,11 @@ Sight from_api(const v1::Sight& message) {
   out.protocol = protocol_of(message.protocol());
   out.commit = message.commit();
   out.coordinator = group_id(message.coordinator());
-  for (const v1::Service& service : message.services()) {
-    out.services.push_back({service.name(), service.target(), service.participant()});
-  }
+  out.services = read_services(message.services());
   out.troubles.assign(message.troubles().begin(), message.troubles().end());
-  for (const std::string& name : message.participants()) out.participants.push_back(number_of(name, out.services));
-  for (const std::string& name : message.missing()) out.missing.push_back(number_of(name, out.services));
+  for (const std::string& name : message.participants())
+    out.participants.push_back(participant_named(name, out.services));
+  for (const std::string& name : message.missing()) out.missing.push_back(participant_named(name, out.services));
   read_txns(message.waits_for(), out.waits_for);
   read_txns(message.blocks(), out.blocks);
   out.queries_blocked = message.queries_blocked();

@@ -45,6 +45,14 @@ std::string_view to_string(Protocol protocol) {
   return "unknown";
 }
 
+std::optional<Protocol> protocol_named(std::string_view name) {
+  for (const Protocol protocol :
+       {Protocol::automatic, Protocol::one_phase, Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit}) {
+    if (name == to_string(protocol)) return protocol;
+  }
+  return std::nullopt;
+}
+
 std::string_view to_string(TxnState state) {
   switch (state) {
     case TxnState::unknown: return "unknown";

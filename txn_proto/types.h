@@ -180,6 +180,8 @@ enum class Outcome : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(Outcome outcome);
 [[nodiscard]] std::string_view to_string(Protocol protocol);
+// The reverse; nothing when there is no such protocol.
+[[nodiscard]] std::optional<Protocol> protocol_named(std::string_view name);
 
 // ---- locks
 // -----------------------------------------------------------------------------------------------------------
@@ -465,6 +467,7 @@ struct TxnAnswer {
   TxnId txn;
   TxnState state = TxnState::unknown;
   Protocol protocol = Protocol::automatic;
+  Attempt attempt;                            // of a two-phase commit: whose yes-es count; else {0,0}
   Refusal refusal;                            // with aborted
   std::vector<BranchResult> results;          // with committed, to the caller of Execute; not kept for later askers
   std::vector<GroupId> participants;          // when known

@@ -8,6 +8,7 @@
 #include "cli/conformance/checks.h"
 #include "cli/conformance/probe.h"
 #include "client/transaction.h"
+#include "txn_proto/api_error.h"
 
 namespace assent::conformance {
 

@@ -44,16 +44,6 @@ void note_attempt(Told& told, const Response& response) {
 
 std::string to_string(const Attempt& attempt) { return fmt::format("{}.{}", attempt.epoch, attempt.number); }
 
-std::string name_of(grpc::StatusCode code) {
-  constexpr std::array names{
-      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
-      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
-      "DATA_LOSS", "UNAUTHENTICATED"};
-  const auto index = static_cast<std::size_t>(code);
-  return index < names.size() ? names[index] : fmt::format("code {}", static_cast<int>(code));
-}
-
 bool Told::definite() const { return ok() || code == grpc::StatusCode::ABORTED || code == grpc::StatusCode::NOT_FOUND; }
 
 std::string Told::text() const {
@@ -92,13 +82,19 @@ std::shared_ptr<grpc::Channel> Probe::channel() {
 
 // ---- once ----
 
-Told Probe::once(const v1::PrepareRequest& request) {
-  Told told;
-  told.call = "Prepare of attempt " + attempt_of(request);
+template <class Request, class Response>
+Response Probe::call(Told& told, const Request& request, StubMethod<Request, Response> method) {
   grpc::ClientContext context;
   set_deadline(context, call_time);
-  v1::PrepareResponse response;
-  note(told, v1::Participant::NewStub(channel())->Prepare(&context, request, &response));
+  Response response;
+  const auto stub = v1::Participant::NewStub(channel());
+  note(told, (*stub.*method)(&context, request, &response));
+  return response;
+}
+
+Told Probe::once(const v1::PrepareRequest& request) {
+  Told told{.call = "Prepare of attempt " + attempt_of(request)};
+  const auto response = call<v1::PrepareRequest, v1::PrepareResponse>(told, request, &v1::Participant::Stub::Prepare);
   told.vote = response.vote();
   told.result = response.result();
   note_attempt(told, response);
@@ -107,32 +103,21 @@ Told Probe::once(const v1::PrepareRequest& request) {
 }
 
 Told Probe::once(const v1::CommitRequest& request) {
-  Told told;
-  told.call = "Commit of attempt " + attempt_of(request);
-  grpc::ClientContext context;
-  set_deadline(context, call_time);
-  v1::CommitResponse response;
-  note(told, v1::Participant::NewStub(channel())->Commit(&context, request, &response));
+  Told told{.call = "Commit of attempt " + attempt_of(request)};
+  call<v1::CommitRequest, v1::CommitResponse>(told, request, &v1::Participant::Stub::Commit);
   return told;
 }
 
 Told Probe::once(const v1::AbortRequest& request) {
-  Told told;
-  told.call = "Abort of attempt " + attempt_of(request);
-  grpc::ClientContext context;
-  set_deadline(context, call_time);
-  v1::AbortResponse response;
-  note(told, v1::Participant::NewStub(channel())->Abort(&context, request, &response));
+  Told told{.call = "Abort of attempt " + attempt_of(request)};
+  call<v1::AbortRequest, v1::AbortResponse>(told, request, &v1::Participant::Stub::Abort);
   return told;
 }
 
 Told Probe::once(const v1::BranchStatusRequest& request) {
-  Told told;
-  told.call = "Status";
-  grpc::ClientContext context;
-  set_deadline(context, call_time);
-  v1::BranchStatusResponse response;
-  note(told, v1::Participant::NewStub(channel())->Status(&context, request, &response));
+  Told told{.call = "Status"};
+  const auto response =
+      call<v1::BranchStatusRequest, v1::BranchStatusResponse>(told, request, &v1::Participant::Stub::Status);
   told.state = response.state();
   told.coordinator = response.coordinator();
   note_attempt(told, response);

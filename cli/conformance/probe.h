@@ -52,7 +52,6 @@ struct Told {
   [[nodiscard]] bool definite() const;
   [[nodiscard]] std::string text() const;  // "Prepare of attempt 1.1 was answered ABORTED VOTE_NO: ..."
 };
-[[nodiscard]] std::string name_of(grpc::StatusCode code);
 
 struct Target {
   std::string address;
@@ -93,7 +92,12 @@ class Probe {
   [[nodiscard]] Request request(const BranchRef& branch, Attempt attempt) const;
 
  private:
+  template <class Request, class Response>
+  using StubMethod = grpc::Status (v1::Participant::Stub::*)(grpc::ClientContext*, const Request&, Response*);
+
   [[nodiscard]] std::shared_ptr<grpc::Channel> channel();
+  template <class Request, class Response>
+  Response call(Told& told, const Request& request, StubMethod<Request, Response> method);
   [[nodiscard]] Told until_definite(const std::function<Told()>& call);
   void remember(const BranchRef& branch, const Told& told);
 

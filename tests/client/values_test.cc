@@ -37,6 +37,24 @@ TEST(ParseParameter, GuessesTheTypeUnlessItIsSaid) {
     EXPECT_FALSE(parse_parameter(bad)) << bad;
 }
 
+TEST(ParsePayload, IsTextUnlessItSaysHex) {
+  EXPECT_EQ(parse_payload("debit 5"), "debit 5");
+  EXPECT_EQ(parse_payload("text:hex:00"), "hex:00");
+  EXPECT_EQ(parse_payload("hex:00fF"), std::string("\x00\xff", 2));
+  EXPECT_EQ(parse_payload(""), "");
+  EXPECT_FALSE(parse_payload("hex:0"));
+}
+
+TEST(ParseServiceCall, WantsANameAnAddressAndAPayload) {
+  const auto call = parse_service_call("pay@10.0.0.1:7000", "hex:00");
+  ASSERT_TRUE(call);
+  EXPECT_EQ(*call, (client::ServiceCall{"pay", "10.0.0.1:7000", std::string(1, '\0'), ""}));
+  for (const char* bad : {"", "pay", "pay@", "@10.0.0.1:7000", "pay@10.0.0.1", "pay@a:1,b:2", "pay@10.0.0.1:0"}) {
+    EXPECT_FALSE(parse_service_call(bad, "x")) << bad;
+  }
+  EXPECT_FALSE(parse_service_call("pay@10.0.0.1:7000", "hex:0"));
+}
+
 TEST(OnlyReads, TellsQueriesFromTransactions) {
   for (const char* read : {"SELECT 1", "  select * from t", "-- a comment\nSELECT 1", "/* INSERT */ SELECT 1",
                            "VALUES (1)", "EXPLAIN QUERY PLAN DELETE FROM t", "WITH x AS (SELECT 1) SELECT * FROM x",

@@ -216,6 +216,34 @@ TEST_F(ConductorServicesTest, AServiceInDoubtThatNobodyKnowsIsFreedByTheLog) {
   EXPECT_EQ(answer_to(output.reply, 1)->state, TxnState::committed);
 }
 
+// A caller gives one id to two contents: the first leader prepares one at a service and dies, the next one commits the
+// other, without that service. Its yes is of an attempt that nobody counted, and the answer lets it see that.
+TEST_F(ConductorServicesTest, TheOutcomeTellsWhoseYesesWereCounted) {
+  execute(1, two_services());
+  take();
+  const Attempt first = attempt();
+  conductor.resign();
+  take();
+  lead(6);
+  Execute other;
+  other.txn = txn(1);
+  other.branches = {Branch{shard_1, put("a", "1")}, Branch{testing::shard_2, put("b", "1")}};
+  execute(2, other);
+  take();
+  vote(shard_1, txn(1), attempt());
+  vote(testing::shard_2, txn(1), attempt());
+  commit_all();
+  take();
+  const Attempt second = attempt();
+  EXPECT_NE(first, second);
+  ask(3, txn(1), true);
+  const auto output = take();
+  const TxnAnswer* answer = answer_to(output.reply, 3);
+  ASSERT_NE(answer, nullptr);
+  EXPECT_EQ(answer->state, TxnState::committed);
+  EXPECT_EQ(answer->attempt, second);
+}
+
 TEST_F(ConductorServicesTest, WhatIsWrongWithServicesIsSaid) {
   const auto fault = [](auto change) {
     Execute execute = two_services();

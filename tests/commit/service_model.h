@@ -32,10 +32,11 @@ class ServiceModel {
     if (const auto* prepare = std::get_if<Prepare>(&message)) return on_prepare(number, *prepare, refuse);
     return on_finish(number, std::get<Finish>(message));
   }
-  // It was asked for, and told: whoever is still in doubt ends.
-  void resolve(const TxnId& txn, bool commit) {
+  // It was asked for, and told which attempt committed, or that none did: whoever is still in doubt ends.
+  void resolve(const TxnId& txn, const std::optional<Attempt>& committed) {
     for (auto& [key, one] : registers_) {
-      if (key.first == txn && one.state == State::prepared) one.state = commit ? State::committed : State::aborted;
+      if (key.first != txn || one.state != State::prepared) continue;
+      one.state = committed == one.attempt ? State::committed : State::aborted;
     }
   }
   [[nodiscard]] std::vector<TxnId> in_doubt() const {

@@ -86,12 +86,13 @@ void World::services_ask() {
 
 void World::hear_service_answer(const TxnId& txn, const ClientReply& reply) {
   if (!reply.answer) return;
-  const TxnState state = std::get<TxnAnswer>(*reply.answer).state;
+  const TxnAnswer& answer = std::get<TxnAnswer>(*reply.answer);
+  const TxnState state = answer.state;
   // Expired is aborted to one who is in doubt: a commit is kept open until each participant has said that it finished.
   if (state != TxnState::committed && state != TxnState::aborted && state != TxnState::expired) return;
   const bool commit = state == TxnState::committed;
   learn(txn, commit ? Outcome::committed : Outcome::aborted, "told to a service that asked");
-  services_.resolve(txn, commit);
+  services_.resolve(txn, commit ? std::optional(answer.attempt) : std::nullopt);
 }
 
 void World::drop(std::size_t message) { network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(message)); }

@@ -17,14 +17,9 @@
 #include <vector>
 
 #include "client/client.h"
+#include "tests/local.h"
 
 namespace assent::testing {
-
-// Calls until it returns true, at most for the given time; false when it never did.
-[[nodiscard]] bool eventually(std::chrono::milliseconds at_most, const std::function<bool()>& condition);
-
-// A TCP port on 127.0.0.1 that nobody listens on now.
-[[nodiscard]] std::uint16_t free_port();
 
 // A folder under the system's temporary one, removed at the end unless the test failed.
 class TestFolder {

@@ -172,7 +172,7 @@ TEST_F(Services, what_cannot_be_is_refused) {
 
   const auto ctl = run_command(
       {program("assentctl"), "--endpoints", cluster.endpoint_list(), "txn", "exec", "--call", "payment", "-1"});
-  EXPECT_NE(ctl.status, 0);
+  EXPECT_EQ(ctl.status, 2) << "a wrong use";
   EXPECT_NE(ctl.output.find("NAME@HOST:PORT"), std::string::npos) << ctl.output;
   const auto paid = run_command({program("assentctl"), "--endpoints", cluster.endpoint_list(), "txn", "exec", "--call",
                                  "payment@" + payment.target(), "-5"});

@@ -1,13 +1,9 @@
 // A whole node in this process, alone in its cluster: start, serve, stop, start again on the same directory.
 #include "server/daemon.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -18,23 +14,13 @@
 #include "server/incarnation.h"
 #include "server/inspect_command.h"
 #include "server/log.h"
+#include "tests/local.h"
 
 namespace assent {
 namespace {
 
+using testing::free_port;
 using ::testing::HasSubstr;
-
-std::uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 class DaemonTest : public ::testing::Test {
  protected:

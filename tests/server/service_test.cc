@@ -17,12 +17,14 @@
 #include "server/client_api.h"
 #include "server/foreign_logs.h"
 #include "server/log.h"
+#include "tests/local.h"
 #include "txn_proto/api_codec.h"
 #include "txn_proto/api_error.h"
 
 namespace assent {
 namespace {
 
+using testing::free_port;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using Steady = std::chrono::steady_clock;
@@ -64,18 +66,6 @@ ClusterView cluster() {
   EXPECT_TRUE(view.groups.add("s1", GroupKind::shard));
   EXPECT_TRUE(view.groups.add("s2", GroupKind::shard));
   return view;
-}
-
-std::uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
 }
 
 class ServiceTest : public ::testing::Test {

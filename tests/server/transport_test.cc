@@ -15,26 +15,15 @@
 #include "base/digest.h"
 #include "server/grpc_transport.h"
 #include "server/log.h"
+#include "tests/local.h"
 #include "txn_proto/names.h"
 
 namespace assent {
 namespace {
 
+using testing::free_port;
 using Steady = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-// A port that nobody uses now. Servers of this test run on ports chosen before their peers are made.
-std::uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 // Two nodes' ports, known to both.
 struct Ports {

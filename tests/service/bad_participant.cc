@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <thread>
 
 namespace assent::service::testing {
 
@@ -83,10 +82,10 @@ grpc::Status BadParticipant::Prepare(grpc::ServerContext*, const v1::PrepareRequ
   const Key key = key_of(*request);
   Row row = rows_[key];
   if (has(Fault::parallel_duplicates_both_run) && row.state == v1::BRANCH_EMPTY) {
-    // Looks first and writes later, in two local transactions.
-    lock.unlock();
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    lock.lock();
+    // Looks first and writes later, in two local transactions: a duplicate that looks in between runs as well.
+    ++looked_[key];
+    looked_again_.notify_all();
+    looked_again_.wait_for(lock, std::chrono::milliseconds(100), [&] { return looked_[key] > 1; });
   }
   if (row.state == v1::BRANCH_ABORTED && has(Fault::revives_what_was_aborted) && row.after_yes) row = {};
   if (row.state == v1::BRANCH_ABORTED || row.state == v1::BRANCH_REFUSED) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -82,6 +83,8 @@ class BadParticipant final : public v1::Participant::Service {
   const Fault fault_;
   std::mutex mutex_;  // protects all below
   std::map<Key, Row> rows_;
+  std::map<Key, int> looked_;  // calls that found nothing, with parallel_duplicates_both_run
+  std::condition_variable looked_again_;
   std::uint64_t runs_ = 0;
 };
 

@@ -130,9 +130,24 @@ TEST_F(ResolverTest, AsksTheClusterWithSealAtTheRecordedGroup) {
   const Branch aborted = prepared(2);
   const Branch running = prepared(3);
   const Branch forgotten = prepared(4);
+  const Branch uncounted = prepared(5);  // another attempt of it committed
+  const Branch untold = prepared(6);     // committed, says a node that does not tell the attempt
+  const Branch elsewhere = prepared(7);  // committed by a protocol that no service takes part in
   cluster.on_outcome = [&](const v1::GetOutcomeRequest& request, v1::Transaction& out) {
     v1::TxnState told = v1::RUNNING;
-    if (request.txn_id() == committed.txn.to_hex()) told = v1::COMMITTED;
+    out.set_protocol(v1::TWO_PHASE);
+    const auto commits = [&](const Branch& branch, bool tells, std::uint64_t more = 0) {
+      if (request.txn_id() != branch.txn.to_hex()) return;
+      told = v1::COMMITTED;
+      if (!tells) return;
+      out.mutable_attempt()->set_epoch(branch.attempt.epoch);
+      out.mutable_attempt()->set_number(branch.attempt.number + more);
+    };
+    commits(committed, true);
+    commits(uncounted, true, 1);
+    commits(untold, false);
+    commits(elsewhere, false);
+    if (request.txn_id() == elsewhere.txn.to_hex()) out.set_protocol(v1::PAXOS_COMMIT);
     if (request.txn_id() == aborted.txn.to_hex()) told = v1::ABORTED;
     if (request.txn_id() == forgotten.txn.to_hex()) told = v1::EXPIRED;
     return test::answer(out, request.txn_id(), told);
@@ -142,11 +157,14 @@ TEST_F(ResolverTest, AsksTheClusterWithSealAtTheRecordedGroup) {
   auto client = client::Client::connect(options);
   ASSERT_TRUE(client);
   resolve_until(ask_coordinator(*client),
-                [](const Resolved& sum) { return sum.committed == 1 && sum.aborted == 2 && sum.open > 0; });
+                [](const Resolved& sum) { return sum.committed == 1 && sum.aborted == 4 && sum.open > 2; });
   EXPECT_EQ(state(forgotten), BranchState::aborted);
   EXPECT_EQ(state(committed), BranchState::committed);
   EXPECT_EQ(state(aborted), BranchState::aborted);
   EXPECT_EQ(state(running), BranchState::prepared);
+  EXPECT_EQ(state(uncounted), BranchState::aborted);
+  EXPECT_EQ(state(untold), BranchState::prepared);
+  EXPECT_EQ(state(elsewhere), BranchState::aborted);
   for (const v1::GetOutcomeRequest& asked : cluster.asked()) {
     EXPECT_TRUE(asked.seal());
     EXPECT_EQ(asked.group(), "c0");
