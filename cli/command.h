@@ -36,6 +36,7 @@ struct TxnExecCommand {
   std::vector<std::pair<std::string, std::string>> on;  // shard, statement
   std::vector<client::ServiceCall> calls;
   TxnId id;  // none: a new one
+  Mode mode = Mode::atomic;
   Protocol protocol = Protocol::automatic;
 };
 struct TxnReadCommand {

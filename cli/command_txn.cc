@@ -99,6 +99,10 @@ void add_txn(CLI::App& app, Draft& draft) {
                        "a protocol (auto, one-phase, two-phase, three-phase, paxos-commit)",
                        "auto, one-phase, two-phase, three-phase, paxos-commit")
       ->type_name("NAME");
+  add_parsed<Mode>(exec, "--mode", run->mode, &mode_named, "a mode (atomic, tcc, saga, concurrent-saga)",
+                   "What it is to its services: atomic, tcc (try, confirm, cancel), saga (one after the other, "
+                   "compensated in the reverse order) or concurrent-saga")
+      ->type_name("NAME");
 
   CLI::App& read = *txn.add_subcommand("read", "Read several shards as they were at one instant, without locks");
   const auto reads = leaf<TxnReadCommand>(read, draft);

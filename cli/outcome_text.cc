@@ -57,6 +57,18 @@ void print_bill(const Session& session, const Bill& bill) {
 
 }  // namespace
 
+// What is atomic and what is only compensated.
+std::string_view words_of(Mode mode) {
+  switch (mode) {
+    case Mode::atomic: return "";
+    case Mode::tcc: return "tcc: services tried, then confirm or cancel; shards are atomic";
+    case Mode::saga: return "saga: services did their steps in order, an abort compensates them; shards are atomic";
+    case Mode::concurrent_saga:
+      return "concurrent-saga: services did their steps, an abort compensates them; shards are atomic";
+  }
+  return "";
+}
+
 void print_outcome(const Session& session, const client::TxnOutcome& outcome) {
   print_fact(session, "txid", outcome.id.to_hex());
   print_fact(session, "state", state_name(outcome.state));
@@ -69,6 +81,7 @@ void print_outcome(const Session& session, const client::TxnOutcome& outcome) {
     if (!abort.holder.none()) print_fact(session, "lock held by", abort.holder.to_hex());
   }
   if (outcome.definite()) print_fact(session, "protocol", to_string(outcome.protocol));
+  print_fact(session, "mode", words_of(outcome.mode));
   print_fact(session, "participants", fmt::format("{}", fmt::join(outcome.participants, " ")));
   if (outcome.decided_at.value > 0) print_fact(session, "decided", time_of(outcome.decided_at));
   print_fact(session, "told by", outcome.answered_by);

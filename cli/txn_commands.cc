@@ -57,6 +57,7 @@ ExitCode run(const Session& session, const TxnExecCommand& command) {
   client::Transaction transaction;
   transaction.id = command.id;
   transaction.protocol = command.protocol;
+  transaction.mode = command.mode;
   for (const auto& [shard, statement] : command.on) transaction.on(shard, SqlStatement{statement, {}});
   for (const client::ServiceCall& call : command.calls) transaction.call(call);
   return conclude(session, session.client.execute(std::move(transaction)));

@@ -8,6 +8,15 @@ namespace assent::client {
 
 namespace {
 
+Mode decode_mode(v1::Mode mode) {
+  switch (mode) {
+    case v1::TCC: return Mode::tcc;
+    case v1::SAGA: return Mode::saga;
+    case v1::CONCURRENT_SAGA: return Mode::concurrent_saga;
+    default: return Mode::atomic;
+  }
+}
+
 Protocol decode_protocol(v1::Protocol protocol) {
   switch (protocol) {
     case v1::ONE_PHASE: return Protocol::one_phase;
@@ -71,6 +80,7 @@ v1::ExecuteRequest encode(const Transaction& transaction) {
   out.set_txn_id(transaction.id.to_hex());
   if (!transaction.first_id.none()) out.set_first_txn_id(transaction.first_id.to_hex());
   out.set_protocol(to_api(transaction.protocol));
+  out.set_mode(to_api(transaction.mode));
   for (const Branch& branch : transaction.branches) {
     v1::Branch& one = *out.add_branches();
     one.set_shard(branch.shard);
@@ -91,6 +101,7 @@ TxnOutcome decode(const v1::Transaction& message) {
   out.id = TxnId::from_hex(message.txn_id()).value_or(TxnId{});
   out.state = decode_state(message.state());
   out.protocol = decode_protocol(message.protocol());
+  out.mode = decode_mode(message.mode());
   if (out.aborted()) {
     const v1::Abort& abort = message.abort();
     Refusal refusal = from_api(abort);

@@ -46,6 +46,11 @@ Result<bool> check(const Transaction& transaction) {
                                                 "two-phase",
                                                 to_string(transaction.protocol)));
   }
+  if (transaction.mode != Mode::atomic && transaction.services.empty()) {
+    return fail(ErrorCode::invalid, fmt::format("{} is for services, and no service takes part; leave the mode at "
+                                                "atomic",
+                                                to_string(transaction.mode)));
+  }
   if (transaction.protocol == Protocol::one_phase && shards.size() > 1) {
     return fail(ErrorCode::invalid, "one-phase is for transactions on one shard");
   }

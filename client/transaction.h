@@ -66,6 +66,7 @@ struct Transaction {
   TxnId id;        // none: chosen by the client. A transaction id is attempted once; its outcome never changes.
   TxnId first_id;  // of the first attempt of the same business, so that a retry keeps its age; none: id
   Protocol protocol = Protocol::automatic;
+  Mode mode = Mode::atomic;  // any other only with services; PROTOCOL.md section 7 says what each promises
   // How long the service may try before it aborts. Zero: two thirds of the time the call may last, so that a
   // transaction that is merely slow comes back aborted, not unknown.
   std::chrono::milliseconds timeout{0};
@@ -99,6 +100,7 @@ struct TxnOutcome {
   TxnId id;
   TxnState state = TxnState::unknown;
   Protocol protocol = Protocol::automatic;
+  Mode mode = Mode::atomic;
   Attempt attempt;                        // of a two-phase commit; else {0,0}. See "in doubt" in participant.proto
   Abort abort;                            // with aborted
   std::vector<BranchResult> results;      // of a commit; empty when the outcome was learned by asking later

@@ -17,23 +17,17 @@ Conductor::Conductor(const Decisions& decisions, ConductorOptions options)
 
 Conductor::Conductor(const Conductor& other, const Decisions& decisions) : Conductor(other) { decisions_ = &decisions; }
 
-// Every commit that is still open is carried out again: what an earlier leader sent of it may be lost. They fall due at
-// the first tick, as many a tick as the budget allows.
+// Every outcome that is still open is carried out again: what an earlier leader sent of it may be lost. They fall due
+// at the first tick, as many a tick as the budget allows.
 void Conductor::lead(Epoch epoch) {
   leading_ = true;
   epoch_ = epoch;
   last_entry_tick_ = now_;
-  for (const auto& [txn, commit] : decisions_->open()) {
-    Finishing finishing;
-    finishing.attempt = commit.attempt;
-    finishing.commit = true;
-    finishing.protocol = commit.protocol;
-    finishing.fingerprint = commit.fingerprint;
-    finishing.left.insert(commit.participants.begin(), commit.participants.end());
-    finishing.services = commit.services;
-    finishing_.emplace(txn, std::move(finishing));
+  for (const auto& [txn, open] : decisions_->open()) {
+    finishing_.emplace(txn, finishing_of(open));
     finishing_due_.set(txn, now_ + 1);
   }
+  lead_begun();
   for (const auto& [txn, record] : decisions_->ballots()) ballots_due_.set(txn, now_ + options_.ballot_ticks);
   propose_tidy();
 }
@@ -107,12 +101,15 @@ void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vo
     Refusal refusal = vote.refusal;
     if (refusal.participant.none()) refusal.participant = from;
     charge(running.votes, vote.cost);
+    if (is_recorded(running.mode)) return seal(txn, running, std::move(refusal));
     return abort(txn, std::move(refusal));
   }
   running.trouble.erase(from);
   if (vote.attempt == running.attempt || planted(Bug::no_attempt_number)) {
-    if (running.yes.emplace(from, vote.result).second) charge(running.votes, vote.cost);
-    if (running.yes.size() == running.branches.size()) decide(txn, running);
+    const bool first = running.yes.emplace(from, vote.result).second;
+    if (first) charge(running.votes, vote.cost);
+    if (running.yes.size() == running.branches.size()) return decide(txn, running);
+    if (first && is_ordered(running.mode)) send_prepares(txn, running);
     return;
   }
   if (vote.attempt.epoch > epoch_) return;  // there is a later leader: it decides, this one is about to learn of it
@@ -120,8 +117,8 @@ void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vo
   // can no longer be decided either: of an earlier epoch it would have been applied before this leader was ready, of
   // this epoch it was dropped. Sealed all the same, so that the client's "aborted" rests on this log.
   const Attempt earlier = vote.attempt;
-  drop(txn, running);
-  seal(txn, running, refusal_of(AbortReason::superseded, from, "an earlier attempt had already been voted on there"));
+  withdraw(txn, running,
+           refusal_of(AbortReason::superseded, from, "an earlier attempt had already been voted on there"));
   answer_doubt(from, txn, earlier);
 }
 
@@ -140,9 +137,12 @@ void Conductor::on(const Envelope& envelope, const Finished& finished) {
     finishing.locked_millis = std::max(finishing.locked_millis, finished.locked_millis);
   }
   if (planted(Bug::one_finished_for_all)) finishing.left.clear();
-  if (!finishing.left.empty()) return;
+  if (!finishing.left.empty()) {
+    if (is_ordered(finishing.mode) && !finishing.commit) send_finishes(finished.txn, finishing);
+    return;
+  }
   bill_freed(finished.txn, finishing);
-  if (finishing.commit && !content) {
+  if (decisions_->open().contains(finished.txn) && !content) {
     if (ended_.empty()) ended_since_ = now_;
     ended_.push_back(finished.txn);
   }
@@ -166,7 +166,7 @@ void Conductor::on(const Envelope& envelope, const Inquire& inquire) {
 //   the attempt is of this epoch and does not run: only this leader could propose its decision, and never will. Abort;
 //   the attempt runs, or is of a later epoch: nothing is known yet, or nothing is known here. No answer.
 void Conductor::answer_doubt(GroupId from, const TxnId& txn, const Attempt& attempt) {
-  if (attempt.epoch > epoch_) return;
+  if (attempt.epoch > epoch_ || hears_in_turn(txn, attempt)) return;
   const bool commit = decisions_->committed(txn, attempt);
   if (!commit && attempt.epoch == epoch_) {
     const auto found = running_.find(txn);
@@ -187,7 +187,7 @@ void Conductor::answer_doubt(GroupId from, const TxnId& txn, const Attempt& atte
 // -----------------------------------------------------------------------------------------------------
 
 void Conductor::begin(RequestId id, const Execute& execute, std::uint64_t print) {
-  const std::size_t open = std::max(decisions_->open().size(), finishing_.size());
+  const std::size_t open = std::max(decisions_->open().size(), finishing_.size()) + decisions_->begun().size();
   if (running_.size() >= options_.attempts_max || open >= options_.open_max) {
     return fail_client(id, ErrorCode::busy, "the coordinator has as many transactions as it may; try again");
   }
@@ -197,11 +197,17 @@ void Conductor::begin(RequestId id, const Execute& execute, std::uint64_t print)
   running.attempt = Attempt{.epoch = epoch_, .number = ++attempts_};
   running.fingerprint = print;
   running.protocol = effective_protocol(execute);
+  running.mode = execute.mode;
   running.age = execute.age.none() ? execute.txn : execute.age;
   running.branches = execute.branches;
   running.deadline = now_ + ticks;
   running.executes.push_back(id);
-  send_prepares(execute.txn, running);
+  if (is_recorded(running.mode)) {
+    running.phase = Phase::beginning;
+    propose_phase(execute.txn, running);
+  } else {
+    send_prepares(execute.txn, running);
+  }
   schedule(execute.txn, running);
 }
 
@@ -210,6 +216,7 @@ Conductor::Finishing Conductor::finishing_of(const Running& running, bool commit
   finishing.attempt = running.attempt;
   finishing.commit = commit;
   finishing.protocol = running.protocol;
+  finishing.mode = running.mode;
   finishing.fingerprint = running.fingerprint;
   finishing.services = services_of(running.branches);
   return finishing;
@@ -227,6 +234,12 @@ void Conductor::drop(const TxnId& txn, Running& running) {
   ASSENT_CHECK(by_content(running.protocol) || running.phase == Phase::collecting || running.phase == Phase::resolving,
                "an attempt that may be decided is never dropped");
   finish(txn, finishing_of(running, false), participants_of(running.branches));
+}
+
+// Who takes part in a recorded transaction hears of its abort when the log holds it.
+void Conductor::withdraw(const TxnId& txn, Running& running, Refusal refusal) {
+  if (!is_recorded(running.mode)) drop(txn, running);
+  seal(txn, running, std::move(refusal));
 }
 
 void Conductor::seal(const TxnId& txn, Running& running, Refusal refusal) {
@@ -270,23 +283,14 @@ void Conductor::end_running(const TxnId& txn, TxnAnswer answer) {
 
 // An entry about this transaction was applied: its record, if it has one now, is its outcome.
 void Conductor::settle(const TxnId& txn, const Decisions::Applied& applied) {
-  if (applied.outcome == Outcome::committed && !finishing_.contains(txn)) {
-    const auto open = decisions_->open().find(txn);
-    if (open != decisions_->open().end()) {
-      Finishing finishing;
-      finishing.attempt = applied.attempt;
-      finishing.commit = true;
-      finishing.fingerprint = open->second.fingerprint;
-      finishing.services = open->second.services;
-      finish(txn, std::move(finishing), open->second.participants);
-    }
+  if (const auto open = decisions_->open().find(txn); open != decisions_->open().end() && !finishing_.contains(txn)) {
+    finish(txn, finishing_of(open->second), open->second.participants);
   }
   const auto found = running_.find(txn);
   if (found == running_.end()) return;
   if (applied.outcome == Outcome::none) {  // fenced: of no epoch but its own, so it will never count
     found->second.phase = Phase::collecting;
-    drop(txn, found->second);
-    return seal(txn, found->second, refusal_of(AbortReason::superseded, {}, "another leader took over"));
+    return withdraw(txn, found->second, refusal_of(AbortReason::superseded, {}, "another leader took over"));
   }
   const Running ended = std::move(found->second);
   running_.erase(found);
@@ -313,6 +317,10 @@ void Conductor::applied(const EntryContext&, const Command& command, const Decis
                         const RoundCost& round) {
   if (!leading_) return;
   last_entry_tick_ = now_;
+  if (const auto* begin = std::get_if<BeginTxn>(&command)) {
+    charge_own(begin->txn, round);
+    return began(*begin, applied);
+  }
   if (const auto* decided = std::get_if<Decide>(&command)) {
     charge_own(decided->txn, round);
     return settle(decided->txn, applied);
@@ -344,6 +352,9 @@ void Conductor::refused(const Command& command, const Error& error) {
     if (found == running_.end() || found->second.attempt != decide->attempt) return;
     found->second.in_log = false;
     found->second.phase = Phase::collecting;  // with every vote: the next tick proposes again, or time is up
+  } else if (const auto* begin = std::get_if<BeginTxn>(&command)) {
+    const auto found = running_.find(begin->txn);
+    if (found != running_.end() && found->second.phase == Phase::beginning) found->second.in_log = false;
   } else if (const auto* sealed = std::get_if<SealOutcome>(&command)) {
     const auto found = running_.find(sealed->txn);
     if (found != running_.end() && found->second.phase == Phase::sealing) found->second.in_log = false;
@@ -382,6 +393,7 @@ void Conductor::tick_running() {
     if (!due) return;
     Running& running = running_.at(*due);
     switch (running.phase) {
+      case Phase::beginning: tick_beginning(*due, running); break;
       case Phase::collecting: tick_collecting(*due, running); break;
       case Phase::resolving: tick_resolving(*due, running); break;
       case Phase::accepting: tick_accepting(*due, running); break;
@@ -403,8 +415,7 @@ void Conductor::tick_collecting(const TxnId& txn, Running& running) {
     }
     if (planted(Bug::abort_before_seal)) return abort(txn, std::move(refusal));
     if (by_content(running.protocol)) return resolve(txn, running, std::move(refusal));
-    drop(txn, running);
-    return seal(txn, running, std::move(refusal));
+    return withdraw(txn, running, std::move(refusal));
   }
   if (running.yes.size() == running.branches.size()) return decide(txn, running);
   send_prepares(txn, running);
@@ -443,7 +454,14 @@ void Conductor::tick_finishing() {
 void Conductor::propose_phase(const TxnId& txn, Running& running) {
   if (running.in_log) return;
   running.in_log = true;
-  if (running.phase == Phase::proposed) {
+  if (running.phase == Phase::beginning) {
+    output_.propose.emplace_back(BeginTxn{.txn = txn,
+                                          .attempt = running.attempt,
+                                          .mode = running.mode,
+                                          .participants = participants_of(running.branches),
+                                          .fingerprint = running.fingerprint,
+                                          .services = services_of(running.branches)});
+  } else if (running.phase == Phase::proposed) {
     std::vector<GroupId> participants = participants_of(running.branches);
     if (planted(Bug::decision_not_logged)) return finish(txn, finishing_of(running, true), participants);
     if (planted(Bug::participant_missing)) participants.pop_back();
@@ -472,7 +490,7 @@ void Conductor::send(GroupId to, TxnMessage message) {
 void Conductor::send_prepares(const TxnId& txn, Running& running) {
   const std::vector<GroupId> participants = participants_of(running.branches);
   for (const Branch& branch : running.branches) {
-    if (running.yes.contains(branch.shard)) continue;
+    if (running.yes.contains(branch.shard) || !is_next(running, branch)) continue;
     Prepare prepare{.txn = txn,
                     .attempt = running.attempt,
                     .coordinator = options_.self,
@@ -490,7 +508,7 @@ void Conductor::send_prepares(const TxnId& txn, Running& running) {
 }
 
 void Conductor::send_finishes(const TxnId& txn, Finishing& finishing) {
-  for (const GroupId to : finishing.left) {
+  for (const GroupId to : next_of(finishing)) {
     send_finish(finishing, to,
                 Finish{.txn = txn,
                        .attempt = finishing.attempt,

@@ -14,6 +14,14 @@
 //        |                  v                     SealOutcome applied, client told
 //                        sealing ---------------------------------------------------> finishing(abort) --> forgotten
 //
+// A transaction that is recorded (is_recorded) is in the log before anybody is called, and its abort is, too, before
+// anybody hears of it; who takes part hears every end until he has acknowledged it:
+//
+//               Execute            BeginTxn applied     as above, but a no seals, too
+//     (nothing) ------> beginning -----------------> collecting ... sealing ----------> finishing(abort) --> ended
+//        '--------------------------------------------------------> sealing
+//         lead(): what an earlier leader began is ended
+//
 // Where the votes decide (Paxos Commit):
 //
 //               Execute                 every register holds yes: client told
@@ -131,12 +139,13 @@ class Conductor {
   [[nodiscard]] std::uint64_t digest() const;
 
  private:
-  enum class Phase : std::uint8_t { collecting, proposed, sealing, resolving, accepting };
+  enum class Phase : std::uint8_t { beginning, collecting, proposed, sealing, resolving, accepting };
   struct Running {
     Phase phase = Phase::collecting;
-    Attempt attempt;  // none when nothing but a seal runs
+    Attempt attempt;  // none when nothing but a seal runs, unless it is recorded
     std::uint64_t fingerprint = 0;
     Protocol protocol = Protocol::two_phase;
+    Mode mode = Mode::atomic;
     TxnId age;
     std::vector<Branch> branches;
     std::map<GroupId, WorkResult> yes;
@@ -163,6 +172,7 @@ class Conductor {
     Attempt attempt;
     bool commit = false;
     Protocol protocol = Protocol::two_phase;
+    Mode mode = Mode::atomic;
     std::uint64_t fingerprint = 0;
     std::set<GroupId> left;  // not known to have finished
     std::vector<ServiceAddress> services;
@@ -218,6 +228,7 @@ class Conductor {
   // transitions
   void decide(const TxnId& txn, Running& running);
   void drop(const TxnId& txn, Running& running);
+  void withdraw(const TxnId& txn, Running& running, Refusal refusal);
   void seal(const TxnId& txn, Running& running, Refusal refusal);
   void abort(const TxnId& txn, Refusal refusal);
   void settle(const TxnId& txn, const Decisions::Applied& applied);
@@ -253,6 +264,14 @@ class Conductor {
   // sights (conductor_sights.cc)
   [[nodiscard]] Sight sight_of(const TxnId& txn, const Running& running, ClusterMillis now) const;
   [[nodiscard]] static Sight sight_of(const TxnId& txn, const Finishing& finishing, ClusterMillis now);
+  // recorded transactions (conductor_recorded.cc)
+  void lead_begun();
+  void began(const BeginTxn& begin, const Decisions::Applied& applied);
+  void tick_beginning(const TxnId& txn, Running& running);
+  [[nodiscard]] bool hears_in_turn(const TxnId& txn, const Attempt& attempt) const;
+  [[nodiscard]] static Finishing finishing_of(const OpenOutcome& open);
+  [[nodiscard]] static bool is_next(const Running& running, const Branch& branch);
+  [[nodiscard]] static std::vector<GroupId> next_of(const Finishing& finishing);
   // services (conductor_services.cc)
   [[nodiscard]] const ServiceAddress* address_of(const TxnId& txn, GroupId number) const;
   void call(GroupId number, const ServiceAddress& at, TxnMessage message);

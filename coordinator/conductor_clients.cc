@@ -160,6 +160,7 @@ TxnAnswer Conductor::outcome_of(const TxnId& txn) const {
   if (const Bill* bill = bills_.find(txn)) answer.bill = *bill;
   if (const auto record = decisions_->find(txn)) {
     answer.protocol = record->protocol;
+    answer.mode = record->mode;
     answer.decided_at = record->decided_at;
     answer.state = record->outcome == Outcome::committed ? TxnState::committed : TxnState::aborted;
     if (answer.state == TxnState::committed) answer.attempt = record->attempt;
@@ -174,6 +175,7 @@ TxnAnswer Conductor::outcome_of(const TxnId& txn) const {
     const bool no_trace = found.phase == Phase::resolving && found.look && !found.knows_participants();
     answer.state = no_trace ? TxnState::unknown : TxnState::running;
     answer.protocol = running->second.protocol;
+    answer.mode = running->second.mode;
     answer.participants = participants_of(running->second.branches);
     answer.services = services_of(running->second.branches);
   } else if (const auto told = notes_.find(txn); told != notes_.end() && is_outcome(told->second)) {

@@ -19,6 +19,7 @@ std::uint64_t Conductor::digest() const {
       digest.add(shard);
       add_encoded(digest, result);
     }
+    digest.add(static_cast<std::uint64_t>(running.mode));
     const bool timed = running.phase != Phase::proposed && running.phase != Phase::sealing;
     for (const auto& [service, trouble] : running.trouble) digest.add(service).add(trouble);
     if (timed) digest.add(ticks_left(running.deadline, now_));
@@ -39,12 +40,14 @@ std::uint64_t Conductor::digest() const {
     digest.add(txn).add(finishing.commit ? 1 : 0).add(finishing.backoff.pause);
     add_to(digest, finishing.attempt);
     digest.add(static_cast<std::uint64_t>(finishing.protocol)).add(finishing.fingerprint);
+    digest.add(static_cast<std::uint64_t>(finishing.mode));
     add_ids(digest, finishing.left);
     for (const ServiceAddress& service : finishing.services)
       digest.add(service.name).add(service.target).add(service.participant);
     add_to(digest, finishing.finishes);
     digest.add(finishing.locked_millis);
-    if (!finishing.commit) digest.add(finishing.sends);  // a commit is sent for ever
+    const bool for_ever = finishing.commit || is_recorded(finishing.mode);
+    if (!for_ever) digest.add(finishing.sends);
   }
   add_to(digest, finishing_due_, now_);
   digest.add(askers_.size());

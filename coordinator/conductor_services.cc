@@ -49,7 +49,7 @@ void Conductor::send_finish(const Finishing& finishing, GroupId to, const Finish
 
 // A shard in doubt asks, whatever it heard. A service may have nobody to ask with: it is told for longer.
 bool Conductor::gives_up_abort(Finishing& finishing) const {
-  if (finishing.commit || finishing.sends < options_.abort_sends_max) return false;
+  if (finishing.commit || is_recorded(finishing.mode) || finishing.sends < options_.abort_sends_max) return false;
   std::erase_if(finishing.left, [](GroupId participant) { return !is_service(participant); });
   return finishing.left.empty() || finishing.sends >= options_.service_abort_sends_max;
 }

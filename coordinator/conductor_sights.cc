@@ -31,6 +31,7 @@ Sight Conductor::sight_of(const TxnId& txn, const Running& running, ClusterMilli
                    [&](GroupId shard) { return !running.yes.contains(shard); });
       sight.left_millis = (running.deadline - std::min(running.deadline, now_)) * tick_millis;
       break;
+    case Phase::beginning:
     case Phase::proposed:
     case Phase::sealing:
       sight.stage = Stage::deciding;

@@ -10,7 +10,13 @@ namespace assent {
 namespace {
 constexpr std::size_t forget_per_entry =
     8;  // and two for each record that the entry adds: the history shrinks to its bound
+
+void add_to(Digest& digest, const std::vector<ServiceAddress>& services) {
+  for (const ServiceAddress& service : services) {
+    digest.add(service.name).add(service.target).add(service.participant);
+  }
 }
+}  // namespace
 
 Decisions::Applied Decisions::apply(const EntryContext& context, const Command& command) {
   stamp_ = std::max(stamp_, context.stamp);
@@ -34,26 +40,64 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const Decid
   Applied applied = standing(command.txn);
   const bool foreign = command.attempt.epoch != context.epoch && !planted(Bug::foreign_epoch_decides);
   if (applied.outcome != Outcome::none || foreign) return applied;
-  open_.emplace(command.txn, OpenCommit{.attempt = command.attempt,
-                                        .protocol = command.protocol,
-                                        .participants = command.participants,
-                                        .fingerprint = command.fingerprint,
-                                        .decided_at = context.stamp,
-                                        .services = command.services});
+  const auto begun = begun_.find(command.txn);
+  const Mode mode = begun == begun_.end() ? Mode::atomic : begun->second.mode;
+  if (begun != begun_.end()) begun_.erase(begun);
+  open_.emplace(command.txn, OpenOutcome{.outcome = Outcome::committed,
+                                         .reason = AbortReason::none,
+                                         .mode = mode,
+                                         .attempt = command.attempt,
+                                         .protocol = command.protocol,
+                                         .participants = command.participants,
+                                         .fingerprint = command.fingerprint,
+                                         .decided_at = context.stamp,
+                                         .services = command.services});
   return Applied{
       .outcome = Outcome::committed, .attempt = command.attempt, .reason = AbortReason::none, .changed = true};
+}
+
+// Fenced as a Decide is: what a later leader carries into its epoch nobody runs.
+Decisions::Applied Decisions::apply_one(const EntryContext& context, const BeginTxn& command) {
+  Applied applied = standing(command.txn);
+  if (applied.outcome != Outcome::none || command.attempt.epoch != context.epoch) return applied;
+  applied.changed = begun_
+                        .try_emplace(command.txn, BegunTxn{.attempt = command.attempt,
+                                                           .mode = command.mode,
+                                                           .participants = command.participants,
+                                                           .fingerprint = command.fingerprint,
+                                                           .services = command.services})
+                        .second;
+  return applied;
+}
+
+// Into the history, where nobody need be told; or open, with whom to tell.
+void Decisions::add_abort(const SettledOutcome& record) {
+  const auto begun = begun_.find(record.txn);
+  if (begun == begun_.end()) return history_.add(record);
+  BegunTxn& txn = begun->second;
+  open_.emplace(record.txn, OpenOutcome{.outcome = Outcome::aborted,
+                                        .reason = record.reason,
+                                        .mode = txn.mode,
+                                        .attempt = txn.attempt,
+                                        .protocol = Protocol::two_phase,
+                                        .participants = std::move(txn.participants),
+                                        .fingerprint = txn.fingerprint,
+                                        .decided_at = record.decided_at,
+                                        .services = std::move(txn.services)});
+  begun_.erase(begun);
 }
 
 Decisions::Applied Decisions::apply_one(const EntryContext& context, const SealOutcome& command) {
   Applied applied = standing(command.txn);
   if (applied.outcome != Outcome::none) return applied;
-  history_.add(SettledOutcome{.txn = command.txn,
-                              .attempt = {},
-                              .fingerprint = command.fingerprint,
-                              .decided_at = context.stamp,
-                              .outcome = Outcome::aborted,
-                              .protocol = Protocol::two_phase,
-                              .reason = command.refusal.reason});
+  add_abort(SettledOutcome{.txn = command.txn,
+                           .attempt = {},
+                           .fingerprint = command.fingerprint,
+                           .decided_at = context.stamp,
+                           .outcome = Outcome::aborted,
+                           .protocol = Protocol::two_phase,
+                           .mode = Mode::atomic,
+                           .reason = command.refusal.reason});
   return Applied{.outcome = Outcome::aborted, .attempt = {}, .reason = command.refusal.reason, .changed = true};
 }
 
@@ -62,14 +106,15 @@ Decisions::Applied Decisions::apply_one(const EntryContext&, const EndTxns& comm
   for (const TxnId& txn : command.txns) {
     const auto found = open_.find(txn);
     if (found == open_.end()) continue;  // said twice, by two leaders
-    const OpenCommit& commit = found->second;
+    const OpenOutcome& commit = found->second;
     history_.add(SettledOutcome{.txn = txn,
-                                .attempt = commit.attempt,
+                                .attempt = commit.outcome == Outcome::committed ? commit.attempt : Attempt{},
                                 .fingerprint = commit.fingerprint,
                                 .decided_at = commit.decided_at,
-                                .outcome = Outcome::committed,
+                                .outcome = commit.outcome,
                                 .protocol = commit.protocol,
-                                .reason = AbortReason::none});
+                                .mode = commit.mode,
+                                .reason = commit.reason});
     open_.erase(found);
     applied.changed = true;
   }
@@ -88,13 +133,14 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const NoteO
         balloted != ballots_.end() && (note.fingerprint == 0 || note.fingerprint == balloted->second.fingerprint);
     if (of_this) ballots_.erase(balloted);
     if (note.reason == AbortReason::reused_id) continue;  // it only ends the ballots of that content
-    if (find(note.txn) || may_be_forgotten(note.txn)) continue;
+    if (find(note.txn) || may_be_forgotten(note.txn) || begun_.contains(note.txn)) continue;
     history_.add(SettledOutcome{.txn = note.txn,
                                 .attempt = {},
                                 .fingerprint = note.fingerprint,
                                 .decided_at = context.stamp,
                                 .outcome = note.commit ? Outcome::committed : Outcome::aborted,
                                 .protocol = note.protocol,
+                                .mode = Mode::atomic,
                                 .reason = note.reason});
     applied.changed = true;
   }
@@ -140,14 +186,15 @@ BallotReply Decisions::ballot_reply(const TxnId& txn, std::uint64_t fingerprint)
 
 std::optional<SettledOutcome> Decisions::find(const TxnId& txn) const {
   if (const auto found = open_.find(txn); found != open_.end()) {
-    const OpenCommit& commit = found->second;
+    const OpenOutcome& commit = found->second;
     return SettledOutcome{.txn = txn,
-                          .attempt = commit.attempt,
+                          .attempt = commit.outcome == Outcome::committed ? commit.attempt : Attempt{},
                           .fingerprint = commit.fingerprint,
                           .decided_at = commit.decided_at,
-                          .outcome = Outcome::committed,
+                          .outcome = commit.outcome,
                           .protocol = commit.protocol,
-                          .reason = AbortReason::none};
+                          .mode = commit.mode,
+                          .reason = commit.reason};
   }
   return history_.find(txn);
 }
@@ -164,13 +211,21 @@ bool Decisions::may_be_forgotten(const TxnId& txn) const {
 
 std::uint64_t Decisions::digest() const {
   Digest digest;
-  digest.add(stamp_).add(open_.size());
+  digest.add(stamp_).add(begun_.size());
+  for (const auto& [txn, begun] : begun_) {
+    digest.add(txn).add(begun.attempt.epoch).add(begun.attempt.number).add(begun.fingerprint);
+    digest.add(static_cast<std::uint64_t>(begun.mode)).add(begun.participants.size());
+    for (const GroupId group : begun.participants) digest.add(group);
+    add_to(digest, begun.services);
+  }
+  digest.add(open_.size());
   for (const auto& [txn, commit] : open_) {
     digest.add(txn).add(commit.attempt.epoch).add(commit.attempt.number).add(commit.fingerprint);
     digest.add(static_cast<std::uint64_t>(commit.protocol)).add(commit.decided_at).add(commit.participants.size());
     for (const GroupId group : commit.participants) digest.add(group);
-    for (const ServiceAddress& service : commit.services)
-      digest.add(service.name).add(service.target).add(service.participant);
+    digest.add(static_cast<std::uint64_t>(commit.outcome)).add(static_cast<std::uint64_t>(commit.mode));
+    digest.add(static_cast<std::uint64_t>(commit.reason));
+    add_to(digest, commit.services);
   }
   history_.add_to(digest);
   digest.add(ballots_.size());

@@ -6,14 +6,18 @@
 // It is not the conductor: it sends nothing, knows no running attempt, counts no votes. It is changed by apply() alone,
 // in log order, on every replica alike; options must therefore be equal on all replicas. Called from the loop's thread.
 //
-//                  Decide, entry epoch == attempt.epoch            EndTxns
-//     (no record) --------------------------------------> open --------------> history: committed --.
+//                  Decide, entry epoch == attempt.epoch                    EndTxns
+//     (no record) ----------------------------------------------> open ---------------> history ----.
 //          |                                                                                          \ past its bounds
 //          |  SealOutcome                                                                               }------> (no
 //          |                                                                                            |     record)
 //          |-------------------------------------------------------> history: aborted ------------------|
 //          '-------------------------------------------------------> history: as noted -----------------'
 //             NoteOutcomes
+//
+// A recorded transaction (is_recorded) begins with BeginTxn and stands in begun() until it is decided or sealed; its
+// abort is open, too, until every participant has heard it. Nobody who was called can be left waiting: the next leader
+// finds the transaction there, and whom to tell.
 //
 // Open commits and ballots are few and in memory. Settled outcomes are in an OutcomeArchive too, when there is one
 // (outcome_history.h): beside them and with the applied index stands a copy of the rest, so that load() makes the
@@ -25,7 +29,8 @@
 //   the epoch fence: a Decide counts only in an entry of its attempt's own epoch. A leader of a later epoch that has
 //     applied everything before its own first entry thus knows every commit that there will ever be of earlier epochs;
 //   a record is forgotten only when its id is too old to be accepted again;
-//   a commit stays open, with its participants, until each of them is known to have applied the finish;
+//   a commit stays open, with its participants, until each of them is known to have applied the finish; so does the
+//     abort of a recorded transaction;
 //   what this group promised and accepted in ballots is kept until an outcome is noted, or the content is known to be
 //     dead. Before the history's horizon there may have been such: of these this group promises nothing any more.
 #pragma once
@@ -51,8 +56,23 @@ struct DecisionsOptions {
   HistoryBounds history;
 };
 
-// A commit whose finish has not yet been applied by every participant.
-struct OpenCommit {
+// A recorded transaction that is not decided.
+struct BegunTxn {
+  Attempt attempt;
+  Mode mode = Mode::saga;
+  std::vector<GroupId> participants;
+  std::uint64_t fingerprint = 0;
+  std::vector<ServiceAddress> services = {};
+
+  bool operator==(const BegunTxn&) const = default;
+};
+
+// A commit that not every participant has applied yet, or the abort of a recorded transaction that not every one has
+// heard.
+struct OpenOutcome {
+  Outcome outcome = Outcome::committed;
+  AbortReason reason = AbortReason::none;
+  Mode mode = Mode::atomic;
   Attempt attempt;
   Protocol protocol = Protocol::two_phase;
   std::vector<GroupId> participants;
@@ -60,7 +80,7 @@ struct OpenCommit {
   ClusterMillis decided_at;
   std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
 
-  bool operator==(const OpenCommit&) const = default;
+  bool operator==(const OpenOutcome&) const = default;
 };
 
 // What this group promised and accepted of one content.
@@ -99,8 +119,10 @@ class Decisions {
   // The record of a transaction, open or settled.
   [[nodiscard]] std::optional<SettledOutcome> find(const TxnId& txn) const;
   [[nodiscard]] bool committed(const TxnId& txn, const Attempt& attempt) const;
-  [[nodiscard]] const std::map<TxnId, OpenCommit>& open() const { return open_; }
-  [[nodiscard]] std::size_t records() const { return open_.size() + history_.size() + ballots_.size(); }
+  [[nodiscard]] const std::map<TxnId, OpenOutcome>& open() const { return open_; }
+  // Neither decided nor sealed: the leader of that attempt runs it, every later one seals it.
+  [[nodiscard]] const std::map<TxnId, BegunTxn>& begun() const { return begun_; }
+  [[nodiscard]] std::size_t records() const { return begun_.size() + open_.size() + history_.size() + ballots_.size(); }
   // Not known to be decided.
   [[nodiscard]] const std::map<TxnId, BallotRecord>& ballots() const { return ballots_; }
   // How the acceptor of this content stands. old: this group abstains, for it knows of other content under the id, or
@@ -135,12 +157,15 @@ class Decisions {
   Applied apply_one(const EntryContext& context, const Tidy& command);
   Applied apply_one(const EntryContext& context, const NoteOutcomes& command);
   Applied apply_one(const EntryContext& context, const BallotWork& command);
+  Applied apply_one(const EntryContext& context, const BeginTxn& command);
+  void add_abort(const SettledOutcome& record);
   [[nodiscard]] Applied standing(const TxnId& txn) const;
   [[nodiscard]] Bytes bytes_with_history_from(std::uint64_t sequence) const;
 
   DecisionsOptions options_;
   ClusterMillis stamp_;
-  std::map<TxnId, OpenCommit> open_;
+  std::map<TxnId, BegunTxn> begun_;
+  std::map<TxnId, OpenOutcome> open_;
   OutcomeHistory history_;
   std::map<TxnId, BallotRecord> ballots_;
 };

@@ -8,22 +8,38 @@
 namespace assent {
 namespace {
 
-// Of what is written; 4 has no sequence numbers, 3 no services, 2 no ballots, 1 knows fewer protocols as well.
-constexpr std::uint8_t version = 5;
+// Of what is written; 5 has no recorded transactions, 4 no sequence numbers, 3 no services, 2 no ballots, 1 knows fewer
+// protocols as well.
+constexpr std::uint8_t version = 6;
 constexpr std::size_t open_bytes_least = 16 + 16 + 1 + 8 + 8 + 4;
+constexpr std::size_t begun_bytes_least = 16 + 16 + 1 + 8 + 4 + 4;
 constexpr std::size_t service_bytes_least = 4 + 4 + 4;
 constexpr std::size_t ballot_bytes_least = 16 + 8 + 4 + 24 + 24 + 1;
 constexpr std::uint64_t sequences_max = 1ULL << 62U;
 
-void write(ByteWriter& out, const TxnId& txn, const OpenCommit& commit) {
+void write(ByteWriter& out, const std::vector<ServiceAddress>& services) {
+  out.u32(static_cast<std::uint32_t>(services.size()));
+  for (const ServiceAddress& service : services) {
+    out.bytes(service.name).bytes(service.target).bytes(service.participant);
+  }
+}
+
+void write(ByteWriter& out, const TxnId& txn, const OpenOutcome& commit) {
   out.txn(txn);
   write(out, commit.attempt);
   out.u8(static_cast<std::uint8_t>(commit.protocol)).u64(commit.fingerprint).id(commit.decided_at);
   write(out, commit.participants);
-  out.u32(static_cast<std::uint32_t>(commit.services.size()));
-  for (const ServiceAddress& service : commit.services) {
-    out.bytes(service.name).bytes(service.target).bytes(service.participant);
-  }
+  write(out, commit.services);
+  out.u8(static_cast<std::uint8_t>(commit.outcome)).u8(static_cast<std::uint8_t>(commit.reason));
+  out.u8(static_cast<std::uint8_t>(commit.mode));
+}
+
+void write(ByteWriter& out, const TxnId& txn, const BegunTxn& begun) {
+  out.txn(txn);
+  write(out, begun.attempt);
+  out.u8(static_cast<std::uint8_t>(begun.mode)).u64(begun.fingerprint);
+  write(out, begun.participants);
+  write(out, begun.services);
 }
 
 bool read_services(ByteReader& in, std::vector<ServiceAddress>& services) {
@@ -38,20 +54,39 @@ bool read_services(ByteReader& in, std::vector<ServiceAddress>& services) {
   return in.ok();
 }
 
-bool read(ByteReader& in, OpenCommit& commit, std::uint8_t found) {
+bool read(ByteReader& in, OpenOutcome& commit, std::uint8_t found) {
   if (!read(in, commit.attempt) || !read_protocol(in, commit.protocol)) return false;
   commit.fingerprint = in.u64();
   commit.decided_at = in.id<ClusterMillis>();
   if (!read(in, commit.participants)) return false;
-  return found < 4 || read_services(in, commit.services);
+  if (found >= 4 && !read_services(in, commit.services)) return false;
+  if (found < 6) return true;
+  return read_enum(in, commit.outcome, Outcome::committed, Outcome::aborted) &&
+         read_enum(in, commit.reason, AbortReason::none, abort_reason_last) &&
+         read_enum(in, commit.mode, Mode::atomic, mode_last);
 }
 
-bool read_open(ByteReader& in, std::map<TxnId, OpenCommit>& open, std::uint8_t found) {
+bool read_begun(ByteReader& in, std::map<TxnId, BegunTxn>& begun) {
+  const std::uint64_t count = in.u64();
+  if (!in.ok() || count > in.remaining() / begun_bytes_least) return false;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const TxnId txn = in.txn();
+    BegunTxn one;
+    if (!read(in, one.attempt) || !read_enum(in, one.mode, Mode::tcc, mode_last)) return false;
+    one.fingerprint = in.u64();
+    if (!read(in, one.participants) || !read_services(in, one.services)) return false;
+    if (!begun.empty() && txn <= begun.rbegin()->first) return false;
+    begun.emplace_hint(begun.end(), txn, std::move(one));
+  }
+  return true;
+}
+
+bool read_open(ByteReader& in, std::map<TxnId, OpenOutcome>& open, std::uint8_t found) {
   const std::uint64_t count = in.u64();
   if (!in.ok() || count > in.remaining() / open_bytes_least) return false;
   for (std::uint64_t i = 0; i < count; ++i) {
     const TxnId txn = in.txn();
-    OpenCommit commit;
+    OpenOutcome commit;
     if (!read(in, commit, found)) return false;
     if (!open.empty() && txn <= open.rbegin()->first) return false;
     open.emplace_hint(open.end(), txn, std::move(commit));
@@ -104,9 +139,10 @@ bool records_are_good(ByteView records) {
 
 struct Parts {
   ClusterMillis stamp;
-  std::map<TxnId, OpenCommit> open;
+  std::map<TxnId, OpenOutcome> open;
   OutcomeHistory::Content history;
   std::map<TxnId, BallotRecord> ballots;
+  std::map<TxnId, BegunTxn> begun;
 };
 
 Result<Parts> parse(ByteView bytes) {
@@ -122,7 +158,8 @@ Result<Parts> parse(ByteView bytes) {
   if (has_forgotten) parts.history.forgotten_up_to = forgotten;
   good = good && (found < 5 ? read_old_history(in, parts.history) : read_history(in, parts.history));
   good = good && records_are_good(parts.history.records);
-  good = good && (found < 3 || read_ballots(in, parts.ballots)) && in.complete();
+  good = good && (found < 3 || read_ballots(in, parts.ballots));
+  good = good && (found < 6 || read_begun(in, parts.begun)) && in.complete();
   if (!good) return fail(ErrorCode::corruption, "the snapshot of decisions is damaged");
   if (planted(Bug::promise_forgotten)) {
     for (auto& [txn, record] : parts.ballots) record.acceptor = {};
@@ -148,6 +185,8 @@ Bytes Decisions::bytes_with_history_from(std::uint64_t sequence) const {
     write(out, record.participants);
     write(out, record.acceptor);
   }
+  out.u64(begun_.size());
+  for (const auto& [txn, begun] : begun_) write(out, txn, begun);
   return bytes;
 }
 
@@ -168,6 +207,7 @@ Result<void> Decisions::restore(ByteView snapshot, Index applied) {
     history.first = history.records_from;
   }
   stamp_ = parts->stamp;
+  begun_ = std::move(parts->begun);
   open_ = std::move(parts->open);
   ballots_ = std::move(parts->ballots);
   return history_.restore(history, applied, [this](std::uint64_t from) { return bytes_with_history_from(from); });
@@ -185,6 +225,7 @@ Result<Index> Decisions::load() {
   if (!parts) return fail(parts.error().code, "what the archive of outcomes holds beside them is damaged");
   if (auto loaded = history_.load(parts->history); !loaded) return fail(loaded.error());
   stamp_ = parts->stamp;
+  begun_ = std::move(parts->begun);
   open_ = std::move(parts->open);
   ballots_ = std::move(parts->ballots);
   return mark.applied;

@@ -3,19 +3,21 @@
 #include "txn_proto/record_codec.h"
 
 namespace assent {
+namespace {
+constexpr unsigned mode_shift = 4;  // the byte of the protocol holds the mode, too
+}
 
 void write(ByteWriter& out, const SettledOutcome& record) {
   out.txn(record.txn);
   write(out, record.attempt);
   out.u64(record.fingerprint).id(record.decided_at).u8(static_cast<std::uint8_t>(record.outcome));
-  out.u8(static_cast<std::uint8_t>(record.protocol)).u8(static_cast<std::uint8_t>(record.reason));
+  const auto mode = static_cast<unsigned>(record.mode) << mode_shift;
+  out.u8(static_cast<std::uint8_t>(static_cast<unsigned>(record.protocol) | mode));
+  out.u8(static_cast<std::uint8_t>(record.reason));
 }
 
 bool read_protocol(ByteReader& in, Protocol& protocol) {
-  const std::uint8_t value = in.u8();
-  if (value > static_cast<std::uint8_t>(Protocol::paxos_commit)) return false;
-  protocol = static_cast<Protocol>(value);
-  return in.ok();
+  return read_enum(in, protocol, Protocol::automatic, Protocol::paxos_commit);
 }
 
 bool read(ByteReader& in, SettledOutcome& record) {
@@ -23,14 +25,14 @@ bool read(ByteReader& in, SettledOutcome& record) {
   if (!read(in, record.attempt)) return false;
   record.fingerprint = in.u64();
   record.decided_at = in.id<ClusterMillis>();
-  const std::uint8_t outcome = in.u8();
-  if (outcome == 0 || outcome > static_cast<std::uint8_t>(Outcome::aborted)) return false;
-  record.outcome = static_cast<Outcome>(outcome);
-  if (!read_protocol(in, record.protocol)) return false;
-  const std::uint8_t reason = in.u8();
-  if (reason > static_cast<std::uint8_t>(abort_reason_last)) return false;
-  record.reason = static_cast<AbortReason>(reason);
-  return in.ok();
+  if (!read_enum(in, record.outcome, Outcome::committed, Outcome::aborted)) return false;
+  const unsigned both = in.u8();
+  const unsigned protocol = both & ((1U << mode_shift) - 1);
+  const unsigned mode = both >> mode_shift;
+  if (protocol > static_cast<unsigned>(Protocol::paxos_commit) || mode > static_cast<unsigned>(mode_last)) return false;
+  record.protocol = static_cast<Protocol>(protocol);
+  record.mode = static_cast<Mode>(mode);
+  return read_enum(in, record.reason, AbortReason::none, abort_reason_last);
 }
 
 }  // namespace assent

@@ -18,6 +18,7 @@ struct SettledOutcome {
   ClusterMillis decided_at;
   Outcome outcome = Outcome::none;
   Protocol protocol = Protocol::automatic;
+  Mode mode = Mode::atomic;
   AbortReason reason = AbortReason::none;
 
   bool operator==(const SettledOutcome&) const = default;

@@ -38,6 +38,10 @@ struct Describe {
   std::string operator()(const Decide& c) const {
     return fmt::format("decide commit {} {} of {}", c.txn, attempt_text(c.attempt), names_of(c.participants));
   }
+  std::string operator()(const BeginTxn& c) const {
+    return fmt::format("begin {} {} {} of {}", to_string(c.mode), c.txn, attempt_text(c.attempt),
+                       names_of(c.participants));
+  }
   std::string operator()(const SealOutcome& c) const {
     return fmt::format("seal {} as aborted ({})", c.txn, refusal_text(c.refusal));
   }

@@ -132,7 +132,7 @@ void TxnChecker::coordinator_applied(const Entry& entry, const CoordinatorComman
   coordinator_stamp_ = entry.stamp;
   std::visit(
       Overloaded{[&](const Decide& decide) { decides(entry, decide); }, [&](const SealOutcome& seal) { seals(seal); },
-                 [&](const EndTxns& end) { ends(end); }, [](const Tidy&) {},
+                 [&](const EndTxns& end) { ends(end); }, [](const Tidy&) {}, [](const BeginTxn&) {},
                  [&](const NoteOutcomes& all) {
                    for (const OutcomeNote& note : all.notes) notes(note);
                  },

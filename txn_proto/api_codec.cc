@@ -179,6 +179,18 @@ Result<Protocol> read(api::Protocol protocol, const Place& place) {
                                 static_cast<int>(protocol)));
 }
 
+Result<Mode> read(api::Mode mode, const Place& place) {
+  switch (mode) {
+    case api::ATOMIC: return Mode::atomic;
+    case api::TCC: return Mode::tcc;
+    case api::SAGA: return Mode::saga;
+    case api::CONCURRENT_SAGA: return Mode::concurrent_saga;
+    default: break;
+  }
+  return bad(place,
+             fmt::format("{} is not a mode; 0 atomic, 1 tcc, 2 saga, 3 concurrent-saga", static_cast<int>(mode)));
+}
+
 Result<TxnState> read(api::TxnState state, const Place& place) {
   switch (state) {
     case api::UNKNOWN: return TxnState::unknown;
@@ -345,6 +357,16 @@ api::Protocol to_api(Protocol protocol) {
   return api::AUTO;
 }
 
+api::Mode to_api(Mode mode) {
+  switch (mode) {
+    case Mode::atomic: return api::ATOMIC;
+    case Mode::tcc: return api::TCC;
+    case Mode::saga: return api::SAGA;
+    case Mode::concurrent_saga: return api::CONCURRENT_SAGA;
+  }
+  return api::ATOMIC;
+}
+
 api::TxnState to_api(TxnState state) {
   switch (state) {
     case TxnState::unknown: return api::UNKNOWN;
@@ -372,6 +394,9 @@ Result<Execute> from_api(const api::ExecuteRequest& request, const GroupDirector
   const Result<Protocol> protocol = read(request.protocol(), protocol_place);
   if (!protocol) return fail(protocol.error());
   execute.protocol = *protocol;
+  const Result<Mode> mode = read(request.mode(), Place{nullptr, "mode"});
+  if (!mode) return fail(mode.error());
+  execute.mode = *mode;
   Result<std::vector<Branch>> branches = read_branches(request, groups);
   if (!branches) return fail(std::move(branches.error()));
   execute.branches = std::move(*branches);
@@ -393,6 +418,7 @@ api::ExecuteRequest to_api(const Execute& execute, const GroupDirectory& groups)
   out.set_txn_id(execute.txn.to_hex());
   if (!execute.age.none()) out.set_first_txn_id(execute.age.to_hex());
   out.set_protocol(to_api(execute.protocol));
+  out.set_mode(to_api(execute.mode));
   for (const Branch& branch : execute.branches) {
     if (branch.service) {
       api::ServiceBranch* service = out.add_services();
@@ -524,6 +550,7 @@ api::Transaction to_api(const TxnAnswer& answer, const GroupDirectory& groups, s
   out.set_txn_id(answer.txn.to_hex());
   out.set_state(to_api(answer.state));
   out.set_protocol(to_api(answer.protocol));
+  out.set_mode(to_api(answer.mode));
   if (answer.refusal != Refusal{}) *out.mutable_abort() = to_api(answer.refusal, groups);
   if (is_service(answer.refusal.participant)) {
     out.mutable_abort()->set_participant(name_of_participant(answer.refusal.participant, groups, answer.services));
@@ -560,6 +587,9 @@ Result<TxnAnswer> from_api(const api::Transaction& transaction) {
   answer.txn = *txn;
   answer.state = *state;
   answer.protocol = *protocol;
+  const Result<Mode> mode = read(transaction.mode(), Place{nullptr, "mode"});
+  if (!mode) return fail(mode.error());
+  answer.mode = *mode;
   if (transaction.has_abort()) {
     answer.refusal = from_api(transaction.abort());
     answer.refusal.participant = participant_named(transaction.abort().participant(), answer.services);

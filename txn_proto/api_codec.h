@@ -38,6 +38,7 @@ inline constexpr std::uint32_t timeout_millis_max = 3'600'000;
 [[nodiscard]] api::Abort to_api(const Refusal& refusal, const GroupDirectory& groups);
 [[nodiscard]] Refusal from_api(const api::Abort& abort);
 [[nodiscard]] api::Protocol to_api(Protocol protocol);
+[[nodiscard]] api::Mode to_api(Mode mode);
 [[nodiscard]] api::TxnState to_api(TxnState state);
 [[nodiscard]] api::Bill to_api(const Bill& bill);
 [[nodiscard]] Bill from_api(const api::Bill& bill);

@@ -25,6 +25,17 @@ struct BallotWork {
 
 // ---- coordinator group ----
 
+// T begins, provided that the entry's epoch is attempt.epoch and T has no record yet: a transaction that is recorded.
+// Whoever leads when this is applied ends T, and tells the end to every participant until each has heard it.
+struct BeginTxn {
+  TxnId txn;
+  Attempt attempt;
+  Mode mode = Mode::saga;
+  std::vector<GroupId> participants;  // ascending
+  std::uint64_t fingerprint = 0;
+  std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
+  bool operator==(const BeginTxn&) const = default;
+};
 // T commits, provided that the entry's epoch is attempt.epoch (the epoch fence) and T has no record yet.
 struct Decide {
   TxnId txn;
@@ -57,7 +68,7 @@ struct NoteOutcomes {
   std::vector<OutcomeNote> notes;
   bool operator==(const NoteOutcomes&) const = default;
 };
-// Every participant of these has applied the finish: only the outcome is kept.
+// Every participant of these has ended as T did: only the outcome is kept.
 struct EndTxns {
   std::vector<TxnId> txns;
   bool operator==(const EndTxns&) const = default;
@@ -66,7 +77,7 @@ struct EndTxns {
 struct Tidy {
   bool operator==(const Tidy&) const = default;
 };
-using CoordinatorCommand = std::variant<Decide, SealOutcome, EndTxns, Tidy, NoteOutcomes, BallotWork>;
+using CoordinatorCommand = std::variant<Decide, SealOutcome, EndTxns, Tidy, NoteOutcomes, BallotWork, BeginTxn>;
 
 // ---- shard group ----
 

@@ -83,6 +83,10 @@ std::optional<Refusal> find_service_fault(const Execute& execute, const TxnLimit
     return invalid(fmt::format("a service cannot take part in {}: its vote is not replicated; use two-phase",
                                to_string(effective_protocol(execute))));
   }
+  if (is_recorded(execute.mode) && seen.empty()) {
+    return invalid(fmt::format("{} is for services, and no service takes part; leave the mode at atomic",
+                               to_string(execute.mode)));
+  }
   return std::nullopt;
 }
 

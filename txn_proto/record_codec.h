@@ -26,5 +26,13 @@ void write(ByteWriter& out, const WorkResult& result);
 [[nodiscard]] bool read(ByteReader& in, Effects& effects);
 [[nodiscard]] bool read_without_adds(ByteReader& in, Effects& effects);  // as older records have them
 [[nodiscard]] bool read(ByteReader& in, WorkResult& result);
+// One byte, from first to last.
+template <class Enum>
+[[nodiscard]] bool read_enum(ByteReader& in, Enum& to, Enum first, Enum last) {
+  const std::uint8_t value = in.u8();
+  if (value < static_cast<std::uint8_t>(first) || value > static_cast<std::uint8_t>(last)) return false;
+  to = static_cast<Enum>(value);
+  return in.ok();
+}
 
 }  // namespace assent

@@ -154,8 +154,26 @@ std::vector<ServiceAddress> services_of(const std::vector<Branch>& branches) {
 }
 
 // A service's vote is not replicated: only a logged decision makes it count.
+std::string_view to_string(Mode mode) {
+  switch (mode) {
+    case Mode::atomic: return "atomic";
+    case Mode::tcc: return "tcc";
+    case Mode::saga: return "saga";
+    case Mode::concurrent_saga: return "concurrent-saga";
+  }
+  return "?";
+}
+
+std::optional<Mode> mode_named(std::string_view name) {
+  for (const Mode mode : {Mode::atomic, Mode::tcc, Mode::saga, Mode::concurrent_saga}) {
+    if (name == to_string(mode)) return mode;
+  }
+  return std::nullopt;
+}
+
 Protocol effective_protocol(const Execute& execute) {
   if (execute.protocol != Protocol::automatic) return execute.protocol;
+  if (is_recorded(execute.mode)) return Protocol::two_phase;
   if (!execute.branches.empty() && execute.branches.back().service) return Protocol::two_phase;
   return execute.branches.size() == 1 ? Protocol::one_phase : Protocol::paxos_commit;
 }
@@ -167,6 +185,7 @@ bool is_one_phase(const Execute& execute) {
 std::uint64_t fingerprint(const Execute& execute) {
   Digest digest;
   digest.add(static_cast<std::uint64_t>(effective_protocol(execute))).add(execute.branches.size());
+  if (execute.mode != Mode::atomic) digest.add(static_cast<std::uint64_t>(execute.mode));
   for (const Branch& branch : execute.branches) {
     digest.add(branch.shard);
     if (branch.service) {

@@ -129,6 +129,22 @@ inline constexpr GroupId first_service{std::uint64_t{1} << 62U};
   return participant >= first_service && participant.value < std::uint64_t{1} << 63U;
 }
 
+// What a transaction is to its services, all of it on the same decision (PROTOCOL.md section 7):
+//   atomic           each promises at Prepare, and does or undoes at the end
+//   tcc              the same with other names: try, confirm, cancel
+//   saga             each does its step at Prepare for all to see, one after the other; an abort is its compensation,
+//                    in the reverse order
+//   concurrent_saga  the same, all at once
+// All but atomic are recorded: the log holds who takes part before anybody is called, and so every service named hears
+// the end for certain, an abort too. Shards take part atomically in each.
+enum class Mode : std::uint8_t { atomic, tcc, saga, concurrent_saga };
+inline constexpr Mode mode_last = Mode::concurrent_saga;
+[[nodiscard]] std::string_view to_string(Mode mode);
+// The mode of that name.
+[[nodiscard]] std::optional<Mode> mode_named(std::string_view name);
+[[nodiscard]] constexpr bool is_recorded(Mode mode) { return mode != Mode::atomic; }
+[[nodiscard]] constexpr bool is_ordered(Mode mode) { return mode == Mode::saga; }
+
 // The work of one participant: a shard, or a service.
 struct Branch {
   GroupId shard;  // or the service's number
@@ -401,6 +417,7 @@ struct Execute {
   Protocol protocol = Protocol::automatic;
   std::vector<Branch> branches;     // one per participant, shards in the order of their ids, then services; none empty
   std::uint64_t timeout_ticks = 0;  // 0: the configured default
+  Mode mode = Mode::atomic;         // any other only with services
   bool operator==(const Execute&) const = default;
 };
 // What automatic stands for: a function of the content alone, so that every leader takes the same for the same T.
@@ -467,7 +484,8 @@ struct TxnAnswer {
   TxnId txn;
   TxnState state = TxnState::unknown;
   Protocol protocol = Protocol::automatic;
-  Attempt attempt;                            // of a two-phase commit: whose yes-es count; else {0,0}
+  Attempt attempt;  // of a two-phase commit: whose yes-es count; else {0,0}
+  Mode mode = Mode::atomic;
   Refusal refusal;                            // with aborted
   std::vector<BranchResult> results;          // with committed, to the caller of Execute; not kept for later askers
   std::vector<GroupId> participants;          // when known

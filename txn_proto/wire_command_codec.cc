@@ -7,6 +7,16 @@ namespace {
 
 using namespace wire_pieces;  // NOLINT(google-build-using-namespace): one header made for this file
 
+template <class Message>
+void services_to_wire(const std::vector<ServiceAddress>& services, Message& out) {
+  for (const ServiceAddress& service : services) {
+    auto& one = *out.add_services();
+    one.set_name(service.name);
+    one.set_target(service.target);
+    one.set_participant(service.participant);
+  }
+}
+
 struct CoordinatorToWire {
   wire::CoordinatorCommand& to;
   void operator()(const Decide& from) const {
@@ -16,12 +26,16 @@ struct CoordinatorToWire {
     out.set_protocol(static_cast<std::uint32_t>(from.protocol));
     participants_to_wire(from.participants, out);
     out.set_fingerprint(from.fingerprint);
-    for (const ServiceAddress& service : from.services) {
-      auto& one = *out.add_services();
-      one.set_name(service.name);
-      one.set_target(service.target);
-      one.set_participant(service.participant);
-    }
+    services_to_wire(from.services, out);
+  }
+  void operator()(const BeginTxn& from) const {
+    auto& out = *to.mutable_begin();
+    out.set_txn(from.txn.to_raw());
+    to_wire(from.attempt, *out.mutable_attempt());
+    out.set_mode(static_cast<std::uint32_t>(from.mode));
+    participants_to_wire(from.participants, out);
+    out.set_fingerprint(from.fingerprint);
+    services_to_wire(from.services, out);
   }
   void operator()(const SealOutcome& from) const {
     to.mutable_seal()->set_txn(from.txn.to_raw());
@@ -105,12 +119,31 @@ ExecuteWork execute_work_from_wire(Reader& reader, const wire::ExecuteWork& from
           reader.refusal(from.refusal())};
 }
 
+template <class Message>
+std::vector<ServiceAddress> services_from_wire(const Message& from) {
+  std::vector<ServiceAddress> services;
+  for (const auto& service : from.services()) {
+    services.push_back({service.name(), service.target(), service.participant()});
+  }
+  return services;
+}
+
 Decide decide_from_wire(Reader& reader, const wire::Decide& from) {
-  Decide to{reader.txn(from.txn()), Reader::attempt(from.attempt()), reader.protocol(from.protocol()),
-            Reader::participants(from), from.fingerprint()};
-  for (const auto& service : from.services())
-    to.services.push_back({service.name(), service.target(), service.participant()});
-  return to;
+  return {reader.txn(from.txn()),
+          Reader::attempt(from.attempt()),
+          reader.protocol(from.protocol()),
+          Reader::participants(from),
+          from.fingerprint(),
+          services_from_wire(from)};
+}
+
+BeginTxn begin_from_wire(Reader& reader, const wire::BeginTxn& from) {
+  return {reader.txn(from.txn()),
+          Reader::attempt(from.attempt()),
+          reader.enumerator(from.mode(), mode_last),
+          Reader::participants(from),
+          from.fingerprint(),
+          services_from_wire(from)};
 }
 
 NoteOutcomes note_from_wire(Reader& reader, const wire::NoteOutcomes& from) {
@@ -146,6 +179,7 @@ Result<CoordinatorCommand> decode_coordinator_command(ByteView bytes) {
     case wire::CoordinatorCommand::kEnd: command = EndTxns{reader.txns(proto.end().txns())}; break;
     case wire::CoordinatorCommand::kNote: command = note_from_wire(reader, proto.note()); break;
     case wire::CoordinatorCommand::kTidy: command = Tidy{}; break;
+    case wire::CoordinatorCommand::kBegin: command = begin_from_wire(reader, proto.begin()); break;
     case wire::CoordinatorCommand::kBallot: command = ballot_from_wire<BallotWork>(reader, proto.ballot()); break;
     case wire::CoordinatorCommand::KIND_NOT_SET: return unreadable(what);
   }

@@ -93,7 +93,8 @@ Response Probe::call(Told& told, const Request& request, StubMethod<Request, Res
 }
 
 Told Probe::once(const v1::PrepareRequest& request) {
-  Told told{.call = "Prepare of attempt " + attempt_of(request)};
+  Told told;
+  told.call = "Prepare of attempt " + attempt_of(request);
   const auto response = call<v1::PrepareRequest, v1::PrepareResponse>(told, request, &v1::Participant::Stub::Prepare);
   told.vote = response.vote();
   told.result = response.result();
@@ -103,19 +104,22 @@ Told Probe::once(const v1::PrepareRequest& request) {
 }
 
 Told Probe::once(const v1::CommitRequest& request) {
-  Told told{.call = "Commit of attempt " + attempt_of(request)};
+  Told told;
+  told.call = "Commit of attempt " + attempt_of(request);
   call<v1::CommitRequest, v1::CommitResponse>(told, request, &v1::Participant::Stub::Commit);
   return told;
 }
 
 Told Probe::once(const v1::AbortRequest& request) {
-  Told told{.call = "Abort of attempt " + attempt_of(request)};
+  Told told;
+  told.call = "Abort of attempt " + attempt_of(request);
   call<v1::AbortRequest, v1::AbortResponse>(told, request, &v1::Participant::Stub::Abort);
   return told;
 }
 
 Told Probe::once(const v1::BranchStatusRequest& request) {
-  Told told{.call = "Status"};
+  Told told;
+  told.call = "Status";
   const auto response =
       call<v1::BranchStatusRequest, v1::BranchStatusResponse>(told, request, &v1::Participant::Stub::Status);
   told.state = response.state();

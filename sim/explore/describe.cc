@@ -120,6 +120,9 @@ struct Describe {
   std::string operator()(const Decide& c) const {
     return fmt::format("Decide {} {}", names.of(c.txn), text(c.attempt));
   }
+  std::string operator()(const BeginTxn& c) const {
+    return fmt::format("BeginTxn {} {} {}", names.of(c.txn), text(c.attempt), to_string(c.mode));
+  }
   std::string operator()(const SealOutcome& c) const {
     return fmt::format("SealOutcome {} {}", names.of(c.txn), text(names, c.refusal));
   }

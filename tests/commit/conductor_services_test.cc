@@ -116,7 +116,7 @@ TEST_F(ConductorServicesTest, TheAddressOutlivesSnapshotAndRestart) {
   decide_mixed();
   commit_all();
   Decisions other{machine_options()};
-  ASSERT_TRUE(other.restore(machine.snapshot()));
+  ASSERT_TRUE(other.restore(*machine.snapshot(), {}));
   EXPECT_EQ(other.open(), machine.open());
   EXPECT_EQ(other.digest(), machine.digest());
   EXPECT_EQ(other.open().at(txn(1)).services, std::vector{address(1)});
@@ -227,14 +227,15 @@ TEST_F(ConductorServicesTest, TheOutcomeTellsWhoseYesesWereCounted) {
   lead(6);
   Execute other;
   other.txn = txn(1);
+  other.protocol = Protocol::two_phase;
   other.branches = {Branch{shard_1, put("a", "1")}, Branch{testing::shard_2, put("b", "1")}};
   execute(2, other);
   take();
-  vote(shard_1, txn(1), attempt());
-  vote(testing::shard_2, txn(1), attempt());
+  const Attempt second = attempt(2);
+  vote(shard_1, txn(1), second);
+  vote(testing::shard_2, txn(1), second);
   commit_all();
   take();
-  const Attempt second = attempt();
   EXPECT_NE(first, second);
   ask(3, txn(1), true);
   const auto output = take();

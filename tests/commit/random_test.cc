@@ -22,6 +22,7 @@ struct Swarm {
   double ballots;     // before that, of three-phase
   double services;    // share of transactions with services among those of the coordinator
   double service_no;  // of their votes
+  double recorded;    // share of sagas and tcc among those with services
 };
 
 Swarm draw(Rng& rng) {
@@ -49,7 +50,8 @@ Swarm draw(Rng& rng) {
                           : rng.chance(0.3) ? 0.0
                                             : rng.unit(),
                .services = sometimes(1.0),
-               .service_no = sometimes(0.3)};
+               .service_no = sometimes(0.3),
+               .recorded = sometimes(1.0)};
 }
 
 WorldOptions options_for(const Swarm& swarm) {
@@ -93,6 +95,10 @@ class History {
     world_.takes_part = [this](const TxnId& id, GroupId shard) {
       const auto& branches = txns_.at(id).execute.branches;
       return std::any_of(branches.begin(), branches.end(), [&](const Branch& one) { return one.shard == shard; });
+    };
+    world_.mode_of = [this](const TxnId& id) {
+      const auto found = txns_.find(id);
+      return found == txns_.end() ? Mode::atomic : found->second.execute.mode;
     };
     if (const char* told = std::getenv("ASSENT_NARRATE"); told != nullptr && std::strtoull(told, nullptr, 10) == seed) {
       world_.narrate = [](const std::string& line) { fmt::print("{}\n", line); };
@@ -215,7 +221,8 @@ class History {
   void add_services(Execute& execute) {
     if (rng_.chance(0.3)) execute.branches.clear();
     execute.protocol = rng_.chance(0.5) ? Protocol::automatic : Protocol::two_phase;
-    const std::uint64_t count = rng_.between(1, 2);
+    if (rng_.chance(swarm_.recorded)) execute.mode = static_cast<Mode>(rng_.between(1, 3));
+    const std::uint64_t count = rng_.between(1, 3);
     for (std::uint64_t i = 0; i < count; ++i) {
       const ServiceAddress at{fmt::format("service/{}", i), "127.0.0.1:1", ""};
       execute.branches.push_back(Branch{GroupId(first_service.value + i), {}, ServiceWork{at, "work"}});
@@ -334,6 +341,8 @@ class History {
         if (branch.service) {
           const auto* held = world_.services().find(id, branch.shard);
           EXPECT_EQ(held != nullptr && held->state == ServiceModel::State::committed, committed_now) << id.to_hex();
+          const bool waits = held != nullptr && held->state == ServiceModel::State::prepared;
+          EXPECT_FALSE(waits && is_recorded(txn.execute.mode)) << id.to_hex() << ": nobody told it the end";
           continue;
         }
         const auto mark = world_.shard(branch.shard).leader->store.get("done/" + id.to_hex());

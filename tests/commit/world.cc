@@ -64,7 +64,29 @@ void World::deliver(std::size_t message, bool keep, std::optional<std::size_t> t
   });
 }
 
+// A saga's steps are taken one after the other, and compensated in the reverse order.
+void World::check_order(const Envelope& envelope) {
+  const auto* prepare = std::get_if<Prepare>(&envelope.message);
+  const auto* finish = std::get_if<Finish>(&envelope.message);
+  const TxnId txn = prepare != nullptr ? prepare->txn : finish->txn;
+  if (!is_ordered(mode_of(txn))) return;
+  const GroupId self = envelope.to;
+  if (prepare != nullptr && services_.find(txn, self) == nullptr) {
+    for (GroupId earlier = first_service; earlier < self; earlier = earlier.next()) {
+      if (services_.promised(txn, earlier, prepare->attempt)) continue;
+      violate(fmt::format("order: a step of {} is taken before the one before it", names.of(txn)));
+    }
+  }
+  if (finish == nullptr || finish->commit) return;
+  for (GroupId later = self.next(); takes_part(txn, later); later = later.next()) {
+    const auto* held = services_.find(txn, later);
+    if (held != nullptr && held->state != ServiceModel::State::prepared) continue;
+    violate(fmt::format("order: a step of {} is compensated before the one after it", names.of(txn)));
+  }
+}
+
 void World::deliver_to_service(const Envelope& envelope) {
+  check_order(envelope);
   auto answer = services_.receive(envelope.to, envelope.message, rng.chance(service_no_chance));
   if (!answer.wrong.empty()) violate("A1: " + answer.wrong);
   // An abort of another attempt than the recorded one is nothing to it.
@@ -78,6 +100,7 @@ void World::deliver_to_service(const Envelope& envelope) {
 
 void World::services_ask() {
   for (const TxnId& txn : services_.in_doubt()) {
+    if (is_recorded(mode_of(txn))) continue;  // nobody there can ask
     const RequestId id(service_questions_from + ++questions_);
     service_questions_.emplace(id, txn);
     request(id, coordinator_group, GetOutcome{txn, true, 0});
@@ -366,7 +389,9 @@ std::size_t World::deposed(GroupId id) const {
 bool World::quiescent() const {
   if (!services_.in_doubt().empty()) return false;
   if (!network_.empty() || !coordinator_.pending.empty()) return false;
-  if (!coordinator_.leader->machine.open().empty() || coordinator_.leader->driver.active() > 0) return false;
+  if (!coordinator_.leader->machine.open().empty() || !coordinator_.leader->machine.begun().empty() ||
+      coordinator_.leader->driver.active() > 0)
+    return false;
   return std::all_of(shards_.begin(), shards_.end(), [](const Group<ShardSide>& group) {
     const ShardSide& side = *group.leader;
     return group.pending.empty() && side.machine.all_prepared().empty() && side.machine.locks().empty() &&

@@ -81,7 +81,8 @@ class World {
   std::function<bool(const TxnId&, GroupId)> takes_part = [](const TxnId&, GroupId) { return true; };
   std::function<void(const std::string&)> narrate;
   Names names;
-  double refuse_chance = 0;      // of each proposal, by the log
+  double refuse_chance = 0;  // of each proposal, by the log
+  std::function<Mode(const TxnId&)> mode_of = [](const TxnId&) { return Mode::atomic; };
   double service_no_chance = 0;  // of each first Prepare, by a service
   Rng rng{1};
 
@@ -100,6 +101,7 @@ class World {
   void reply(const ClientReply& reply);
   void hear_service_answer(const TxnId& txn, const ClientReply& reply);
   void deliver_to_service(const Envelope& envelope);
+  void check_order(const Envelope& envelope);
   void check_entry(GroupId group, const CoordinatorCommand& command);
   void check_entry(GroupId group, const ShardCommand& command);
   void learn(const TxnId& txn, Outcome outcome, const std::string& where);

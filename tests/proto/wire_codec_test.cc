@@ -77,6 +77,7 @@ const std::vector<CoordinatorCommand> coordinator_commands{
     NoteOutcomes{{OutcomeNote{txn, 9, true, Protocol::paxos_commit, AbortReason::none},
                   OutcomeNote{other, 0, false, Protocol::two_phase, AbortReason::presumed}}},
     BallotWork{txn, ballot, Outcome::aborted, 9, participants},
+    BeginTxn{txn, attempt, Mode::concurrent_saga, participants, 9, {{"pay", "10.0.0.1:7000", "payment"}}},
 };
 const std::vector<ShardCommand> shard_commands{
     PrepareWork{txn, attempt, GroupId(9), participants, 8, other, effects, some_result()},
