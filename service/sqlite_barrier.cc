@@ -7,11 +7,18 @@
 #include <utility>
 
 #include "base/check.h"
+#include "service/sqlite_connection.h"
 #include "service/tables.h"
 
 namespace assent::service {
 
 namespace {
+
+using sqlite::error_of;
+using sqlite::execute;
+using sqlite::Query;
+using sqlite::single_column;
+using sqlite::single_number;
 
 constexpr const char* schema =
     "CREATE TABLE IF NOT EXISTS assent_branches("
@@ -22,107 +29,6 @@ constexpr const char* schema =
     "CREATE TABLE IF NOT EXISTS assent_barrier("
     "id INTEGER PRIMARY KEY CHECK(id = 1), version INTEGER NOT NULL, identity TEXT NOT NULL, "
     "forgotten_through INTEGER NOT NULL);";
-
-Error error_of(sqlite3* db, int code, std::string_view doing) {
-  const int primary = code & 0xFF;
-  const char* const file = sqlite3_db_filename(db, "main");
-  ErrorCode kind = ErrorCode::io;
-  if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) kind = ErrorCode::corruption;
-  if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) kind = ErrorCode::busy;
-  return {kind, fmt::format("SQLite, {}, {}: {}", file == nullptr ? "" : file, doing, sqlite3_errmsg(db)), {}};
-}
-
-// A statement, prepared anew each time: the rows are few, and a cache would have to be told of schema changes and of
-// work that finalizes what it does not own.
-class Query {
- public:
-  Query(sqlite3* db, std::string_view text) : db_(db), text_(text) {
-    code_ = sqlite3_prepare_v2(db, text.data(), static_cast<int>(text.size()), &statement_, nullptr);
-  }
-  Query(const Query&) = delete;
-  Query& operator=(const Query&) = delete;
-  ~Query() { sqlite3_finalize(statement_); }
-
-  Query& text(std::string_view value) {
-    note(sqlite3_bind_text64(statement_, ++bound_, value.data() == nullptr ? "" : value.data(), value.size(),
-                             SQLITE_STATIC, SQLITE_UTF8));
-    return *this;
-  }
-  Query& blob(std::string_view value) {
-    note(sqlite3_bind_blob64(statement_, ++bound_, value.data() == nullptr ? "" : value.data(), value.size(),
-                             SQLITE_STATIC));
-    return *this;
-  }
-  Query& integer(std::optional<std::int64_t> value) {
-    ++bound_;
-    note(value ? sqlite3_bind_int64(statement_, bound_, *value) : sqlite3_bind_null(statement_, bound_));
-    return *this;
-  }
-
-  // true: a row; false: the end.
-  [[nodiscard]] Result<bool> step() {
-    if (code_ == SQLITE_OK) {
-      const int code = sqlite3_step(statement_);
-      if (code == SQLITE_ROW) return true;
-      if (code == SQLITE_DONE) return false;
-      code_ = code;
-    }
-    return fail(error_of(db_, code_, text_));
-  }
-  [[nodiscard]] Result<void> run() {
-    for (;;) {
-      const Result<bool> more = step();
-      if (!more) return fail(more.error());
-      if (!*more) return {};
-    }
-  }
-  [[nodiscard]] int code() const { return code_; }
-
-  [[nodiscard]] std::string bytes(int column) const {
-    const auto* const data = static_cast<const char*>(sqlite3_column_blob(statement_, column));
-    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-    return data == nullptr ? std::string() : std::string(data, size);
-  }
-  [[nodiscard]] std::int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
-  [[nodiscard]] std::optional<std::int64_t> number_or_null(int column) const {
-    if (sqlite3_column_type(statement_, column) == SQLITE_NULL) return std::nullopt;
-    return number(column);
-  }
-
- private:
-  void note(int code) {
-    if (code_ == SQLITE_OK) code_ = code;
-  }
-
-  sqlite3* db_;
-  const std::string_view text_;
-  sqlite3_stmt* statement_ = nullptr;
-  int code_ = SQLITE_OK;
-  int bound_ = 0;
-};
-
-Result<void> execute(sqlite3* db, const char* text) {
-  const int code = sqlite3_exec(db, text, nullptr, nullptr, nullptr);
-  if (code != SQLITE_OK) return fail(error_of(db, code, text));
-  return {};
-}
-
-Result<std::int64_t> single_number(sqlite3* db, std::string_view text) {
-  Query query(db, text);
-  const Result<bool> row = query.step();
-  if (!row) return fail(row.error());
-  return *row ? query.number(0) : 0;
-}
-
-Result<std::vector<std::string>> single_column(Query& query, int column) {
-  std::vector<std::string> out;
-  for (;;) {
-    const Result<bool> row = query.step();
-    if (!row) return fail(row.error());
-    if (!*row) return out;
-    out.push_back(query.bytes(column));
-  }
-}
 
 // ---- what is refused ----
 
