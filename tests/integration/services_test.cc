@@ -107,7 +107,8 @@ TEST_F(Services, one_that_is_down_holds_up_its_own_transactions_alone) {
 }
 
 // Whoever leads the coordinator group dies again and again, and the services restart in between.
-TEST_F(Services, nothing_is_lost_or_done_twice_under_kills) {
+class ServicesUnderKills : public Services, public ::testing::WithParamInterface<Mode> {};
+TEST_P(ServicesUnderKills, nothing_is_lost_or_done_twice) {
   std::atomic<int> next = 1;
   std::atomic<int> sold = 0;
   std::atomic<bool> stop = false;
@@ -118,7 +119,9 @@ TEST_F(Services, nothing_is_lost_or_done_twice_under_kills) {
       client::Client own = cluster.connect();
       while (!stop) {
         const int number = next++;
-        auto done = own.execute(order(number, 1), 20s);
+        client::Transaction one = order(number, 1);
+        one.mode = GetParam();
+        auto done = own.execute(one, 20s);
         for (int asked = 0; done && !done->definite() && asked < 10; ++asked) {
           done = own.get_outcome({done->id, true, 5s, done->ask}, 10s);
         }
@@ -139,8 +142,9 @@ TEST_F(Services, nothing_is_lost_or_done_twice_under_kills) {
   stop = true;
   for (std::thread& thread : threads) thread.join();
   // What a coordinator that died had not decided, nobody remembers but the service, which asks. This one does not: its
-  // part is played here.
+  // part is played here. What was recorded its successor ends, and nobody need ask.
   for (PlainService* service : {&payment, &stock}) {
+    if (is_recorded(GetParam())) break;
     for (const std::string& id : service->in_doubt()) {
       const auto told = client.get_outcome({TxnId::from_hex(id).value(), true, 5s, ""}, 20s);
       ASSERT_TRUE(told && told->definite()) << id;
@@ -149,6 +153,39 @@ TEST_F(Services, nothing_is_lost_or_done_twice_under_kills) {
   }
   expect_balanced(1);
   EXPECT_GE(orders(), sold);
+}
+INSTANTIATE_TEST_SUITE_P(Modes, ServicesUnderKills, ::testing::Values(Mode::atomic, Mode::tcc, Mode::saga),
+                         [](const auto& mode) { return std::string(to_string(mode.param)); });
+
+// The leader dies while the last step of a saga is being tried. Its successor takes back the steps that were done,
+// though nobody asks it to.
+TEST_F(Services, a_saga_is_compensated_by_the_next_leader) {
+  PlainService hotel{10};
+  hotel.start();
+  hotel.stop();  // it has an address, and is down
+  client::Transaction trip;
+  trip.id = client::new_txn_id();
+  trip.mode = Mode::saga;
+  trip.timeout = 60s;
+  trip.call({"payment", payment.target(), "-70"})
+      .call({"stock", stock.target(), "-1"})
+      .call({"hotel", hotel.target(), "-1"});
+  std::thread caller([&] { static_cast<void>(cluster.connect().execute(trip, 60s)); });
+  EXPECT_TRUE(eventually(30s, [&] { return payment.prepared() == 1 && stock.prepared() == 1; }));
+  const std::string victim = cluster.leader_of("c0");
+  ASSERT_FALSE(victim.empty());
+  cluster.kill(victim);
+  const auto told = client.get_outcome({.id = trip.id, .seal = false, .wait = 20s, .group = ""}, 30s);
+  ASSERT_TRUE(told && told->aborted());
+  EXPECT_EQ(told->mode, Mode::saga);
+  EXPECT_EQ(told->abort.reason, AbortReason::superseded);
+  EXPECT_EQ(payment.prepared() + stock.prepared(), 2U) << "the last step is taken back first, and it is down";
+  hotel.start();
+  EXPECT_TRUE(eventually(30s, [&] { return payment.prepared() + stock.prepared() == 0; }));
+  EXPECT_EQ(payment.balance(), paid_in);
+  EXPECT_EQ(stock.balance(), in_stock);
+  cluster.start(victim);
+  caller.join();
 }
 
 TEST_F(Services, what_cannot_be_is_refused) {
