@@ -43,8 +43,8 @@ struct Tally {
   std::int64_t placed = 0;
   std::int64_t quantity = 0;
   std::int64_t amount = 0;
-  std::int64_t asked = 0;  // their outcome was learned by asking
-  std::map<std::string, std::int64_t> aborted;
+  std::int64_t asked = 0;                       // their outcome was learned by asking
+  std::map<std::string, std::int64_t> aborted;  // by reason and words
   std::int64_t not_begun = 0;
   std::vector<std::string> unknown;
 };
@@ -56,16 +56,23 @@ struct Order {
   int quantity = 0;
   int amount = 0;
 
-  [[nodiscard]] std::string payload() const {
+  // What each service is to do.
+  [[nodiscard]] std::string entry() const {
     return Json{{"order", id}, {"customer", customer}, {"product", product}, {"quantity", quantity}, {"amount", amount}}
         .dump();
+  }
+  [[nodiscard]] std::string payment() const {
+    return Json{{"order", id}, {"customer", customer}, {"cents", amount}}.dump();
+  }
+  [[nodiscard]] std::string goods() const {
+    return Json{{"order", id}, {"product", product}, {"quantity", quantity}}.dump();
   }
 };
 
 class Customer {
  public:
   Customer(const Flags& flags, Client& cluster, int number)
-      : flags_(flags), cluster_(cluster), number_(number), random_(static_cast<unsigned>(number) + 1) {}
+      : flags_(flags), cluster_(cluster), random_(static_cast<unsigned>(number) + 1) {}
 
   // Places orders until the time is over; then knows what came of each.
   void shop(Clock::time_point end) {
@@ -88,8 +95,8 @@ class Customer {
   Order draw() {
     constexpr int products = 5;
     Order order;
-    order.id = "order-" + std::to_string(number_) + "-" + std::to_string(++orders_);
-    order.customer = "customer-" + std::to_string(below(10));
+    order.id = assent::client::new_txn_id().to_hex();
+    order.customer = "customer-" + std::to_string(1 + below(100));
     const int product = below(products);
     order.product = "product-" + std::to_string(product);
     order.quantity = 1 + below(3);
@@ -100,9 +107,9 @@ class Customer {
   [[nodiscard]] Transaction transaction_of(const Order& order) const {
     Transaction transaction;
     transaction.timeout = 5s;
-    transaction.call({"order", flags_.order, order.payload(), "order"})
-        .call({"payment", flags_.payment, order.payload(), "payment"})
-        .call({"inventory", flags_.inventory, order.payload(), "inventory"});
+    transaction.call({"order", flags_.order, order.entry(), "order"})
+        .call({"payment", flags_.payment, order.payment(), "payment"})
+        .call({"inventory", flags_.inventory, order.goods(), "inventory"});
     return transaction;
   }
 
@@ -127,7 +134,9 @@ class Customer {
       tally_.quantity += order.quantity;
       tally_.amount += order.amount;
     } else if (outcome.aborted()) {
-      ++tally_.aborted[std::string(to_string(outcome.abort.reason))];
+      std::string why(to_string(outcome.abort.reason));
+      if (!outcome.abort.participant.empty()) why += " by " + outcome.abort.participant + ": " + outcome.abort.message;
+      ++tally_.aborted[why];
     } else {
       tally_.unknown.push_back(outcome.id.to_hex());
     }
@@ -135,9 +144,7 @@ class Customer {
 
   const Flags& flags_;
   Client& cluster_;
-  const int number_;
   std::mt19937 random_;
-  int orders_ = 0;
   Tally tally_;
 };
 
