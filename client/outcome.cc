@@ -19,8 +19,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// How long one question may be held back: short enough that a leader that died is noticed.
+// How long one question may be held back: short enough that a leader that died is noticed, and that the first attempt
+// to ask does not end before its answer.
 constexpr milliseconds long_poll_max{1'500};
+
+milliseconds hold_max(const Options& options) { return std::min(long_poll_max, options.attempt_timeout * 7 / 10); }
 
 bool undecided(const TxnOutcome& outcome) {
   return outcome.state == TxnState::running || outcome.state == TxnState::prepared;
@@ -86,7 +89,7 @@ Task<Result<TxnOutcome>> ask_group(Courier& courier, OutcomeRequest request, Ste
   for (;;) {
     const auto left =
         std::chrono::duration_cast<milliseconds>(std::min(wait_end, deadline) - std::chrono::steady_clock::now());
-    const milliseconds hold = std::clamp(left, milliseconds(0), long_poll_max);
+    const milliseconds hold = std::clamp(left, milliseconds(0), hold_max(courier.options()));
     message.set_wait_millis(static_cast<std::uint32_t>(hold.count()));
     Result<Delivery<v1::Transaction>> delivery = co_await ask_until_answered(
         courier, request.group, &v1::Coordinator::Stub::AsyncGetOutcome, std::as_const(message), deadline);
