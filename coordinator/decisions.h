@@ -135,6 +135,8 @@ class Decisions {
   [[nodiscard]] bool too_new(const TxnId& txn) const { return options_.window.too_new(txn, stamp_); }
   // There may have been a record of it that was forgotten.
   [[nodiscard]] bool may_be_forgotten(const TxnId& txn) const;
+  // Up to when those were made; nothing: none was forgotten.
+  [[nodiscard]] std::optional<ClusterMillis> forgotten_up_to() const { return history_.forgotten_up_to(); }
 
   // All of it.
   [[nodiscard]] Result<Bytes> snapshot() const;

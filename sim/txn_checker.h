@@ -68,9 +68,11 @@ class TxnChecker {
   void invoked(const Execute& execute);
   // Entries, each once, in the order of its log. after: what the machine says of the transaction once it has applied
   // it.
-  // acceptor: of the ballot's content, if the command is about one and the group takes part in it.
+  // acceptor: of the ballot's content, if the command is about one and the group takes part in it. forgotten: up to
+  // when transactions were made of which the group's history may have lost the outcome.
   void coordinator_applied(const Entry& entry, const CoordinatorCommand& command,
-                           const std::optional<Acceptor>& acceptor = std::nullopt);
+                           const std::optional<Acceptor>& acceptor = std::nullopt,
+                           std::optional<ClusterMillis> forgotten = std::nullopt);
   void shard_applied(GroupId shard, const Entry& entry, const ShardCommand& command, const Register& after);
   // A node answered. reused: the question carried other content under this id. Judged when it leaves the node, whether
   // or not it arrives.
@@ -106,6 +108,7 @@ class TxnChecker {
   GroupId coordinator_;
   TimeWindow window_;
   ClusterMillis coordinator_stamp_;  // of the newest command in its log
+  std::optional<ClusterMillis> coordinator_forgot_;
   std::map<TxnId, Fate> fates_;
 };
 

@@ -39,6 +39,10 @@
 #include "sql_adapter/schema_cache.h"
 #include "sql_adapter/sqlite_store.h"
 
+namespace assent {
+class Decisions;
+}  // namespace assent
+
 namespace assent::sim {
 
 struct RunOptions {
@@ -114,6 +118,7 @@ class World final : private Surroundings {
   void check_replica(Process& process, const GroupStatus& status, bool digest);
   void before_crash(const std::vector<Process*>& victims);
   [[nodiscard]] Register register_of(Process& process, GroupId shard, const TxnId& txn) const;
+  [[nodiscard]] const Decisions* decisions_of(Process& process) const;
   [[nodiscard]] std::optional<Acceptor> acceptor_of(Process& process, const BallotWork& work) const;
   void judge_command(Process& process, GroupId group, const Entry& entry, bool fresh);
   void look_at_message(Process& process, const GroupConfig& group, GroupId from, ByteView message);

@@ -155,12 +155,18 @@ Register World::register_of(Process& process, GroupId shard, const TxnId& txn) c
   return {};
 }
 
-// Of the coordinator group, for the content that is named.
-std::optional<Acceptor> World::acceptor_of(Process& process, const BallotWork& work) const {
+// The machine of the coordinator group.
+const Decisions* World::decisions_of(Process& process) const {
   const auto* watched = dynamic_cast<const WatchedApplication*>(process.loop().application(office_.coordinator));
   const auto* app = watched == nullptr ? nullptr : dynamic_cast<const CoordinatorApp*>(&watched->real());
-  if (app == nullptr) return std::nullopt;
-  const auto& ballots = app->binding().machine().ballots();
+  return app == nullptr ? nullptr : &app->binding().machine();
+}
+
+// For the content that is named.
+std::optional<Acceptor> World::acceptor_of(Process& process, const BallotWork& work) const {
+  const Decisions* machine = decisions_of(process);
+  if (machine == nullptr) return std::nullopt;
+  const auto& ballots = machine->ballots();
   const auto found = ballots.find(work.txn);
   if (found == ballots.end() || found->second.fingerprint != work.fingerprint) return std::nullopt;
   return found->second.acceptor;
@@ -207,7 +213,9 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
     const auto* ballot = std::get_if<BallotWork>(&*command);
     const Fate* before = ballot == nullptr ? nullptr : txns_.find(ballot->txn);
     const bool open = before == nullptr || !before->committed();
-    txns_.coordinator_applied(entry, *command, ballot == nullptr ? std::nullopt : acceptor_of(process, *ballot));
+    const Decisions* machine = decisions_of(process);
+    txns_.coordinator_applied(entry, *command, ballot == nullptr ? std::nullopt : acceptor_of(process, *ballot),
+                              machine == nullptr ? std::nullopt : machine->forgotten_up_to());
     const Fate* fate = ballot == nullptr ? nullptr : txns_.find(ballot->txn);
     if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, ballot->txn, entry.index);
     return;

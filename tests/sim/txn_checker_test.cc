@@ -365,6 +365,16 @@ TEST_F(VotesCheckerTest, FindsACommitThatIsForgottenBeforeItIsNoted) {
   expect_wrong("A2");
 }
 
+TEST_F(VotesCheckerTest, AcceptsThatOneIsForgottenWhichTheHistoryIsPast) {
+  vote(left);
+  vote(right);
+  end_vote(left, true);
+  end_vote(right, true);
+  checker.coordinator_applied(entry(), Tidy{}, std::nullopt, txn.created());
+  checker.shard_applied(left, entry(), ForgetTxns{{txn}}, Register{});
+  EXPECT_FALSE(recorder.failed()) << recorder.why();
+}
+
 // Where ballots decide: two of the three acceptors.
 struct BallotsCheckerTest : TxnCheckerTest {
   static constexpr Ballot higher{1, GroupId(2), Epoch(4)};
