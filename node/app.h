@@ -18,6 +18,7 @@
 #include "base/log_entry.h"
 #include "base/result.h"
 #include "node/application.h"
+#include "node/txn_watcher.h"
 #include "txn_proto/machine.h"
 #include "txn_proto/types.h"
 #include "txn_proto/wire_codec.h"
@@ -57,7 +58,9 @@ class App final : public Application {
     const EntryContext context{entry.epoch, entry.index, entry.stamp};
     const auto applied = binding_->apply(context, *command);
     if (!applied) return fail(applied.error());
-    if (leads_) driver_.applied(context, *command, *applied, round);
+    if (!leads_) return {};
+    if (watcher_ != nullptr) watcher_->applied(self_, entry.index, *command);
+    driver_.applied(context, *command, *applied, round);
     return {};
   }
   void skip(Index index) override { binding_->skip(index); }
@@ -80,9 +83,13 @@ class App final : public Application {
       ++malformed_;
       return;
     }
+    if (watcher_ != nullptr) watcher_->received(self_, from, *message);
     driver_.receive(Envelope{from, self_, std::move(*message)});
   }
-  void request(const ClientRequest& request) override { driver_.request(request); }
+  void request(const ClientRequest& request) override {
+    if (watcher_ != nullptr) watcher_->requested(self_, request);
+    driver_.request(request);
+  }
   void refused(const Bytes& proposal, const Error& error) override {
     if (const auto command = Binding::decode(proposal)) driver_.refused(*command, error);
   }
@@ -93,6 +100,7 @@ class App final : public Application {
   [[nodiscard]] bool has_outbox() const override { return driver_.has_output(); }
   [[nodiscard]] Outbox take_outbox() override {
     auto output = driver_.take_output();
+    if (watcher_ != nullptr) tell(output);
     Outbox outbox;
     if (!binding_->healthy()) return outbox;
     outbox.proposals.reserve(output.propose.size());
@@ -119,6 +127,7 @@ class App final : public Application {
     return status;
   }
 
+  void watch(TxnWatcher* watcher) override { watcher_ = watcher; }
   [[nodiscard]] std::vector<Sight> sights(const SightQuestion& question) const override {
     return driver_.sights(question);
   }
@@ -129,11 +138,20 @@ class App final : public Application {
   [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
 
  private:
+  void tell(const DriverOutput<Command>& output) {
+    for (const Command& command : output.propose) watcher_->proposed(self_, command);
+    for (const Envelope& envelope : output.send) watcher_->sent(self_, envelope.to, envelope.message);
+    for (const ServiceCall& call : output.call) watcher_->sent(self_, call.number, call.message);
+    for (const ClientReply& reply : output.reply) watcher_->replied(self_, reply);
+    watcher_->turned(self_);
+  }
+
   GroupId self_;
   std::unique_ptr<Binding> binding_;
   Driver driver_;
   bool leads_ = false;
   RoundCost round_;  // of the entry that comes next
+  TxnWatcher* watcher_ = nullptr;
   std::uint64_t malformed_ = 0;
 };
 

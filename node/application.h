@@ -15,6 +15,10 @@
 #include "txn_proto/types.h"
 
 namespace assent {
+class TxnWatcher;
+}
+
+namespace assent {
 
 // A message to another group, wherever its leader is.
 struct GroupMessage {
@@ -79,6 +83,8 @@ class Application {
   // An error of its data outside of the calls that return one: the outbox stays empty from then on, and the node ends.
   [[nodiscard]] virtual Result<void> healthy() const { return {}; }
   [[nodiscard]] virtual ApplicationStatus status() const = 0;
+  // Is told, from now on, what goes in and comes out while this leads; null: nobody is. It must outlive this.
+  virtual void watch(TxnWatcher*) {}
   // On a leader: what it sees of transactions that are not over.
   [[nodiscard]] virtual std::vector<Sight> sights(const SightQuestion&) const { return {}; }
 };

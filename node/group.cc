@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "node/txn_watcher.h"
 
 namespace assent {
 namespace {
@@ -99,6 +100,7 @@ Outbox Group::drain(ClusterMillis now) {
   for (const Bytes& proposal : outbox.proposals) {
     if (const auto position = log_->propose(proposal, now); !position) {
       application_->refused(proposal, position.error());
+      if (shared_.watcher != nullptr) shared_.watcher->refused(config_.id);
       dirty_ = true;
     }
   }
@@ -122,6 +124,9 @@ void Group::gather(Batch& batch) {
   if (leads_) {
     for (const EntryPtr& entry : output_.append) {
       if (entry->epoch == led_) syncs_[entry->index] = batch.ticket - std::min(batch.ticket, durable_);
+    }
+    if (shared_.watcher != nullptr && !output_.append.empty()) {
+      shared_.watcher->appended(config_.id, output_.append.front()->index, output_.append.back()->index, batch.ticket);
     }
   }
   if (needs_disk) merge(output_, update_in(batch));
@@ -205,6 +210,7 @@ void Group::resign(const Leadership& next) {
                                  "the leader resigned before it answered; ask for the outcome", next.leader)});
   }
   waiting_.clear();
+  if (shared_.watcher != nullptr) shared_.watcher->resigned(config_.id);
   dirty_ = true;
 }
 

@@ -54,6 +54,7 @@ class Group {
     SnapshotStore& snapshots;
     Transport& transport;
     Loop::Observer& observer;
+    TxnWatcher*& watcher;  // null: nobody watches
     std::uint64_t snapshot_every = 0;
     std::uint64_t snapshot_log_bytes = 0;
   };

@@ -11,6 +11,7 @@
 #include "node/group.h"
 #include "node/peers.h"
 #include "node/router.h"
+#include "node/txn_watcher.h"
 #include "storage/snapshot_store.h"
 #include "txn_proto/wire_codec.h"
 
@@ -110,6 +111,10 @@ class NodeLoop final : public Loop {
   [[nodiscard]] Result<std::uint64_t> application_digest(GroupId group) override;
   [[nodiscard]] const WalRecovery& recovery() const override { return recovery_; }
   void observe(Observer observer) override { observer_ = std::move(observer); }
+  void watch(TxnWatcher* watcher) override {
+    watcher_ = watcher;
+    for (auto& [id, group] : groups_) group.application().watch(watcher);
+  }
   [[nodiscard]] const Application* application(GroupId group) const override;
 
  private:
@@ -151,6 +156,7 @@ class NodeLoop final : public Loop {
   Router router_;
   Peers peers_;
   Observer observer_;
+  TxnWatcher* watcher_ = nullptr;
   std::map<GroupId, Group> groups_;
 
   Batch batch_;
@@ -201,8 +207,8 @@ Result<void> NodeLoop::add_group(const GroupConfig& group, const LogFactory& log
     if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) return fail(done.error());
   }
   groups_.try_emplace(group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
-                      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, config_.snapshot_every,
-                                    config_.limits.snapshot_log_bytes});
+                      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_,
+                                    config_.snapshot_every, config_.limits.snapshot_log_bytes});
   return {};
 }
 
@@ -248,6 +254,7 @@ void NodeLoop::submit() {
     failure_ = ticket.error();
     return;
   }
+  if (watcher_ != nullptr) watcher_->submitted(*ticket);
   batch_.updates.clear();
   batch_.ticket = *ticket + 1;
 }
@@ -314,6 +321,7 @@ void NodeLoop::on_disk() {
   }
   if (wal_->durable() == released_) return;
   released_ = wal_->durable();
+  if (watcher_ != nullptr) watcher_->synced(released_);
   for (auto& [id, group] : groups_) group.durable(released_);
 }
 

@@ -123,6 +123,8 @@ class Loop {
     std::function<void(GroupId, const Leadership&)> leadership;
   };
   virtual void observe(Observer observer) = 0;
+  // Told what the groups that are led here do (node/txn_watcher.h); null: nobody is. It must outlive the loop.
+  virtual void watch(TxnWatcher* watcher) = 0;
   [[nodiscard]] virtual const Application* application(GroupId group) const = 0;
 };
 

@@ -17,6 +17,7 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   libpq-dev postgresql libmariadb-dev mariadb-server
   python3 python3-grpcio python3-protobuf python3-psycopg2 python3-pymysql
+  libcpp-httplib-dev prometheus-cpp-dev
   strace procps
 )
 # Only for pictures and tests of the dashboard in a browser (scripts/screenshots.sh).

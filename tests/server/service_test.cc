@@ -48,6 +48,7 @@ class FakeLoop final : public Loop {
   Result<std::uint64_t> application_digest(GroupId) override { return 0xABCU; }
   [[nodiscard]] const WalRecovery& recovery() const override { return recovered; }
   void observe(Observer) override {}
+  void watch(TxnWatcher*) override {}
   [[nodiscard]] const Application* application(GroupId) const override { return nullptr; }
 
   std::vector<GroupStatus> groups;
