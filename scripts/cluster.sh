@@ -21,11 +21,11 @@ choose_base_port() {
   local base try i
   for try in $(seq 100); do
     base=$((20000 + (RANDOM % 1200) * 10))
-    for i in 1 2 3 4 5 6; do port_is_free $((base + i)) || continue 2; done
+    for i in 1 2 3 4 5 6 7 8 9; do port_is_free $((base + i)) || continue 2; done
     echo "$base"
     return
   done
-  die "found no six free ports between 20000 and 32000 on 127.0.0.1"
+  die "found no nine free ports between 20000 and 32000 on 127.0.0.1"
 }
 
 write_configuration() {
@@ -42,6 +42,7 @@ node:
 listen:
   client: 127.0.0.1:$((base + i))
   peer: 127.0.0.1:$((base + 3 + i))
+  http: 127.0.0.1:$((base + 6 + i))
 cluster:
   name: local
   peers: { $peers }
@@ -56,6 +57,7 @@ raft:
 YAML
   done
   echo "ASSENT_ENDPOINTS=127.0.0.1:$((base + 1)),127.0.0.1:$((base + 2)),127.0.0.1:$((base + 3))" >"$dir/cluster.env"
+  echo "ASSENT_HTTP=127.0.0.1:$((base + 7)),127.0.0.1:$((base + 8)),127.0.0.1:$((base + 9))" >>"$dir/cluster.env"
 }
 
 # The pid of a running node, and nothing when it does not run: a pid file may outlive its process.
@@ -102,6 +104,7 @@ print_how_to_talk() {
   cat <<TEXT
 cluster    ${#nodes[@]} nodes in $dir: coordinator c0, shards s1 and s2, three replicas each
 endpoints  $ASSENT_ENDPOINTS
+metrics    ${ASSENT_HTTP:-none} at /metrics
 logs       $dir/n1.log $dir/n2.log $dir/n3.log
 talk to it
   export ASSENT_ENDPOINTS=$ASSENT_ENDPOINTS

@@ -14,13 +14,14 @@ constexpr int streams_max = 10'000;  // concurrent calls on one connection
 
 }  // namespace
 
-ClientApi::ClientApi(const ClientGate& gate, std::size_t message_bytes_max)
+ClientApi::ClientApi(const ClientGate& gate, ObserveService& observe, std::size_t message_bytes_max)
     : queue_(builder_.AddCompletionQueue()),
       coordinator_(gate),
       shard_(gate),
       cluster_(gate.cluster, gate.inbox),
-      reflection_({"assent.v1.Cluster", "assent.v1.Coordinator", "assent.v1.Shard", "grpc.health.v1.Health",
-                   "grpc.reflection.v1alpha.ServerReflection"}),
+      observe_(observe),
+      reflection_({"assent.v1.Cluster", "assent.v1.Coordinator", "assent.v1.Observe", "assent.v1.Shard",
+                   "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}),
       message_bytes_max_(message_bytes_max) {}
 
 ClientApi::~ClientApi() { stop(); }
@@ -31,6 +32,7 @@ Result<void> ClientApi::start(const Endpoint& listen) {
   builder_.RegisterService(&coordinator_.service());
   builder_.RegisterService(&shard_.service());
   builder_.RegisterService(&cluster_.service());
+  builder_.RegisterService(&observe_.service());
   builder_.RegisterService(&health_.service());
   builder_.RegisterService(&reflection_.service());
   builder_.SetMaxReceiveMessageSize(static_cast<int>(message_bytes_max_));
@@ -49,6 +51,7 @@ Result<void> ClientApi::start(const Endpoint& listen) {
   coordinator_.open(queue_);
   shard_.open(queue_);
   cluster_.open(queue_);
+  observe_.open(queue_);
   health_.open(queue_);
   reflection_.open(queue_);
   return {};

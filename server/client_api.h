@@ -16,6 +16,7 @@
 #include "server/cluster_service.h"
 #include "server/config_values.h"
 #include "server/health_service.h"
+#include "server/observe_service.h"
 #include "server/reflection_service.h"
 #include "server/rpc_queue.h"
 
@@ -30,7 +31,7 @@ class ClientApi {
     bool operator==(const Serving&) const = default;
   };
 
-  ClientApi(const ClientGate& gate, std::size_t message_bytes_max);
+  ClientApi(const ClientGate& gate, ObserveService& observe, std::size_t message_bytes_max);
   ~ClientApi();
 
   [[nodiscard]] Result<void> start(const Endpoint& listen);
@@ -47,6 +48,7 @@ class ClientApi {
   CoordinatorService coordinator_;
   ShardService shard_;
   ClusterService cluster_;
+  ObserveService& observe_;
   HealthService health_;
   ReflectionService reflection_;
   const std::size_t message_bytes_max_;

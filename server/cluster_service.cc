@@ -86,6 +86,8 @@ void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Re
   }
 }
 
+}  // namespace
+
 void write_status(const ClusterView& cluster, Loop& loop, bool digests, v1::StatusResponse& out) {
   out.set_node(cluster.self_node().name);
   out.set_version(std::string(version));
@@ -104,6 +106,8 @@ void write_status(const ClusterView& cluster, Loop& loop, bool digests, v1::Stat
   }
   write_counters(loop.statistics(), *out.mutable_counters());
 }
+
+namespace {
 
 // The group's own replica here; nullopt when this node carries none.
 std::optional<GroupStatus> status_of(const Loop& loop, GroupId group) {

@@ -9,6 +9,9 @@
 
 namespace assent {
 
+// What this node sees of itself; on the loop's thread. digests: of each replica's state, which takes long.
+void write_status(const ClusterView& cluster, Loop& loop, bool digests, v1::StatusResponse& out);
+
 class ClusterService {
  public:
   ClusterService(const ClusterView& cluster, Inbox& inbox) : cluster_(cluster), inbox_(inbox) {}

@@ -121,6 +121,11 @@ class CrossCheck {
       problem("listen.peer",
               fmt::format("{} is also listen.client; each needs a port of its own", config_.listen_peer.text()));
     }
+    if (config_.listen_http &&
+        (config_.listen_http == config_.listen_client || config_.listen_http == config_.listen_peer)) {
+      problem("listen.http", fmt::format("{} is taken by listen.client or listen.peer; each needs a port of its own",
+                                         config_.listen_http->text()));
+    }
     if (config_.election_timeout < 3 * config_.heartbeat) {
       problem("raft.election_timeout",
               fmt::format("{} is less than three times raft.heartbeat ({}); followers would depose live leaders",

@@ -29,6 +29,7 @@ struct ServerConfig {
   std::string data_dir;
   Endpoint listen_client;
   Endpoint listen_peer;
+  std::optional<Endpoint> listen_http;  // none: there is no http port
   std::string cluster_name;
   std::map<std::string, Endpoint> peers;    // every node of the cluster, this one included
   std::map<std::string, Endpoint> clients;  // where clients reach the nodes; some may be missing
@@ -46,6 +47,7 @@ struct ServerConfig {
   std::uint64_t snapshot_every = 0;  // entries
   std::uint64_t batch_bytes_max = 0;
   bool fsync = true;
+  std::uint64_t trace_ring = 0;  // transactions
   std::string log_level;
   std::string log_format;  // auto: text on a terminal, json otherwise
   std::uint64_t active_txns_max = 0;

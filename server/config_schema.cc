@@ -28,6 +28,8 @@ const std::vector<Key>& table() {
        "address of the client API; default: the own entry in cluster.clients, else 127.0.0.1:7420"},
       {"listen.peer", "", EndpointField{&C::listen_peer},
        "address for the other nodes; default: the own entry in cluster.peers, else 127.0.0.1:7421"},
+      {"listen.http", "127.0.0.1:7422", OptionalEndpointField{&C::listen_http},
+       "address of the http port: metrics, health, the JSON API; off: none"},
       {"cluster.name", "assent", NameField{&C::cluster_name}, "nodes of clusters with other names are refused"},
       {"cluster.peers", "", EndpointsField{&C::peers}, "every node and its peer address; default: this node alone"},
       {"cluster.clients", "", EndpointsField{&C::clients}, "where clients reach each node; told with leader hints"},
@@ -60,6 +62,8 @@ const std::vector<Key>& table() {
        "of entries in one message to a follower"},
       {"storage.fsync", "on", SwitchField{&C::fsync},
        "off loses acknowledged transactions in a power cut: development only"},
+      {"trace.ring", "20000", CountField{&C::trace_ring, 0, 1'000'000},
+       "newest transactions whose steps are kept in memory; 0: none"},
       {"log.level", "info", ChoiceField{&C::log_level, {"trace", "debug", "info", "warn", "error"}},
        "least level that is written"},
       {"log.format", "auto", ChoiceField{&C::log_format, {"auto", "text", "json"}},
@@ -132,6 +136,12 @@ class Assigner {
   void operator()(const EndpointField& field) {
     const Result<Endpoint> value = parse_endpoint(word());
     if (!value) return problem(value.error().message);
+    config_.*field.member = *value;
+  }
+  void operator()(const OptionalEndpointField& field) {
+    if (word().empty() || word() == "off") return (config_.*field.member).reset();
+    const Result<Endpoint> value = parse_endpoint(word());
+    if (!value) return problem(value.error().message + "; or off");
     config_.*field.member = *value;
   }
   void operator()(const NameField& field) {
@@ -222,6 +232,9 @@ struct TextOf {
   std::string operator()(const CountField& field) const { return fmt::format("{}", config.*field.member); }
   std::string operator()(const SwitchField& field) const { return config.*field.member ? "on" : "off"; }
   std::string operator()(const EndpointField& field) const { return (config.*field.member).text(); }
+  std::string operator()(const OptionalEndpointField& field) const {
+    return config.*field.member ? (config.*field.member)->text() : "off";
+  }
   std::string operator()(const NameField& field) const { return config.*field.member; }
   std::string operator()(const PathField& field) const { return config.*field.member; }
   std::string operator()(const ChoiceField& field) const { return config.*field.member; }

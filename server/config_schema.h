@@ -58,6 +58,9 @@ struct SwitchField {
 struct EndpointField {
   Endpoint ServerConfig::*member;
 };
+struct OptionalEndpointField {
+  std::optional<Endpoint> ServerConfig::*member;
+};
 struct NameField {
   std::string ServerConfig::*member;
 };
@@ -72,8 +75,8 @@ struct EndpointsField {
   std::map<std::string, Endpoint> ServerConfig::*member;
 };
 struct GroupsField {};
-using Field = std::variant<DurationField, SizeField, CountField, SwitchField, EndpointField, NameField, PathField,
-                           ChoiceField, EndpointsField, GroupsField>;
+using Field = std::variant<DurationField, SizeField, CountField, SwitchField, EndpointField, OptionalEndpointField,
+                           NameField, PathField, ChoiceField, EndpointsField, GroupsField>;
 
 struct Key {
   std::string_view name;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "consensus/raft/raft_factory.h"
+#include "server/http_api.h"
 #include "server/incarnation.h"
 #include "server/log.h"
 #include "server/node_setup.h"
@@ -32,6 +33,9 @@ std::string_view advice(ErrorCode code) {
     default: return "see docs/OPERATIONS.md";
   }
 }
+
+// Several nodes of one machine that leave listen.http alone: the first one has it, and the others serve without.
+const Endpoint default_http{"127.0.0.1", 7422};
 
 // Whoever has most of the log takes over fastest.
 NodeId best_successor(const GroupStatus& group, NodeId self) {
@@ -58,7 +62,15 @@ Daemon::Daemon(const ServerConfig& config)
             .inbox = inbox_,
             .txn_timeout = config.txn_timeout,
             .txn_protocol = protocol_named(config.txn_protocol).value_or(Protocol::automatic)},
-      api_(gate_, config.message_bytes_max),
+      recorder_({.ring = config.trace_ring}, clock_),
+      observe_(cluster_, recorder_, events_),
+      http_sources_{.cluster = cluster_,
+                    .inbox = inbox_,
+                    .recorder = recorder_,
+                    .events = events_,
+                    .draining = draining_,
+                    .data_dir = config.data_dir},
+      api_(gate_, observe_, config.message_bytes_max),
       failure_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       placement_(cluster_.self) {}
 
@@ -71,8 +83,11 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const ServerConfig& config) {
 Result<void> Daemon::start() {
   if (failure_event_ < 0) return fail(ErrorCode::io, "cannot make an eventfd: too many open files");
   // Before the data directory is touched: a wrong port is the commonest mistake, and leaves nothing behind.
-  for (const auto& [key, endpoint] :
-       {std::pair{"listen.peer", config_.listen_peer}, {"listen.client", config_.listen_client}}) {
+  std::vector<std::pair<const char*, Endpoint>> ports{{"listen.peer", config_.listen_peer},
+                                                      {"listen.client", config_.listen_client}};
+  if (config_.listen_http && config_.listen_http != default_http)
+    ports.emplace_back("listen.http", *config_.listen_http);
+  for (const auto& [key, endpoint] : ports) {
     if (auto free = check_listening(endpoint); !free)
       return fail(ErrorCode::io, fmt::format("{}: {}", key, free.error().message));
   }
@@ -84,6 +99,22 @@ Result<void> Daemon::start() {
     return fail(ErrorCode::io, "listen.client: " + listening.error().message);
   }
   begin_threads();
+  return open_http();
+}
+
+Result<void> Daemon::open_http() {
+  if (!config_.listen_http) return {};
+  add_health_routes(http_, http_sources_);
+  add_metrics_route(http_, http_sources_);
+  add_api_routes(http_, http_sources_, observe_);
+  add_dashboard_routes(http_);
+  auto listening = http_.start(*config_.listen_http);
+  if (listening) return {};
+  if (config_.listen_http != default_http) return fail(ErrorCode::io, "listen.http: " + listening.error().message);
+  LogEvent(LogLevel::warn, "http", "no http port: another process has the default address")
+      .field("listen.http", config_.listen_http->text())
+      .field("next", "give each node of this machine a listen.http of its own, or off")
+      .write();
   return {};
 }
 
@@ -105,6 +136,9 @@ Result<void> Daemon::open_loop() {
   loop_->observe({.applied = {}, .leadership = [this](GroupId group, const Leadership& leadership) {
                     watch_leadership(group, leadership);
                   }});
+  recorder_.set_wall(SystemClock::wall_micros());
+  loop_->watch(&recorder_);
+  note(NodeEventKind::started, {}, fmt::format("node {} started", config_.node_name));
   const WalRecovery& recovery = loop_->recovery();
   LogEvent(LogLevel::info, "store", "data directory open")
       .field("data_dir", config_.data_dir)
@@ -121,11 +155,18 @@ void Daemon::begin_threads() {
       *loop_, api_.queue(), inbox_,
       AdmissionLimits{.running_max = config_.concurrent_txns_max,
                       .waiting_max = waiting_per_running * config_.concurrent_txns_max},
-      LoopThread::Hooks{.admits =
+      LoopThread::Hooks{.waits = [this](RequestId id) { recorder_.waits(id); },
+                        .admits =
                             [this](const ClientRequest& request) {
-                              return pending_.begin(request.id, std::chrono::steady_clock::now());
+                              const bool begins = pending_.begin(request.id, std::chrono::steady_clock::now());
+                              if (!begins) recorder_.gave_up(request.id);
+                              return begins;
                             },
-                        .replies = [this](std::vector<ClientReply> replies) { pending_.answer(std::move(replies)); },
+                        .replies =
+                            [this](std::vector<ClientReply> replies) {
+                              for (const ClientReply& reply : replies) recorder_.gave_up(reply.id);
+                              pending_.answer(std::move(replies));
+                            },
                         .calls = [this](ServiceCall call) { services_->call(std::move(call)); },
                         .ticked = [this](Loop& loop) { ticked(loop); },
                         .failed = [this](const Error& error) { failed(error); }});
@@ -136,6 +177,7 @@ void Daemon::begin_threads() {
       .field("cluster", config_.cluster_name)
       .field("client", config_.listen_client.text())
       .field("peer", config_.listen_peer.text())
+      .field("http", config_.listen_http ? config_.listen_http->text() : "off")
       .field("coordinators", cluster_.groups.list(GroupKind::coordinator))
       .field("shards", cluster_.groups.list(GroupKind::shard))
       .write();
@@ -164,9 +206,11 @@ void Daemon::stop() {
   pending_.close();
   const auto until = std::chrono::steady_clock::now() + answers_time_max;
   while (!failure() && pending_.size() > 0 && std::chrono::steady_clock::now() < until) usleep(2'000);
+  http_.stop();  // while the loop still answers its handlers
   thread_->stop();
   pending_.abandon();
   services_->stop();
+  observe_.stop();
   transport_->stop();
   api_.stop();
   thread_.reset();
@@ -191,6 +235,7 @@ void Daemon::ticked(Loop& loop) {
   transport_->tick();
   if (ticks_ % expire_every_ticks == 0) pending_.expire(std::chrono::steady_clock::now());
   if (ticks_ % watch_every_ticks != 0) return;
+  recorder_.set_wall(SystemClock::wall_micros());
   const std::vector<GroupStatus> groups = loop.status();
   watch_groups(groups);
   if (draining_) return hand_over(loop, groups);
@@ -213,9 +258,18 @@ void Daemon::failed(const Error& error) {
   ASSENT_CHECK(write(failure_event_, &one, sizeof one) == sizeof one, "the main thread waits for this");
 }
 
+void Daemon::note(NodeEventKind kind, std::string group, std::string text) {
+  events_.add({.number = 0,
+               .wall_micros = SystemClock::wall_micros(),
+               .kind = kind,
+               .group = std::move(group),
+               .text = std::move(text)});
+}
+
 void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
   Leadership& last = leaders_[group];
-  const bool news = leadership.leader != last.leader || leadership.self_ready != last.self_ready;
+  const bool changed = leadership.leader != last.leader;
+  const bool news = changed || leadership.self_ready != last.self_ready;
   last = leadership;
   if (!news) return;
   LogEvent event(LogLevel::info, "raft",
@@ -226,6 +280,12 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
   event.field("group", cluster_.groups.name(group));
   if (!leadership.leader.none()) event.field("leader", cluster_.node_name(leadership.leader));
   event.field("term", leadership.epoch).write();
+  if (!changed) return;
+  const std::string group_name = cluster_.groups.name(group);
+  note(leadership.leader.none() ? NodeEventKind::leader_lost : NodeEventKind::leader, group_name,
+       leadership.leader.none() ? fmt::format("{} has no leader", group_name)
+                                : fmt::format("{} leads {} in term {}", cluster_.node_name(leadership.leader),
+                                              group_name, leadership.epoch));
 }
 
 void Daemon::watch_groups(const std::vector<GroupStatus>& groups) {
@@ -240,6 +300,8 @@ void Daemon::watch_groups(const std::vector<GroupStatus>& groups) {
           .field("group", group.config.name)
           .field("index", last->second)
           .write();
+      note(NodeEventKind::snapshot, group.config.name,
+           fmt::format("a snapshot of {} up to entry {}", group.config.name, last->second));
     }
   }
   if (serving == serving_) return;

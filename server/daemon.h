@@ -12,13 +12,18 @@
 
 #include "base/result.h"
 #include "node/loop.h"
+#include "observe/event_log.h"
+#include "observe/recorder.h"
 #include "server/client_api.h"
 #include "server/cluster_view.h"
 #include "server/config.h"
 #include "server/grpc_transport.h"
+#include "server/http_port.h"
+#include "server/http_routes.h"
 #include "server/inbox.h"
 #include "server/leader_placement.h"
 #include "server/loop_thread.h"
+#include "server/observe_service.h"
 #include "server/pending_calls.h"
 #include "server/posix_disk.h"
 #include "server/service_gateway.h"
@@ -47,10 +52,12 @@ class Daemon {
   Result<void> start();
   Result<void> open_loop();
   void begin_threads();
+  Result<void> open_http();
 
   // On the loop's thread.
   void ticked(Loop& loop);
   void failed(const Error& error);
+  void note(NodeEventKind kind, std::string group, std::string text);
   void watch_leadership(GroupId group, const Leadership& leadership);
   void watch_groups(const std::vector<GroupStatus>& groups);
   void hand_over(Loop& loop, const std::vector<GroupStatus>& groups);
@@ -61,6 +68,11 @@ class Daemon {
   PendingCalls pending_;
   const ClientGate gate_;
   SystemClock clock_;
+  Recorder recorder_;  // of the loop's thread
+  EventLog events_;    // of the loop's thread
+  ObserveService observe_;
+  const HttpSources http_sources_;
+  HttpPort http_;
   std::vector<SqliteStore*> stores_;  // owned by the loop
   std::unique_ptr<PosixDisk> disk_;
   std::unique_ptr<GrpcTransport> transport_;

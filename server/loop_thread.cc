@@ -74,13 +74,13 @@ void LoopThread::handle(Inbox::Item& item) {
 }
 
 void LoopThread::handle(ClientRequest& request) {
+  const RequestId id = request.id;
   switch (admission_.ask(request, SteadyClock::now())) {
     case Admission::Verdict::begin: return begin(std::move(request));
-    case Admission::Verdict::wait: return;
+    case Admission::Verdict::wait: return hooks_.waits(id);
     case Admission::Verdict::refuse: break;
   }
-  hooks_.replies(
-      {{request.id, fail(ErrorCode::busy, "as many transactions as may wait at this node do; try again soon")}});
+  hooks_.replies({{id, fail(ErrorCode::busy, "as many transactions as may wait at this node do; try again soon")}});
 }
 
 void LoopThread::begin(ClientRequest request) {

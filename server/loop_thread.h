@@ -20,6 +20,7 @@ class LoopThread {
  public:
   // All are called on the loop's thread, and none may be unset.
   struct Hooks {
+    std::function<void(RequestId)> waits;              // it came, and has to wait before it is begun
     std::function<bool(const ClientRequest&)> admits;  // false: nobody waits for it any more; it is dropped unbegun
     std::function<void(std::vector<ClientReply>)> replies;
     std::function<void(ServiceCall)> calls;

@@ -72,7 +72,7 @@ TEST(BadStart, a_data_directory_of_another_node_or_in_use_is_refused) {
   ASSERT_TRUE(cluster.wait_for_leaders());
   const auto second = run_command({program("assentd"), "start", "--config", cluster.config_of("n1").string(),
                                    "--listen.client", fmt::format("127.0.0.1:{}", free_port()), "--listen.peer",
-                                   fmt::format("127.0.0.1:{}", free_port())});
+                                   fmt::format("127.0.0.1:{}", free_port()), "--listen.http", "off"});
   EXPECT_EQ(second.status, 1);
   EXPECT_THAT(second.output, HasSubstr(cluster.data_of("n1").string()));
   cluster.stop("n1");

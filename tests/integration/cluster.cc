@@ -115,6 +115,7 @@ Cluster::Cluster(std::string_view name, ClusterOptions options) : folder_(name),
     const auto chosen = options_.client_ports.find(std::string(node));
     client_ports_[std::string(node)] = chosen == options_.client_ports.end() ? free_port() : chosen->second;
     peer_ports_[std::string(node)] = free_port();
+    http_ports_[std::string(node)] = free_port();
   }
   for (const std::string_view node : all_) write_configuration(node);
 }
@@ -130,7 +131,7 @@ void Cluster::write_configuration(std::string_view node) {
   }
   std::ofstream(config_of(node)) << fmt::format(
       "node: {{ name: {}, data_dir: \"{}\" }}\n"
-      "listen: {{ client: \"{}\", peer: \"{}\" }}\n"
+      "listen: {{ client: \"{}\", peer: \"{}\", http: \"{}\" }}\n"
       "cluster:\n"
       "  name: test\n"
       "  peers: {{ {} }}\n"
@@ -140,9 +141,9 @@ void Cluster::write_configuration(std::string_view node) {
       "    - {{ id: s1, role: shard, members: [n1, n2, n3] }}\n"
       "    - {{ id: s2, role: shard, members: [{}] }}\n"
       "{}",
-      node, data_of(node).string(), client_address(node), peer_address(node), fmt::join(peers, ", "),
-      fmt::join(clients, ", "), fmt::join(options_.coordinator_nodes, ", "), fmt::join(options_.s2_nodes, ", "),
-      options_.extra_yaml);
+      node, data_of(node).string(), client_address(node), peer_address(node), http_address(node),
+      fmt::join(peers, ", "), fmt::join(clients, ", "), fmt::join(options_.coordinator_nodes, ", "),
+      fmt::join(options_.s2_nodes, ", "), options_.extra_yaml);
 }
 
 void Cluster::run_under(std::string_view node, std::vector<std::string> command) {
@@ -192,6 +193,10 @@ std::string Cluster::client_address(std::string_view node) const {
 
 std::string Cluster::peer_address(std::string_view node) const {
   return fmt::format("127.0.0.1:{}", peer_ports_.find(node)->second);
+}
+
+std::string Cluster::http_address(std::string_view node) const {
+  return fmt::format("127.0.0.1:{}", http_ports_.find(node)->second);
 }
 
 std::filesystem::path Cluster::config_of(std::string_view node) const {

@@ -94,6 +94,7 @@ class Cluster {
   [[nodiscard]] std::string log_of(std::string_view node) const;
   [[nodiscard]] std::string client_address(std::string_view node) const;
   [[nodiscard]] std::string peer_address(std::string_view node) const;
+  [[nodiscard]] std::string http_address(std::string_view node) const;
   [[nodiscard]] std::filesystem::path config_of(std::string_view node) const;
   [[nodiscard]] std::filesystem::path data_of(std::string_view node) const;
   [[nodiscard]] std::vector<std::string> endpoints() const;
@@ -112,6 +113,7 @@ class Cluster {
   std::vector<std::string> all_;  // nodes, of shards and of the coordinator
   std::map<std::string, std::uint16_t, std::less<>> client_ports_;
   std::map<std::string, std::uint16_t, std::less<>> peer_ports_;
+  std::map<std::string, std::uint16_t, std::less<>> http_ports_;
   std::map<std::string, std::vector<std::string>, std::less<>> wrappers_;
   std::map<std::string, std::unique_ptr<Process>, std::less<>> processes_;
 };

@@ -40,6 +40,7 @@ class DaemonTest : public ::testing::Test {
     auto loaded = load_config({.flags = {{"node.name", name},
                                          {"node.data_dir", (folder / "data").string()},
                                          {"listen.client", "127.0.0.1:" + std::to_string(client_port)},
+                                         {"listen.http", "127.0.0.1:" + std::to_string(http_port)},
                                          {"listen.peer", "127.0.0.1:" + std::to_string(peer_port)},
                                          {"raft.election_timeout", "50ms"},
                                          {"raft.heartbeat", "10ms"}},
@@ -98,6 +99,7 @@ class DaemonTest : public ::testing::Test {
   std::filesystem::path folder;
   const std::uint16_t client_port = free_port();
   const std::uint16_t peer_port = free_port();
+  const std::uint16_t http_port = free_port();
   std::shared_ptr<grpc::Channel> channel;
   Rng rng{static_cast<std::uint64_t>(getpid())};
 };
@@ -140,6 +142,7 @@ TEST_F(DaemonTest, RefusesADirectoryInUse) {
   ServerConfig second = config();
   second.listen_client.port = free_port();
   second.listen_peer.port = free_port();
+  second.listen_http->port = free_port();
   const auto started = Daemon::open(second);
   ASSERT_FALSE(started);
   EXPECT_THAT(started.error().message, HasSubstr("in use by another process"));

@@ -17,6 +17,7 @@
 #include "server/client_api.h"
 #include "server/foreign_logs.h"
 #include "server/log.h"
+#include "server/system_clock.h"
 #include "tests/local.h"
 #include "txn_proto/api_codec.h"
 #include "txn_proto/api_error.h"
@@ -145,7 +146,11 @@ class ServiceTest : public ::testing::Test {
   std::vector<RpcQueue::Ended> ended;
   PendingCalls pending{view, 100};
   const ClientGate gate{.cluster = view, .pending = pending, .inbox = inbox, .txn_timeout = std::chrono::seconds(10)};
-  ClientApi api{gate, 64 << 10};
+  SystemClock clock;
+  Recorder recorder{{.ring = 10}, clock};
+  EventLog events;
+  ObserveService observe{view, recorder, events};
+  ClientApi api{gate, observe, 64 << 10};
   FakeLoop loop;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::Coordinator::Stub> coordinator;

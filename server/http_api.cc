@@ -1,0 +1,256 @@
+#include "server/http_api.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "observe/otlp.h"
+#include "server/config_values.h"
+#include "server/loop_question.h"
+#include "server/version.h"
+
+namespace assent {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Two rounds of questions to peers, and something to spare.
+constexpr auto patience = 2 * ObserveService::peer_patience + 1'000ms;
+constexpr auto stream_pause = 1'000ms;
+
+HttpAnswer stuck() {
+  return http_error(503, "NOT_RESPONDING", "the node's loop did not answer in time: it is stuck, or it ends");
+}
+HttpAnswer bad_request(const std::string& message) { return http_error(400, "BAD_REQUEST", message); }
+HttpAnswer document(const google::protobuf::Message& message) {
+  return {.status = 200, .type = "application/json", .body = to_json(message) + "\n"};
+}
+HttpAnswer not_recorded(const TxnId& txn) {
+  return http_error(
+      404, "TXN_NOT_RECORDED",
+      fmt::format("no node that answers has a record of {}; assentctl txn get tells what came of it", txn));
+}
+
+const std::string* parameter(const HttpRequest& request, const std::string& name) {
+  const auto found = request.query.find(name);
+  return found == request.query.end() ? nullptr : &found->second;
+}
+
+// false: there is one, and it is not a number.
+bool read_limit(const HttpRequest& request, std::uint32_t& limit) {
+  const std::string* text = parameter(request, "limit");
+  if (text == nullptr) return true;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
+  return error == std::errc() && end == text->data() + text->size() && limit > 0;
+}
+
+constexpr std::array<std::string_view, 8> states{"ACTIVE",     "PREPARING", "PREPARED", "PRECOMMITTED",
+                                                 "COMMITTING", "COMMITTED", "ABORTING", "ABORTED"};
+
+// "preparing,PREPARED": the states as they are printed; nullopt with a message for anything else.
+std::optional<std::string> read_states(std::string_view text, v1::TxnsRequest& out) {
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    std::string word(text.substr(0, comma));
+    std::transform(word.begin(), word.end(), word.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    if (std::find(states.begin(), states.end(), word) == states.end()) {
+      return fmt::format("state: there are {}", fmt::join(states, ", "));
+    }
+    out.add_states(std::move(word));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return std::nullopt;
+}
+
+class Api {
+ public:
+  Api(const HttpSources& sources, ObserveService& observe) : sources_(sources), observe_(observe) {}
+
+  [[nodiscard]] HttpAnswer cluster() const {
+    const auto page = ask_cluster();
+    return page ? document(*page) : stuck();
+  }
+  [[nodiscard]] HttpAnswer groups() const {
+    const auto page = ask_cluster();
+    return page ? document(groups_of(*page, sources_.cluster)) : stuck();
+  }
+
+  [[nodiscard]] HttpAnswer txns(const HttpRequest& asked) const {
+    v1::TxnsRequest request;
+    std::uint32_t limit = 0;
+    if (!read_limit(asked, limit)) return bad_request("limit: is not a number from 1 to 500");
+    request.set_limit(limit);
+    if (const std::string* text = parameter(asked, "state")) {
+      if (const auto problem = read_states(*text, request)) return bad_request(*problem);
+    }
+    if (const std::string* text = parameter(asked, "slower_than")) {
+      const auto least = parse_duration(*text);
+      if (!least) return bad_request("slower_than: " + least.error().message);
+      request.set_slower_than_micros(static_cast<std::uint64_t>(least->count()) * 1'000);
+    }
+    if (const std::string* text = parameter(asked, "cursor"); text != nullptr && !text->empty()) {
+      if (!TxnId::from_hex(*text)) return bad_request("cursor: is not the nextCursor of a page");
+      request.set_cursor(*text);
+    }
+    const auto page = ask_loop_later<v1::TxnPage>(
+        sources_.inbox, patience, [this, request](Loop&, auto done) { observe_.txns(request, std::move(done)); });
+    return page ? document(*page) : stuck();
+  }
+
+  [[nodiscard]] HttpAnswer txn(const HttpRequest& asked) const {
+    return with_trace(asked, [](const v1::TxnTrace& trace) { return document(trace); });
+  }
+  [[nodiscard]] HttpAnswer otlp(const HttpRequest& asked) const {
+    return with_trace(asked, [](const v1::TxnTrace& trace) -> HttpAnswer {
+      return {.status = 200, .type = "application/json", .body = otlp_json(otlp_of(trace, version)) + "\n"};
+    });
+  }
+  [[nodiscard]] HttpAnswer explain(const HttpRequest& asked) const {
+    const std::optional<TxnId> txn = TxnId::from_hex(asked.path.at("id"));
+    if (!txn) return bad_request("this is not a transaction id (32 hex digits)");
+    const auto found = ask_loop_later<std::optional<v1::Explanation>>(
+        sources_.inbox, patience,
+        [this, txn](Loop& loop, auto done) { observe_.explain(loop, *txn, std::move(done)); });
+    if (!found) return stuck();
+    if (!*found) return not_recorded(*txn);
+    return document(**found);
+  }
+
+  [[nodiscard]] HttpAnswer events(const HttpRequest& asked) const {
+    v1::EventsRequest request;
+    std::uint32_t limit = 0;
+    if (!read_limit(asked, limit)) return bad_request("limit: is not a number from 1 to 500");
+    request.set_limit(limit);
+    const auto page = ask_loop_later<v1::EventPage>(
+        sources_.inbox, patience, [this, request](Loop&, auto done) { observe_.events(request, std::move(done)); });
+    return page ? document(*page) : stuck();
+  }
+
+  // Each second what the node sees; at first all events behind Last-Event-ID, later those that came since.
+  [[nodiscard]] HttpStream stream(const HttpRequest& asked) const {
+    std::uint64_t seen = 0;
+    const std::string& last = asked.last_event_id;
+    std::from_chars(last.data(), last.data() + last.size(), seen);
+    return [this, seen = std::make_shared<std::uint64_t>(seen), first = std::make_shared<bool>(true)]() {
+      if (!std::exchange(*first, false)) std::this_thread::sleep_for(stream_pause);
+      return next_part(*seen);
+    };
+  }
+
+ private:
+  [[nodiscard]] std::optional<v1::ClusterPage> ask_cluster() const {
+    return ask_loop_later<v1::ClusterPage>(sources_.inbox, patience,
+                                           [this](Loop& loop, auto done) { observe_.cluster(loop, std::move(done)); });
+  }
+
+  [[nodiscard]] HttpAnswer with_trace(const HttpRequest& asked,
+                                      const std::function<HttpAnswer(const v1::TxnTrace&)>& answer) const {
+    const std::optional<TxnId> txn = TxnId::from_hex(asked.path.at("id"));
+    if (!txn) return bad_request("this is not a transaction id (32 hex digits)");
+    const auto found = ask_loop_later<std::optional<v1::TxnTrace>>(
+        sources_.inbox, patience, [this, txn](Loop&, auto done) { observe_.trace(*txn, std::move(done)); });
+    if (!found) return stuck();
+    return *found ? answer(**found) : not_recorded(*txn);
+  }
+
+  [[nodiscard]] std::optional<std::string> next_part(std::uint64_t& seen) const {
+    const auto overview = ask_loop<v1::Overview>(
+        sources_.inbox, 1'000ms, [this, behind = seen](Loop& loop) { return observe_.overview(loop, behind); });
+    if (!overview) return sources_.draining ? std::nullopt : std::optional<std::string>(": the node is busy\n\n");
+    for (const v1::NodeEvent& event : overview->events()) seen = std::max(seen, std::uint64_t{event.number()});
+    return fmt::format("id: {}\nevent: overview\ndata: {}\n\n", seen, to_json(*overview));
+  }
+
+  const HttpSources& sources_;
+  ObserveService& observe_;
+};
+
+std::string health_of(const v1::Group& group) {
+  if (group.leader().empty()) return "no leader";
+  const auto up = std::count_if(group.members().begin(), group.members().end(),
+                                [](const v1::GroupMember& member) { return member.up(); });
+  if (up == group.members_size()) return "ok";
+  return fmt::format("degraded: {}/{}", up, group.members_size());
+}
+
+// A leader's word counts before a follower's, a later term's before an earlier one's.
+void learn(const v1::StatusResponse& node, const v1::Replica& replica, v1::Group& group) {
+  for (v1::GroupMember& member : *group.mutable_members()) {
+    if (member.node() != node.node()) continue;
+    member.set_up(true);
+    member.set_leads(replica.leads());
+    member.set_applied_index(replica.applied_index());
+  }
+  group.set_committed_index(std::max(group.committed_index(), replica.committed_index()));
+  if (replica.leads()) {
+    group.set_prepared(replica.prepared());
+    group.set_locks(replica.locks());
+    group.set_active(replica.active());
+  }
+  if (replica.epoch() < group.epoch() || (replica.epoch() == group.epoch() && replica.leader().empty())) return;
+  group.set_epoch(replica.epoch());
+  group.set_leader(replica.leader());
+}
+
+}  // namespace
+
+std::string to_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  // A message without Any cannot fail.
+  static_cast<void>(google::protobuf::util::MessageToJsonString(message, &text, options));
+  return text;
+}
+
+v1::GroupPage groups_of(const v1::ClusterPage& page, const ClusterView& cluster) {
+  std::map<std::string, v1::Group> groups;
+  for (const GroupConfig& config : cluster.group_configs) {
+    v1::Group& group = groups[config.name];
+    group.set_group(config.name);
+    group.set_role(config.role == GroupRole::coordinator ? "coordinator" : "shard");
+    for (const NodeId member : config.members) group.add_members()->set_node(cluster.node_name(member));
+  }
+  for (const v1::StatusResponse& node : page.nodes()) {
+    for (const v1::Replica& replica : node.replicas()) {
+      const auto group = groups.find(replica.group());
+      if (group != groups.end()) learn(node, replica, group->second);
+    }
+  }
+  v1::GroupPage out;
+  for (auto& [name, group] : groups) {
+    for (v1::GroupMember& member : *group.mutable_members()) {
+      if (!member.up()) continue;
+      member.set_lag_entries(group.committed_index() - std::min(group.committed_index(), member.applied_index()));
+    }
+    group.set_health(health_of(group));
+    *out.add_groups() = std::move(group);
+  }
+  out.set_as_of_unix_micros(page.as_of_unix_micros());
+  *out.mutable_unreachable() = page.unreachable();
+  return out;
+}
+
+void add_api_routes(HttpPort& port, const HttpSources& sources, ObserveService& observe) {
+  const auto api = std::make_shared<const Api>(sources, observe);
+  port.route("/api/v1/cluster", {}, [api](const HttpRequest&) { return api->cluster(); });
+  port.route("/api/v1/groups", {}, [api](const HttpRequest&) { return api->groups(); });
+  port.route("/api/v1/txns", {"state", "limit", "cursor", "slower_than"},
+             [api](const HttpRequest& request) { return api->txns(request); });
+  port.route("/api/v1/txns/{id}", {}, [api](const HttpRequest& request) { return api->txn(request); });
+  port.route("/api/v1/txns/{id}/trace", {}, [api](const HttpRequest& request) { return api->otlp(request); });
+  port.route("/api/v1/txns/{id}/explain", {}, [api](const HttpRequest& request) { return api->explain(request); });
+  port.route("/api/v1/events", {"limit"}, [api](const HttpRequest& request) { return api->events(request); });
+  port.stream("/api/v1/stream", [api](const HttpRequest& request) { return api->stream(request); });
+}
+
+}  // namespace assent

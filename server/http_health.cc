@@ -1,0 +1,71 @@
+// /livez, /readyz and /metrics.
+#include <fmt/format.h>
+
+#include "server/http_routes.h"
+#include "server/loop_question.h"
+#include "server/metrics.h"
+
+namespace assent {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience = 2s;
+constexpr const char* plain = "text/plain; charset=utf-8";
+
+HttpAnswer stuck() {
+  return http_error(503, "NOT_RESPONDING", "the node's loop did not answer in time: it is stuck, or it ends");
+}
+
+HttpAnswer readiness(const ClusterView& cluster, const std::vector<GroupStatus>& groups, bool draining, bool verbose) {
+  bool ready = !draining;
+  std::string lines = draining ? "[-] the node is stopping\n" : "[+] the node runs\n";
+  for (const GroupStatus& group : groups) {
+    const NodeId leader = group.log.leadership.leader;
+    const bool led = !leader.none();
+    ready = ready && led;
+    lines += fmt::format("[{}] group {}: {}\n", led ? '+' : '-', group.config.name,
+                         led ? "leader " + cluster.node_name(leader) : "no leader is known here");
+  }
+  std::string body = verbose || !ready ? lines : std::string();
+  body += ready ? "ready\n" : "not ready\n";
+  return {.status = ready ? 200 : 503, .type = plain, .body = std::move(body)};
+}
+
+}  // namespace
+
+void add_health_routes(HttpPort& port, const HttpSources& sources) {
+  port.route("/livez", {}, [&sources](const HttpRequest&) -> HttpAnswer {
+    if (!ask_loop<bool>(sources.inbox, patience, [](Loop&) { return true; })) return stuck();
+    return {.status = 200, .type = plain, .body = "alive\n"};
+  });
+  port.route("/readyz", {"verbose"}, [&sources](const HttpRequest& request) {
+    const auto groups =
+        ask_loop<std::vector<GroupStatus>>(sources.inbox, patience, [](Loop& loop) { return loop.status(); });
+    return groups ? readiness(sources.cluster, *groups, sources.draining, request.query.contains("verbose")) : stuck();
+  });
+}
+
+void add_metrics_route(HttpPort& port, const HttpSources& sources) {
+  port.route("/metrics", {}, [&sources](const HttpRequest&) -> HttpAnswer {
+    auto loop = ask_loop<LoopFigures>(sources.inbox, patience, [&sources](Loop& asked) {
+      LoopFigures figures{.txns = sources.recorder.figures(),
+                          .groups = asked.status(),
+                          .statistics = asked.statistics(),
+                          .leader_changes = {},
+                          .snapshots = {}};
+      for (const GroupStatus& group : figures.groups) {
+        const std::string& name = group.config.name;
+        figures.leader_changes[name] = sources.events.count(NodeEventKind::leader, name);
+        figures.snapshots[name] = sources.events.count(NodeEventKind::snapshot, name);
+      }
+      return figures;
+    });
+    if (!loop) return stuck();
+    const MetricsInput input{
+        .loop = std::move(*loop), .process = process_figures(), .storage_bytes = storage_bytes(sources.data_dir)};
+    return {.status = 200, .type = metrics_type, .body = metrics_text(input, sources.cluster)};
+  });
+}
+
+}  // namespace assent

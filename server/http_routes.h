@@ -1,0 +1,30 @@
+// What the http port answers: health, metrics. Handlers run on the port's threads and ask the loop by tasks.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "observe/event_log.h"
+#include "observe/recorder.h"
+#include "server/cluster_view.h"
+#include "server/http_port.h"
+#include "server/inbox.h"
+
+namespace assent {
+
+// All of it outlives the port. Recorder and events belong to the loop's thread.
+struct HttpSources {
+  const ClusterView& cluster;
+  Inbox& inbox;
+  const Recorder& recorder;
+  const EventLog& events;
+  const std::atomic<bool>& draining;  // the node hands over and will end
+  std::string data_dir;
+};
+
+void add_health_routes(HttpPort& port, const HttpSources& sources);
+void add_metrics_route(HttpPort& port, const HttpSources& sources);
+// The dashboard: its files are in the binary.
+void add_dashboard_routes(HttpPort& port);
+
+}  // namespace assent

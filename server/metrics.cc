@@ -1,0 +1,277 @@
+#include "server/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "server/version.h"
+
+namespace assent {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+constexpr double micros_per_second = 1e6;
+
+class Families {
+ public:
+  // Those that follow are of this one.
+  void begin(std::string_view name, MetricType type, std::string_view help) {
+    MetricFamily& family = families_.emplace_back();
+    family.name = name;
+    family.help = help;
+    family.type = type;
+  }
+  void value(const Labels& labels, double value) {
+    ClientMetric& metric = add(labels);
+    (families_.back().type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+  }
+  void value(const Labels& labels, std::uint64_t number) { value(labels, static_cast<double>(number)); }
+  // unit: how many of the histogram's make one of the metric's.
+  void histogram(const Labels& labels, const Histogram& histogram, double unit) {
+    ClientMetric::Histogram& out = add(labels).histogram;
+    out.sample_count = histogram.count();
+    out.sample_sum = static_cast<double>(histogram.sum()) / unit;
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < histogram.bounds().size(); ++i) {
+      below += histogram.buckets()[i];
+      out.bucket.push_back({below, static_cast<double>(histogram.bounds()[i]) / unit});
+    }
+  }
+  [[nodiscard]] std::string text() const {
+    std::ostringstream out;
+    prometheus::TextSerializer().Serialize(out, families_);
+    return out.str();
+  }
+
+ private:
+  ClientMetric& add(const Labels& labels) {
+    ClientMetric& metric = families_.back().metric.emplace_back();
+    for (const auto& [name, value] : labels) metric.label.push_back({std::string(name), std::string(value)});
+    return metric;
+  }
+
+  std::vector<MetricFamily> families_;
+};
+
+Protocol protocol_at(std::size_t place) { return static_cast<Protocol>(place); }
+
+// Those that a transaction can run by; automatic is none.
+template <class Each>
+void for_protocols(const TxnFigures& txns, const Each& each) {
+  for (std::size_t i = 1; i < protocols; ++i) each(to_string(protocol_at(i)), txns.by_protocol[i]);
+}
+
+void add_txns(const TxnFigures& txns, Families& out) {
+  out.begin("assent_txn_started_total", MetricType::Counter, "Transactions begun at groups that this node leads");
+  for_protocols(txns, [&](auto name, const ProtocolFigures& one) { out.value({{"protocol", name}}, one.started); });
+  out.begin("assent_txn_finished_total", MetricType::Counter, "Transactions whose clients were answered");
+  for_protocols(txns, [&](auto name, const ProtocolFigures& one) {
+    out.value({{"protocol", name}, {"outcome", "committed"}}, one.committed.count());
+    out.value({{"protocol", name}, {"outcome", "aborted"}}, one.aborted.count());
+  });
+  out.begin("assent_txn_commit_path_total", MetricType::Counter, "Commits by the way they took");
+  for_protocols(txns, [&](auto name, const ProtocolFigures& one) {
+    out.value({{"path", name}}, one.committed.count());
+  });
+  out.begin("assent_txn_aborted_total", MetricType::Counter, "Aborts told to clients, by reason");
+  for (std::size_t i = 1; i < txns.aborted.size(); ++i) {
+    out.value({{"reason", to_string(static_cast<AbortReason>(i))}}, txns.aborted[i]);
+  }
+  out.begin("assent_txn_duration_seconds", MetricType::Histogram, "From a request's arrival at the node to its answer");
+  for_protocols(txns, [&](auto name, const ProtocolFigures& one) {
+    out.histogram({{"protocol", name}, {"outcome", "committed"}}, one.committed, micros_per_second);
+    out.histogram({{"protocol", name}, {"outcome", "aborted"}}, one.aborted, micros_per_second);
+  });
+  out.begin("assent_txn_phase_duration_seconds", MetricType::Histogram,
+            "Phases; all but commit and abort add up to the duration");
+  for_protocols(txns, [&](auto name, const ProtocolFigures& one) {
+    for (std::size_t phase = 0; phase < txn_phases; ++phase) {
+      out.histogram({{"protocol", name}, {"phase", to_string(static_cast<TxnPhase>(phase))}}, one.phases[phase],
+                    micros_per_second);
+    }
+  });
+  out.begin("assent_txn_participants", MetricType::Histogram, "Participants of a transaction");
+  out.histogram({}, txns.participants, 1);
+  out.begin("assent_txn_recovered_total", MetricType::Counter,
+            "Transactions carried to their end by a leader that had not begun them");
+  out.value({{"outcome", "committed"}}, txns.recovered_commits);
+  out.value({{"outcome", "aborted"}}, txns.recovered_aborts);
+  out.begin("assent_txn_heuristic_total", MetricType::Counter, "Ends forced by an operator on a shard in doubt");
+  out.value({{"action", "commit"}}, txns.forced_commits);
+  out.value({{"action", "abort"}}, txns.forced_aborts);
+  out.begin("assent_txn_outcome_unknown_total", MetricType::Counter, "Clients that could not be told the outcome");
+  out.value({}, txns.outcome_unknown);
+  out.begin("assent_participant_votes_total", MetricType::Counter, "Votes heard by coordinators");
+  out.value({{"participant_kind", "shard"}, {"vote", "yes"}}, txns.votes_yes);
+  out.value({{"participant_kind", "shard"}, {"vote", "no"}}, txns.votes_no);
+  out.value({{"participant_kind", "service"}, {"vote", "yes"}}, txns.service_votes_yes);
+  out.value({{"participant_kind", "service"}, {"vote", "no"}}, txns.service_votes_no);
+  out.begin("assent_trace_records_dropped_total", MetricType::Counter,
+            "Records of transactions not yet over that left the ring");
+  out.value({}, txns.records_dropped);
+  out.begin("assent_trace_steps_lost_total", MetricType::Counter, "Steps beyond what a record holds");
+  out.value({}, txns.steps_lost);
+}
+
+void add_group_figures(const TxnFigures& txns, const ClusterView& cluster, Families& out) {
+  const auto each = [&](const auto& visit) {
+    for (const auto& [id, figures] : txns.groups) visit(cluster.groups.name(id), figures);
+  };
+  out.begin("assent_lock_wait_seconds", MetricType::Histogram, "Of work that had to wait for locks before it ran");
+  each([&](const std::string& name, const GroupFigures& one) {
+    out.histogram({{"group", name}}, one.lock_wait, micros_per_second);
+  });
+  out.begin("assent_raft_proposals_total", MetricType::Counter, "Commands proposed to the log by this node");
+  each([&](const std::string& name, const GroupFigures& one) { out.value({{"group", name}}, one.proposals); });
+  out.begin("assent_raft_proposals_failed_total", MetricType::Counter, "Commands that the log did not take");
+  each([&](const std::string& name, const GroupFigures& one) { out.value({{"group", name}}, one.proposals_refused); });
+  out.begin("assent_raft_proposal_duration_seconds", MetricType::Histogram, "From the append until it was applied");
+  each([&](const std::string& name, const GroupFigures& one) {
+    out.histogram({{"group", name}}, one.proposal, micros_per_second);
+  });
+}
+
+template <class Value>
+void gauge(const LoopFigures& loop, std::string_view name, std::string_view help, Families& out, const Value& value) {
+  out.begin(name, MetricType::Gauge, help);
+  for (const GroupStatus& group : loop.groups) out.value({{"group", group.config.name}}, std::uint64_t{value(group)});
+}
+
+void add_groups(const LoopFigures& loop, const ClusterView& cluster, Families& out) {
+  gauge(loop, "assent_raft_is_leader", "1 where this node leads and is ready", out,
+        [](const GroupStatus& group) { return group.log.leadership.self_ready ? 1U : 0U; });
+  gauge(loop, "assent_raft_has_leader", "1 while this replica knows a leader", out,
+        [](const GroupStatus& group) { return group.log.leadership.leader.none() ? 0U : 1U; });
+  gauge(loop, "assent_raft_term", "The term of this replica", out,
+        [](const GroupStatus& group) { return group.log.leadership.epoch.value; });
+  gauge(loop, "assent_raft_commit_index", "The newest entry known to be committed", out,
+        [](const GroupStatus& group) { return group.log.committed.value; });
+  gauge(loop, "assent_raft_applied_index", "The newest entry applied", out,
+        [](const GroupStatus& group) { return group.applied.value; });
+  gauge(loop, "assent_raft_proposals_pending", "Entries appended and not yet known to be committed", out,
+        [](const GroupStatus& group) {
+          return group.log.last.value - std::min(group.log.last.value, group.log.committed.value);
+        });
+  gauge(loop, "assent_raft_log_bytes", "Of the entries in memory", out,
+        [](const GroupStatus& group) { return group.log.log_bytes; });
+  out.begin("assent_raft_follower_lag_entries", MetricType::Gauge, "By how much a follower is behind, at the leader");
+  for (const GroupStatus& group : loop.groups) {
+    if (!group.log.leadership.self_ready) continue;
+    for (const PeerProgress& peer : group.log.peers) {
+      if (peer.node == cluster.self) continue;
+      out.value({{"group", group.config.name}, {"peer", cluster.node_name(peer.node)}},
+                group.log.last.value - std::min(group.log.last.value, peer.match.value));
+    }
+  }
+  out.begin("assent_raft_peer_up", MetricType::Gauge, "1 when the follower has answered lately, at the leader");
+  for (const GroupStatus& group : loop.groups) {
+    if (!group.log.leadership.self_ready) continue;
+    for (const PeerProgress& peer : group.log.peers) {
+      if (peer.node == cluster.self) continue;
+      out.value({{"group", group.config.name}, {"peer", cluster.node_name(peer.node)}},
+                std::uint64_t{peer.recently_active ? 1U : 0U});
+    }
+  }
+  const auto count_of = [](const std::map<std::string, std::uint64_t>& counts, const std::string& name) {
+    const auto found = counts.find(name);
+    return found == counts.end() ? std::uint64_t{0} : found->second;
+  };
+  out.begin("assent_raft_leader_changes_total", MetricType::Counter, "Leaders that this replica has seen come");
+  for (const GroupStatus& group : loop.groups) {
+    out.value({{"group", group.config.name}}, count_of(loop.leader_changes, group.config.name));
+  }
+  out.begin("assent_raft_snapshot_total", MetricType::Counter, "Snapshots taken or installed");
+  for (const GroupStatus& group : loop.groups) {
+    out.value({{"group", group.config.name}}, count_of(loop.snapshots, group.config.name));
+  }
+}
+
+void add_applications(const LoopFigures& loop, Families& out) {
+  std::uint64_t active = 0;
+  std::uint64_t prepared = 0;
+  for (const GroupStatus& group : loop.groups) {
+    active += group.application.active;
+    prepared += group.log.leadership.self_ready ? group.application.prepared : 0;
+  }
+  out.begin("assent_txn_active", MetricType::Gauge,
+            "What the leaders here have in hand: running, or prepared at a shard");
+  out.value({{"state", "running"}}, active);
+  out.value({{"state", "prepared"}}, prepared);
+  const auto shards = [&](std::string_view name, std::string_view help, const auto& value, double unit) {
+    out.begin(name, MetricType::Gauge, help);
+    for (const GroupStatus& group : loop.groups) {
+      if (group.config.role != GroupRole::shard) continue;
+      out.value({{"group", group.config.name}}, static_cast<double>(value(group.application)) / unit);
+    }
+  };
+  shards(
+      "assent_txn_in_doubt", "Voted yes, and the outcome is not known here yet",
+      [](const ApplicationStatus& status) { return status.prepared; }, 1);
+  shards(
+      "assent_txn_in_doubt_oldest_age_seconds", "Of the oldest of these, by the log's time",
+      [](const ApplicationStatus& status) { return status.oldest_prepared_age_millis; }, 1'000);
+  shards(
+      "assent_locks_held", "Locks of prepared transactions",
+      [](const ApplicationStatus& status) { return status.locks; }, 1);
+}
+
+void add_node(const MetricsInput& input, Families& out) {
+  const LoopStatistics& loop = input.loop.statistics;
+  out.begin("assent_wal_fsync_duration_seconds", MetricType::Histogram, "Write and sync of one batch of the log");
+  out.histogram({}, input.loop.txns.wal_sync, micros_per_second);
+  const auto counter = [&](std::string_view name, std::string_view help, std::uint64_t value) {
+    out.begin(name, MetricType::Counter, help);
+    out.value({}, value);
+  };
+  counter("assent_wal_written_bytes_total", "Bytes written to the log", loop.wal.bytes);
+  counter("assent_wal_records_total", "Records written to the log", loop.wal.records);
+  counter("assent_wal_syncs_total", "Syncs of the log", loop.wal.syncs);
+  counter("assent_peer_frames_sent_total", "Frames sent to other nodes", loop.frames_sent);
+  counter("assent_peer_frame_bytes_sent_total", "Bytes of these", loop.frame_bytes_sent);
+  counter("assent_peer_frames_received_total", "Frames received", loop.frames_received);
+  counter("assent_peer_messages_dropped_total", "Messages that could not be sent or were not for this node",
+          loop.messages_dropped);
+  out.begin("assent_storage_size_bytes", MetricType::Gauge, "Files in the data directory");
+  for (const auto& [area, bytes] : input.storage_bytes) out.value({{"area", area}}, bytes);
+}
+
+void add_process(const ProcessFigures& process, Families& out) {
+  out.begin("process_cpu_seconds_total", MetricType::Counter, "User and system time");
+  out.value({}, process.cpu_seconds);
+  const auto gauge_of = [&](std::string_view name, std::string_view help, double value) {
+    out.begin(name, MetricType::Gauge, help);
+    out.value({}, value);
+  };
+  gauge_of("process_resident_memory_bytes", "Resident memory", static_cast<double>(process.resident_bytes));
+  gauge_of("process_virtual_memory_bytes", "Virtual memory", static_cast<double>(process.virtual_bytes));
+  gauge_of("process_open_fds", "Open file descriptors", static_cast<double>(process.open_fds));
+  gauge_of("process_max_fds", "How many there may be", static_cast<double>(process.max_fds));
+  gauge_of("process_threads", "Threads", static_cast<double>(process.threads));
+  gauge_of("process_start_time_seconds", "When the process began, since 1970", process.start_time_seconds);
+}
+
+}  // namespace
+
+std::string metrics_text(const MetricsInput& input, const ClusterView& cluster) {
+  Families out;
+  out.begin("assent_build_info", MetricType::Gauge, "What runs here");
+  out.value({{"version", version}, {"node", cluster.self_node().name}, {"compiler", "gcc " __VERSION__}}, 1.0);
+  add_txns(input.loop.txns, out);
+  add_applications(input.loop, out);
+  add_group_figures(input.loop.txns, cluster, out);
+  add_groups(input.loop, cluster, out);
+  add_node(input, out);
+  add_process(input.process, out);
+  return out.text();
+}
+
+}  // namespace assent

@@ -1,0 +1,84 @@
+// What happened to transactions, for the whole cluster: this node's recorder and its peers', put together. The gRPC
+// service Observe of observe.proto, and the same answers for the http port (server/http_api.h).
+//
+// Everything runs on the loop's thread, which is also the one that waits on the completion queue: peers are asked with
+// calls on that queue, and an answer is handed out when the last of them has ended, was given up (peer_patience), or
+// could not be asked. A peer that does not answer is named in the answer; it never makes it fail.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "assent/v1/assent.grpc.pb.h"
+#include "assent/v1/observe.grpc.pb.h"
+#include "node/loop.h"
+#include "observe/event_log.h"
+#include "observe/recorder.h"
+#include "server/cluster_view.h"
+#include "server/rpc_server.h"
+
+namespace assent {
+
+class ObserveService {
+ public:
+  static constexpr auto peer_patience = std::chrono::milliseconds(1'000);
+  template <class Answer>
+  using Done = std::function<void(Answer)>;
+
+  // Recorder and events belong to the loop's thread and outlive this.
+  ObserveService(const ClusterView& cluster, const Recorder& recorder, const EventLog& events)
+      : cluster_(cluster), recorder_(recorder), events_(events) {}
+  [[nodiscard]] v1::Observe::AsyncService& service() { return service_; }
+  // Once the server runs: begins to take calls.
+  void open(RpcQueue& queue);
+  // Cuts off what peers are being asked; their ends come through the queue, and this must live until then.
+  void stop();
+
+  // nullopt: no node has a record of it.
+  void trace(const TxnId& txn, Done<std::optional<v1::TxnTrace>> done);
+  void txns(const v1::TxnsRequest& request, Done<v1::TxnPage> done);
+  void events(const v1::EventsRequest& request, Done<v1::EventPage> done);
+  void cluster(Loop& loop, Done<v1::ClusterPage> done);
+  // nullopt: nobody sees it and nobody has a record of it.
+  void explain(Loop& loop, const TxnId& txn, Done<std::optional<v1::Explanation>> done);
+  // Of this node alone.
+  [[nodiscard]] v1::Overview overview(const Loop& loop, std::uint64_t events_behind) const;
+
+ private:
+  class PeerCall;
+  template <class Stub, class Request, class Response>
+  class TypedPeerCall;
+  template <class Response>
+  struct Gathering;
+  template <class Stub, class Request, class Response>
+  using Ask = std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (Stub::*)(grpc::ClientContext*, const Request&,
+                                                                                   grpc::CompletionQueue*);
+
+  // Asks every other node the same; answers that came, and who sent none.
+  template <class Stub, class Request, class Response>
+  void ask_peers(Ask<Stub, Request, Response> method, const std::vector<Request>& requests,
+                 Done<Gathering<Response>> done);
+  [[nodiscard]] std::shared_ptr<grpc::Channel> channel(NodeId node);
+  [[nodiscard]] v1::TxnPage own_txns(const v1::TxnsRequest& request) const;
+  [[nodiscard]] v1::EventPage own_events(const v1::EventsRequest& request) const;
+  [[nodiscard]] std::optional<v1::TxnRecord> own_record(const TxnId& txn) const;
+
+  const ClusterView& cluster_;
+  const Recorder& recorder_;
+  const EventLog& events_;
+  v1::Observe::AsyncService service_;
+  RpcQueue* queue_ = nullptr;
+  std::map<NodeId, std::shared_ptr<grpc::Channel>> channels_;
+  std::set<PeerCall*> calls_;
+  bool stopping_ = false;
+};
+
+}  // namespace assent

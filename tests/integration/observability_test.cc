@@ -1,0 +1,211 @@
+// What real nodes tell of themselves and of transactions: over http and by assentctl.
+#include <httplib.h>
+
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "tests/integration/operator_fixture.h"
+
+namespace assent::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+class Observability : public OperatorTest {
+ protected:
+  // Every node can ask every other: its connections stand.
+  void SetUp() override {
+    OperatorTest::SetUp();
+    for (const char* node : {"n1", "n2", "n3", "m1"}) {
+      ASSERT_TRUE(eventually(30s, [&] { return document(node, "/api/v1/events")["unreachable"].empty(); })) << node;
+    }
+  }
+  static httplib::Client http(const std::string& address) {
+    httplib::Client client("http://" + address);
+    client.set_read_timeout(10);
+    return client;
+  }
+  httplib::Result get(std::string_view node, const std::string& path) {
+    return http(cluster.http_address(node)).Get(path);
+  }
+  nlohmann::json document(std::string_view node, const std::string& path, int status = 200) {
+    const auto answer = get(node, path);
+    EXPECT_TRUE(answer) << path;
+    if (!answer) return {};
+    EXPECT_EQ(answer->status, status) << answer->body;
+    auto parsed = nlohmann::json::parse(answer->body, nullptr, false);
+    EXPECT_FALSE(parsed.is_discarded()) << answer->body;
+    return parsed;
+  }
+  std::string commit(const std::string& protocol) {
+    const std::string id = client::new_txn_id().to_hex();
+    EXPECT_EQ(ctl(with(transfer(id), {"--protocol", protocol})).status, 0);
+    return id;
+  }
+  // The sum over all nodes of a counter's value with these labels.
+  double sum_of(const std::string& metric) {
+    double sum = 0;
+    for (const char* node : {"n1", "n2", "n3", "m1"}) {
+      std::istringstream lines(get(node, "/metrics")->body);
+      for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with(metric + " ")) sum += std::stod(line.substr(metric.size() + 1));
+      }
+    }
+    return sum;
+  }
+};
+
+TEST_F(Observability, a_node_says_how_it_is_and_counts_what_it_does) {
+  EXPECT_EQ(get("n1", "/livez")->status, 200);
+  EXPECT_THAT(get("n1", "/")->body, HasSubstr("<title>Assent</title>"));
+  EXPECT_TRUE(eventually(20s, [&] { return get("n1", "/readyz")->status == 200; }));
+  EXPECT_THAT(get("n1", "/readyz?verbose")->body, HasSubstr("[+] group s1: leader "));
+  const std::string committed = R"(assent_txn_finished_total{protocol="two-phase",outcome="committed"})";
+  EXPECT_EQ(sum_of(committed), 0);
+  commit("two-phase");
+  commit("two-phase");
+  EXPECT_EQ(sum_of(committed), 2);
+  EXPECT_EQ(sum_of(R"(assent_txn_duration_seconds_count{protocol="two-phase",outcome="committed"})"), 2);
+  EXPECT_EQ(sum_of(R"(assent_txn_phase_duration_seconds_count{protocol="two-phase",phase="decide"})"), 2);
+  EXPECT_EQ(sum_of(R"(assent_raft_is_leader{group="s1"})"), 1);
+  EXPECT_GT(sum_of("assent_wal_fsync_duration_seconds_count"), 0);
+}
+
+TEST_F(Observability, readyz_says_no_while_a_group_has_no_leader) {
+  cluster.kill("m1");
+  cluster.kill("n2");
+  cluster.kill("n3");
+  EXPECT_TRUE(eventually(20s, [&] { return get("n1", "/readyz")->status == 503; }));
+  EXPECT_THAT(get("n1", "/readyz")->body, HasSubstr("no leader is known here"));
+  EXPECT_EQ(get("n1", "/livez")->status, 200);
+}
+
+// Every name in the alerts, the dashboard and the docs is one that a running cluster exposes.
+TEST_F(Observability, every_metric_that_is_named_somewhere_is_exposed) {
+  commit("two-phase");
+  std::set<std::string> exposed;
+  for (const char* node : {"n1", "n2", "n3", "m1"}) {
+    std::istringstream lines(get(node, "/metrics")->body);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.empty() || line[0] == '#') continue;
+      exposed.insert(line.substr(0, line.find_first_of("{ ")));
+    }
+  }
+  const std::regex name(R"(\b(assent|process)_[a-z_]+[a-z]\b)");
+  const std::filesystem::path root(ASSENT_SOURCE_DIR);
+  std::size_t names = 0;
+  for (const char* file : {"contrib/prometheus/alerts.yaml", "contrib/grafana/assent.json", "docs/OBSERVABILITY.md"}) {
+    std::ifstream in(root / file);
+    ASSERT_TRUE(in) << file;
+    const std::string text((std::istreambuf_iterator<char>(in)), {});
+    for (std::sregex_iterator one(text.begin(), text.end(), name), end; one != end; ++one) {
+      const std::string word = one->str();
+      ++names;
+      const bool histogram = exposed.contains(word + "_count");
+      EXPECT_TRUE(exposed.contains(word) || histogram) << file << " names " << word << ", which nobody exposes";
+    }
+  }
+  EXPECT_GT(names, 40U);
+}
+
+TEST_F(Observability, any_node_tells_where_a_transactions_time_went) {
+  const std::string id = commit("two-phase");
+  for (const char* node : {"n1", "n2", "n3", "m1"}) {
+    const auto trace = document(node, "/api/v1/txns/" + id);
+    EXPECT_EQ(trace["summary"]["state"].get<std::string>().substr(0, 6), "COMMIT") << node;
+    EXPECT_EQ(trace["unreachable"].size(), 0U);
+    std::set<std::string> names;
+    for (const auto& span : trace["spans"])
+      names.insert(span["name"].get<std::string>() + " " + span["group"].get<std::string>());
+    for (const char* name :
+         {"assent.transaction c0", "assent.decide c0", "assent.v1.Participant/Prepare s1",
+          "assent.v1.Participant/Prepare s2", "raft.propose s1", "raft.propose s2", "raft.propose c0"}) {
+      EXPECT_TRUE(names.contains(name)) << node << " lacks " << name;
+    }
+    std::uint64_t sum = 0;
+    for (const auto& phase : trace["phases"]) {
+      if (phase["phase"] != "commit") sum += std::stoull(phase["durationMicros"].get<std::string>());
+    }
+    EXPECT_EQ(std::to_string(sum), trace["totalMicros"].get<std::string>()) << "the phases are the whole";
+  }
+  const auto otlp = document("n2", "/api/v1/txns/" + id + "/trace");
+  EXPECT_EQ(otlp["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"], id);
+}
+
+TEST_F(Observability, the_list_has_what_was_run_and_pages) {
+  std::set<std::string> ids;
+  for (int i = 0; i < 5; ++i) ids.insert(commit(i % 2 == 0 ? "two-phase" : "paxos-commit"));
+  std::set<std::string> listed;
+  std::string cursor;
+  do {
+    const auto page = document("n1", "/api/v1/txns?limit=2&state=committed,committing&cursor=" + cursor);
+    EXPECT_LE(page["txns"].size(), 2U);
+    for (const auto& one : page["txns"]) EXPECT_TRUE(listed.insert(one["txnId"]).second) << "twice on the pages";
+    cursor = page["nextCursor"];
+  } while (!cursor.empty() && !::testing::Test::HasFailure());
+  for (const std::string& id : ids) EXPECT_TRUE(listed.contains(id)) << id;
+  EXPECT_EQ(document("n1", "/api/v1/txns?state=aborted")["txns"].size(), 0U);
+}
+
+TEST_F(Observability, cluster_groups_and_events_name_a_node_that_is_away) {
+  EXPECT_EQ(document("n1", "/api/v1/cluster")["nodes"].size(), 4U);
+  cluster.kill("m1");
+  const auto groups = document("n1", "/api/v1/groups");
+  ASSERT_EQ(groups["unreachable"].size(), 1U);
+  EXPECT_EQ(groups["groups"].size(), 3U);
+  EXPECT_EQ(groups["unreachable"][0]["node"], "m1");
+  for (const auto& group : groups["groups"]) {
+    EXPECT_EQ(group["health"], group["group"] == "s2" ? "no leader" : "ok") << group["group"];
+  }
+  bool leads = false;
+  const auto events = document("n1", "/api/v1/events");
+  for (const auto& event : events["events"]) leads = leads || event["kind"] == "leader";
+  EXPECT_TRUE(leads);
+}
+
+TEST_F(Observability, what_waits_is_explained) {
+  cluster.kill("m1");
+  const std::string id = client::new_txn_id().to_hex();
+  EXPECT_EQ(ctl(with({"--timeout", "3s"}, with(transfer(id), {"--protocol", "paxos-commit"}))).status, 7);
+  const auto explained = document("n1", "/api/v1/txns/" + id + "/explain");
+  EXPECT_GT(explained["sights"].size(), 0U);
+  EXPECT_THAT(explained["why"].get<std::string>(), HasSubstr("s2 was asked"));
+  EXPECT_EQ(explained["unreachable"][0]["node"], "m1");
+}
+
+TEST_F(Observability, bad_questions_have_clear_errors) {
+  const std::vector<std::pair<std::string, int>> questions{{"/api/v1/txns/nonsense", 400},
+                                                           {"/api/v1/txns/" + std::string(32, 'f'), 404},
+                                                           {"/api/v1/txns?limit=0", 400},
+                                                           {"/api/v1/txns?limit=x", 400},
+                                                           {"/api/v1/txns?state=SLEEPING", 400},
+                                                           {"/api/v1/txns?cursor=1", 400},
+                                                           {"/api/v1/txns?slower_than=soon", 400},
+                                                           {"/api/v1/txns?colour=red", 400},
+                                                           {"/api/v2/txns", 404}};
+  for (const auto& [path, status] : questions) {
+    EXPECT_FALSE(document("n1", path, status)["error"]["message"].get<std::string>().empty()) << path;
+  }
+}
+
+TEST_F(Observability, a_stream_sends_what_happens) {
+  std::string heard;
+  auto client = http(cluster.http_address("n1"));
+  const std::string id = commit("two-phase");
+  static_cast<void>(client.Get("/api/v1/stream", [&](const char* data, std::size_t size) {
+    heard.append(data, size);
+    return std::count(heard.begin(), heard.end(), '\n') < 8;  // two parts
+  }));
+  EXPECT_THAT(heard, HasSubstr("event: overview\ndata: {"));
+  const auto first =
+      nlohmann::json::parse(heard.substr(heard.find('{'), heard.find("\n\n") - heard.find('{')), nullptr, false);
+  ASSERT_FALSE(first.is_discarded()) << heard;
+  EXPECT_EQ(first["node"], "n1");
+  EXPECT_FALSE(first["events"].empty());
+}
+
+}  // namespace
+}  // namespace assent::testing
