@@ -104,7 +104,7 @@ print_how_to_talk() {
   cat <<TEXT
 cluster    ${#nodes[@]} nodes in $dir: coordinator c0, shards s1 and s2, three replicas each
 endpoints  $ASSENT_ENDPOINTS
-metrics    ${ASSENT_HTTP:-none} at /metrics
+dashboard  ${ASSENT_HTTP:+http://${ASSENT_HTTP%%,*}/  (every node has one: $ASSENT_HTTP; /metrics beside it)}
 logs       $dir/n1.log $dir/n2.log $dir/n3.log
 talk to it
   export ASSENT_ENDPOINTS=$ASSENT_ENDPOINTS
