@@ -59,7 +59,7 @@ class Courier:
             known = self.directory.leader(group)
             if known:
                 return known
-            yield from self._refresh(deadline)
+            yield from self._refresh(deadline, group)
             known = self.directory.leader(group)
             if known:
                 return known
@@ -78,7 +78,7 @@ class Courier:
                 raise RefusedError(f"the cluster has several coordinator groups ({listed}), and this client knows one")
             if names:
                 return names[0]
-            yield from self._refresh(deadline)
+            yield from self._refresh(deadline, "")
             if not self.directory.named("coordinator"):
                 if self.directory.lacks("") or left(deadline) == 0:
                     raise self.directory.nobody("")
@@ -131,15 +131,16 @@ class Courier:
             self.directory.failed(target.endpoint, judgement.message)
         return False
 
-    def _refresh(self, deadline: float) -> Steps[None]:
-        """Asks all nodes how they stand, until every group has a leader that answers or all have answered."""
+    def _refresh(self, deadline: float, wanted: str) -> Steps[None]:
+        """Asks all nodes how they stand, until every group has a leader that answers, the wanted one (empty: a
+        coordinator) among them, or all have answered: that a group is not there, only all nodes together say."""
         with self._lock:
             now = time.monotonic()
             start = max(now, self._next_survey)
             self._next_survey = start + _REFRESH_SPACING
         if start > now:
             yield Pause(start - now)
-            if self.directory.all_led():
+            if self._enough(wanted):
                 return  # another's survey has found them
         patience = max(_DOUBTFUL_TIMEOUT, min(self.options.status_timeout, left(deadline)))
         asked: set[str] = set()
@@ -149,18 +150,22 @@ class Courier:
                 return
             asked.update(fresh)
             calls = tuple(self._status_call(endpoint, patience) for endpoint in fresh)
-            yield Survey(calls, self._heard)
+            yield Survey(calls, lambda endpoint, reply: self._heard(endpoint, reply, wanted))
             self.check_open()
-            if self.directory.all_led():
+            if self._enough(wanted):
                 return
+
+    def _enough(self, wanted: str) -> bool:
+        there = self.directory.leader(wanted) is not None if wanted else bool(self.directory.named("coordinator"))
+        return there and self.directory.all_led()
 
     def _status_call(self, endpoint: str, patience: float) -> Call:
         timeout = _DOUBTFUL_TIMEOUT if self.directory.failing(endpoint) else patience
         return Call(endpoint, "Cluster", "Status", pb.StatusRequest(), timeout)
 
-    def _heard(self, endpoint: str, reply: Reply) -> bool:
+    def _heard(self, endpoint: str, reply: Reply, wanted: str) -> bool:
         if reply.failure:
             self.directory.failed(endpoint, judge(reply.failure).message)
         else:
             self.directory.answered(endpoint, reply.message)
-        return self.directory.all_led()
+        return self._enough(wanted)
