@@ -68,6 +68,24 @@ struct TxnResolveCommand {
   std::vector<std::string> on;    // shards; none: all that are in doubt
   bool yes = false;               // without the typed confirmation
 };
+// Of what nodes recorded.
+struct TxnFilter {
+  std::vector<std::string> states;  // as they are printed; empty: all
+  std::uint32_t limit = 50;
+  std::chrono::milliseconds slower_than{0};
+};
+struct TxnListCommand {
+  TxnFilter filter;
+  std::string cursor;
+};
+struct TxnTraceCommand {
+  TxnId id;
+};
+struct TxnWatchCommand {
+  TxnFilter filter;
+  std::chrono::milliseconds every{1'000};
+  std::chrono::milliseconds at_most{0};  // 0: until the process is ended
+};
 struct KvCommand {
   std::string shard;
   Operation operation;
@@ -112,10 +130,11 @@ struct ConformanceCommand {
 };
 struct VersionCommand {};
 
-using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
-                             TxnGetCommand, TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand,
-                             TxnResolveCommand, KvCommand, TransferLeaderCommand, BenchRunCommand, BenchCheckCommand,
-                             CheckHistoryCommand, DemoBankCommand, ConformanceCommand, VersionCommand>;
+using Command =
+    std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand, TxnGetCommand,
+                 TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand, TxnResolveCommand,
+                 TxnListCommand, TxnTraceCommand, TxnWatchCommand, KvCommand, TransferLeaderCommand, BenchRunCommand,
+                 BenchCheckCommand, CheckHistoryCommand, DemoBankCommand, ConformanceCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

@@ -69,6 +69,31 @@ void add_explanations(CLI::App& txn, Draft& draft) {
   }
 }
 
+void add_filter(CLI::App& app, TxnFilter& filter) {
+  app.add_option("--state", filter.states, "Only these states, separated by commas")
+      ->delimiter(',')
+      ->transform(CLI::IsMember(
+          {"ACTIVE", "PREPARING", "PREPARED", "PRECOMMITTED", "COMMITTING", "COMMITTED", "ABORTING", "ABORTED"},
+          CLI::ignore_case));
+  app.add_option("--limit", filter.limit, "At most so many (default 50)")->check(CLI::Range(1, 500));
+  add_duration(app, "--slower-than", filter.slower_than, "Only those that took longer, or run for longer");
+}
+
+void add_records(CLI::App& txn, Draft& draft) {
+  CLI::App& list = *txn.add_subcommand("list", "The newest transactions, as the nodes recorded them");
+  const auto page = leaf<TxnListCommand>(list, draft);
+  add_filter(list, page->filter);
+  list.add_option("--cursor", page->cursor, "Those older than the page before, which says it");
+  CLI::App& trace = *txn.add_subcommand("trace", "Where a transaction's time went, as bars");
+  const auto one = leaf<TxnTraceCommand>(trace, draft);
+  add_txn_id(trace, "id", one->id, "The transaction's id")->required();
+  CLI::App& watch = *txn.add_subcommand("watch", "A line for each transaction that comes or changes its state");
+  const auto all = leaf<TxnWatchCommand>(watch, draft);
+  add_filter(watch, all->filter);
+  add_duration(watch, "--every", all->every, "Look so often (default 1s)");
+  add_duration(watch, "--for", all->at_most, "End after so long (default: never)");
+}
+
 }  // namespace
 
 void add_txn(CLI::App& app, Draft& draft) {
@@ -112,6 +137,7 @@ void add_txn(CLI::App& app, Draft& draft) {
 
   add_outcome(txn, draft);
   add_explanations(txn, draft);
+  add_records(txn, draft);
 }
 
 }  // namespace assent::cli

@@ -36,6 +36,9 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const TxnInDoubtCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnExplainCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnResolveCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnListCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnTraceCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnWatchCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const KvCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchRunCommand& command);
 // bench run with the workloads append and register.

@@ -167,5 +167,17 @@ TEST_F(CommandTest, HelpIsPrintedForTheCommandThatWasAskedAbout) {
   EXPECT_THAT(farewell({"txn", "exec", "--help"}).text, HasSubstr("--protocol"));
 }
 
+TEST_F(CommandTest, RecordedTransactionsAreListedByStateAndDuration) {
+  const auto list = parsed<TxnListCommand>(
+      {"txn", "list", "--state", "preparing,Aborted", "--slower-than", "200ms", "--limit", "7"});
+  EXPECT_EQ(list.filter.states, (std::vector<std::string>{"PREPARING", "ABORTED"}));
+  EXPECT_EQ(list.filter.slower_than, 200ms);
+  EXPECT_EQ(list.filter.limit, 7U);
+  EXPECT_EQ(parsed<TxnWatchCommand>({"txn", "watch", "--for", "3s"}).at_most, 3s);
+  EXPECT_EQ(farewell({"txn", "list", "--state", "sleeping"}).exit_code, 2);
+  EXPECT_EQ(farewell({"txn", "list", "--limit", "0"}).exit_code, 2);
+  EXPECT_EQ(farewell({"txn", "trace", "nonsense"}).exit_code, 2);
+}
+
 }  // namespace
 }  // namespace assent::cli

@@ -132,6 +132,11 @@ TEST_F(Observability, any_node_tells_where_a_transactions_time_went) {
     EXPECT_EQ(std::to_string(sum), trace["totalMicros"].get<std::string>()) << "the phases are the whole";
   }
   const auto otlp = document("n2", "/api/v1/txns/" + id + "/trace");
+  const auto shown = ctl({"txn", "trace", id});
+  EXPECT_EQ(shown.status, 0);
+  EXPECT_THAT(shown.output, HasSubstr("commit point"));
+  EXPECT_THAT(shown.output, HasSubstr("raft s2#"));
+  EXPECT_EQ(json({"txn", "trace", id}, 0)["summary"]["txnId"], id);
   EXPECT_EQ(otlp["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"], id);
 }
 
@@ -148,6 +153,8 @@ TEST_F(Observability, the_list_has_what_was_run_and_pages) {
   } while (!cursor.empty() && !::testing::Test::HasFailure());
   for (const std::string& id : ids) EXPECT_TRUE(listed.contains(id)) << id;
   EXPECT_EQ(document("n1", "/api/v1/txns?state=aborted")["txns"].size(), 0U);
+  EXPECT_EQ(json({"txn", "list", "--limit", "3"}, 0)["txns"].size(), 3U);
+  EXPECT_THAT(ctl({"txn", "watch", "--for", "1ms"}).output, HasSubstr(*ids.begin()));
 }
 
 TEST_F(Observability, cluster_groups_and_events_name_a_node_that_is_away) {
