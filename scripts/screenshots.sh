@@ -8,5 +8,5 @@ install_packages
 cd "$root/dashboard"
 [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund >&2
 npm run --silent compile >&2
-node .tests/test/screenshots.js "$root/build/screenshots" "$@"
+node .tests/test/screenshots.js "$root/build/screenshots" ${1:+"${1%/}"}
 say "they are in build/screenshots"
