@@ -183,6 +183,22 @@ class HttpPort::Server {
   }
 
  private:
+  // Of a stream, among those that may be open. Freed once, however the stream goes.
+  class Place {
+   public:
+    explicit Place(std::atomic<std::size_t>& taken) : taken_(taken) { ++taken_; }
+    ~Place() { free(); }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    void free() {
+      if (!freed_.exchange(true)) --taken_;
+    }
+
+   private:
+    std::atomic<std::size_t>& taken_;
+    std::atomic<bool> freed_ = false;
+  };
+
   void handle(const httplib::Request& request, httplib::Response& response) {
     try {
       answer(request, response);
@@ -252,9 +268,8 @@ class HttpPort::Server {
   void serve_stream(const Route& route, const httplib::Request& request, const HttpRequest& asked,
                     httplib::Response& response) {
     if (request.method == "HEAD") return put({.status = 200, .type = "text/event-stream", .body = {}}, response);
-    // Counted down when the stream is gone, however it goes.
-    std::shared_ptr<void> place(nullptr, [this](void*) { --streams_; });
-    if (++streams_ > limits_.streams_max) {
+    const auto place = std::make_shared<Place>(streams_);
+    if (streams_ > limits_.streams_max) {
       return put(http_error(503, "OVERLOADED",
                             fmt::format("{} streams are open, which is the most; close one", limits_.streams_max)),
                  response);
@@ -262,10 +277,10 @@ class HttpPort::Server {
     HttpStream stream = route.stream(asked);
     response.status = 200;
     response.set_chunked_content_provider(
-        "text/event-stream",
-        [this, place = std::move(place), stream = std::move(stream)](std::size_t, httplib::DataSink& sink) {
+        "text/event-stream", [this, place, stream = std::move(stream)](std::size_t, httplib::DataSink& sink) {
           const std::optional<std::string> part = stopping_ ? std::nullopt : stream();
           if (!part) {
+            place->free();  // before the reader sees the end: he may come again at once
             sink.done();
             return true;
           }
