@@ -8,6 +8,7 @@
 
 #include "agent/mariadb_database.h"
 #include "agent/postgres_database.h"
+#include "agent/promised_barrier.h"
 #include "agent/sql_participant.h"
 #include "service/mariadb_barrier.h"
 #include "service/participant_host.h"
@@ -21,6 +22,8 @@ namespace {
 // few for what is done beside them. So prepares that wait for locks never keep the ends, which free them, from a
 // connection.
 constexpr std::size_t beside = 3;
+// For a turn among the prepares, or among the ends: less than it takes the coordinator to come again, twice over.
+constexpr std::chrono::milliseconds turn_wait{1'000};
 
 std::size_t prepares_of(std::size_t connections) {
   return std::max<std::size_t>(1, (std::max(connections, 2 * beside) - 2 * beside) / 4);
@@ -44,8 +47,8 @@ class AgentOn final : public Agent {
       : barrier_(std::move(barrier)),
         database_(std::move(database)),
         participant_(*database_),
-        host_({.name = options.name, .limits = {.prepares_max = prepares_of(options.connections)}}, participant_,
-              *barrier_),
+        host_({.name = options.name, .limits = {.prepares_max = prepares_of(options.connections), .wait = turn_wait}},
+              std::make_unique<EnrolledDatabase<Connection>>(participant_, *barrier_, *database_)),
         sweeper_(*database_, host_.branches(), fence_with(*barrier_, *database_), ask,
                  {.interval = options.sweep_interval, .patience = options.sweep_interval}, options.swept) {
     if (ask) {
@@ -77,7 +80,9 @@ Result<std::unique_ptr<Agent>> open_postgres(const AgentOptions& options, const 
   auto database = PostgresDatabase::open(
       {.conninfo = options.database, .connections = each, .patience = options.patience, .times = options.times});
   if (!database) return fail(explained(database.error()));
-  return std::make_unique<AgentOn<PGconn>>(options, ask, std::move(*barrier), std::move(*database));
+  const std::string identity = (*database)->identity();
+  return std::make_unique<AgentOn<PGconn>>(
+      options, ask, std::make_unique<PromisedBarrier>(std::move(*barrier), identity), std::move(*database));
 }
 
 Result<std::unique_ptr<Agent>> open_mariadb(const AgentOptions& options, const service::AskFate& ask) {

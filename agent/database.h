@@ -8,6 +8,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +54,12 @@ class Database {
   [[nodiscard]] virtual Result<void> forget_markers(ClusterMillis before) = 0;
   // Looks again at what may have changed; lets go of what is held for a quick end that did not come.
   [[nodiscard]] virtual Result<void> refresh() = 0;
+
+  // Where the branch's register can be prepared with its work (promise.h), in one step: Enrolled has what they answer.
+  [[nodiscard]] virtual std::optional<Result<service::Vote>> prepare_at_once(const service::Branch&, ByteView) {
+    return std::nullopt;
+  }
+  [[nodiscard]] virtual Result<bool> end_at_once(const service::Branch&, service::Call) { return false; }
 };
 
 template <class Connection>
@@ -60,6 +68,26 @@ class DatabaseOn : public Database {
   // Until the end of the local transaction on the connection, nobody else has the fence of the branch. A prepare holds
   // it from before it looks for what is prepared until its register is written.
   [[nodiscard]] virtual Result<void> fence(Connection& registers, const std::string& branch) = 0;
+};
+
+template <class Connection>
+class EnrolledDatabase final : public service::Enrolled {
+ public:
+  EnrolledDatabase(service::Participant<Connection>& participant, service::Barrier<Connection>& barrier,
+                   Database& database)
+      : steps_(participant, barrier), database_(database) {}
+
+  Result<std::unique_ptr<service::Turn>> take() override { return steps_.take(); }
+  std::optional<Result<service::Vote>> prepare_at_once(const service::Branch& branch, ByteView payload) override {
+    return database_.prepare_at_once(branch, payload);
+  }
+  Result<bool> end_at_once(const service::Branch& branch, service::Call call) override {
+    return database_.end_at_once(branch, call);
+  }
+
+ private:
+  service::EnrolledOn<Connection> steps_;
+  Database& database_;
 };
 
 }  // namespace assent::agent

@@ -19,6 +19,8 @@ namespace {
 
 using namespace assent;
 
+constexpr int pollers_max = 32;
+
 struct Arguments {
   std::string listen = "127.0.0.1:7430";
   std::string endpoints;
@@ -114,6 +116,9 @@ int run(const Arguments& arguments) {
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
+  // A call keeps its thread for as long as the database takes: threads stay for the next ones, and are not made anew.
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, pollers_max);
   int port = 0;
   builder.AddListeningPort(arguments.listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&(*agent)->service());

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "agent/register_rows.h"
 #include "service/connection_pool.h"
 #include "service/tables.h"
 
@@ -379,17 +380,7 @@ Result<std::vector<KnownRegister>> MariadbDatabase::registers_of(const TxnId& tx
   const auto rows =
       ask("SELECT branch, state, epoch, number FROM assent_branches WHERE txn_id = ?", Parameters().text(txn.to_hex()));
   if (!rows) return fail(rows.error());
-  std::vector<KnownRegister> out;
-  for (std::size_t i = 0; i < rows->rows.size(); ++i) {
-    service::RegisterRow row;
-    row.state = rows->text(i, 1);
-    row.epoch = rows->number_or_null(i, 2);
-    row.number = rows->number_or_null(i, 3);
-    const auto read = service::from_row(std::move(row));
-    if (!read) return fail(read.error());
-    out.push_back({rows->text(i, 0), read->state, read->attempt});
-  }
-  return out;
+  return registers_from(*rows);
 }
 
 Result<std::vector<Unrecorded>> MariadbDatabase::unrecorded() {
@@ -398,15 +389,7 @@ Result<std::vector<Unrecorded>> MariadbDatabase::unrecorded() {
           "m.txn_id = b.txn_id AND m.branch = b.branch WHERE b.state = 'prepared'",
           {});
   if (!rows) return fail(rows.error());
-  std::vector<Unrecorded> out;
-  for (std::size_t i = 0; i < rows->rows.size(); ++i) {
-    auto one =
-        service::in_doubt_from(rows->text(i, 0), rows->text(i, 1), rows->number(i, 2), rows->number(i, 3), "", 0);
-    if (!one) return fail(one.error());
-    const auto gid = gid_from(rows->text(i, 4));
-    if (gid && gid->attempt == one->attempt) out.push_back({std::move(one->key), one->attempt});
-  }
-  return out;
+  return unrecorded_from(*rows);
 }
 
 Result<void> MariadbDatabase::forget_markers(ClusterMillis before) {

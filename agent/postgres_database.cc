@@ -4,7 +4,8 @@
 
 #include <utility>
 
-#include "service/connection_pool.h"
+#include "agent/postgres_statement.h"
+#include "agent/register_rows.h"
 #include "service/tables.h"
 
 namespace assent::agent {
@@ -26,100 +27,30 @@ constexpr const char* schema =
     "branch text COLLATE \"C\" NOT NULL, made_at bigint NOT NULL);"
     "CREATE INDEX IF NOT EXISTS assent_prepared_made_at ON assent_prepared(made_at)";
 
-Parameters values_of(const Statement& statement) {
-  Parameters out;
-  for (const Value& value : statement.params) {
-    if (const auto* const text = std::get_if<std::string>(&value)) {
-      out.text(*text);
-    } else if (const auto* const number = std::get_if<std::int64_t>(&value)) {
-      out.integer(*number);
-    } else if (const auto* const truth = std::get_if<bool>(&value)) {
-      out.text(*truth ? "true" : "false");
-    } else {
-      out.null();
-    }
-  }
-  return out;
-}
-
-// Of a statement that failed: a no, with SQLSTATE as its word.
-Vote no_of(PGconn* connection, const Rows& rows, std::string_view what) {
-  const std::string state = service::postgres::sqlstate(rows);
-  const Result<Rows> told = service::postgres::judged(connection, Rows(nullptr), what);
-  const std::string said =
-      rows.raw() == nullptr ? told.error().message : service::postgres::first_line(PQresultErrorMessage(rows.raw()));
-  const char* const hint = rows.raw() == nullptr ? nullptr : PQresultErrorField(rows.raw(), PG_DIAG_MESSAGE_HINT);
-  return Vote::no(state.empty() ? "CONNECTION_LOST" : "SQL_" + state,
-                  fmt::format("{}: {}{}{}", what, said, hint == nullptr ? "" : ". ", hint == nullptr ? "" : hint));
-}
-
-bool fine(const Rows& rows) {
-  const ExecStatusType status = PQresultStatus(rows.raw());
-  return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
-}
-
 // Nothing when it was done as it should.
 std::optional<Vote> run(PGconn* connection, const Statement& statement, const std::string& what) {
   const Rows rows = values_of(statement).run(connection, statement.sql.c_str());
-  const ExecStatusType status = PQresultStatus(rows.raw());
-  if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
-    return Vote::no("NOT_ALLOWED", what + ": COPY has no place here");
-  }
-  if (!fine(rows)) return no_of(connection, rows, what);
-  if (PQtransactionStatus(connection) != PQTRANS_INTRANS) {
+  auto refused = judge_statement(connection, statement, rows, what);
+  if (!refused && PQtransactionStatus(connection) != PQTRANS_INTRANS) {
     return Vote::no("NOT_ALLOWED", what + ": it ended the transaction by itself");
   }
-  if (statement.rows && rows.affected() != std::to_string(*statement.rows)) {
-    return Vote::no("ROWS", fmt::format("{}: {} rows instead of {}", what,
-                                        rows.affected().empty() ? "no count of" : rows.affected(), *statement.rows));
-  }
-  return std::nullopt;
+  return refused;
 }
 
 }  // namespace
 
-class PostgresDatabase::Pool : public service::ConnectionPool<Handle> {
-  using ConnectionPool::ConnectionPool;
-};
-
-// A connection of the pool for one use; given back when it is fit for another.
-class PostgresDatabase::Lease {
- public:
-  explicit Lease(Pool& pool) : pool_(pool), handle_(pool.take()) {}
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
-  ~Lease() {
-    if (!handle_) return;
-    if (PQtransactionStatus(db()) == PQTRANS_INTRANS || PQtransactionStatus(db()) == PQTRANS_INERROR) {
-      static_cast<void>(execute(db(), "ROLLBACK"));
-    }
-    const bool fit = PQstatus(db()) == CONNECTION_OK && PQtransactionStatus(db()) == PQTRANS_IDLE;
-    pool_.give_back(fit ? std::move(*handle_) : nullptr);
-  }
-  [[nodiscard]] std::optional<Error> trouble() const { return handle_ ? std::nullopt : std::optional(handle_.error()); }
-  [[nodiscard]] PGconn* db() const { return handle_->get(); }
-  [[nodiscard]] bool lost() const { return PQstatus(db()) != CONNECTION_OK; }
-  // Another one instead, after it was lost.
-  [[nodiscard]] Result<void> renew() {
-    auto fresh = pool_.make();
-    if (!fresh) return fail(fresh.error());
-    *handle_ = std::move(*fresh);
-    return {};
-  }
-
- private:
-  Pool& pool_;
-  Result<Handle> handle_;
-};
-
-PostgresDatabase::PostgresDatabase(std::unique_ptr<Pool> pool, Times times) : pool_(std::move(pool)), times_(times) {}
+PostgresDatabase::PostgresDatabase(std::unique_ptr<PostgresPool> pool, Times times)
+    : pool_(std::move(pool)), times_(times) {}
 PostgresDatabase::~PostgresDatabase() = default;
 
 Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresDatabaseOptions& options) {
-  auto pool = std::make_unique<Pool>(options.connections, options.patience, [options] {
-    return service::postgres::connect(
+  auto make = [options]() -> Result<std::unique_ptr<PostgresSession>> {
+    auto connection = service::postgres::connect(
         {.conninfo = options.conninfo, .patience = options.patience, .name = "assent agent"});
-  });
+    if (!connection) return fail(connection.error());
+    return std::make_unique<PostgresSession>(PostgresSession{std::move(*connection), {}, 0});
+  };
+  auto pool = std::make_unique<PostgresPool>(options.connections, options.patience, std::move(make));
   std::unique_ptr<PostgresDatabase> out(new PostgresDatabase(std::move(pool), options.times));
   if (auto checked = out->check(); !checked) return fail(checked.error());
   return out;
@@ -127,7 +58,7 @@ Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresD
 
 // Prepares something and rolls it back: whatever right is missing is found now.
 Result<void> PostgresDatabase::check() {
-  Lease lease(*pool_);
+  PostgresLease lease(*pool_);
   if (lease.trouble()) return fail(*lease.trouble());
   const auto most = service::postgres::single_column(lease.db(), "SHOW max_prepared_transactions", {});
   if (!most) return fail(most.error());
@@ -171,7 +102,7 @@ std::string PostgresDatabase::begin_text(const Branch& branch) const {
       times_.lock.count(), statement.count());
 }
 
-Result<void> PostgresDatabase::begin(Lease& lease, const Branch& branch) {
+Result<void> PostgresDatabase::begin(PostgresLease& lease, const Branch& branch) {
   const std::string text = begin_text(branch);
   auto begun = execute(lease.db(), text.c_str());
   if (begun || !lease.lost()) return begun;
@@ -181,7 +112,7 @@ Result<void> PostgresDatabase::begin(Lease& lease, const Branch& branch) {
 }
 
 Vote PostgresDatabase::prepare(const Gid& gid, const Branch& branch, const Work& work) {
-  Lease lease(*pool_);
+  PostgresLease lease(*pool_);
   if (lease.trouble()) return Vote::no("UNAVAILABLE", lease.trouble()->message);
   if (auto begun = begin(lease, branch); !begun) return Vote::no("UNAVAILABLE", begun.error().message);
   const Rows marked = Parameters()
@@ -205,13 +136,15 @@ Vote PostgresDatabase::prepare(const Gid& gid, const Branch& branch, const Work&
   return Vote::no("CONNECTION_LOST", "the connection to the database was lost in the last step; nothing of it stays");
 }
 
-Result<bool> PostgresDatabase::finish(const Gid& gid, Call call) {
-  Lease lease(*pool_);
+Result<bool> PostgresDatabase::finish(const Gid& gid, Call call) { return end_prepared(gid.text(), call); }
+
+Result<bool> PostgresDatabase::end_prepared(const std::string& gid, Call call) {
+  PostgresLease lease(*pool_);
   if (lease.trouble()) return fail(*lease.trouble());
-  const std::string text = fmt::format("{} PREPARED '{}'", call == Call::commit ? "COMMIT" : "ROLLBACK", gid.text());
+  const std::string text = fmt::format("{} PREPARED '{}'", call == Call::commit ? "COMMIT" : "ROLLBACK", gid);
   auto done = execute(lease.db(), text.c_str());
   if (!done && lease.lost()) {
-    // It may have happened; the second time it is not found then, and the marker tells.
+    // It may have happened; the second time it is not found then, and the marker or the register tells.
     if (auto renewed = lease.renew(); !renewed) return fail(renewed.error());
     done = execute(lease.db(), text.c_str());
   }
@@ -221,7 +154,7 @@ Result<bool> PostgresDatabase::finish(const Gid& gid, Call call) {
 }
 
 Result<Rows> PostgresDatabase::ask(const char* text, const Parameters& parameters) {
-  Lease lease(*pool_);
+  PostgresLease lease(*pool_);
   if (lease.trouble()) return fail(*lease.trouble());
   auto rows = execute(lease.db(), text, parameters);
   if (rows || !lease.lost()) return rows;
@@ -247,17 +180,7 @@ Result<std::vector<KnownRegister>> PostgresDatabase::registers_of(const TxnId& t
   const auto rows = ask("SELECT branch, state, epoch, number FROM assent_branches WHERE txn_id = $1",
                         Parameters().text(txn.to_hex()));
   if (!rows) return fail(rows.error());
-  std::vector<KnownRegister> out;
-  for (int i = 0; i < rows->count(); ++i) {
-    service::RegisterRow row;
-    row.state = rows->text(i, 1);
-    row.epoch = rows->number_or_null(i, 2);
-    row.number = rows->number_or_null(i, 3);
-    const auto read = service::from_row(std::move(row));
-    if (!read) return fail(read.error());
-    out.push_back({rows->text(i, 0), read->state, read->attempt});
-  }
-  return out;
+  return registers_from(*rows);
 }
 
 Result<std::vector<Unrecorded>> PostgresDatabase::unrecorded() {
@@ -266,15 +189,7 @@ Result<std::vector<Unrecorded>> PostgresDatabase::unrecorded() {
       "b.txn_id AND m.branch = b.branch WHERE b.state = 'prepared'",
       {});
   if (!rows) return fail(rows.error());
-  std::vector<Unrecorded> out;
-  for (int i = 0; i < rows->count(); ++i) {
-    auto one =
-        service::in_doubt_from(rows->text(i, 0), rows->text(i, 1), rows->number(i, 2), rows->number(i, 3), "", 0);
-    if (!one) return fail(one.error());
-    const auto gid = gid_from(rows->text(i, 4));
-    if (gid && gid->attempt == one->attempt) out.push_back({std::move(one->key), one->attempt});
-  }
-  return out;
+  return unrecorded_from(*rows);
 }
 
 Result<void> PostgresDatabase::forget_markers(ClusterMillis before) {

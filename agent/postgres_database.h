@@ -1,4 +1,7 @@
 // PostgreSQL, by PREPARE TRANSACTION. Statements run read committed, with the limits of Times.
+//
+// A branch is prepared at once with its register where the names fit (promise.h, postgres_at_once.cc), and in the
+// steps of SqlParticipant otherwise. The registers must be looked at through promised_barrier.h, which sees both.
 #pragma once
 
 #include <cstddef>
@@ -6,6 +9,7 @@
 #include <string>
 
 #include "agent/database.h"
+#include "agent/postgres_pipeline.h"
 #include "service/postgres_connection.h"
 
 namespace assent::agent {
@@ -37,18 +41,23 @@ class PostgresDatabase final : public DatabaseOn<PGconn> {
   [[nodiscard]] Result<void> forget_markers(ClusterMillis before) override;
   [[nodiscard]] Result<void> refresh() override { return {}; }
   [[nodiscard]] Result<void> fence(PGconn& registers, const std::string& branch) override;
+  [[nodiscard]] std::optional<Result<service::Vote>> prepare_at_once(const service::Branch& branch,
+                                                                     ByteView payload) override;
+  [[nodiscard]] Result<bool> end_at_once(const service::Branch& branch, service::Call call) override;
 
  private:
-  class Pool;
-  class Lease;
+  enum class AtOnce : std::uint8_t { prepared, refused, in_steps, lost, forgot };
 
-  PostgresDatabase(std::unique_ptr<Pool> pool, Times times);
-  [[nodiscard]] Result<void> begin(Lease& lease, const service::Branch& branch);
+  PostgresDatabase(std::unique_ptr<PostgresPool> pool, Times times);
+  [[nodiscard]] AtOnce promise(PostgresLease& lease, const std::string& gid, const service::Branch& branch,
+                               const Work& work, service::Vote& no);
+  [[nodiscard]] Result<bool> end_prepared(const std::string& gid, service::Call call);
+  [[nodiscard]] Result<void> begin(PostgresLease& lease, const service::Branch& branch);
   [[nodiscard]] std::string begin_text(const service::Branch& branch) const;
   [[nodiscard]] Result<service::postgres::Rows> ask(const char* text, const service::postgres::Parameters& parameters);
   [[nodiscard]] Result<void> check();
 
-  const std::unique_ptr<Pool> pool_;
+  const std::unique_ptr<PostgresPool> pool_;
   const Times times_;
   std::string identity_;
 };

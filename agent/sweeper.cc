@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/promise.h"
+
 namespace assent::agent {
 
 using service::AnswerCode;
@@ -62,6 +64,9 @@ Swept Sweeper::look() {
 }
 
 void Sweeper::judge(const std::string& name, Swept& all) {
+  // A yes, which nobody but the coordinator or the resolver ends.
+  const auto promise = promise_from(name);
+  if (promise && promise->database == database_of(database_.identity())) return;
   const std::optional<Gid> gid = gid_from(name);
   if (!gid) {
     all.foreign += 1;

@@ -101,7 +101,7 @@ class LeaderKiller {
 }  // namespace
 
 ExitCode run(const Session& session, const BenchRunCommand& command) {
-  if (command.workload == BenchWorkload::hot) return run_hot(session, command);
+  if (command.workload == BenchWorkload::hot || command.workload == BenchWorkload::keys) return run_hot(session, command);
   if (command.workload != BenchWorkload::bank) return run_items(session, command);
   const bank::RunOptions options = options_of(session, command, session.console.err);
   const client::Result<bank::Report> report = bank::run(session.client, options, {});

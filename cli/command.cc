@@ -14,6 +14,7 @@ std::optional<BenchWorkload> read_workload(std::string_view text) {
   if (text == "append") return BenchWorkload::append;
   if (text == "register") return BenchWorkload::registers;
   if (text == "hot") return BenchWorkload::hot;
+  if (text == "keys") return BenchWorkload::keys;
   return std::nullopt;
 }
 
@@ -141,15 +142,15 @@ void add_bench(CLI::App& app, Draft& draft) {
   CLI::App& run = *bench.add_subcommand("run", "Transfer money under load, measure, and check the books");
   const auto specific = leaf<BenchRunCommand>(run, draft);
   add_parsed<BenchWorkload>(
-      run, "--workload", specific->workload, &read_workload, "a workload; there are: bank, append, register, hot",
+      run, "--workload", specific->workload, &read_workload, "a workload; there are: bank, append, register, hot, keys",
       "bank; or append (lists) or register (numbers): transactions of one to eight reads and "
       "writes, whose history is judged for strict serializability; or hot: all clients move money between "
-      "one account and their own")
+      "one account and their own; or keys: the same with --accounts of them, on the first shard")
       ->type_name("NAME");
   add_load(run, *specific);
-  run.add_flag("!--no-escrow", specific->escrow, "hot: each transfer locks the account until it is finished");
+  run.add_flag("!--no-escrow", specific->escrow, "hot, keys: each transfer locks the accounts until it is finished");
   run.add_flag("--sql", specific->sql,
-               "hot: the accounts are rows of a table, whose balance is declared ESCROW, instead of keys");
+               "hot, keys: the accounts are rows of a table, whose balance is declared ESCROW, instead of keys");
   add_duration(run, "--duration", specific->duration, "How long to measure (default 20s)");
   add_duration(run, "--warmup", specific->warmup, "Load before measuring (default none)");
   CLI::App& check = *bench.add_subcommand("check", "Check the books of the bank that is there");

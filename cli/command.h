@@ -86,6 +86,12 @@ struct TxnWatchCommand {
   std::chrono::milliseconds every{1'000};
   std::chrono::milliseconds at_most{0};  // 0: until the process is ended
 };
+struct TxnForgetCommand {
+  TxnId id;
+  std::string reason;
+  std::vector<std::string> on;  // shards; none: all where an end was forced on it
+  bool yes = false;             // without the typed confirmation
+};
 struct KvCommand {
   std::string shard;
   Operation operation;
@@ -94,7 +100,7 @@ struct TransferLeaderCommand {
   std::string group;
   std::string to;
 };
-enum class BenchWorkload : std::uint8_t { bank, append, registers, hot };
+enum class BenchWorkload : std::uint8_t { bank, append, registers, hot, keys };
 struct BenchRunCommand {
   BenchWorkload workload = BenchWorkload::bank;
   std::uint32_t clients = 32;
@@ -105,8 +111,8 @@ struct BenchRunCommand {
   double cross_shard = 1.0;
   std::uint64_t seed = 1;
   std::string history;
-  bool escrow = true;                       // of the hot account
-  bool sql = false;                         // hot: accounts are rows, not keys
+  bool escrow = true;                       // of hot and keys
+  bool sql = false;                         // hot and keys: accounts are rows, not keys
   Protocol protocol = Protocol::automatic;  // of what spans several shards
 };
 struct BenchCheckCommand {
@@ -130,11 +136,11 @@ struct ConformanceCommand {
 };
 struct VersionCommand {};
 
-using Command =
-    std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand, TxnGetCommand,
-                 TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand, TxnResolveCommand,
-                 TxnListCommand, TxnTraceCommand, TxnWatchCommand, KvCommand, TransferLeaderCommand, BenchRunCommand,
-                 BenchCheckCommand, CheckHistoryCommand, DemoBankCommand, ConformanceCommand, VersionCommand>;
+using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
+                             TxnGetCommand, TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand,
+                             TxnResolveCommand, TxnForgetCommand, TxnListCommand, TxnTraceCommand, TxnWatchCommand,
+                             KvCommand, TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, CheckHistoryCommand,
+                             DemoBankCommand, ConformanceCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

@@ -94,6 +94,18 @@ void add_records(CLI::App& txn, Draft& draft) {
   add_duration(watch, "--for", all->at_most, "End after so long (default: never)");
 }
 
+void add_forget(CLI::App& txn, Draft& draft) {
+  CLI::App& forget = *txn.add_subcommand("forget",
+                                         "Take what was forced on a transaction off the list, once it is dealt with. "
+                                         "Ends with 8 when nothing was forced on it, or while it has not ended, for "
+                                         "its outcome is still to be held against what was forced");
+  const auto one = leaf<TxnForgetCommand>(forget, draft);
+  add_txn_id(forget, "id", one->id, "The transaction's id")->required();
+  forget.add_option("--reason", one->reason, "Why: it stands in the groups' logs")->required()->type_name("TEXT");
+  forget.add_option("--on", one->on, "Only on this shard; may be repeated")->type_name("SHARD");
+  forget.add_flag("--yes", one->yes, "Do not ask for the last digits of the id");
+}
+
 }  // namespace
 
 void add_txn(CLI::App& app, Draft& draft) {
@@ -138,6 +150,7 @@ void add_txn(CLI::App& app, Draft& draft) {
   add_outcome(txn, draft);
   add_explanations(txn, draft);
   add_records(txn, draft);
+  add_forget(txn, draft);
 }
 
 }  // namespace assent::cli

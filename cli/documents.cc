@@ -67,7 +67,11 @@ Json replica_json(const client::GroupView::Replica& replica) {
            {"locks", text(status.locks)},
            {"active", text(status.active)},
            {"records", text(status.records)},
-           {"oldestPreparedAgeMillis", text(status.oldest_prepared_age_millis)}};
+           {"oldestPreparedAgeMillis", text(status.oldest_prepared_age_millis)},
+           {"heuristics", text(status.heuristics)},
+           {"heuristicCommits", text(status.heuristic_commits)},
+           {"heuristicAborts", text(status.heuristic_aborts)},
+           {"heuristicsForgotten", text(status.heuristics_forgotten)}};
   if (!status.digest.empty()) out["digest"] = status.digest;
   if (status.leads) out["activePeers"] = status.active_peers;
   return out;

@@ -1,4 +1,4 @@
-// assentctl bench run --workload hot
+// assentctl bench run --workload hot, and keys
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,9 +10,14 @@ namespace assent::cli {
 
 namespace {
 
+std::uint64_t accounts_of(const BenchRunCommand& command) {
+  return command.workload == BenchWorkload::keys ? command.accounts_per_shard : 1;
+}
+
 Json to_json(const hot::Report& report, const BenchRunCommand& command) {
-  return Json{{"workload", "hot"},
+  return Json{{"workload", command.workload == BenchWorkload::keys ? "keys" : "hot"},
               {"clients", command.clients},
+              {"accounts", accounts_of(command)},
               {"escrow", command.escrow},
               {"sql", command.sql},
               {"protocol", to_string(command.protocol)},
@@ -36,6 +41,7 @@ ExitCode run_hot(const Session& session, const BenchRunCommand& command) {
   hot::Options options;
   options.clients = command.clients;
   options.duration = command.duration;
+  options.accounts = accounts_of(command);
   options.balance = std::max<std::int64_t>(command.balance, 1) * 1'000;
   options.escrow = command.escrow;
   options.sql = command.sql;
@@ -48,13 +54,14 @@ ExitCode run_hot(const Session& session, const BenchRunCommand& command) {
     session.print(to_json(*report, command));
   } else {
     session.console.out << fmt::format(
-        "one hot account, a {}, {} escrow, {} clients\n"
+        "{} common account(s), {}, {} escrow, {} clients\n"
         "transfers/s   {:.1f} ({} in {:.1f} s)\n"
         "latency ms    p50 {:.2f}  p99 {:.2f}\n"
         "outcomes      {} committed  {} aborted  {} conflicts retried  {} failed  {} unknown\n"
         "money         {} before, {} after: {}\n",
-        command.sql ? "row" : "key", command.escrow ? "with" : "without", command.clients, report->per_second(),
-        report->committed, report->seconds, static_cast<double>(report->latency.percentile(0.5)) / 1000,
+        options.accounts, command.sql ? "rows" : "keys", command.escrow ? "with" : "without", command.clients,
+        report->per_second(), report->committed, report->seconds,
+        static_cast<double>(report->latency.percentile(0.5)) / 1000,
         static_cast<double>(report->latency.percentile(0.99)) / 1000, report->committed, report->aborted,
         report->conflicts, report->failed, report->unknown, report->total_before, report->total_after,
         report->sound() ? "sound" : "NOT SOUND");

@@ -104,6 +104,25 @@ void print_results(const Session& session, const client::TxnOutcome& outcome) {
 }
 
 // Prints what came of a transaction that was run.
+ExitCode refuse(const Session& session, const TxnId& id, const std::string& why, const std::string& next) {
+  if (session.json()) {
+    session.print(Json{{"txnId", id.to_hex()}, {"refused", why}, {"next", next}});
+  } else {
+    print_fact(session, "txid", id.to_hex());
+    print_fact(session, "refused", why);
+    print_fact(session, "next", next);
+  }
+  return ExitCode::refused;
+}
+
+bool confirmed(const Session& session, const TxnId& id, std::string_view question) {
+  const std::string digits = id.to_hex().substr(26);
+  session.console.err << fmt::format("{}, type the last six digits of its id ({}): ", question, digits);
+  session.console.err.flush();
+  std::string typed;
+  return std::getline(session.console.in, typed) && typed == digits;
+}
+
 ExitCode conclude(const Session& session, const client::Result<client::TxnOutcome>& outcome) {
   if (!outcome) return session.fail(outcome.error());
   if (session.json()) {

@@ -15,6 +15,11 @@ void print_fact(const Session& session, std::string_view name, std::string_view 
 void print_outcome(const Session& session, const client::TxnOutcome& outcome);
 void print_results(const Session& session, const client::TxnOutcome& outcome);
 
+// Prints why something was not done, and what to do instead.
+[[nodiscard]] ExitCode refuse(const Session& session, const TxnId& id, const std::string& why, const std::string& next);
+// What cannot be taken back is asked for twice: whether the last digits of the id were typed.
+[[nodiscard]] bool confirmed(const Session& session, const TxnId& id, std::string_view question);
+
 // Prints what came of a transaction that was run or asked for, or why it could not be learned.
 [[nodiscard]] ExitCode conclude(const Session& session, const client::Result<client::TxnOutcome>& outcome);
 

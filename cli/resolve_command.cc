@@ -16,17 +16,6 @@ namespace assent::cli {
 
 namespace {
 
-ExitCode refuse(const Session& session, const TxnId& id, const std::string& why, const std::string& next) {
-  if (session.json()) {
-    session.print(Json{{"txnId", id.to_hex()}, {"refused", why}, {"next", next}});
-  } else {
-    print_fact(session, "txid", id.to_hex());
-    print_fact(session, "refused", why);
-    print_fact(session, "next", next);
-  }
-  return ExitCode::refused;
-}
-
 bool in_doubt(const client::Sights& sights) {
   return std::any_of(sights.seen.begin(), sights.seen.end(), [](const client::GroupSight& one) {
     return one.sight.stage == Stage::in_doubt || one.sight.stage == Stage::resolving;
@@ -61,24 +50,15 @@ std::vector<std::string> shards_to_force(const client::Sights& sights, const std
   return shards;
 }
 
-// What cannot be taken back is asked for twice.
-bool confirmed(const Session& session, const TxnResolveCommand& command, const client::Explanation& one) {
-  if (command.yes) return true;
-  const std::string digits = command.id.to_hex().substr(26);
-  session.console.err << fmt::format("{}\n{}\nTo {} it all the same, type the last six digits of its id ({}): ",
-                                     one.why, one.proof, *command.heuristic ? "commit" : "abort", digits);
-  session.console.err.flush();
-  std::string typed;
-  return std::getline(session.console.in, typed) && typed == digits;
-}
-
 ExitCode force(const Session& session, const TxnResolveCommand& command, const client::Sights& sights) {
   const client::Explanation one = client::explain(command.id, sights);
   const std::vector<std::string> shards = shards_to_force(sights, command.on);
   if (shards.empty()) {
     return refuse(session, command.id, "no shard where it may be forced is in doubt about it: " + one.why, one.next);
   }
-  if (!confirmed(session, command, one)) {
+  const std::string question =
+      fmt::format("{}\n{}\nTo {} it all the same", one.why, one.proof, *command.heuristic ? "commit" : "abort");
+  if (!command.yes && !confirmed(session, command.id, question)) {
     return refuse(session, command.id, "not confirmed; nothing was forced", "type the digits, or give --yes");
   }
   for (const std::string& shard : shards) {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "client/options.h"
+#include "txn_proto/service_target.h"
 
 namespace assent::cli {
 
@@ -135,7 +136,8 @@ std::optional<std::string> parse_target(std::string_view text) {
 std::optional<client::ServiceCall> parse_service_call(std::string_view service, std::string_view payload) {
   const std::size_t at = service.find('@');
   if (at == std::string_view::npos || at == 0) return std::nullopt;
-  const auto target = parse_target(service.substr(at + 1));
+  const std::string_view place = service.substr(at + 1);
+  const auto target = http_target(place) ? std::optional(std::string(place)) : parse_target(place);
   const auto work = parse_payload(payload);
   if (!target || !work) return std::nullopt;
   return client::ServiceCall{.name = std::string(service.substr(0, at)), .target = *target, .payload = *work};

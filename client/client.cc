@@ -134,6 +134,10 @@ Result<TxnOutcome> Client::force(ForceRequest request, Timeout timeout) {
   return wait_for(courier_->runtime(), client::force(*courier_, std::move(request), deadline(timeout)));
 }
 
+Result<TxnOutcome> Client::forget(ForgetRequest request, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::forget(*courier_, std::move(request), deadline(timeout)));
+}
+
 Result<void> Client::transfer_leader(std::string_view group, std::string_view to, Timeout timeout) {
   LeaderTransfer transfer{std::string(group), std::string(to)};
   const Result<LeaderTransfer> done =

@@ -95,6 +95,9 @@ class Client {
   // Against the protocol: for when what would decide the transaction is lost for good. Error refused where the shard is
   // not in doubt. The answer is the shard's view.
   [[nodiscard]] Result<TxnOutcome> force(ForceRequest request, Timeout timeout = {});
+  // What was forced is dealt with. Error refused where nothing was, or where the transaction has not ended. The answer
+  // is the shard's view.
+  [[nodiscard]] Result<TxnOutcome> forget(ForgetRequest request, Timeout timeout = {});
   // Asks the group's leader to hand over to the named node.
   [[nodiscard]] Result<void> transfer_leader(std::string_view group, std::string_view to, Timeout timeout = {});
 

@@ -42,6 +42,10 @@ struct ReplicaStatus {
   std::uint64_t active = 0;
   std::uint64_t records = 0;
   std::uint64_t oldest_prepared_age_millis = 0;
+  std::uint64_t heuristics = 0;         // what operators forced on a shard and did not forget yet
+  std::uint64_t heuristic_commits = 0;  // ever since the group began, as the next
+  std::uint64_t heuristic_aborts = 0;
+  std::uint64_t heuristics_forgotten = 0;
   std::string digest;
   std::vector<std::string> active_peers;
 };

@@ -63,6 +63,10 @@ ReplicaStatus decode_replica(const v1::Replica& replica) {
   out.active = replica.active();
   out.records = replica.records();
   out.oldest_prepared_age_millis = replica.oldest_prepared_age_millis();
+  out.heuristics = replica.heuristics().listed();
+  out.heuristic_commits = replica.heuristics().commits();
+  out.heuristic_aborts = replica.heuristics().aborts();
+  out.heuristics_forgotten = replica.heuristics().forgotten();
   out.digest = replica.digest();
   out.active_peers.assign(replica.active_peers().begin(), replica.active_peers().end());
   return out;

@@ -204,7 +204,8 @@ void explain_heuristics(const TxnId& id, const Sights& sights, Explanation& out)
     return;
   }
   out.why = fmt::format("{}", fmt::join(out.heuristics, ", "));
-  out.next = mixed ? "the shards do not agree: repair the data by hand" : "nothing: what was forced was right";
+  out.next = mixed ? "the shards do not agree: repair the data by hand, then assentctl txn forget"
+                   : "nothing: what was forced was right; assentctl txn forget takes it off the list";
   out.proof.clear();
 }
 

@@ -85,6 +85,17 @@ Task<Result<TxnOutcome>> force(Courier& courier, ForceRequest asked, SteadyTime 
   co_return decode(delivery->response);
 }
 
+Task<Result<TxnOutcome>> forget(Courier& courier, ForgetRequest asked, SteadyTime deadline) {
+  v1::ForgetRequest request;
+  request.set_txn_id(asked.id.to_hex());
+  request.set_shard(asked.shard);
+  request.set_reason(asked.reason);
+  const Result<Delivery<v1::Transaction>> delivery = co_await ask_until_answered(
+      courier, asked.shard, &v1::Shard::Stub::AsyncForget, std::as_const(request), deadline);
+  if (!delivery) co_return tl::unexpected(delivery.error());
+  co_return decode(delivery->response);
+}
+
 Task<Result<LeaderTransfer>> transfer_leader(Courier& courier, LeaderTransfer transfer, SteadyTime deadline) {
   v1::TransferLeaderRequest request;
   request.set_group(transfer.group);

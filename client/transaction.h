@@ -155,4 +155,11 @@ struct ForceRequest {
   std::string reason;  // 1 to 1,000 bytes
 };
 
+// Takes what was forced on a transaction off one shard's list.
+struct ForgetRequest {
+  TxnId id;
+  std::string shard;
+  std::string reason;  // 1 to 1,000 bytes
+};
+
 }  // namespace assent::client

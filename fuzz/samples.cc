@@ -58,6 +58,7 @@ std::vector<ShardCommand> sample_shard_commands() {
           FinishWork{txn, attempt, true},
           SealWork{sample_txn(5)},
           OverrideWork{txn, true, "the other half is lost"},
+          ForgetOverride{txn, "repaired by hand"},
           Tidy{}};
 }
 

@@ -45,7 +45,7 @@ Bytes few_commands(Input& input) {
   const TxnId txn = few_txns(input);
   const Attempt attempt{Epoch(input.below(4)), input.below(4)};
   const std::uint64_t print = input.below(2);
-  switch (input.below(7)) {
+  switch (input.below(8)) {
     case 0:
       return encode(ShardCommand(
           PrepareWork{txn, attempt, GroupId(9), few_groups(input), print, few_txns(input), few_effects(input), {}}));
@@ -55,6 +55,7 @@ Bytes few_commands(Input& input) {
     case 3: return encode(ShardCommand(FinishWork{txn, attempt, input.flag()}));
     case 4: return encode(ShardCommand(SealWork{txn}));
     case 5: return encode(ShardCommand(OverrideWork{txn, input.flag(), "why"}));
+    case 6: return encode(ShardCommand(ForgetOverride{txn, "done"}));
     default: return encode(ShardCommand(Tidy{}));
   }
 }

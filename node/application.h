@@ -46,6 +46,12 @@ struct ApplicationStatus {
   std::uint64_t active = 0;   // attempts or waiting requests in the leader's memory
   std::uint64_t records = 0;  // decisions or registers kept
   std::uint64_t oldest_prepared_age_millis = 0;
+  // Of a shard: what operators forced and did not forget yet, and how often they did each ever since the group began.
+  // Replicated: the same on every replica.
+  std::uint64_t heuristics = 0;
+  std::uint64_t heuristic_commits = 0;
+  std::uint64_t heuristic_aborts = 0;
+  std::uint64_t heuristics_forgotten = 0;
 };
 
 class Application {

@@ -29,6 +29,10 @@ ApplicationStatus ShardBinding::status() const {
   status.prepared = shard_.all_prepared().size();
   status.locks = shard_.locks().size();
   status.records = status.prepared + shard_.all_finished().size();
+  status.heuristics = shard_.heuristics().size();
+  status.heuristic_commits = shard_.heuristic_counts().commits;
+  status.heuristic_aborts = shard_.heuristic_counts().aborts;
+  status.heuristics_forgotten = shard_.heuristic_counts().forgotten;
   for (const auto& [txn, prepared] : shard_.all_prepared()) {
     const std::uint64_t since = prepared.prepared_at.value;
     const std::uint64_t now = std::max(shard_.stamp().value, since);

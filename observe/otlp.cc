@@ -1,6 +1,8 @@
 #include "observe/otlp.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace assent {
@@ -41,6 +43,8 @@ Json json_of(const OtlpSpan& span) {
 
 constexpr std::uint64_t nanos_per_micro = 1'000;
 constexpr std::uint32_t sampled = 1;
+constexpr std::uint32_t remote = 0x200;
+constexpr std::uint32_t remote_known = 0x100;  // whether the parent is of another process is known: it is not
 
 std::uint64_t nanos(std::int64_t unix_micros) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(0, unix_micros)) * nanos_per_micro;
@@ -61,9 +65,12 @@ void add_raft(const v1::TxnSpan& span, OtlpSpan& out) {
   out.events.push_back({out.end_unix_nanos, "applied"});
 }
 
-// An abort that a fault made is an error; one that somebody asked for is not.
+// An abort that a fault made is an error; one that somebody asked for, by what he sent or by saying no, is not.
 bool is_fault(const v1::TxnSummary& summary) {
-  return summary.outcome() == "aborted" && summary.reason() != "sealed" && !summary.reason().empty();
+  static constexpr std::array<std::string_view, 6> asked_for{"sealed",  "constraint", "refused",
+                                                             "invalid", "reused_id",  "too_large"};
+  if (summary.outcome() != "aborted" || summary.reason().empty()) return false;
+  return std::find(asked_for.begin(), asked_for.end(), summary.reason()) == asked_for.end();
 }
 
 void add_root(const v1::TxnTrace& trace, OtlpSpan& out) {
@@ -84,51 +91,76 @@ void add_root(const v1::TxnTrace& trace, OtlpSpan& out) {
   out.attributes.emplace_back("error.type", summary.reason());
 }
 
+OtlpAttributes resource_of(const OtlpResource& resource, const std::string& node) {
+  OtlpAttributes out = resource.more;
+  const auto add = [&](std::string_view key, const std::string& value) {
+    const bool told = std::any_of(out.begin(), out.end(), [&](const auto& one) { return one.first == key; });
+    if (!told && !value.empty()) out.emplace_back(key, value);
+  };
+  add("service.name", resource.service_name);
+  add("service.version", resource.service_version);
+  add("service.instance.id", node);
+  add("telemetry.sdk.name", "assent");
+  add("telemetry.sdk.language", "cpp");
+  return out;
+}
+
+OtlpSpan span_of(const v1::TxnTrace& trace, const v1::TxnSpan& span) {
+  OtlpSpan out;
+  out.trace_id = trace.trace_id();
+  out.span_id = span.span_id();
+  out.parent_span_id = span.parent_id();
+  out.name = span.name();
+  out.kind = kind_of(span);
+  out.start_unix_nanos = nanos(trace.summary().started_unix_micros() + span.start_micros());
+  out.end_unix_nanos = out.start_unix_nanos + span.duration_micros() * nanos_per_micro;
+  out.flags = sampled | remote_known;
+  if (span.parent_id().empty()) {
+    out.parent_span_id = trace.parent_span_id();
+    if (!out.parent_span_id.empty()) out.flags |= remote;
+    add_root(trace, out);
+  } else if (span.name() == "raft.propose") {
+    add_raft(span, out);
+  } else if (!span.group().empty()) {
+    out.attributes.emplace_back("assent.participant.id", span.group());
+  }
+  if (!span.verdict().empty()) out.attributes.emplace_back("assent.verdict", span.verdict());
+  if (span.repeats() > 0) out.attributes.emplace_back("assent.repeats", std::int64_t{span.repeats()});
+  if (span.open()) out.attributes.emplace_back("assent.open", true);
+  return out;
+}
+
 }  // namespace
 
-std::string otlp_json(const OtlpBatch& batch) {
-  Json spans = Json::array();
-  for (const OtlpSpan& span : batch.spans) spans.push_back(json_of(span));
-  Json resource{{"resource", {{"attributes", list_of(batch.resource)}}}};
-  resource["scopeSpans"].push_back(
-      {{"scope", {{"name", batch.scope_name}, {"version", batch.scope_version}}}, {"spans", std::move(spans)}});
+std::string otlp_json(const std::vector<OtlpBatch>& batches) {
   Json out;
-  out["resourceSpans"].push_back(std::move(resource));
+  out["resourceSpans"] = Json::array();
+  for (const OtlpBatch& batch : batches) {
+    Json spans = Json::array();
+    for (const OtlpSpan& span : batch.spans) spans.push_back(json_of(span));
+    Json resource{{"resource", {{"attributes", list_of(batch.resource)}}}};
+    resource["scopeSpans"].push_back(
+        {{"scope", {{"name", batch.scope_name}, {"version", batch.scope_version}}}, {"spans", std::move(spans)}});
+    out["resourceSpans"].push_back(std::move(resource));
+  }
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-OtlpBatch otlp_of(const v1::TxnTrace& trace, std::string_view version) {
-  OtlpBatch batch{.resource = {{"service.name", "assent"},
-                               {"service.version", std::string(version)},
-                               {"telemetry.sdk.name", "assent"},
-                               {"telemetry.sdk.language", "cpp"}},
-                  .scope_name = "assent",
-                  .scope_version = std::string(version),
-                  .spans = {}};
-  const std::int64_t start = trace.summary().started_unix_micros();
+std::vector<OtlpBatch> otlp_of(const v1::TxnTrace& trace, const OtlpResource& resource) {
+  std::map<std::string, OtlpBatch> by_node;
   for (const v1::TxnSpan& span : trace.spans()) {
-    OtlpSpan& out = batch.spans.emplace_back();
-    out.trace_id = trace.trace_id();
-    out.span_id = span.span_id();
-    out.parent_span_id = span.parent_id();
-    out.name = span.name();
-    out.kind = kind_of(span);
-    out.start_unix_nanos = nanos(start + span.start_micros());
-    out.end_unix_nanos = out.start_unix_nanos + span.duration_micros() * nanos_per_micro;
-    out.flags = sampled;
-    if (span.parent_id().empty()) {
-      add_root(trace, out);
-    } else if (span.name() == "raft.propose") {
-      add_raft(span, out);
-    } else if (!span.group().empty()) {
-      out.attributes.emplace_back("assent.participant.id", span.group());
+    OtlpBatch& batch = by_node[span.node()];
+    if (batch.spans.empty()) {
+      batch.resource = resource_of(resource, span.node());
+      batch.scope_name = "assent";
+      batch.scope_version = resource.service_version;
     }
-    if (!span.verdict().empty()) out.attributes.emplace_back("assent.verdict", span.verdict());
-    if (span.repeats() > 0) out.attributes.emplace_back("assent.repeats", std::int64_t{span.repeats()});
-    if (span.open()) out.attributes.emplace_back("assent.open", true);
-    out.attributes.emplace_back("assent.node", span.node());
+    batch.spans.push_back(span_of(trace, span));
   }
-  return batch;
+  std::vector<OtlpBatch> out;
+  out.reserve(by_node.size());
+  for (auto& [node, batch] : by_node) out.push_back(std::move(batch));
+  return out;
 }
 
 }  // namespace assent

@@ -47,10 +47,16 @@ struct OtlpBatch {
   std::vector<OtlpSpan> spans;
 };
 
-// One line, without an end of line; what has no value is left out.
-[[nodiscard]] std::string otlp_json(const OtlpBatch& batch);
+// One request of several resources: one line, without an end of line; what has no value is left out.
+[[nodiscard]] std::string otlp_json(const std::vector<OtlpBatch>& batches);
 
-// A span that is still open ends at the trace's as_of.
-[[nodiscard]] OtlpBatch otlp_of(const v1::TxnTrace& trace, std::string_view version);
+// What is said of whoever makes spans; the node is added for each.
+struct OtlpResource {
+  std::string service_name = "assent";
+  std::string service_version;
+  OtlpAttributes more = {};  // told by an operator: they stand first, and are stronger
+};
+// One batch for each node that recorded spans. A span that is still open ends at the trace's as_of.
+[[nodiscard]] std::vector<OtlpBatch> otlp_of(const v1::TxnTrace& trace, const OtlpResource& resource);
 
 }  // namespace assent

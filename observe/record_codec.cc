@@ -43,6 +43,7 @@ v1::TxnSummary summary_to_api(const TxnRecord& record, const RecordNames& names,
   out.set_refused_by(name_of(record, names, record.refused_by));
   out.set_message(record.message);
   out.set_recovered(record.recovered);
+  if (record.caller) out.set_traceparent(to_traceparent(*record.caller));
   std::uint32_t repeats = 0;
   for (const TxnStep& step : record.steps) {
     const bool message = step.step == Step::prepare_sent || step.step == Step::finish_sent ||

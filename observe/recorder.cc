@@ -42,6 +42,13 @@ TxnRecord* Recorder::known(const TxnId& txn) {
   return found == places_.end() ? nullptr : &ring_[found->second];
 }
 
+bool Recorder::is_left(const TxnRecord& record) const {
+  return std::all_of(record.steps.begin(), record.steps.end(), [&](const TxnStep& step) {
+    const auto anew = elected_.find(step.at);
+    return anew != elected_.end() && step.micros < anew->second;
+  });
+}
+
 void Recorder::visit(const std::function<bool(const TxnRecord&)>& visit) const {
   for (std::size_t i = 0; i < ring_.size(); ++i) {
     const std::size_t place = (next_ + ring_.size() - 1 - i) % ring_.size();
@@ -116,6 +123,11 @@ void Recorder::requested(GroupId at, const ClientRequest& request) {
   const auto waited = arrived_.find(request.id);
   const std::uint64_t arrived = waited == arrived_.end() ? 0 : waited->second;
   if (waited != arrived_.end()) arrived_.erase(waited);
+  std::optional<TraceContext> caller;
+  if (const auto named = callers_.find(request.id); named != callers_.end()) {
+    caller = named->second;
+    callers_.erase(named);
+  }
   const auto* execute = std::get_if<Execute>(&request.body);
   if (execute == nullptr) return;
   const bool again = known(execute->txn) != nullptr;
@@ -132,11 +144,13 @@ void Recorder::requested(GroupId at, const ClientRequest& request) {
   if (arrived != 0) step->queued = short_of(arrived, step->micros);
   record->protocol = effective_protocol(*execute);
   record->coordinator = at;
+  if (caller) record->caller = caller;
   record->participants.clear();
   for (const Branch& branch : execute->branches) {
     record->participants.push_back(branch.shard);
     if (branch.service) record->services.push_back(branch.service->at);
   }
+  list_begun(execute->txn);
   if (again) return;  // this group runs what it heard of before, as another group
   ++figures_of(record->protocol).started;
   figures_.participants.add(execute->branches.size());
@@ -256,11 +270,20 @@ void Recorder::applied(GroupId at, Index index, const ShardCommand& command) {
     return;
   }
   if (const auto* seal = std::get_if<SealWork>(&command)) {
-    return note_applied(record_of(seal->txn), {Step::sealed, at}, index);
+    TxnRecord* record = record_of(seal->txn);
+    note_applied(record, {Step::sealed, at}, index);
+    // An empty register was filled with a no, so it never commits; one that was full says so by other steps.
+    const bool voted = record != nullptr && first_step(*record, Step::vote_applied, at) != nullptr;
+    if (record != nullptr && !voted && record->outcome == Outcome::none) record->outcome = Outcome::aborted;
+    return;
   }
   if (const auto* force = std::get_if<OverrideWork>(&command)) {
     ++(force->commit ? figures_.forced_commits : figures_.forced_aborts);
     return note_applied(record_of(force->txn), {Step::forced, at, {}, force->commit}, index);
+  }
+  if (std::holds_alternative<ForgetOverride>(command)) {
+    ++figures_.forced_forgotten;
+    return;
   }
   if (const auto* ballot = std::get_if<BallotWork>(&command)) {
     note_applied(record_of(ballot->txn), {Step::ballot_applied, at, {}, ballot->value == Outcome::committed}, index);
@@ -361,6 +384,7 @@ void Recorder::sent(GroupId at, GroupId to, const TxnMessage& message) {
   if (!fresh || count_steps(*record, Step::finish_sent, at) != 1) return;
   if (first_step(*record, Step::asked, at) != nullptr) return;
   record->recovered = true;
+  list_begun(finish->txn);
   ++(finish->commit ? figures_.recovered_commits : figures_.recovered_aborts);
 }
 
@@ -387,6 +411,15 @@ void Recorder::answered(GroupId at, TxnRecord& record, const TxnAnswer& answer) 
     record.message = answer.refusal.message.substr(0, options_.message_bytes_max);
   }
   if (fresh) count_answer(at, record);
+}
+
+void Recorder::list_begun(const TxnId& txn) {
+  if (options_.begun_max == 0) return;
+  if (begun_.size() < options_.begun_max) {
+    begun_.push_back(txn);
+  } else {
+    ++figures_.begun_not_listed;
+  }
 }
 
 void Recorder::count_answer(GroupId at, const TxnRecord& record) {

@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "node/transport.h"
@@ -29,6 +30,7 @@ struct RecorderOptions {
   std::size_t ring = 20'000;    // records
   std::size_t steps_max = 400;  // of one record
   std::size_t message_bytes_max = 200;
+  std::size_t begun_max = 0;  // transactions that are listed for take_begun()
 };
 
 class Recorder final : public TxnWatcher {
@@ -43,9 +45,12 @@ class Recorder final : public TxnWatcher {
 
   // The request came to this node and has to wait before a group is asked.
   void waits(RequestId id) { arrived_[id] = now(); }
+  // Its caller named the span that it belongs to.
+  void belongs(RequestId id, const TraceContext& caller) { callers_[id] = caller; }
   // It was answered, perhaps without having begun.
   void gave_up(RequestId id) {
     if (!arrived_.empty()) arrived_.erase(id);
+    if (!callers_.empty()) callers_.erase(id);
   }
 
   [[nodiscard]] const TxnFigures& figures() const { return figures_; }
@@ -53,6 +58,12 @@ class Recorder final : public TxnWatcher {
   // The newest first, as they began here; those that visit says no to end it.
   void visit(const std::function<bool(const TxnRecord&)>& visit) const;
   [[nodiscard]] std::size_t size() const { return places_.size(); }
+  // Somebody leads the group from now on, perhaps this node again: what was recorded of it before goes on elsewhere.
+  void elected(GroupId at) { elected_[at] = now(); }
+  // Every group that it was seen in has been led anew since: how far it is now is not known here.
+  [[nodiscard]] bool is_left(const TxnRecord& record) const;
+  // Those that began here since it was asked last, or were carried on by this node. Beyond begun_max none is listed.
+  [[nodiscard]] std::vector<TxnId> take_begun() { return std::exchange(begun_, {}); }
 
   void requested(GroupId at, const ClientRequest& request) override;
   void received(GroupId at, GroupId from, const TxnMessage& message) override;
@@ -102,6 +113,7 @@ class Recorder final : public TxnWatcher {
   // With what the log and the disk took for the entry.
   void note_applied(TxnRecord* record, const Event& event, Index index);
   void answered(GroupId at, TxnRecord& record, const TxnAnswer& answer);
+  void list_begun(const TxnId& txn);
   void count_answer(GroupId at, const TxnRecord& record);
   void count_finished(GroupId at, const TxnRecord& record);
   void count_wait(GroupId at, const TxnRecord& record, TxnStep& proposed);
@@ -129,6 +141,9 @@ class Recorder final : public TxnWatcher {
   std::unordered_map<TxnId, std::size_t> places_;
   std::unordered_map<RequestId, TxnId> asked_;
   std::unordered_map<RequestId, std::uint64_t> arrived_;  // of those that waited
+  std::vector<TxnId> begun_;
+  std::map<GroupId, std::uint64_t> elected_;
+  std::unordered_map<RequestId, TraceContext> callers_;  // until their requests begin
   std::map<GroupId, GroupState> groups_;
   std::deque<DiskBatch> disk_;  // the newest ones
 };

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "observe/trace_context.h"
 
 namespace assent {
 namespace {
@@ -19,6 +20,17 @@ struct Seen {
   [[nodiscard]] std::int64_t at() const { return step->unix_micros(); }
 };
 
+std::string span_id(const std::string& txn, std::string_view name, std::string_view group) {
+  const std::uint64_t number = Digest().add(txn).add(name).add(group).value();
+  return fmt::format("{:016x}", number == 0 ? 1 : number);
+}
+
+// Of a span below another one.
+std::string span_id_under(const std::string& txn, const std::string& parent, std::string_view name,
+                          std::string_view group) {
+  return span_id(txn, fmt::format("{} {}", parent, name), group);
+}
+
 class Timeline {
  public:
   Timeline(const std::vector<v1::TxnRecord>& records, std::int64_t now)
@@ -26,6 +38,12 @@ class Timeline {
     *out_.mutable_summary() = main_.summary();
     start_ = main_.summary().started_unix_micros();
     out_.set_trace_id(main_.summary().txn_id());
+    for (const v1::TxnRecord& record : records) {
+      if (const auto caller = parse_traceparent(record.summary().traceparent())) {
+        out_.set_trace_id(trace_id_of(*caller));
+        out_.set_parent_span_id(span_id_of(*caller));
+      }
+    }
     out_.set_as_of_unix_micros(now);
     *out_.mutable_phases() = main_.phases();
     for (const v1::TxnRecord& record : records) out_.set_steps_lost(out_.steps_lost() + record.steps_lost());
@@ -75,8 +93,7 @@ class Timeline {
   }
 
   [[nodiscard]] std::string id_of(std::string_view name, std::string_view group) const {
-    const std::uint64_t number = Digest().add(main_.summary().txn_id()).add(name).add(group).value();
-    return fmt::format("{:016x}", number == 0 ? 1 : number);
+    return span_id(main_.summary().txn_id(), name, group);
   }
 
   v1::TxnSpan* add(std::string_view name, std::string_view group, const std::string& parent, const Seen& from,
@@ -86,7 +103,7 @@ class Timeline {
     span->set_group(std::string(group));
     span->set_node(std::string(from.node));
     span->set_parent_id(parent);
-    span->set_span_id(id_of(fmt::format("{} {}", parent, name), group));
+    span->set_span_id(span_id_under(main_.summary().txn_id(), parent, name, group));
     span->set_start_micros(from.at() - start_);
     span->set_repeats(from.step->repeats());
     span->set_open(!to);
@@ -345,6 +362,13 @@ class Timeline {
 };
 
 }  // namespace
+
+std::string call_span_id(const std::string& txn, std::string_view method, std::string_view participant) {
+  const std::string_view phase = method == "Commit"  ? "assent.commit"
+                                 : method == "Abort" ? "assent.abort"
+                                                     : "assent.prepare";
+  return span_id_under(txn, span_id(txn, phase, ""), fmt::format("assent.v1.Participant/{}", method), participant);
+}
 
 v1::TxnTrace make_trace(const std::vector<v1::TxnRecord>& records, std::int64_t now_unix_micros) {
   return Timeline(records, now_unix_micros).build();

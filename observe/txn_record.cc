@@ -96,6 +96,12 @@ std::optional<PhaseSpans> phases_of(const TxnRecord& record, GroupId at) {
   return spans;
 }
 
+std::string trace_id_of(const TxnRecord& record) {
+  return record.caller ? trace_id_of(*record.caller) : record.txn.to_hex();
+}
+
+bool is_answered(const TxnRecord& record) { return has(record, Step::answered); }
+
 bool is_over(const TxnRecord& record) {
   const TxnProgress progress = progress_of(record);
   return progress == TxnProgress::committed || progress == TxnProgress::aborted;

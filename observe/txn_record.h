@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/ids.h"
+#include "observe/trace_context.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -69,14 +71,17 @@ struct TxnRecord {
   Outcome outcome = Outcome::none;
   AbortReason reason = AbortReason::none;
   GroupId refused_by;
-  std::string message;           // of the refusal
-  std::int64_t wall_offset = 0;  // micros: wall clock minus monotonic clock, when the record began
-  std::uint64_t changed = 0;     // counts the recorder's steps
-  std::vector<TxnStep> steps;    // in the order in which they happened
-  std::uint64_t steps_lost = 0;  // beyond what a record may hold
-  bool recovered = false;        // carried on by a leader that had not begun it
+  std::string message;                                // of the refusal
+  std::int64_t wall_offset = 0;                       // micros: wall clock minus monotonic clock, when the record began
+  std::uint64_t changed = 0;                          // counts the recorder's steps
+  std::vector<TxnStep> steps;                         // in the order in which they happened
+  std::uint64_t steps_lost = 0;                       // beyond what a record may hold
+  std::optional<TraceContext> caller = std::nullopt;  // the span that it belongs to, when the caller named one
+  bool recovered = false;                             // carried on by a leader that had not begun it
 };
 
+// The trace that its spans belong to: the caller's, else one that goes by the transaction's id. 32 hex digits.
+[[nodiscard]] std::string trace_id_of(const TxnRecord& record);
 // The first of a kind; peer none: whosever.
 [[nodiscard]] const TxnStep* first_step(const TxnRecord& record, Step step, GroupId at, GroupId peer = {});
 // Of the last time that the kind happened for the first time to somebody.
@@ -115,6 +120,8 @@ enum class TxnProgress : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(TxnProgress progress);  // "ACTIVE"
 [[nodiscard]] TxnProgress progress_of(const TxnRecord& record);
+// The client has its answer, of a group that this node led.
+[[nodiscard]] bool is_answered(const TxnRecord& record);
 // Nothing more is expected to happen to it.
 [[nodiscard]] bool is_over(const TxnRecord& record);
 

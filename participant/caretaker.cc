@@ -327,6 +327,8 @@ void Caretaker::refused(const Command& command, const Error& error) {
     fail_askers(seal->txn, error);
   } else if (const auto* forced = std::get_if<OverrideWork>(&command)) {
     answer_forcers(forced->txn, error);
+  } else if (const auto* forgotten = std::get_if<ForgetOverride>(&command)) {
+    answer_forcers(forgotten->txn, error);
   } else if (const auto* ballot = std::get_if<BallotWork>(&command)) {
     ballots_.refused(*ballot);  // whoever asked asks again
   } else if (std::holds_alternative<ForgetTxns>(command)) {

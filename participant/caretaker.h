@@ -246,6 +246,7 @@ class Caretaker {
   void on_applied(const FinishWork& command, const Shard::Applied& applied);
   void on_applied(const SealWork& command, const Shard::Applied& applied);
   void on_applied(const OverrideWork& command, const Shard::Applied& applied);
+  void on_applied(const ForgetOverride& command, const Shard::Applied& applied);
   void on_applied(const Tidy& command, const Shard::Applied& applied);
   void on_applied(const ForgetTxns& command, const Shard::Applied& applied);
   void on_applied(const BallotWork& command, const Shard::Applied& applied);
@@ -255,6 +256,9 @@ class Caretaker {
 
   // heuristic decisions (caretaker_override.cc)
   void force(const ClientRequest& request, const Override& ask);
+  void forget(const ClientRequest& request, const Forget& ask);
+  [[nodiscard]] bool may_decide(const ClientRequest& request, const TxnId& txn, const std::string& reason);
+  [[nodiscard]] bool is_first_forcer(const ClientRequest& request, const TxnId& txn);
   void answer_forcers(const TxnId& txn, const std::optional<Error>& error);
 
   // sights (caretaker_sights.cc)
@@ -314,7 +318,7 @@ class Caretaker {
   std::map<TxnId, std::set<RequestId>> askers_of_;
   DueQueue<RequestId> askers_due_;
   std::set<TxnId> seals_in_log_;
-  std::map<TxnId, std::vector<RequestId>> forcers_;  // who waits for an OverrideWork that is in the log
+  std::map<TxnId, std::vector<RequestId>> forcers_;  // who waits for an OverrideWork or ForgetOverride in the log
   BallotQueue ballots_;                              // who asked this shard's acceptors
   std::map<TxnId, std::set<GroupId>> to_report_;     // who asked what a register says that is being filled
   std::map<TxnId, std::set<GroupId>> confirming_;    // old commits, and who has not confirmed them in this round

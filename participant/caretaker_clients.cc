@@ -44,6 +44,7 @@ void Caretaker::request(const ClientRequest& request) {
   if (const auto* one = std::get_if<Execute>(&request.body)) return execute(request, *one);
   if (const auto* one = std::get_if<Query>(&request.body)) return query(request, *one);
   if (const auto* one = std::get_if<Override>(&request.body)) return force(request, *one);
+  if (const auto* one = std::get_if<Forget>(&request.body)) return forget(request, *one);
   get_outcome(request, std::get<GetOutcome>(request.body));
 }
 

@@ -34,12 +34,13 @@ WorkResult FinishedTxn::result() const {
 Result<void> Shard::load(const Store& store) {
   auto machine = store.machine_record();
   if (!machine) return fail(machine.error());
-  auto stamp = decode_machine_record(*machine);
-  if (!stamp) return fail(stamp.error());
+  auto about = decode_machine_record(*machine);
+  if (!about) return fail(about.error());
   auto records = store.records();
   if (!records) return fail(records.error());
   Shard loaded(options_);
-  loaded.stamp_ = *stamp;
+  loaded.stamp_ = about->stamp;
+  loaded.heuristic_counts_ = about->heuristics;
   loaded.applied_ = store.applied();
   for (const auto& [txn, bytes] : *records) {
     auto record = decode_record(bytes);
@@ -327,11 +328,28 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const OverrideWork& 
   prepared.heuristic = Heuristic{.commit = command.commit, .at = entry.context.stamp, .reason = command.reason};
   if (auto put = entry.store.put_record(command.txn, encode_record(prepared)); !put) return fail(put.error());
   heuristics_.insert(command.txn);
+  ++(command.commit ? heuristic_counts_.commits : heuristic_counts_.aborts);
+  if (auto put = put_machine_record(entry.store); !put) return fail(put.error());
   Applied applied;
   applied.changed = true;
   applied.released = locks_.release(command.txn);
   escrow_.release(command.txn);
   applied.held_millis = entry.context.stamp.value - std::min(entry.context.stamp, prepared.prepared_at).value;
+  return applied;
+}
+
+// What is not over is still to be held against what was forced. From here on the register goes as any other does.
+Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ForgetOverride& command) {
+  const auto found = finished_.find(command.txn);
+  if (found == finished_.end() || !found->second.heuristic) return Applied{};
+  found->second.heuristic.reset();
+  if (auto put = entry.store.put_record(command.txn, encode_record(found->second)); !put) return fail(put.error());
+  heuristics_.erase(command.txn);
+  forget_from_ = std::min(forget_from_, command.txn);
+  ++heuristic_counts_.forgotten;
+  if (auto put = put_machine_record(entry.store); !put) return fail(put.error());
+  Applied applied;
+  applied.changed = true;
   return applied;
 }
 
@@ -349,8 +367,12 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const SealWork& comm
 }
 
 Result<Shard::Applied> Shard::apply_one(const Entry& entry, const Tidy&) {
-  if (auto put = entry.store.put_machine_record(encode_machine_record(stamp_)); !put) return fail(put.error());
+  if (auto put = put_machine_record(entry.store); !put) return fail(put.error());
   return Applied{};
+}
+
+Result<void> Shard::put_machine_record(Store& store) const {
+  return store.put_machine_record(encode_machine_record({.stamp = stamp_, .heuristics = heuristic_counts_}));
 }
 
 // Not one of these can be asked for any more, so nothing is lost by it; the proposer made sure (caretaker_forget.cc).
@@ -358,9 +380,9 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const ForgetTxns& co
   Applied applied;
   for (const TxnId& txn : command.txns) {
     const auto found = finished_.find(txn);
-    if (found == finished_.end() || !found->second.is_asked_for() || !too_old(txn)) continue;
+    const bool goes = found != finished_.end() && found->second.is_asked_for() && !found->second.heuristic;
+    if (!goes || !too_old(txn)) continue;
     if (auto erased = entry.store.erase_record(txn); !erased) return fail(erased.error());
-    heuristics_.erase(txn);
     finished_.erase(found);
     applied.changed = true;
   }
@@ -395,7 +417,7 @@ Result<void> Shard::forget(Store& store) {
   auto next = finished_.lower_bound(forget_from_);
   for (std::size_t forgotten = 0; forgotten < options_.forget_per_entry && next != finished_.end();) {
     if (!too_old(next->first)) break;
-    if (next->second.is_asked_for() && !planted(Bug::forgotten_by_age)) {
+    if (!next->second.ages() && !planted(Bug::forgotten_by_age)) {
       ++next;
       continue;
     }
@@ -421,7 +443,7 @@ std::vector<TxnId> Shard::old_commits(const TxnId& after, std::size_t most) cons
   std::vector<TxnId> txns;
   for (auto next = finished_.upper_bound(after); next != finished_.end() && txns.size() < most; ++next) {
     if (!too_old(next->first)) break;
-    if (next->second.is_asked_for()) txns.push_back(next->first);
+    if (next->second.is_asked_for() && !next->second.heuristic) txns.push_back(next->first);
   }
   return txns;
 }
@@ -470,6 +492,7 @@ std::uint64_t Shard::digest() const {
   digest.add(finished_.size());
   for (const auto& [txn, finished] : finished_) digest.add(txn).add(encode_record(finished));
   locks_.add_to(digest);
+  digest.add(heuristic_counts_.commits).add(heuristic_counts_.aborts).add(heuristic_counts_.forgotten);
   return digest.value();
 }
 

@@ -21,7 +21,8 @@
 //   the locks of the machine, and what is in escrow, are a function of the prepared set;
 //   a prepared transaction ends only by a FinishWork of the attempt that it voted in, or, unless it is two-phase, of
 //     the content that it voted on; never by age;
-//   an OverrideWork changes rows and locks, never a register: whoever asks what was voted hears yes;
+//   an OverrideWork changes rows and locks, never a register: whoever asks what was voted hears yes. Its register is
+//     not forgotten before a ForgetOverride, which comes only after the outcome;
 //   where ballots decide, a prepared transaction is an acceptor too: what it promised and accepted stands in its record
 //     and changes by BallotWork alone, as acceptor.h says;
 //   an id outside the time window, by the entry's stamp, is never prepared and never executed. A register is forgotten
@@ -94,7 +95,18 @@ struct FinishedTxn {
   [[nodiscard]] WorkResult result() const;
   // Forgotten only when everybody who may still ask has finished it.
   [[nodiscard]] bool is_asked_for() const { return outcome == Outcome::committed && by_content(protocol); }
+  // Goes by its age alone.
+  [[nodiscard]] bool ages() const { return !is_asked_for() && !heuristic; }
   bool operator==(const FinishedTxn&) const = default;
+};
+
+// What operators forced here, and forgot, ever since the group began.
+struct HeuristicCounts {
+  std::uint64_t commits = 0;
+  std::uint64_t aborts = 0;
+  std::uint64_t forgotten = 0;
+
+  bool operator==(const HeuristicCounts&) const = default;
 };
 
 class Shard {
@@ -130,13 +142,14 @@ class Shard {
   [[nodiscard]] std::vector<TxnId> holding() const;
   // Those, prepared or finished, that an operator forced an end on.
   [[nodiscard]] const std::set<TxnId>& heuristics() const { return heuristics_; }
-  // Commits that only ForgetTxns ends and that are too old to come again: up to most of them after the given id.
+  [[nodiscard]] const HeuristicCounts& heuristic_counts() const { return heuristic_counts_; }
+  // Commits that only ForgetTxns ends now and that are too old to come again: up to most of them after the given id.
   [[nodiscard]] std::vector<TxnId> old_commits(const TxnId& after, std::size_t most) const;
   [[nodiscard]] Report report(const TxnId& txn) const;
   // How its acceptor stands; empty when the register is.
   [[nodiscard]] BallotReply ballot_reply(const TxnId& txn) const;
 
-  // Of the last entry applied; after a restart, of the last Tidy before.
+  // Of the last entry applied; after a restart, of the last before that wrote the machine's record.
   [[nodiscard]] ClusterMillis stamp() const { return stamp_; }
   [[nodiscard]] bool too_old(const TxnId& txn) const { return options_.window.too_old(txn, stamp_); }
   [[nodiscard]] bool too_new(const TxnId& txn) const { return options_.window.too_new(txn, stamp_); }
@@ -161,6 +174,7 @@ class Shard {
   Result<Applied> apply_one(const Entry& entry, const ForgetTxns& command);
   Result<Applied> apply_one(const Entry& entry, const OverrideWork& command);
   Result<Applied> apply_one(const Entry& entry, const BallotWork& command);
+  Result<Applied> apply_one(const Entry& entry, const ForgetOverride& command);
 
   [[nodiscard]] Refusal refuse(AbortReason reason, std::string message, TxnId holder = {}) const;
   [[nodiscard]] Result<std::optional<Refusal>> find_obstacle(const Entry& entry, const TxnId& txn,
@@ -172,6 +186,7 @@ class Shard {
   Result<Applied> finish_prepared(const Entry& entry, const FinishWork& command);
   Result<Applied> settle(const Entry& entry, const TxnId& txn, FinishedTxn finished);
   Result<void> forget(Store& store);
+  [[nodiscard]] Result<void> put_machine_record(Store& store) const;
 
   ShardOptions options_;
   ClusterMillis stamp_;
@@ -179,7 +194,8 @@ class Shard {
   std::map<TxnId, PreparedTxn> prepared_;
   std::map<TxnId, FinishedTxn> finished_;
   std::set<TxnId> heuristics_;  // of both, those with a heuristic
-  TxnId forget_from_;           // everything before it in finished_ is still asked for; where forget() goes on
+  HeuristicCounts heuristic_counts_;
+  TxnId forget_from_;  // nothing before it in finished_ goes by its age; where forget() goes on
   LockTable locks_;
   EscrowTable escrow_;
 };

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint8_t version = 5;  // of what is written. Read too: 1, before protocols were recorded; 2, before
                                      // counters; 3, before heuristics; 4, before ballots
-constexpr std::uint8_t machine_version = 1;
+constexpr std::uint8_t machine_version = 2;  // Read too: 1, before heuristics were counted
 enum class RecordKind : std::uint8_t { prepared = 1, finished = 2 };
 
 enum Flag : std::uint8_t { flag_voted_yes = 1, flag_one_phase = 2, flag_result_dropped = 4, flag_all = 7 };
@@ -132,21 +132,28 @@ Result<std::variant<PreparedTxn, FinishedTxn>> decode_record(ByteView bytes) {
   return fail(ErrorCode::corruption, "a transaction's record in the shard's store is damaged, or of a newer build");
 }
 
-Bytes encode_machine_record(ClusterMillis stamp) {
+Bytes encode_machine_record(const MachineRecord& record) {
   Bytes bytes;
-  ByteWriter(bytes).u8(machine_version).id(stamp);
+  const HeuristicCounts& counts = record.heuristics;
+  ByteWriter out(bytes);
+  out.u8(machine_version).id(record.stamp).u64(counts.commits).u64(counts.aborts).u64(counts.forgotten);
   return bytes;
 }
 
-Result<ClusterMillis> decode_machine_record(ByteView bytes) {
-  if (bytes.empty()) return ClusterMillis();
+Result<MachineRecord> decode_machine_record(ByteView bytes) {
+  if (bytes.empty()) return MachineRecord{};
   ByteReader in(bytes);
-  const bool known = in.u8() == machine_version;
-  const auto stamp = in.id<ClusterMillis>();
-  if (!known || !in.complete()) {
+  const std::uint8_t found = in.u8();
+  MachineRecord record{.stamp = in.id<ClusterMillis>()};
+  if (found >= 2) {
+    record.heuristics.commits = in.u64();
+    record.heuristics.aborts = in.u64();
+    record.heuristics.forgotten = in.u64();
+  }
+  if (found < 1 || found > machine_version || !in.complete()) {
     return fail(ErrorCode::corruption, "the machine's record in the shard's store is damaged, or of a newer build");
   }
-  return stamp;
+  return record;
 }
 
 Bytes encode_detail(const Refusal& refusal) {

@@ -9,21 +9,28 @@ bin=$build/bin
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
+# To build all of it, and to run a cluster.
 packages=(
   g++ cmake ninja-build ccache mold pkg-config git ca-certificates
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libsqlite3-dev libexpected-dev libfmt-dev libxxhash-dev libspdlog-dev
   libgoogle-perftools-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
   libgtest-dev libgmock-dev libbenchmark-dev
-  libpq-dev postgresql libmariadb-dev mariadb-server
-  python3 python3-grpcio python3-protobuf python3-psycopg2 python3-pymysql
-  libcpp-httplib-dev prometheus-cpp-dev
-  strace procps
+  libpq-dev libmariadb-dev libcpp-httplib-dev prometheus-cpp-dev
+  procps
 )
-# Only for pictures and tests of the dashboard in a browser (scripts/screenshots.sh).
+# For the tests and examples besides: databases, and what programs in Python and TypeScript need.
+service_packages=(
+  postgresql mariadb-server
+  python3 python3-grpcio python3-protobuf python3-psycopg2 python3-pymysql
+  strace
+)
+# Only for pictures and tests of the dashboard in a browser (scripts/screenshots.sh), and promtool for contrib/.
 browser_packages=(chromium fonts-dejavu-core)
+monitoring_packages=(prometheus)
 # What may as well come from elsewhere: npm is part of nodejs in the packages of its makers, and a package in Debian's.
-programs=(node:nodejs npm:npm)
+programs=()
+service_programs=(node:nodejs npm:npm)
 
 # Installs what is missing from Debian's packages; says so first. Needs root or sudo only when something is missing.
 install_packages() {
@@ -43,6 +50,18 @@ install_packages() {
   say "installing: ${missing[*]}"
   "${as_root[@]}" apt-get update -q >&2
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# For whoever runs more than a cluster.
+want_services() {
+  packages+=("${service_packages[@]}")
+  programs+=("${service_programs[@]}")
+}
+
+# For whoever tests the dashboard in a browser, and what contrib/ has for Prometheus and Grafana.
+want_browser() {
+  packages+=("${browser_packages[@]}" "${monitoring_packages[@]}")
+  programs+=(node:nodejs npm:npm)
 }
 
 # build_targets [TARGET...]: configures once and builds, everything when no target is named.

@@ -17,6 +17,8 @@ if [ "${1:-}" = --sanitizer ]; then
   export UBSAN_OPTIONS="print_stacktrace=1 ${UBSAN_OPTIONS:-}"
 fi
 
+want_services
+want_browser
 install_packages
 build_targets
 ctest --test-dir "$build" --output-on-failure -j "$(nproc)" "$@"

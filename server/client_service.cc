@@ -6,6 +6,7 @@
 
 #include "txn_proto/api_codec.h"
 #include "txn_proto/api_error.h"
+#include "txn_proto/service_target.h"
 
 namespace assent {
 
@@ -55,11 +56,23 @@ grpc::Status deadline_passed() {
                    grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
+// The last one, should there be several.
+std::optional<TraceContext> caller_of(const UnaryCall& call) {
+  const auto& metadata = call.context().client_metadata();
+  std::optional<TraceContext> caller;
+  const auto [from, to] = metadata.equal_range(traceparent_header);
+  for (auto one = from; one != to; ++one) caller = parse_traceparent({one->second.data(), one->second.size()});
+  return caller;
+}
+
 void submit(const ClientGate& gate, const PendingCalls::Call& call, ClientBody body) {
   const GroupId group = call.group;
   UnaryCall& caller = *call.call;
   const Result<RequestId> id = gate.pending.add(call);
   if (!id) return caller.finish(status_of(id.error()));
+  if (gate.belongs) {
+    if (const auto named = caller_of(caller)) gate.belongs(*id, *named);
+  }
   gate.inbox.push(ClientRequest{.id = *id, .group = group, .body = std::move(body)});
 }
 
@@ -70,12 +83,14 @@ void choose_protocol(Execute& execute, Protocol configured) {
 }
 
 // A service that is said to be where a node listens; null when there is none.
-const ServiceAddress* own_service(const Execute& execute, const ClusterView& cluster) {
+const ServiceAddress* own_service(const Execute& execute, const ClusterView& cluster, const std::string& own_http) {
   for (const Branch& branch : execute.branches) {
     if (!branch.service) continue;
     for (const auto& [id, node] : cluster.nodes) {
-      const std::string& target = branch.service->at.target;
+      const auto http = http_target(branch.service->at.target);
+      const std::string target = http ? http->endpoint() : branch.service->at.target;
       if (target == node.client_endpoint || target == node.peer_endpoint) return &branch.service->at;
+      if (id == cluster.self && !own_http.empty() && target == own_http) return &branch.service->at;
     }
   }
   return nullptr;
@@ -96,7 +111,7 @@ void CoordinatorService::execute(TypedCall<v1::ExecuteRequest, v1::Transaction>&
     call.finish(status_of(execute.error()));
   } else if (patience.count() <= 0) {
     call.finish(deadline_passed());
-  } else if (const auto* own = own_service(*execute, gate_.cluster)) {
+  } else if (const auto* own = own_service(*execute, gate_.cluster, gate_.http_endpoint)) {
     call.finish(status_of({ErrorCode::malformed,
                            fmt::format("services: {} has the target {}, which is a node of this cluster; a service is "
                                        "somebody else",
@@ -157,9 +172,10 @@ void ShardService::query(TypedCall<v1::QueryRequest, v1::QueryResponse>& call) c
   }
 }
 
-void ShardService::force(TypedCall<v1::OverrideRequest, v1::Transaction>& call) const {
+template <class Request>
+void ShardService::decide(TypedCall<Request, v1::Transaction>& call) const {
   const milliseconds patience = patience_of(call.context());
-  Result<OverrideCall> asked = from_api(call.request(), gate_.cluster.groups);
+  auto asked = from_api(call.request(), gate_.cluster.groups);
   if (!asked) {
     call.finish(status_of(asked.error()));
   } else if (patience.count() <= 0) {
@@ -190,7 +206,9 @@ void ShardService::open(RpcQueue& queue) {
   serve<Service, Service, v1::QueryRequest, v1::QueryResponse>(service_, &Service::RequestQuery, queue,
                                                                [this](auto& call) { query(call); });
   serve<Service, Service, v1::OverrideRequest, v1::Transaction>(service_, &Service::RequestOverride, queue,
-                                                                [this](auto& call) { force(call); });
+                                                                [this](auto& call) { decide(call); });
+  serve<Service, Service, v1::ForgetRequest, v1::Transaction>(service_, &Service::RequestForget, queue,
+                                                              [this](auto& call) { decide(call); });
 }
 
 }  // namespace assent

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <string>
 
 #include "assent/v1/assent.grpc.pb.h"
+#include "observe/trace_context.h"
 #include "server/cluster_view.h"
 #include "server/inbox.h"
 #include "server/pending_calls.h"
@@ -19,6 +22,9 @@ struct ClientGate {
   Inbox& inbox;
   std::chrono::milliseconds txn_timeout;        // of an Execute that names none
   Protocol txn_protocol = Protocol::automatic;  // ... and on several shards
+  std::string http_endpoint = {};               // of this node; no service
+  // A request whose caller named the span that it belongs to; before it goes to the loop. May be unset.
+  std::function<void(RequestId, const TraceContext&)> belongs = {};
 };
 
 class CoordinatorService {
@@ -44,7 +50,9 @@ class ShardService {
 
  private:
   void query(TypedCall<v1::QueryRequest, v1::QueryResponse>& call) const;
-  void force(TypedCall<v1::OverrideRequest, v1::Transaction>& call) const;
+  // An operator's word about one transaction at one shard.
+  template <class Request>
+  void decide(TypedCall<Request, v1::Transaction>& call) const;
 
   const ClientGate& gate_;
   v1::Shard::AsyncService service_;

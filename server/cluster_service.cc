@@ -81,6 +81,13 @@ void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Re
   out.set_active(status.application.active);
   out.set_records(status.application.records);
   out.set_oldest_prepared_age_millis(status.application.oldest_prepared_age_millis);
+  if (status.config.role == GroupRole::shard) {
+    v1::Heuristics& heuristics = *out.mutable_heuristics();
+    heuristics.set_listed(status.application.heuristics);
+    heuristics.set_commits(status.application.heuristic_commits);
+    heuristics.set_aborts(status.application.heuristic_aborts);
+    heuristics.set_forgotten(status.application.heuristics_forgotten);
+  }
   for (const PeerProgress& peer : status.log.peers) {
     if (peer.recently_active) out.add_active_peers(cluster.node_name(peer.node));
   }

@@ -48,6 +48,13 @@ struct ServerConfig {
   std::uint64_t batch_bytes_max = 0;
   bool fsync = true;
   std::uint64_t trace_ring = 0;  // transactions
+  std::string trace_exporter;    // none, otlp
+  std::string trace_endpoint;    // empty: the protocol's own on this machine
+  std::string trace_protocol;    // http/json, http/protobuf, grpc
+  std::uint64_t trace_sample_ppm = 0;
+  std::chrono::milliseconds trace_slow{};
+  std::string admin_tokens_file;  // empty: nobody acts by http
+  bool dev_faults = false;
   std::string log_level;
   std::string log_format;  // auto: text on a terminal, json otherwise
   std::uint64_t active_txns_max = 0;

@@ -64,6 +64,21 @@ const std::vector<Key>& table() {
        "off loses acknowledged transactions in a power cut: development only"},
       {"trace.ring", "20000", CountField{&C::trace_ring, 0, 1'000'000},
        "newest transactions whose steps are kept in memory; 0: none"},
+      {"trace.exporter", "none", ChoiceField{&C::trace_exporter, {"none", "otlp"}},
+       "otlp: spans of transactions are sent to an OpenTelemetry receiver; OTEL_* variables are stronger than trace.*"},
+      {"trace.endpoint", "", TextField{&C::trace_endpoint},
+       "http://host:port of the receiver; default: http://localhost:4318, with grpc port 4317"},
+      {"trace.protocol", "http/json", ChoiceField{&C::trace_protocol, {"http/json", "http/protobuf", "grpc"}},
+       "how spans are sent"},
+      {"trace.sample", "0.05", ShareField{&C::trace_sample_ppm},
+       "share of the normal transactions whose spans are sent; aborted, slow, retried, recovered ones and those in "
+       "doubt always are"},
+      {"trace.slow", "250ms", DurationField{&C::trace_slow, milliseconds(1), hours(1)},
+       "a transaction that takes this long counts as slow"},
+      {"auth.admin_tokens_file", "", TextField{&C::admin_tokens_file},
+       "file of tokens, one a line, for what is done by http with POST; default: none, and nothing is"},
+      {"dev.faults", "off", SwitchField{&C::dev_faults},
+       "on: whoever has a token may cut connections and slow the disk of this node; for assentd dev"},
       {"log.level", "info", ChoiceField{&C::log_level, {"trace", "debug", "info", "warn", "error"}},
        "least level that is written"},
       {"log.format", "auto", ChoiceField{&C::log_format, {"auto", "text", "json"}},
@@ -127,6 +142,17 @@ class Assigner {
       return problem(fmt::format("{} is outside {} to {}", *value, field.least, field.most));
     }
     config_.*field.member = *value;
+  }
+  void operator()(const ShareField& field) {
+    const Result<std::uint64_t> value = parse_share(word());
+    if (!value) return problem(value.error().message);
+    config_.*field.member = *value;
+  }
+  void operator()(const TextField& field) {
+    constexpr std::size_t most = 1'000;
+    const bool one_line = std::all_of(word().begin(), word().end(), [](char c) { return c >= ' ' && c < 127; });
+    if (!one_line || word().size() > most) return problem("is not one line of plain text");
+    config_.*field.member = word();
   }
   void operator()(const SwitchField& field) {
     const Result<bool> value = parse_switch(word());
@@ -230,6 +256,10 @@ struct TextOf {
   std::string operator()(const DurationField& field) const { return duration_text(config.*field.member); }
   std::string operator()(const SizeField& field) const { return size_text(config.*field.member); }
   std::string operator()(const CountField& field) const { return fmt::format("{}", config.*field.member); }
+  std::string operator()(const ShareField& field) const {
+    return fmt::format("{}", static_cast<double>(config.*field.member) / 1e6);
+  }
+  std::string operator()(const TextField& field) const { return config.*field.member; }
   std::string operator()(const SwitchField& field) const { return config.*field.member ? "on" : "off"; }
   std::string operator()(const EndpointField& field) const { return (config.*field.member).text(); }
   std::string operator()(const OptionalEndpointField& field) const {

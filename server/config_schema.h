@@ -52,6 +52,12 @@ struct CountField {
   std::uint64_t least;
   std::uint64_t most;
 };
+struct ShareField {  // 0 to 1, kept as millionths
+  std::uint64_t ServerConfig::*member;
+};
+struct TextField {  // anything on one line, also nothing
+  std::string ServerConfig::*member;
+};
 struct SwitchField {
   bool ServerConfig::*member;
 };
@@ -75,8 +81,8 @@ struct EndpointsField {
   std::map<std::string, Endpoint> ServerConfig::*member;
 };
 struct GroupsField {};
-using Field = std::variant<DurationField, SizeField, CountField, SwitchField, EndpointField, OptionalEndpointField,
-                           NameField, PathField, ChoiceField, EndpointsField, GroupsField>;
+using Field = std::variant<DurationField, SizeField, CountField, ShareField, TextField, SwitchField, EndpointField,
+                           OptionalEndpointField, NameField, PathField, ChoiceField, EndpointsField, GroupsField>;
 
 struct Key {
   std::string_view name;

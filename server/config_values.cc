@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -94,6 +95,17 @@ Result<std::uint64_t> parse_count(std::string_view text) {
     return fail(ErrorCode::malformed, fmt::format("\"{:.60}\" is not a whole number; write for example 1000", text));
   }
   return parsed->number;
+}
+
+Result<std::uint64_t> parse_share(std::string_view text) {
+  double share = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), share);
+  if (error != std::errc{} || end != text.data() + text.size() || !(share >= 0 && share <= 1)) {
+    return fail(ErrorCode::malformed,
+                fmt::format("\"{:.60}\" is not a share from 0 to 1; write for example 0.05", text));
+  }
+  constexpr double million = 1e6;
+  return static_cast<std::uint64_t>(std::lround(share * million));
 }
 
 Result<bool> parse_switch(std::string_view text) {

@@ -25,7 +25,8 @@ struct Endpoint {
 [[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);  // ms s m h; at most 10 years
 [[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);                  // B KiB MiB GiB
 [[nodiscard]] Result<std::uint64_t> parse_count(std::string_view text);
-[[nodiscard]] Result<bool> parse_switch(std::string_view text);  // on off true false
+[[nodiscard]] Result<std::uint64_t> parse_share(std::string_view text);  // 0 to 1, in millionths: "0.05"
+[[nodiscard]] Result<bool> parse_switch(std::string_view text);          // on off true false
 [[nodiscard]] Result<Endpoint> parse_endpoint(std::string_view text);
 
 // The shortest exact form, with a unit.

@@ -8,7 +8,11 @@
 
 #include "base/check.h"
 #include "consensus/raft/raft_factory.h"
+#include "observe/timeline.h"
+#include "server/http_actions.h"
 #include "server/http_api.h"
+#include "server/http_faults.h"
+#include "server/http_txn.h"
 #include "server/incarnation.h"
 #include "server/log.h"
 #include "server/node_setup.h"
@@ -50,10 +54,15 @@ NodeId best_successor(const GroupStatus& group, NodeId self) {
 // Half a second of waiting where a transaction takes 60 ms under load; who waits longer does better to come again.
 constexpr std::size_t waiting_per_running = 8;
 
+// Transactions that begin between two looks at what is to be exported.
+constexpr std::size_t begun_max = 100'000;
+constexpr std::uint64_t export_every_ticks = 10;
+
 }  // namespace
 
-Daemon::Daemon(const ServerConfig& config)
+Daemon::Daemon(const ServerConfig& config, const TraceOptions& traces)
     : config_(config),
+      traces_(traces),
       cluster_(cluster_view(config)),
       inbox_([this] { api_.queue().wake(); }),
       pending_(cluster_, config.active_txns_max),
@@ -61,21 +70,24 @@ Daemon::Daemon(const ServerConfig& config)
             .pending = pending_,
             .inbox = inbox_,
             .txn_timeout = config.txn_timeout,
-            .txn_protocol = protocol_named(config.txn_protocol).value_or(Protocol::automatic)},
-      recorder_({.ring = config.trace_ring}, clock_),
+            .txn_protocol = protocol_named(config.txn_protocol).value_or(Protocol::automatic),
+            .http_endpoint = config.listen_http ? config.listen_http->text() : "",
+            .belongs = [this](RequestId id, const TraceContext& caller) { recorder_.belongs(id, caller); }},
+      recorder_({.ring = config.trace_ring, .begun_max = begun_max}, clock_),
       observe_(cluster_, recorder_, events_),
       http_sources_{.cluster = cluster_,
                     .inbox = inbox_,
                     .recorder = recorder_,
                     .events = events_,
                     .draining = draining_,
+                    .exporter = exporter_,
                     .data_dir = config.data_dir},
       api_(gate_, observe_, config.message_bytes_max),
       failure_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       placement_(cluster_.self) {}
 
-Result<std::unique_ptr<Daemon>> Daemon::open(const ServerConfig& config) {
-  std::unique_ptr<Daemon> daemon(new Daemon(config));
+Result<std::unique_ptr<Daemon>> Daemon::open(const ServerConfig& config, const TraceOptions& traces) {
+  std::unique_ptr<Daemon> daemon(new Daemon(config, traces));
   if (auto started = daemon->start(); !started) return fail(std::move(started.error()));
   return daemon;
 }
@@ -91,6 +103,9 @@ Result<void> Daemon::start() {
     if (auto free = check_listening(endpoint); !free)
       return fail(ErrorCode::io, fmt::format("{}: {}", key, free.error().message));
   }
+  auto tokens = AdminTokens::read(config_.admin_tokens_file);
+  if (!tokens) return fail(tokens.error().code, "auth.admin_tokens_file: " + tokens.error().message);
+  admin_tokens_ = std::move(*tokens);
   if (auto opened = open_loop(); !opened) return opened;
   if (auto listening = transport_->start(config_.listen_peer); !listening) {
     return fail(ErrorCode::io, "listen.peer: " + listening.error().message);
@@ -98,8 +113,23 @@ Result<void> Daemon::start() {
   if (auto listening = api_.start(config_.listen_client); !listening) {
     return fail(ErrorCode::io, "listen.client: " + listening.error().message);
   }
+  open_export();
   begin_threads();
   return open_http();
+}
+
+void Daemon::open_export() {
+  collector_ = std::make_unique<SpanCollector>(recorder_, observe_, nullptr, clock_, traces_.sampler);
+  if (!traces_.exports) return;
+  auto sender = traces_.protocol == OtlpProtocol::grpc
+                    ? grpc_span_sender(traces_, api_.queue(),
+                                       [this](std::function<void()> run) {
+                                         return inbox_.post([run = std::move(run)](Loop&) { run(); });
+                                       })
+                    : http_span_sender(traces_);
+  exporter_ = std::make_unique<SpanExporter>(traces_, std::move(sender), SystemClock::wall_micros());
+  collector_ = std::make_unique<SpanCollector>(recorder_, observe_, exporter_.get(), clock_, traces_.sampler);
+  exporter_->start();
 }
 
 Result<void> Daemon::open_http() {
@@ -107,6 +137,13 @@ Result<void> Daemon::open_http() {
   add_health_routes(http_, http_sources_);
   add_metrics_route(http_, http_sources_);
   add_api_routes(http_, http_sources_, observe_);
+  add_action_routes(http_, http_sources_, observe_, admin_tokens_);
+  if (config_.dev_faults) add_fault_route(http_, {cluster_, inbox_, *transport_, *disk_, admin_tokens_});
+  add_txn_routes(http_, {.cluster = cluster_,
+                         .own_endpoint = config_.listen_client.text(),
+                         .queue = api_.queue(),
+                         .draining = draining_,
+                         .tokens = admin_tokens_});
   add_dashboard_routes(http_);
   auto listening = http_.start(*config_.listen_http);
   if (listening) return {};
@@ -128,7 +165,12 @@ Result<void> Daemon::open_loop() {
   const Result<std::uint64_t> incarnation = next_incarnation(config_.data_dir, SystemClock::wall_micros());
   if (!incarnation) return fail(incarnation.error());
   transport_ = std::make_unique<GrpcTransport>(peer_identity(config_, *incarnation), api_.queue(), inbox_);
-  services_ = std::make_unique<ServiceGateway>(api_.queue(), inbox_, cluster_.groups);
+  services_ = std::make_unique<ServiceGateway>(
+      api_.queue(), inbox_, cluster_.groups,
+      ServiceGatewayOptions{
+          .traceparent = [this](const TxnId& txn, std::string_view method, const std::string& branch) {
+            return traceparent(txn, method, branch);
+          }});
   auto loop = Loop::open(node_config(config_, cluster_, *incarnation), *disk_, *transport_, clock_,
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));
@@ -148,6 +190,16 @@ Result<void> Daemon::open_loop() {
       .field("torn_bytes", recovery.torn_bytes)
       .write();
   return {};
+}
+
+// For a service that is called: its spans belong below that of the call. Nothing where nobody would see them.
+std::string Daemon::traceparent(const TxnId& txn, std::string_view method, const std::string& branch) const {
+  const TxnRecord* record = recorder_.find(txn);
+  if (record == nullptr || (!record->caller && !traces_.exports)) return {};
+  if (!traces_.exports) return to_traceparent(*record->caller);
+  const bool chosen = chosen_at_head(*record, traces_.sampler);
+  return fmt::format("00-{}-{}-{}", trace_id_of(*record), call_span_id(txn.to_hex(), method, branch),
+                     chosen ? "01" : "00");
 }
 
 void Daemon::begin_threads() {
@@ -178,6 +230,7 @@ void Daemon::begin_threads() {
       .field("client", config_.listen_client.text())
       .field("peer", config_.listen_peer.text())
       .field("http", config_.listen_http ? config_.listen_http->text() : "off")
+      .field("traces", traces_.text())
       .field("coordinators", cluster_.groups.list(GroupKind::coordinator))
       .field("shards", cluster_.groups.list(GroupKind::shard))
       .write();
@@ -207,6 +260,7 @@ void Daemon::stop() {
   const auto until = std::chrono::steady_clock::now() + answers_time_max;
   while (!failure() && pending_.size() > 0 && std::chrono::steady_clock::now() < until) usleep(2'000);
   http_.stop();  // while the loop still answers its handlers
+  if (exporter_ != nullptr) exporter_->stop();
   thread_->stop();
   pending_.abandon();
   services_->stop();
@@ -234,6 +288,7 @@ void Daemon::ticked(Loop& loop) {
   ++ticks_;
   transport_->tick();
   if (ticks_ % expire_every_ticks == 0) pending_.expire(std::chrono::steady_clock::now());
+  if (collector_ != nullptr && ticks_ % export_every_ticks == 0) collector_->round();
   if (ticks_ % watch_every_ticks != 0) return;
   recorder_.set_wall(SystemClock::wall_micros());
   const std::vector<GroupStatus> groups = loop.status();
@@ -281,6 +336,7 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
   if (!leadership.leader.none()) event.field("leader", cluster_.node_name(leadership.leader));
   event.field("term", leadership.epoch).write();
   if (!changed) return;
+  if (!leadership.leader.none()) recorder_.elected(group);
   const std::string group_name = cluster_.groups.name(group);
   note(leadership.leader.none() ? NodeEventKind::leader_lost : NodeEventKind::leader, group_name,
        leadership.leader.none() ? fmt::format("{} has no leader", group_name)

@@ -14,6 +14,7 @@
 #include "node/loop.h"
 #include "observe/event_log.h"
 #include "observe/recorder.h"
+#include "server/admin_tokens.h"
 #include "server/client_api.h"
 #include "server/cluster_view.h"
 #include "server/config.h"
@@ -27,7 +28,10 @@
 #include "server/pending_calls.h"
 #include "server/posix_disk.h"
 #include "server/service_gateway.h"
+#include "server/span_collector.h"
+#include "server/span_exporter.h"
 #include "server/system_clock.h"
+#include "server/trace_options.h"
 #include "sql_adapter/sqlite_store.h"
 
 namespace assent {
@@ -35,7 +39,8 @@ namespace assent {
 class Daemon {
  public:
   // Opens the data directory, recovers, listens on both ports. The error says what to do.
-  [[nodiscard]] static Result<std::unique_ptr<Daemon>> open(const ServerConfig& config);
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>> open(const ServerConfig& config,
+                                                            const TraceOptions& traces = {});
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -48,21 +53,24 @@ class Daemon {
   void stop();
 
  private:
-  explicit Daemon(const ServerConfig& config);
+  Daemon(const ServerConfig& config, const TraceOptions& traces);
   Result<void> start();
   Result<void> open_loop();
   void begin_threads();
   Result<void> open_http();
+  void open_export();
 
   // On the loop's thread.
   void ticked(Loop& loop);
   void failed(const Error& error);
+  [[nodiscard]] std::string traceparent(const TxnId& txn, std::string_view method, const std::string& branch) const;
   void note(NodeEventKind kind, std::string group, std::string text);
   void watch_leadership(GroupId group, const Leadership& leadership);
   void watch_groups(const std::vector<GroupStatus>& groups);
   void hand_over(Loop& loop, const std::vector<GroupStatus>& groups);
 
   const ServerConfig config_;
+  const TraceOptions traces_;
   const ClusterView cluster_;
   Inbox inbox_;
   PendingCalls pending_;
@@ -71,7 +79,10 @@ class Daemon {
   Recorder recorder_;  // of the loop's thread
   EventLog events_;    // of the loop's thread
   ObserveService observe_;
+  std::unique_ptr<SpanExporter> exporter_;    // none: nothing is exported
+  std::unique_ptr<SpanCollector> collector_;  // of the loop's thread
   const HttpSources http_sources_;
+  AdminTokens admin_tokens_;
   HttpPort http_;
   std::vector<SqliteStore*> stores_;  // owned by the loop
   std::unique_ptr<PosixDisk> disk_;

@@ -95,12 +95,12 @@ bool GrpcTransport::ready(NodeId to) const {
 
 void GrpcTransport::send(NodeId to, Bytes frame) {
   const auto found = links_.find(to);
-  if (found != links_.end()) found->second->send(std::move(frame));
+  if (found != links_.end() && !cut_.contains(to)) found->second->send(std::move(frame));
 }
 
 void GrpcTransport::send_snapshot(NodeId to, SnapshotTransfer transfer) {
   const auto found = links_.find(to);
-  if (found != links_.end()) return found->second->send_snapshot(std::move(transfer));
+  if (found != links_.end() && !cut_.contains(to)) return found->second->send_snapshot(std::move(transfer));
   inbox_.push(SnapshotSendEnded{.to = to, .group = transfer.group, .delivered = false});
 }
 

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -45,6 +47,8 @@ class GrpcTransport final : public Transport {
   void send_snapshot(NodeId to, SnapshotTransfer transfer) override;
 
   [[nodiscard]] bool up(NodeId peer) const;
+  // Nothing leaves for these from now on, as if the network were cut; for development.
+  void cut(std::set<NodeId> peers) { cut_ = std::move(peers); }
 
  private:
   const PeerIdentity identity_;
@@ -57,6 +61,7 @@ class GrpcTransport final : public Transport {
   std::unique_ptr<PeerService> service_;
   // Lives on behind stop(): the ends of its calls may still stand in the queue, and finish a call with its help.
   std::unique_ptr<grpc::Server> server_;
+  std::set<NodeId> cut_;
   bool stopped_ = false;
   std::uint16_t port_ = 0;
 };

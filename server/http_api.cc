@@ -111,7 +111,9 @@ class Api {
   }
   [[nodiscard]] HttpAnswer otlp(const HttpRequest& asked) const {
     return with_trace(asked, [](const v1::TxnTrace& trace) -> HttpAnswer {
-      return {.status = 200, .type = "application/json", .body = otlp_json(otlp_of(trace, version)) + "\n"};
+      return {.status = 200,
+              .type = "application/json",
+              .body = otlp_json(otlp_of(trace, {.service_version = std::string(version)})) + "\n"};
     });
   }
   [[nodiscard]] HttpAnswer explain(const HttpRequest& asked) const {

@@ -62,8 +62,10 @@ void add_metrics_route(HttpPort& port, const HttpSources& sources) {
       return figures;
     });
     if (!loop) return stuck();
-    const MetricsInput input{
-        .loop = std::move(*loop), .process = process_figures(), .storage_bytes = storage_bytes(sources.data_dir)};
+    const MetricsInput input{.loop = std::move(*loop),
+                             .exported = sources.exporter == nullptr ? ExportFigures() : sources.exporter->figures(),
+                             .process = process_figures(),
+                             .storage_bytes = storage_bytes(sources.data_dir)};
     return {.status = 200, .type = metrics_type, .body = metrics_text(input, sources.cluster)};
   });
 }

@@ -115,6 +115,7 @@ struct HttpPort::Route {
   std::vector<std::string> parameters;
   Handler handler;
   StreamHandler stream;
+  bool acts = false;  // asked with POST
 
   [[nodiscard]] bool matches(const std::vector<std::string>& path, HttpRequest& request) const {
     if (path.size() != parts.size()) return false;
@@ -150,9 +151,12 @@ class HttpPort::Server {
                                  {"Content-Security-Policy", "default-src 'self'"},
                                  {"Referrer-Policy", "no-referrer"}});
     server_.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-      handle(request, response);
-      return httplib::Server::HandlerResponse::Handled;
+      const bool body_follows = handle(request, response);
+      return body_follows ? httplib::Server::HandlerResponse::Unhandled : httplib::Server::HandlerResponse::Handled;
     });
+    // Of a POST that may be read, the body is here. Its path has been matched by then and is short.
+    server_.Post(".*",
+                 [this](const httplib::Request& request, httplib::Response& response) { act(request, response); });
     // What the library refuses by itself: a line that is no request, a path that is too long.
     server_.set_error_handler([](const httplib::Request&, httplib::Response& response) {
       if (!response.body.empty()) return;
@@ -199,9 +203,28 @@ class HttpPort::Server {
     std::atomic<bool> freed_ = false;
   };
 
-  void handle(const httplib::Request& request, httplib::Response& response) {
+  // True: it is a POST that is allowed, and its body is to be read.
+  bool handle(const httplib::Request& request, httplib::Response& response) {
+    bool body_follows = false;
+    guarded(request, response, [&] { body_follows = answer(request, response); });
+    return body_follows;
+  }
+
+  void act(const httplib::Request& request, httplib::Response& response) {
+    guarded(request, response, [&] {
+      HttpRequest asked;
+      const Route* route = find(parts_of(request.path), true, asked);
+      if (route == nullptr) return put(http_error(404, "NOT_FOUND", "there is nothing to do here"), response);
+      asked.authorization = request.get_header_value("Authorization").substr(0, limits_.parameter_bytes_max);
+      asked.body = request.body;
+      put(route->handler(asked), response);
+    });
+  }
+
+  template <class Run>
+  static void guarded(const httplib::Request& request, httplib::Response& response, const Run& run) {
     try {
-      answer(request, response);
+      run();
     } catch (const std::exception& error) {
       LogEvent(LogLevel::error, "http", "a request could not be answered")
           .field("path", printable(request.path))
@@ -219,28 +242,58 @@ class HttpPort::Server {
     response.set_header("Cache-Control", answer.cache);
   }
 
-  void answer(const httplib::Request& request, httplib::Response& response) {
+  [[nodiscard]] const Route* find(const std::vector<std::string>& path, bool acts, HttpRequest& asked) const {
+    const auto route = std::find_if(routes_.begin(), routes_.end(),
+                                    [&](const Route& one) { return one.acts == acts && one.matches(path, asked); });
+    return route == routes_.end() ? nullptr : &*route;
+  }
+
+  bool answer(const httplib::Request& request, httplib::Response& response) {
     HttpRequest asked;
     const std::vector<std::string> path = parts_of(request.path);
-    const auto route =
-        std::find_if(routes_.begin(), routes_.end(), [&](const Route& one) { return one.matches(path, asked); });
-    if (route == routes_.end()) {
-      return put(http_error(404, "NOT_FOUND",
-                            fmt::format("there is nothing at {}; docs/OBSERVABILITY.md lists what there is",
-                                        printable(request.path))),
-                 response);
-    }
-    if (request.method != "GET" && request.method != "HEAD") {
-      response.set_header("Allow", "GET, HEAD");
-      return put(
-          http_error(405, "METHOD_NOT_ALLOWED",
-                     fmt::format("{} is not for {}; GET is", printable(request.method), printable(request.path))),
+    const Route* const shows = find(path, false, asked);
+    HttpRequest of_action;
+    const bool acts = find(path, true, of_action) != nullptr && request.path.size() <= limits_.action_path_bytes_max;
+    if (shows == nullptr && !acts) {
+      put(http_error(404, "NOT_FOUND",
+                     fmt::format("there is nothing at {}; docs/OBSERVABILITY.md lists what there is",
+                                 printable(request.path))),
           response);
+      return false;
     }
-    if (const std::optional<HttpAnswer> refused = read_query(*route, request, asked)) return put(*refused, response);
+    if (request.method == "POST" && acts) return may_act(request, response);
+    if (shows == nullptr || (request.method != "GET" && request.method != "HEAD")) {
+      const std::string allowed = shows == nullptr ? "POST" : acts ? "GET, HEAD, POST" : "GET, HEAD";
+      response.set_header("Allow", allowed);
+      put(http_error(405, "METHOD_NOT_ALLOWED",
+                     fmt::format("{} is not for {}; {} is", printable(request.method), printable(request.path),
+                                 shows == nullptr ? "POST" : "GET")),
+          response);
+      return false;
+    }
+    show(*shows, request, asked, response);
+    return false;
+  }
+
+  bool may_act(const httplib::Request& request, httplib::Response& response) const {
+    const std::string type = request.get_header_value("Content-Type");
+    const bool json = type == "application/json" || type.starts_with("application/json;");
+    if (!json) {
+      put(http_error(415, "UNSUPPORTED_MEDIA_TYPE", "a POST needs Content-Type: application/json"), response);
+      return false;
+    }
+    if (!request.params.empty()) {
+      put(http_error(400, "BAD_REQUEST", "a POST takes no parameters in its path; they go into its body"), response);
+      return false;
+    }
+    return true;
+  }
+
+  void show(const Route& route, const httplib::Request& request, HttpRequest& asked, httplib::Response& response) {
+    if (const std::optional<HttpAnswer> refused = read_query(route, request, asked)) return put(*refused, response);
     asked.last_event_id = request.get_header_value("Last-Event-ID").substr(0, limits_.parameter_bytes_max);
-    if (route->stream) return serve_stream(*route, request, asked, response);
-    put(route->handler(asked), response);
+    if (route.stream) return serve_stream(route, request, asked, response);
+    put(route.handler(asked), response);
   }
 
   [[nodiscard]] std::optional<HttpAnswer> read_query(const Route& route, const httplib::Request& request,
@@ -301,10 +354,13 @@ HttpPort::HttpPort(HttpLimits limits) : limits_(limits) {}
 HttpPort::~HttpPort() { stop(); }
 
 void HttpPort::route(std::string_view pattern, std::vector<std::string> parameters, Handler handler) {
-  routes_.push_back({parts_of(pattern), std::move(parameters), std::move(handler), {}});
+  routes_.push_back({parts_of(pattern), std::move(parameters), std::move(handler), {}, false});
+}
+void HttpPort::action(std::string_view pattern, Handler handler) {
+  routes_.push_back({parts_of(pattern), {}, std::move(handler), {}, true});
 }
 void HttpPort::stream(std::string_view pattern, StreamHandler handler) {
-  routes_.push_back({parts_of(pattern), {}, {}, std::move(handler)});
+  routes_.push_back({parts_of(pattern), {}, {}, std::move(handler), false});
 }
 
 Result<void> HttpPort::start(const Endpoint& listen) {

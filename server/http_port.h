@@ -1,5 +1,6 @@
 // The http port of a node: routes, limits and their errors; what the routes answer is others' business
-// (server/http_routes.h). GET and HEAD alone. Not for the internet: it listens on loopback unless told otherwise.
+// (server/http_routes.h). GET and HEAD, and POST where a route says so. Not for the internet: it listens on loopback
+// unless told otherwise.
 //
 // Handlers run on the port's own threads, at most threads_max at a time; who comes then waits in the listen queue. An
 // event stream keeps its thread, so there are at most streams_max of them. start() and stop() from one thread.
@@ -28,6 +29,8 @@ struct HttpRequest {
   std::map<std::string, std::string> path;   // what stood for {name} in the route
   std::map<std::string, std::string> query;  // the last of equal names
   std::string last_event_id;
+  std::string authorization;  // of a POST, as it was sent
+  std::string body;           // of a POST; at most 64 KiB
 };
 
 struct HttpAnswer {
@@ -47,6 +50,7 @@ struct HttpLimits {
   std::size_t streams_max = 48;
   std::size_t parameters_max = 32;
   std::size_t parameter_bytes_max = 1'024;
+  std::size_t action_path_bytes_max = 256;
 };
 
 class HttpPort {
@@ -62,6 +66,8 @@ class HttpPort {
   // Before start(). A part of the pattern in braces stands for any one part: "/api/v1/txns/{id}". parameters: the names
   // that a query may have; any other is an error, so that a typing error is not taken for "no filter".
   void route(std::string_view pattern, std::vector<std::string> parameters, Handler handler);
+  // Asked with POST and a body of Content-Type application/json, which no page of another origin can send unasked.
+  void action(std::string_view pattern, Handler handler);
   void stream(std::string_view pattern, StreamHandler handler);
 
   [[nodiscard]] Result<void> start(const Endpoint& listen);

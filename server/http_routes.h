@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "observe/event_log.h"
@@ -9,6 +10,7 @@
 #include "server/cluster_view.h"
 #include "server/http_port.h"
 #include "server/inbox.h"
+#include "server/span_exporter.h"
 
 namespace assent {
 
@@ -18,7 +20,8 @@ struct HttpSources {
   Inbox& inbox;
   const Recorder& recorder;
   const EventLog& events;
-  const std::atomic<bool>& draining;  // the node hands over and will end
+  const std::atomic<bool>& draining;              // the node hands over and will end
+  const std::unique_ptr<SpanExporter>& exporter;  // none: nothing is exported
   std::string data_dir;
 };
 

@@ -80,6 +80,9 @@ struct Describe {
   std::string operator()(const OverrideWork& c) const {
     return fmt::format("heuristic {} of {}: {}", c.commit ? "commit" : "abort", c.txn, c.reason);
   }
+  std::string operator()(const ForgetOverride& c) const {
+    return fmt::format("forget what was forced on {}: {}", c.txn, c.reason);
+  }
 };
 
 // Logs do not say which kind of group they are of; a shard's database does.

@@ -45,6 +45,12 @@ class LogEvent {
     return number(name, static_cast<std::int64_t>(id.value));
   }
 
+  // Of the trace that it belongs to, under OpenTelemetry's names: trace_id, span_id; empty ones are left out.
+  LogEvent& trace(std::string_view trace_id, std::string_view span_id = {}) {
+    if (!trace_id.empty()) field("trace_id", trace_id);
+    return span_id.empty() ? *this : field("span_id", span_id);
+  }
+
   void write();
   // Writes only the first of equal keys in that many seconds; the next one written says how many were left out.
   void write_at_most_every(std::uint64_t seconds, std::string_view key);

@@ -19,6 +19,7 @@
 #include <system_error>
 #include <vector>
 
+#include "dev/dev.h"
 #include "server/config.h"
 #include "server/daemon.h"
 #include "server/foreign_logs.h"
@@ -57,12 +58,12 @@ void add_config_options(CLI::App& command, ConfigArguments& arguments) {
   }
 }
 
-std::map<std::string, std::string> assent_environment() {
+std::map<std::string, std::string> environment_of(std::string_view prefix) {
   std::map<std::string, std::string> variables;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
     const std::size_t equals = text.find('=');
-    if (text.starts_with("ASSENT_") && equals != std::string::npos)
+    if (text.starts_with(prefix) && equals != std::string::npos)
       variables[text.substr(0, equals)] = text.substr(equals + 1);
   }
   return variables;
@@ -89,7 +90,7 @@ std::optional<std::string> read_file(const std::string& path) {
 
 std::optional<LoadedConfig> load(const ConfigArguments& arguments) {
   ConfigSources sources{.flags = arguments.flags,
-                        .environment = assent_environment(),
+                        .environment = environment_of("ASSENT_"),
                         .file = {},
                         .file_name = arguments.file,
                         .host_name = host_name()};
@@ -167,7 +168,11 @@ int run_start(const ConfigArguments& arguments) {
   route_foreign_logs();
   for (const std::string& warning : loaded->warnings) LogEvent(LogLevel::warn, "config", warning).write();
   const int signals = block_signals();
-  auto daemon = Daemon::open(config);
+  TraceOptions traces = trace_options(config, environment_of("OTEL_"));
+  traces.resource.service_version = std::string(version);
+  traces.resource.more.emplace_back("host.name", host_name());
+  for (const std::string& warning : traces.warnings) LogEvent(LogLevel::warn, "trace", warning).write();
+  auto daemon = Daemon::open(config, traces);
   if (!daemon) {
     LogEvent(LogLevel::error, "node", "cannot start")
         .field("code", to_string(daemon.error().code))
@@ -220,6 +225,12 @@ int main(int argc, char** argv) {
   std::size_t entries = 20;
   inspect->add_option("DIR", folder, "a node's data_dir")->required();
   inspect->add_option("--entries", entries, "newest log entries of each group to show");
+  CLI::App* const dev = app.add_subcommand(
+      "dev", "a whole cluster on this machine, with dashboard and a bank on it, to look at and to break");
+  dev::DevOptions development{.program = "/proc/self/exe", .directory = {}};
+  dev->add_option("--dir", development.directory, "folder that keeps its data; without, it is removed at the end");
+  dev->add_option("--http", development.http, "port of the dashboard; another one when it is taken [7422]");
+  dev->add_option("--clients", development.clients, "of the bank [4]")->check(CLI::Range(0, 100));
   app.add_subcommand("version", "print the version");
   try {
     app.parse(argc, argv);
@@ -228,6 +239,12 @@ int main(int argc, char** argv) {
   }
   if (start->parsed()) return run_start(arguments);
   if (check->parsed()) return run_check_config(arguments);
+  if (dev->parsed()) {
+    std::error_code ignored;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored);
+    if (!self.empty()) development.program = self.string();
+    return dev::run_dev(development);
+  }
   if (inspect->parsed()) return run_inspect(folder, entries);
   fmt::print("assentd {}\n", version);
   return 0;

@@ -105,9 +105,10 @@ void add_txns(const TxnFigures& txns, Families& out) {
             "Transactions carried to their end by a leader that had not begun them");
   out.value({{"outcome", "committed"}}, txns.recovered_commits);
   out.value({{"outcome", "aborted"}}, txns.recovered_aborts);
-  out.begin("assent_txn_heuristic_total", MetricType::Counter, "Ends forced by an operator on a shard in doubt");
+  out.begin("assent_txn_heuristic_total", MetricType::Counter, "Ends forced by operators on a shard in doubt, and forgotten");
   out.value({{"action", "commit"}}, txns.forced_commits);
   out.value({{"action", "abort"}}, txns.forced_aborts);
+  out.value({{"action", "forget"}}, txns.forced_forgotten);
   out.begin("assent_txn_outcome_unknown_total", MetricType::Counter, "Clients that could not be told the outcome");
   out.value({}, txns.outcome_unknown);
   out.begin("assent_participant_votes_total", MetricType::Counter, "Votes heard by coordinators");
@@ -220,6 +221,9 @@ void add_applications(const LoopFigures& loop, Families& out) {
       "assent_txn_in_doubt_oldest_age_seconds", "Of the oldest of these, by the log's time",
       [](const ApplicationStatus& status) { return status.oldest_prepared_age_millis; }, 1'000);
   shards(
+      "assent_txn_heuristics_listed", "With an end that an operator forced, and that is not forgotten yet",
+      [](const ApplicationStatus& status) { return status.heuristics; }, 1);
+  shards(
       "assent_locks_held", "Locks of prepared transactions",
       [](const ApplicationStatus& status) { return status.locks; }, 1);
 }
@@ -242,6 +246,21 @@ void add_node(const MetricsInput& input, Families& out) {
           loop.messages_dropped);
   out.begin("assent_storage_size_bytes", MetricType::Gauge, "Files in the data directory");
   for (const auto& [area, bytes] : input.storage_bytes) out.value({{"area", area}}, bytes);
+}
+
+void add_export(const MetricsInput& input, Families& out) {
+  const ExportFigures& figures = input.exported;
+  out.begin("assent_trace_export_txns_total", MetricType::Counter, "Transactions that were chosen for export");
+  out.value({{"result", "queued"}}, figures.txns_queued);
+  out.value({{"result", "dropped"}}, figures.txns_dropped + input.loop.txns.begun_not_listed);
+  out.begin("assent_trace_export_spans_total", MetricType::Counter, "Their spans, by what became of them");
+  out.value({{"result", "sent"}}, figures.spans_sent);
+  out.value({{"result", "rejected"}}, figures.spans_rejected);
+  out.value({{"result", "dropped"}}, figures.spans_dropped);
+  out.begin("assent_trace_export_requests_total", MetricType::Counter, "Batches sent to the receiver");
+  out.value({}, figures.requests);
+  out.begin("assent_trace_export_retries_total", MetricType::Counter, "Batches that were sent again");
+  out.value({}, figures.retries);
 }
 
 void add_process(const ProcessFigures& process, Families& out) {
@@ -270,6 +289,7 @@ std::string metrics_text(const MetricsInput& input, const ClusterView& cluster) 
   add_group_figures(input.loop.txns, cluster, out);
   add_groups(input.loop, cluster, out);
   add_node(input, out);
+  add_export(input, out);
   add_process(input.process, out);
   return out.text();
 }

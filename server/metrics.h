@@ -13,6 +13,7 @@
 #include "observe/txn_figures.h"
 #include "server/cluster_view.h"
 #include "server/process_figures.h"
+#include "server/span_exporter.h"
 
 namespace assent {
 
@@ -27,6 +28,7 @@ struct LoopFigures {
 
 struct MetricsInput {
   LoopFigures loop;
+  ExportFigures exported;
   ProcessFigures process;
   std::map<std::string, std::uint64_t> storage_bytes;  // by area of the data directory
 };

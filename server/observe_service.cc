@@ -24,6 +24,7 @@ constexpr std::size_t visits_max = 5'000;  // records looked at for one page
 constexpr std::uint32_t events_limit = 100;
 constexpr std::uint32_t events_limit_max = 500;
 constexpr std::size_t newest_max = 20;
+constexpr int records_max = 200;
 constexpr std::uint32_t sights_max = 100;
 
 std::int64_t now_micros() { return static_cast<std::int64_t>(SystemClock::wall_micros()); }
@@ -134,17 +135,18 @@ struct ObserveService::Gathering {
   std::size_t left = 1;  // one for whoever begins it
   std::vector<Response> answers;
   std::map<NodeId, std::string> silent;
+  std::vector<std::string> refusals;  // by nodes that lead
 };
 
 template <class Stub, class Request, class Response>
 void ObserveService::ask_peers(Ask<Stub, Request, Response> method, const std::vector<Request>& requests,
-                               Done<Gathering<Response>> done) {
+                               Done<Gathering<Response>> done, Whom whom) {
   const auto all = std::make_shared<Gathering<Response>>();
   const auto end_one = [all, done = std::move(done)] {
     if (--all->left == 0) done(std::move(*all));
   };
   for (const auto& [id, node] : cluster_.nodes) {
-    if (id == cluster_.self) continue;
+    if (id == cluster_.self && whom == Whom::others) continue;
     if (stopping_ || queue_ == nullptr || node.client_endpoint.empty()) {
       all->silent[id] = stopping_ ? "this node is stopping" : "its client address is not in cluster.clients";
       continue;
@@ -155,8 +157,10 @@ void ObserveService::ask_peers(Ask<Stub, Request, Response> method, const std::v
           *this, channel(id), [all, end_one, node_id = id](const grpc::Status& status, Response& response) {
             if (status.ok()) {
               all->answers.push_back(std::move(response));
-            } else if (!has_details(status)) {  // else it answered that it does not lead, or does not know
+            } else if (!has_details(status)) {
               all->silent[node_id] = status.error_message();
+            } else if (from_status(status).code != ErrorCode::not_leader) {
+              all->refusals.push_back(status.error_message());
             }
             end_one();
           });
@@ -210,6 +214,30 @@ void ObserveService::trace(const TxnId& txn, Done<std::optional<v1::TxnTrace>> d
       });
 }
 
+void ObserveService::records(const std::vector<TxnId>& txns, Done<std::vector<std::vector<v1::TxnRecord>>> done) {
+  v1::RecordsRequest request;
+  for (const TxnId& txn : txns) request.add_txn_ids(txn.to_hex());
+  // Its own at once: the ring goes on.
+  std::map<std::string, std::vector<v1::TxnRecord>> own;
+  for (const TxnId& txn : txns) {
+    if (auto record = own_record(txn)) own[txn.to_hex()].push_back(std::move(*record));
+  }
+  ask_peers<v1::Observe::Stub, v1::RecordsRequest, v1::RecordsResponse>(
+      &v1::Observe::Stub::AsyncRecords, {request},
+      [own = std::move(own), done = std::move(done)](Gathering<v1::RecordsResponse> all) {
+        std::map<std::string, std::vector<v1::TxnRecord>> by_txn = own;
+        for (v1::RecordsResponse& answer : all.answers) {
+          for (v1::TxnRecord& record : *answer.mutable_records()) {
+            by_txn[record.summary().txn_id()].push_back(std::move(record));
+          }
+        }
+        std::vector<std::vector<v1::TxnRecord>> out;
+        out.reserve(by_txn.size());
+        for (auto& [txn, records] : by_txn) out.push_back(std::move(records));
+        done(std::move(out));
+      });
+}
+
 void ObserveService::explain(Loop& loop, const TxnId& txn, Done<std::optional<v1::Explanation>> done) {
   v1::Explanation own;
   own.set_txn_id(txn.to_hex());
@@ -252,6 +280,34 @@ void ObserveService::explain(Loop& loop, const TxnId& txn, Done<std::optional<v1
       });
 }
 
+// ---- actions ----
+
+void ObserveService::outcome(const TxnId& txn, bool seal, Done<std::optional<v1::Transaction>> done) {
+  constexpr auto wait = peer_patience * 7 / 10;
+  v1::GetOutcomeRequest request;
+  request.set_txn_id(txn.to_hex());
+  request.set_seal(seal);
+  if (seal) request.set_wait_millis(static_cast<std::uint32_t>(wait.count()));
+  ask_peers<v1::Coordinator::Stub, v1::GetOutcomeRequest, v1::Transaction>(
+      &v1::Coordinator::Stub::AsyncGetOutcome, {request},
+      [done = std::move(done)](Gathering<v1::Transaction> all) {
+        if (all.answers.empty()) return done(std::nullopt);
+        done(std::move(all.answers.front()));
+      },
+      Whom::all);
+}
+
+void ObserveService::transfer(const v1::TransferLeaderRequest& request, Done<Told> done) {
+  ask_peers<v1::Cluster::Stub, v1::TransferLeaderRequest, v1::TransferLeaderResponse>(
+      &v1::Cluster::Stub::AsyncTransferLeader, {request},
+      [done = std::move(done)](const Gathering<v1::TransferLeaderResponse>& all) {
+        if (!all.answers.empty()) return done({.done = true, .why = {}});
+        done({.done = false,
+              .why = all.refusals.empty() ? "no node that answers leads this group now" : all.refusals.front()});
+      },
+      Whom::all);
+}
+
 // ---- many ----
 
 v1::TxnPage ObserveService::own_txns(const v1::TxnsRequest& request) const {
@@ -267,7 +323,9 @@ v1::TxnPage ObserveService::own_txns(const v1::TxnsRequest& request) const {
     if (!cursor.none() && record.txn >= cursor) return true;
     const bool wanted = request.states().empty() || std::find(request.states().begin(), request.states().end(),
                                                               to_string(progress_of(record))) != request.states().end();
-    if (wanted) {
+    // Whoever leads its groups now has a record of it that is nearer to the truth.
+    const bool left = !request.states().empty() && !is_over(record) && recorder_.is_left(record);
+    if (wanted && !left) {
       v1::TxnSummary summary = summary_to_api(record, names, now);
       if (summary.duration_micros() >= request.slower_than_micros()) found.push_back(std::move(summary));
     }
@@ -400,6 +458,17 @@ void ObserveService::open(RpcQueue& queue) {
         const std::optional<TxnId> txn = TxnId::from_hex(call.request().txn_id());
         if (!txn) return call.finish(malformed_txn());
         if (auto record = own_record(*txn)) *call.response().mutable_record() = std::move(*record);
+        call.finish(grpc::Status::OK);
+      });
+  serve<Service, Service, v1::RecordsRequest, v1::RecordsResponse>(
+      service_, &Service::RequestRecords, queue, [this](auto& call) {
+        int asked = 0;
+        for (const std::string& id : call.request().txn_ids()) {
+          const std::optional<TxnId> txn = TxnId::from_hex(id);
+          if (!txn) return call.finish(malformed_txn());
+          if (++asked > records_max) break;
+          if (auto record = own_record(*txn)) *call.response().add_records() = std::move(*record);
+        }
         call.finish(grpc::Status::OK);
       });
   serve<Service, Service, v1::TraceRequest, v1::TxnTrace>(service_, &Service::RequestTrace, queue, [this](auto& call) {

@@ -44,11 +44,21 @@ class ObserveService {
 
   // nullopt: no node has a record of it.
   void trace(const TxnId& txn, Done<std::optional<v1::TxnTrace>> done);
+  // What all nodes recorded of each of some transactions; of those that somebody has a record of.
+  void records(const std::vector<TxnId>& txns, Done<std::vector<std::vector<v1::TxnRecord>>> done);
   void txns(const v1::TxnsRequest& request, Done<v1::TxnPage> done);
   void events(const v1::EventsRequest& request, Done<v1::EventPage> done);
   void cluster(Loop& loop, Done<v1::ClusterPage> done);
   // nullopt: nobody sees it and nobody has a record of it.
   void explain(Loop& loop, const TxnId& txn, Done<std::optional<v1::Explanation>> done);
+  // What the leader of its coordinator group says of it; nullopt: none answers. seal: it never commits after that,
+  // unless it has.
+  void outcome(const TxnId& txn, bool seal, Done<std::optional<v1::Transaction>> done);
+  struct Told {
+    bool done = false;
+    std::string why;  // not
+  };
+  void transfer(const v1::TransferLeaderRequest& request, Done<Told> done);
   // Of this node alone.
   [[nodiscard]] v1::Overview overview(const Loop& loop, std::uint64_t events_behind) const;
 
@@ -62,10 +72,11 @@ class ObserveService {
   using Ask = std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (Stub::*)(grpc::ClientContext*, const Request&,
                                                                                    grpc::CompletionQueue*);
 
-  // Asks every other node the same; answers that came, and who sent none.
+  enum class Whom : std::uint8_t { others, all };
+  // Asks every other node the same, or this one as well; answers that came, what was refused, and who sent nothing.
   template <class Stub, class Request, class Response>
   void ask_peers(Ask<Stub, Request, Response> method, const std::vector<Request>& requests,
-                 Done<Gathering<Response>> done);
+                 Done<Gathering<Response>> done, Whom whom = Whom::others);
   [[nodiscard]] std::shared_ptr<grpc::Channel> channel(NodeId node);
   [[nodiscard]] v1::TxnPage own_txns(const v1::TxnsRequest& request) const;
   [[nodiscard]] v1::EventPage own_events(const v1::EventsRequest& request) const;

@@ -132,9 +132,15 @@ std::optional<Error> completion_error(std::string_view doing, const OpenFile& fi
 // thread that was not scheduled does not count as a slow device. Written by whoever syncs, read by the loop's thread.
 class SyncPace {
  public:
-  [[nodiscard]] bool quick() const { return nanos_.load(std::memory_order_relaxed) < quick_nanos; }
+  [[nodiscard]] bool quick() const {
+    return delay_.load(std::memory_order_relaxed) == 0 && nanos_.load(std::memory_order_relaxed) < quick_nanos;
+  }
+  void delay(std::chrono::milliseconds delay) { delay_.store(delay.count(), std::memory_order_relaxed); }
   int timed(int fd) {
     const auto begin = std::chrono::steady_clock::now();
+    if (const auto delay = delay_.load(std::memory_order_relaxed); delay > 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(delay));  // as the device would
+    }
     const int number = sync_data(fd);
     const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin);
     const std::int64_t old = nanos_.load(std::memory_order_relaxed);
@@ -146,6 +152,7 @@ class SyncPace {
   // Handing an operation to another thread and its end back costs two wake-ups, some tens of microseconds each; a loop
   // that waits so long misses no heartbeat.
   static constexpr std::int64_t quick_nanos = 300'000;
+  std::atomic<std::int64_t> delay_ = 0;            // milliseconds, for development
   std::atomic<std::int64_t> nanos_ = quick_nanos;  // unknown: not quick until one was
 };
 
@@ -262,6 +269,8 @@ class Posix final : public PosixDisk {
     spare_ = std::make_unique<SpareFile>(root_ + "/spare");
     io_ = std::make_unique<IoThread>(pace_, std::move(wake));
   }
+
+  void delay_syncs(std::chrono::milliseconds delay) override { pace_.delay(delay); }
 
   bool start() override {
     if (gathered_.empty()) return false;

@@ -11,6 +11,7 @@
 // Errors name the file and what the operating system said.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,6 +32,9 @@ class PosixDisk : public Disk {
   // from any thread until the disk is destroyed, must not block and must not call back into the disk.
   [[nodiscard]] static Result<std::unique_ptr<PosixDisk>> open(const std::string& path, std::function<void()> wake,
                                                                Begin begin = Begin::at_once);
+  // Every sync takes this much longer, until told otherwise: what a slow device does to a cluster, for development.
+  // From any thread.
+  virtual void delay_syncs(std::chrono::milliseconds delay) = 0;
   // For tools: no lock, no thread; whatever would change something is refused.
   [[nodiscard]] static Result<std::unique_ptr<PosixDisk>> open_for_reading(const std::string& path);
 };

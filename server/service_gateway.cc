@@ -69,6 +69,7 @@ class ServiceGateway::Call final : public RpcTag {
   void send() {
     grpc::CompletionQueue& queue = gateway_.queue_.completions();
     if (const auto* prepare = std::get_if<Prepare>(&call_.message)) {
+      add_traceparent(prepare->txn, "Prepare");
       v1::PrepareRequest request;
       write_head(call_, prepare->txn, prepare->attempt, gateway_.groups_, request);
       request.set_payload(call_.payload);
@@ -80,6 +81,7 @@ class ServiceGateway::Call final : public RpcTag {
     }
     const Finish& finish = std::get<Finish>(call_.message);
     context_.set_deadline(std::chrono::system_clock::now() + gateway_.options_.finish_timeout);
+    add_traceparent(finish.txn, finish.commit ? "Commit" : "Abort");
     if (finish.commit) {
       v1::CommitRequest request;
       write_head(call_, finish.txn, finish.attempt, gateway_.groups_, request);
@@ -97,9 +99,9 @@ class ServiceGateway::Call final : public RpcTag {
   void end(bool /*ok*/) override {
     if (!gateway_.stopping_) {
       if (const auto* prepare = std::get_if<Prepare>(&call_.message)) {
-        prepared(*prepare);
+        gateway_.prepared(call_, *prepare, status_, prepared_);
       } else {
-        finished(std::get<Finish>(call_.message));
+        gateway_.finished(call_, std::get<Finish>(call_.message), status_);
       }
     }
     gateway_.ended(key_, call_);
@@ -107,59 +109,9 @@ class ServiceGateway::Call final : public RpcTag {
   }
 
  private:
-  void prepared(const Prepare& prepare) {
-    Vote vote;
-    vote.txn = prepare.txn;
-    vote.attempt = prepare.attempt;
-    vote.fingerprint = prepare.fingerprint;
-    if (status_.ok()) {
-      const bool yes = prepared_.vote() == v1::VOTE_YES || prepared_.vote() == v1::VOTE_READ_ONLY;
-      if (!yes || !prepared_.has_attempt()) {
-        return gateway_.trouble(call_, fmt::format("service {} at {} answered Prepare without a vote and its attempt",
-                                                   call_.at.name, call_.at.target));
-      }
-      if (prepared_.result().size() > gateway_.options_.result_bytes_max) {
-        return gateway_.trouble(
-            call_, fmt::format("service {} at {} answered with {} bytes; the most is {}", call_.at.name,
-                               call_.at.target, prepared_.result().size(), gateway_.options_.result_bytes_max));
-      }
-      vote.yes = true;
-      vote.attempt = Attempt{Epoch(prepared_.attempt().epoch()), prepared_.attempt().number()};
-      OperationResult result;
-      result.columns = {"result"};
-      result.rows = {{SqlBlob{prepared_.result()}}};
-      vote.result = {std::move(result)};
-      return gateway_.answer(call_, std::move(vote));
-    }
-    if (status_.error_code() == grpc::StatusCode::ABORTED) {
-      vote.refusal.reason = reason_in(status_) == "TXN_TOO_OLD" ? AbortReason::too_old : AbortReason::refused;
-      vote.refusal.participant = call_.number;
-      vote.refusal.message = printable(status_.error_message());
-      return gateway_.answer(call_, std::move(vote));
-    }
-    gateway_.trouble(call_, words(call_, "has not voted", status_));
-  }
-
-  void finished(const Finish& finish) {
-    const grpc::StatusCode code = status_.error_code();
-    const std::string reason = reason_in(status_);
-    // What is prepared is never forgotten; and an attempt that is not recorded there holds nothing.
-    const bool over = status_.ok() ||
-                      (finish.commit && code == grpc::StatusCode::NOT_FOUND && reason == "BRANCH_FORGOTTEN") ||
-                      (!finish.commit && code == grpc::StatusCode::ABORTED && reason == "OTHER_ATTEMPT");
-    if (over) {
-      Finished done;
-      done.txn = finish.txn;
-      done.attempt = finish.attempt;
-      done.commit = finish.commit;
-      done.protocol = finish.protocol;
-      done.fingerprint = finish.fingerprint;
-      return gateway_.answer(call_, done);
-    }
-    const bool contradicts = code == grpc::StatusCode::ABORTED || code == grpc::StatusCode::NOT_FOUND;
-    const std::string_view did = finish.commit ? (contradicts ? "CONTRADICTS the commit" : "has not committed")
-                                               : (contradicts ? "CONTRADICTS the abort" : "has not aborted");
-    gateway_.trouble(call_, words(call_, did, status_));
+  void add_traceparent(const TxnId& txn, std::string_view method) {
+    const std::string header = gateway_.traceparent(txn, method, call_.at.name);
+    if (!header.empty()) context_.AddMetadata("traceparent", header);
   }
 
   ServiceGateway& gateway_;
@@ -176,6 +128,61 @@ class ServiceGateway::Call final : public RpcTag {
   grpc::Status status_;
 };
 
+void ServiceGateway::prepared(const ServiceCall& call, const Prepare& prepare, const grpc::Status& status,
+                              const v1::PrepareResponse& response) {
+  Vote vote;
+  vote.txn = prepare.txn;
+  vote.attempt = prepare.attempt;
+  vote.fingerprint = prepare.fingerprint;
+  if (status.ok()) {
+    const bool yes = response.vote() == v1::VOTE_YES || response.vote() == v1::VOTE_READ_ONLY;
+    if (!yes || !response.has_attempt()) {
+      return trouble(call, fmt::format("service {} at {} answered Prepare without a vote and its attempt", call.at.name,
+                                       call.at.target));
+    }
+    if (response.result().size() > options_.result_bytes_max) {
+      return trouble(call, fmt::format("service {} at {} answered with {} bytes; the most is {}", call.at.name,
+                                       call.at.target, response.result().size(), options_.result_bytes_max));
+    }
+    vote.yes = true;
+    vote.attempt = Attempt{Epoch(response.attempt().epoch()), response.attempt().number()};
+    OperationResult result;
+    result.columns = {"result"};
+    result.rows = {{SqlBlob{response.result()}}};
+    vote.result = {std::move(result)};
+    return answer(call, std::move(vote));
+  }
+  if (status.error_code() == grpc::StatusCode::ABORTED) {
+    vote.refusal.reason = reason_in(status) == "TXN_TOO_OLD" ? AbortReason::too_old : AbortReason::refused;
+    vote.refusal.participant = call.number;
+    vote.refusal.message = printable(status.error_message());
+    return answer(call, std::move(vote));
+  }
+  trouble(call, words(call, "has not voted", status));
+}
+
+void ServiceGateway::finished(const ServiceCall& call, const Finish& finish, const grpc::Status& status) {
+  const grpc::StatusCode code = status.error_code();
+  const std::string reason = reason_in(status);
+  // What is prepared is never forgotten; and an attempt that is not recorded there holds nothing.
+  const bool over = status.ok() ||
+                    (finish.commit && code == grpc::StatusCode::NOT_FOUND && reason == "BRANCH_FORGOTTEN") ||
+                    (!finish.commit && code == grpc::StatusCode::ABORTED && reason == "OTHER_ATTEMPT");
+  if (over) {
+    Finished done;
+    done.txn = finish.txn;
+    done.attempt = finish.attempt;
+    done.commit = finish.commit;
+    done.protocol = finish.protocol;
+    done.fingerprint = finish.fingerprint;
+    return answer(call, done);
+  }
+  const bool contradicts = code == grpc::StatusCode::ABORTED || code == grpc::StatusCode::NOT_FOUND;
+  const std::string_view did = finish.commit ? (contradicts ? "CONTRADICTS the commit" : "has not committed")
+                                             : (contradicts ? "CONTRADICTS the abort" : "has not aborted");
+  trouble(call, words(call, did, status));
+}
+
 ServiceGateway::ServiceGateway(RpcQueue& queue, Inbox& inbox, const GroupDirectory& groups,
                                ServiceGatewayOptions options)
     : queue_(queue), inbox_(inbox), groups_(groups), options_(options) {}
@@ -191,7 +198,8 @@ void ServiceGateway::call(ServiceCall call) {
   const Attempt attempt = prepare != nullptr ? prepare->attempt : finish->attempt;
   const std::size_t kind = prepare != nullptr ? 0 : (finish->commit ? 1 : 2);
   Key key{txn, call.number, kind, attempt};
-  if (calls_.contains(key)) return;
+  if (calls_.contains(key) || callbacks_under_way_.contains(key)) return;
+  if (const auto at = http_target(call.at.target)) return call_back(std::move(key), std::move(call), *at);
   Target* const to = target(call.at.target);
   if (to == nullptr || calls_.size() >= options_.calls_max || to->calls >= options_.calls_per_target_max) {
     return trouble(call, "this node has as many calls to services under way as it may");
@@ -201,6 +209,42 @@ void ServiceGateway::call(ServiceCall call) {
   auto* one = new Call(*this, key, std::move(call), to->channel);  // deletes itself
   calls_.emplace(std::move(key), one);
   one->send();
+}
+
+// Its answer comes on another thread, and goes to the loop's by the inbox, which drops it when the node stops.
+void ServiceGateway::call_back(Key key, ServiceCall call, const HttpTarget& at) {
+  HttpCallback one{at, "prepare", {}, options_.finish_timeout, {}};
+  if (const auto* prepare = std::get_if<Prepare>(&call.message)) {
+    write_head(call, prepare->txn, prepare->attempt, groups_, one.request);
+    one.traceparent = traceparent(prepare->txn, "Prepare", call.at.name);
+    one.request.set_payload(call.payload);
+    one.time = std::chrono::milliseconds(millis_of_ticks(std::max<std::uint64_t>(1, call.ticks)));
+    one.request.set_time_left_millis(static_cast<std::uint32_t>(one.time.count()));
+  } else {
+    const Finish& finish = std::get<Finish>(call.message);
+    one.verb = finish.commit ? "commit" : "abort";
+    write_head(call, finish.txn, finish.attempt, groups_, one.request);
+    one.traceparent = traceparent(finish.txn, finish.commit ? "Commit" : "Abort", call.at.name);
+  }
+  callbacks_under_way_.insert(key);
+  const auto done = [this, key, call](HttpCallbackAnswer answer) {
+    static_cast<void>(inbox_.post([this, key, call, answer = std::move(answer)](Loop&) {
+      callbacks_under_way_.erase(key);
+      if (stopping_) return;
+      if (const auto* prepare = std::get_if<Prepare>(&call.message)) {
+        prepared(call, *prepare, answer.status, answer.response);
+      } else {
+        finished(call, std::get<Finish>(call.message), answer.status);
+      }
+    }));
+  };
+  if (callbacks_.call(std::move(one), done)) return;
+  callbacks_under_way_.erase(key);
+  trouble(call, "this node has as many calls to services by HTTP under way as it may");
+}
+
+std::string ServiceGateway::traceparent(const TxnId& txn, std::string_view method, const std::string& branch) const {
+  return options_.traceparent ? options_.traceparent(txn, method, branch) : std::string();
 }
 
 ServiceGateway::Target* ServiceGateway::target(const std::string& address) {
@@ -244,6 +288,7 @@ void ServiceGateway::ended(const Key& key, const ServiceCall& call) {
 void ServiceGateway::stop() {
   stopping_ = true;
   for (const auto& [key, call] : calls_) call->cancel();
+  callbacks_.stop();
 }
 
 }  // namespace assent

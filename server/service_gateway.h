@@ -1,5 +1,6 @@
-// Calls to services that take part in transactions (assent.v1.Participant), on behalf of the coordinator groups that
-// this node leads. What a service answers goes back to the loop as Vote, Finished or Trouble.
+// Calls to services that take part in transactions (assent.v1.Participant, or HTTP call-back by
+// server/http_callback.h), on behalf of the coordinator groups that this node leads. What a service answers goes back
+// to the loop as Vote, Finished or Trouble.
 //
 // It decides nothing and repeats nothing: the coordinator calls again for as long as it wants something. Of equal calls
 // one is under way at a time, so that a slow service is not flooded. Used on the thread that waits on the node's
@@ -10,13 +11,16 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 #include "node/loop.h"
+#include "server/http_callback.h"
 #include "server/inbox.h"
 #include "server/rpc_queue.h"
 #include "txn_proto/names.h"
@@ -30,6 +34,8 @@ struct ServiceGatewayOptions {
   std::size_t targets_max = 1'000;  // connections kept
   std::size_t result_bytes_max = 1ULL << 20U;
   std::chrono::milliseconds finish_timeout{10'000};  // of one Commit or Abort
+  // The header traceparent of a call of this method to this branch; empty: none. May be unset.
+  std::function<std::string(const TxnId&, std::string_view method, const std::string& branch)> traceparent = {};
 };
 
 class ServiceGateway {
@@ -43,7 +49,7 @@ class ServiceGateway {
   // Cuts every call off; their ends come through the queue, and this must live until then. No call() may follow.
   void stop();
 
-  [[nodiscard]] std::size_t under_way() const { return calls_.size(); }
+  [[nodiscard]] std::size_t under_way() const { return calls_.size() + callbacks_under_way_.size(); }
 
  private:
   class Call;
@@ -54,7 +60,12 @@ class ServiceGateway {
     std::uint64_t used = 0;  // orders targets by their last call
   };
 
+  [[nodiscard]] std::string traceparent(const TxnId& txn, std::string_view method, const std::string& branch) const;
   [[nodiscard]] Target* target(const std::string& address);
+  void call_back(Key key, ServiceCall call, const HttpTarget& at);
+  void prepared(const ServiceCall& call, const Prepare& prepare, const grpc::Status& status,
+                const v1::PrepareResponse& response);
+  void finished(const ServiceCall& call, const Finish& finish, const grpc::Status& status);
   void answer(const ServiceCall& call, TxnMessage message);
   void trouble(const ServiceCall& call, std::string message);
   void ended(const Key& key, const ServiceCall& call);
@@ -64,9 +75,11 @@ class ServiceGateway {
   const GroupDirectory& groups_;
   const ServiceGatewayOptions options_;
   std::map<Key, Call*> calls_;
+  std::set<Key> callbacks_under_way_;
   std::map<std::string, Target> targets_;
   std::uint64_t uses_ = 0;
   bool stopping_ = false;
+  HttpCallbacks callbacks_;  // last: what runs there uses what stands above
 };
 
 }  // namespace assent

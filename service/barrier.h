@@ -115,6 +115,15 @@ class Enrolled {
  public:
   virtual ~Enrolled() = default;
   [[nodiscard]] virtual Result<std::unique_ptr<Turn>> take() = 0;
+
+  // For a database that does all of a call at once, register and work, and not by the steps of LocalTransaction.
+  // Nothing: it is to be done by the steps. A yes: the register holds it, durably. A no: nothing was done, and the no
+  // is to be recorded. An Error: it may have happened; what a repeated call finds is the answer.
+  [[nodiscard]] virtual std::optional<Result<Vote>> prepare_at_once(const Branch& /*branch*/, ByteView /*payload*/) {
+    return std::nullopt;
+  }
+  // true: it is done, and the register says so. false: it is to be done by the steps.
+  [[nodiscard]] virtual Result<bool> end_at_once(const Branch& /*branch*/, Call /*call*/) { return false; }
 };
 
 template <class Connection>

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::size_t waiting_factor = 4;
 constexpr int tries_max = 4;  // an insert that finds a row looks again
 constexpr std::uint64_t ends_between_forgets = 64;
 constexpr std::size_t forgets_max = 256;  // rows at a time
@@ -87,16 +89,19 @@ class Scope {
 class Branches::Lane {
  public:
   Lane(Branches& all, BranchKey key, Call call) : all_(all), key_(std::move(key)), call_(call) {
-    const std::scoped_lock lock(all_.mutex_);
+    std::unique_lock lock(all_.mutex_);
     std::size_t& taken = call_ == Call::prepare ? all_.prepares_ : all_.ends_;
-    if (taken >= all_.options_.limits.prepares_max) {
+    if (all_.running_.contains(key_)) {
+      refuse_running();
+      return;
+    }
+    if (!wait_for_room(lock, taken)) {
       refusal_ = make_answer(AnswerCode::busy, Reason::overloaded, "too many calls at once; ask again later");
       return;
     }
     if (!all_.running_.insert(key_).second) {
-      Register running;
-      running.state = BranchState::running;
-      refusal_ = judge(call_, running, {}).answer;
+      freed().notify_one();  // the room is another's
+      refuse_running();
       return;
     }
     ++taken;
@@ -105,13 +110,36 @@ class Branches::Lane {
   Lane& operator=(const Lane&) = delete;
   ~Lane() {
     if (refusal_) return;
-    const std::scoped_lock lock(all_.mutex_);
-    all_.running_.erase(key_);
-    --(call_ == Call::prepare ? all_.prepares_ : all_.ends_);
+    {
+      const std::scoped_lock lock(all_.mutex_);
+      all_.running_.erase(key_);
+      --(call_ == Call::prepare ? all_.prepares_ : all_.ends_);
+    }
+    freed().notify_one();
   }
   [[nodiscard]] const std::optional<Answer>& refusal() const { return refusal_; }
 
  private:
+  void refuse_running() {
+    Register running;
+    running.state = BranchState::running;
+    refusal_ = judge(call_, running, {}).answer;
+  }
+  [[nodiscard]] std::condition_variable& freed() const {
+    return call_ == Call::prepare ? all_.prepare_freed_ : all_.end_freed_;
+  }
+  [[nodiscard]] bool wait_for_room(std::unique_lock<std::mutex>& lock, const std::size_t& taken) {
+    const Limits& limits = all_.options_.limits;
+    const auto room = [&] { return taken < limits.prepares_max; };
+    if (room() || limits.wait == milliseconds(0) || all_.waiting_ >= waiting_factor * limits.prepares_max) {
+      return room();
+    }
+    ++all_.waiting_;
+    const bool found = freed().wait_for(lock, limits.wait, room);
+    --all_.waiting_;
+    return found;
+  }
+
   Branches& all_;
   const BranchKey key_;
   const Call call_;
@@ -136,18 +164,32 @@ Answer Branches::prepare(PrepareCall call) {
   const auto limit = std::chrono::steady_clock::now() + call.branch.time_left;
   const Lane lane(*this, {call.branch.txn, call.branch.name}, Call::prepare);
   if (lane.refusal()) return *lane.refusal();
+  if (call.branch.time_left > milliseconds(0)) {
+    const auto left = std::chrono::ceil<milliseconds>(limit - std::chrono::steady_clock::now());
+    call.branch.time_left = std::max(milliseconds(1), left);
+  }
+  std::optional<Vote> no;
+  if (call.payload.size() <= options_.limits.payload_bytes_max) {
+    const auto vote = enrolled_->prepare_at_once(call.branch, call.payload);
+    if (vote && !*vote) return unknown(vote->error());
+    if (vote && (*vote)->kind != Vote::Kind::no) {
+      return judge(Call::prepare, record_vote(call.branch, {}, **vote, now()), call.branch.attempt).answer;
+    }
+    if (vote) no = **vote;
+  }
   const auto turn = enrolled_->take();
   if (!turn) return unknown(turn.error());
-  return run_prepare(**turn, call, limit);
+  return run_prepare(**turn, call, no, limit);
 }
 
-Answer Branches::run_prepare(Turn& turn, const PrepareCall& call, std::chrono::steady_clock::time_point until) {
+Answer Branches::run_prepare(Turn& turn, const PrepareCall& call, const std::optional<Vote>& no,
+                             std::chrono::steady_clock::time_point until) {
   if (call.branch.time_left > milliseconds(0) && std::chrono::steady_clock::now() >= until) {
     return make_answer(AnswerCode::unknown, Reason::unavailable,
                        "the time was up before there was a free connection to the database; nothing was done");
   }
   for (int i = 0; i < tries_max; ++i) {
-    Result<Answer> answer = try_prepare(turn, call);
+    Result<Answer> answer = try_prepare(turn, call, no);
     if (answer) return std::move(*answer);
     if (answer.error().code != ErrorCode::conflict) return unknown(answer.error());
   }
@@ -156,7 +198,8 @@ Answer Branches::run_prepare(Turn& turn, const PrepareCall& call, std::chrono::s
 
 // Error conflict: somebody else was there in between; once more. The row goes in before the work runs, so that nobody
 // else, in whatever process, runs it too; it says no, until the last statement before the commit says what was voted.
-Result<Answer> Branches::try_prepare(Turn& turn, const PrepareCall& call) {
+// no: the work was tried already, and that came of it.
+Result<Answer> Branches::try_prepare(Turn& turn, const PrepareCall& call, const std::optional<Vote>& no) {
   LocalTransaction& local = turn.local();
   const Branch& branch = call.branch;
   const BranchKey key{branch.txn, branch.name};
@@ -165,7 +208,8 @@ Result<Answer> Branches::try_prepare(Turn& turn, const PrepareCall& call) {
   auto found = local.load(key);
   if (!found) return fail(found.error());
   if (*found) return judge(Call::prepare, **found, branch.attempt).answer;
-  auto inserted = local.insert(key, record_vote(branch, {}, torn(), now()));
+  const Register first = record_vote(branch, {}, no.value_or(torn()), now());
+  auto inserted = local.insert(key, first);
   if (!inserted) return fail(inserted.error());
   if (!*inserted) return fail(ErrorCode::conflict, "somebody else wrote the register first");
   // After the insert: it has waited for whoever was forgetting the same branch.
@@ -174,6 +218,10 @@ Result<Answer> Branches::try_prepare(Turn& turn, const PrepareCall& call) {
   if (const Ruling ruling = judge(Call::prepare, empty_register(*through, branch.txn), branch.attempt);
       !ruling.writes) {
     return ruling.answer;
+  }
+  if (no) {
+    if (auto committed = scope.commit(); !committed) return fail(committed.error());
+    return judge(Call::prepare, first, branch.attempt).answer;
   }
 
   if (auto begun = local.begin_work(); !begun) return fail(begun.error());
@@ -200,19 +248,19 @@ Answer Branches::end(Call call, const Branch& branch, const std::string& partici
   if (auto wrong = check(branch, participant, options_.name)) return *wrong;
   const Lane lane(*this, {branch.txn, branch.name}, call);
   if (lane.refusal()) return *lane.refusal();
-  Answer answer = make_answer(AnswerCode::unknown, Reason::unavailable, {});
-  {
-    const auto turn = enrolled_->take();
-    if (!turn) return unknown(turn.error());
-    answer = run_end(**turn, call, branch);
-  }
+  Answer answer = run_end(call, branch);
   forget_now_and_then();
   return answer;
 }
 
-Answer Branches::run_end(Turn& turn, Call call, const Branch& branch) {
+Answer Branches::run_end(Call call, const Branch& branch) {
   for (int i = 0; i < tries_max; ++i) {
-    Result<Answer> answer = try_end(turn, call, branch);
+    const Result<bool> done = enrolled_->end_at_once(branch, call);
+    if (!done) return unknown(done.error());
+    if (*done) return make_answer(AnswerCode::ok, Reason::none, {});
+    const auto turn = enrolled_->take();
+    if (!turn) return unknown(turn.error());
+    Result<Answer> answer = try_end(**turn, call, branch);
     if (answer) return std::move(*answer);
     if (answer.error().code != ErrorCode::conflict) return unknown(answer.error());
   }

@@ -10,11 +10,13 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -31,6 +33,8 @@ struct Limits {
   std::size_t payload_bytes_max = 1 << 20;
   std::size_t result_bytes_max = 64 << 10;
   std::size_t prepares_max = 64;  // at a time; commits and aborts have as much room again
+  // How long a call waits for its turn before it is answered that there are too many; as many wait as run four times.
+  std::chrono::milliseconds wait{0};
 };
 
 struct BranchesOptions {
@@ -74,18 +78,22 @@ class Branches {
  private:
   class Lane;
 
-  [[nodiscard]] Answer run_prepare(Turn& turn, const PrepareCall& call, std::chrono::steady_clock::time_point until);
-  [[nodiscard]] Answer run_end(Turn& turn, Call call, const Branch& branch);
-  [[nodiscard]] Result<Answer> try_prepare(Turn& turn, const PrepareCall& call);
+  [[nodiscard]] Answer run_prepare(Turn& turn, const PrepareCall& call, const std::optional<Vote>& no,
+                                   std::chrono::steady_clock::time_point until);
+  [[nodiscard]] Answer run_end(Call call, const Branch& branch);
+  [[nodiscard]] Result<Answer> try_prepare(Turn& turn, const PrepareCall& call, const std::optional<Vote>& no);
   [[nodiscard]] Result<Answer> try_end(Turn& turn, Call call, const Branch& branch);
   void forget_now_and_then();
 
   const BranchesOptions options_;
   const std::unique_ptr<Enrolled> enrolled_;
   std::mutex mutex_;  // protects all below
+  std::condition_variable prepare_freed_;
+  std::condition_variable end_freed_;
   std::set<BranchKey> running_;
   std::size_t prepares_ = 0;
   std::size_t ends_ = 0;
+  std::size_t waiting_ = 0;
   std::uint64_t ended_ = 0;
 };
 

@@ -41,6 +41,7 @@ struct Rows {
   std::vector<std::vector<std::optional<std::string>>> rows;
   std::uint64_t affected = 0;
 
+  [[nodiscard]] int count() const { return static_cast<int>(rows.size()); }
   [[nodiscard]] std::string text(std::size_t row, std::size_t column) const { return rows[row][column].value_or(""); }
   [[nodiscard]] std::int64_t number(std::size_t row, std::size_t column) const;
   [[nodiscard]] std::optional<std::int64_t> number_or_null(std::size_t row, std::size_t column) const;

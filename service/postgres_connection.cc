@@ -54,15 +54,31 @@ Bytes Rows::bytes(int row, int column) const {
   return out;
 }
 
-Rows Parameters::run(PGconn* connection, const char* text) const {
-  std::vector<const char*> values;
-  std::vector<int> lengths;
+Parameters::Raw Parameters::raw() const {
+  Raw out;
   for (const auto& value : values_) {
-    values.push_back(value ? value->data() : nullptr);
-    lengths.push_back(value ? static_cast<int>(value->size()) : 0);
+    out.values.push_back(value ? value->data() : nullptr);
+    out.lengths.push_back(value ? static_cast<int>(value->size()) : 0);
   }
-  return Rows(PQexecParams(connection, text, static_cast<int>(values.size()), nullptr, values.data(), lengths.data(),
-                           formats_.data(), 0));
+  return out;
+}
+
+Rows Parameters::run(PGconn* connection, const char* text) const {
+  const Raw all = raw();
+  return Rows(PQexecParams(connection, text, static_cast<int>(values_.size()), nullptr, all.values.data(),
+                           all.lengths.data(), formats_.data(), 0));
+}
+
+bool Parameters::send(PGconn* connection, const char* text) const {
+  const Raw all = raw();
+  return PQsendQueryParams(connection, text, static_cast<int>(values_.size()), nullptr, all.values.data(),
+                           all.lengths.data(), formats_.data(), 0) == 1;
+}
+
+bool Parameters::send_prepared(PGconn* connection, const char* name) const {
+  const Raw all = raw();
+  return PQsendQueryPrepared(connection, name, static_cast<int>(values_.size()), all.values.data(), all.lengths.data(),
+                             formats_.data(), 0) == 1;
 }
 
 Parameters& Parameters::add(std::optional<std::string> value, int format) {

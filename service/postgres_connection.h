@@ -55,8 +55,17 @@ class Parameters {
 
   // One statement; what came of it is for the caller to look at.
   [[nodiscard]] Rows run(PGconn* connection, const char* text) const;
+  // Sent and not waited for, as a statement or by the name of a prepared one. False: it could not be sent.
+  [[nodiscard]] bool send(PGconn* connection, const char* text) const;
+  [[nodiscard]] bool send_prepared(PGconn* connection, const char* name) const;
+  [[nodiscard]] bool empty() const { return values_.empty(); }
 
  private:
+  struct Raw {
+    std::vector<const char*> values;
+    std::vector<int> lengths;
+  };
+  [[nodiscard]] Raw raw() const;
   Parameters& add(std::optional<std::string> value, int format);
 
   std::vector<std::optional<std::string>> values_;

@@ -10,16 +10,8 @@ bool DurableView::holds(Index index, Epoch epoch) const {
 }
 
 const DurableView* DurabilityChecker::view(const Replica& at) const {
-  if (at.group.value >= replicas_.size() || at.node.value >= replicas_[at.group.value].size()) return nullptr;
-  const State& state = replicas_[at.group.value][at.node.value];
-  return state.built ? &state.durable : nullptr;
-}
-
-DurabilityChecker::State& DurabilityChecker::state_of(const Replica& at) {
-  if (at.group.value >= replicas_.size()) replicas_.resize(at.group.value + 1);
-  std::vector<State>& nodes = replicas_[at.group.value];
-  if (at.node.value >= nodes.size()) nodes.resize(at.node.value + 1);
-  return nodes[at.node.value];
+  const State* state = replicas_.find(at);
+  return state != nullptr && state->built ? &state->durable : nullptr;
 }
 
 void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& /*log*/) {

@@ -69,10 +69,10 @@ class DurabilityChecker final : public LogWatcher {
   void judge_reads(const Replica& at, const Output& output);
   static void apply(const Write& write, DurableView& view);
 
-  [[nodiscard]] State& state_of(const Replica& at);
+  [[nodiscard]] State& state_of(const Replica& at) { return replicas_[at]; }
 
   Recorder& recorder_;
-  std::vector<std::vector<State>> replicas_;  // by group, then by node: looked up at every step of every core
+  PerReplica<State> replicas_;
   std::map<GroupId, Group> groups_;
 };
 

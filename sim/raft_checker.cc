@@ -11,7 +11,7 @@ namespace {
 // R2 matching: what a leader takes for matched is durable at the follower, and the same as its own.
 void judge_match(Recorder& recorder, const Replica& at, NodeId follower, const DurableView* view,
                  const ReplicatedLog& log) {
-  const auto* core = dynamic_cast<const raft::Raft*>(&log);
+  const auto* core = raft_core(log);
   const auto* leader = core == nullptr ? nullptr : std::get_if<raft::Leader>(&core->role());
   if (leader == nullptr || view == nullptr) return;
   for (const raft::Peer& peer : leader->peers) {
@@ -32,7 +32,7 @@ void RaftChecker::built(const Replica& at, const LogSetup& setup, const Replicat
   members_[at.group] = setup.members.size();
   commits_[at] = Commit{};
   parked_[at].clear();
-  const auto* core = dynamic_cast<const raft::Raft*>(&log);
+  const auto* core = raft_core(log);
   const auto hard = raft::decode_hard_state(setup.durable.hard_state);
   if (core == nullptr || !hard || (core->term() == hard->term && core->vote() == hard->vote)) return;
   recorder_.wrong(fmt::format(
@@ -121,7 +121,7 @@ void RaftChecker::judge_promise(const Replica& from, NodeId to, const raft::Mess
 }
 
 void RaftChecker::judge_commit(const Replica& at, const ReplicatedLog& log) {
-  const auto* core = dynamic_cast<const raft::Raft*>(&log);
+  const auto* core = raft_core(log);
   if (core == nullptr) return;
   Commit& before = commits_[at];
   const bool leads = std::holds_alternative<raft::Leader>(core->role());

@@ -52,8 +52,8 @@ class RaftChecker final : public LogWatcher {
   Recorder& recorder_;
   const DurabilityChecker& durability_;
   std::map<GroupId, std::size_t> members_;
-  std::map<Replica, Commit> commits_;
-  std::map<Replica, std::deque<Parked>> parked_;
+  PerReplica<Commit> commits_;
+  PerReplica<std::deque<Parked>> parked_;
   std::map<std::pair<Replica, Epoch>, NodeId> votes_;
   std::map<Campaign, std::set<NodeId>> pre_votes_;
 };

@@ -66,7 +66,7 @@ std::string to_json(const std::vector<NodeId>& members) {
   return text;
 }
 
-const Raft* core_of(const ReplicatedLog& log) { return dynamic_cast<const Raft*>(&log); }
+const Raft* core_of(const ReplicatedLog& log) { return raft_core(log); }
 
 }  // namespace
 

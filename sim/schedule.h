@@ -24,7 +24,7 @@ class Schedule {
 
   // A time in the past means now, after what is already due.
   void at(Micros when, Action action) {
-    heap_.push_back(Item{std::max(when, now_), next_++, std::move(action)});
+    heap_.push_back(Item{std::max(when, now_), next_++, keep(std::move(action))});
     std::push_heap(heap_.begin(), heap_.end(), later);
   }
   void after(Micros delay, Action action) { at(now_ + delay, std::move(action)); }
@@ -33,23 +33,39 @@ class Schedule {
   bool run_next() {
     if (heap_.empty()) return false;
     std::pop_heap(heap_.begin(), heap_.end(), later);
-    Item item = std::move(heap_.back());
+    const Item item = heap_.back();
     heap_.pop_back();
     now_ = item.when;
     ++executed_;
-    item.action();
+    const Action action = std::move(actions_[item.place]);
+    free_.push_back(item.place);
+    action();
     return true;
   }
 
  private:
+  // What the heap moves about is small; the actions stay where they are.
   struct Item {
     Micros when;
     std::uint64_t order;
-    Action action;
+    std::size_t place;  // in actions_
   };
   static bool later(const Item& a, const Item& b) { return a.when != b.when ? a.when > b.when : a.order > b.order; }
 
+  std::size_t keep(Action action) {
+    if (free_.empty()) {
+      actions_.push_back(std::move(action));
+      return actions_.size() - 1;
+    }
+    const std::size_t place = free_.back();
+    free_.pop_back();
+    actions_[place] = std::move(action);
+    return place;
+  }
+
   std::vector<Item> heap_;
+  std::vector<Action> actions_;
+  std::vector<std::size_t> free_;  // places in actions_
   Micros now_ = 0;
   std::uint64_t next_ = 0;
   std::uint64_t executed_ = 0;

@@ -98,8 +98,10 @@ std::vector<IoCompletion> SimDisk::poll() {
 
 void SimDisk::apply_write(Bytes& image, std::uint64_t offset, ByteView data) {
   if (data.empty()) return;
-  if (image.size() < offset + data.size()) image.resize(offset + data.size(), '\0');
-  std::memcpy(image.data() + offset, data.data(), data.size());
+  if (image.size() < offset) image.resize(offset, '\0');
+  const std::size_t over = std::min(data.size(), image.size() - offset);  // what stood there
+  std::memcpy(image.data() + offset, data.data(), over);
+  image.append(data.substr(over));
 }
 
 void SimDisk::make_durable(File& file) {
@@ -488,7 +490,9 @@ Result<Bytes> SimDisk::read(std::string_view path, std::uint64_t offset, std::ui
   }
   if (offset >= file->size()) return Bytes{};
   const std::uint64_t count = std::min(size, file->size() - offset);
-  Bytes bytes = offset < file->memory.size() ? file->memory.substr(offset, count) : Bytes{};
+  Bytes bytes;
+  bytes.reserve(count);
+  if (offset < file->memory.size()) bytes.append(file->memory, offset, count);
   bytes.resize(count, '\0');
   if (garbled_ && count > 0 && path.starts_with(*garbled_)) {
     garbled_.reset();

@@ -12,7 +12,7 @@ constexpr std::size_t leader = 3;
 }  // namespace
 
 void Spotter::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) {
-  const auto* core = dynamic_cast<const raft::Raft*>(&log);
+  const auto* core = raft_core(log);
   if (core == nullptr) return;
   seen_[at] = Seen{core->role().index(), core->term(), core->commit()};
   if (!setup.durable.snapshot.last.index.none()) {
@@ -22,7 +22,7 @@ void Spotter::built(const Replica& at, const LogSetup& setup, const ReplicatedLo
 }
 
 void Spotter::gave(const Replica& at, const Output& output, const ReplicatedLog& log) {
-  const auto* core = dynamic_cast<const raft::Raft*>(&log);
+  const auto* core = raft_core(log);
   if (core == nullptr) return;
   look_at_role(at, *core, output);
   Seen& seen = seen_[at];

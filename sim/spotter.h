@@ -31,7 +31,7 @@ class Spotter final : public LogWatcher {
 
   Recorder& recorder_;
   const DurabilityChecker& durability_;
-  std::map<Replica, Seen> seen_;
+  PerReplica<Seen> seen_;
 };
 
 }  // namespace assent::sim

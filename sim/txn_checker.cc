@@ -328,7 +328,8 @@ void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCom
                           moves(shard, finish.txn, then, entry);
                         },
                         [&](const SealWork& seal) { moves(shard, seal.txn, after, entry); }, [](const Tidy&) {},
-                        [](const OverrideWork&) {},  // an operator's: no simulated one does this
+                        [](const OverrideWork&) {},    // an operator's: no simulated one does this
+                        [](const ForgetOverride&) {},  // likewise
                         [&](const ForgetTxns& forget) { forgets(shard, forget); },
                         [&](const BallotWork& work) {
                           if (after.state == State::prepared) ballots(shard, work, after.acceptor, entry);

@@ -2,11 +2,14 @@
 // nothing. Watchers judge what a core promises, or write it down; they see a core between two of its steps.
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
 #include "consensus/log_contract.h"
+#include "consensus/raft/raft.h"
 
 namespace assent::sim {
 
@@ -56,6 +59,30 @@ class WatchedLog final : public ReplicatedLog {
   Replica at_;
   std::unique_ptr<ReplicatedLog> real_;
   const std::vector<LogWatcher*>& watchers_;
+};
+
+// The Raft core that this is, or nothing. Asked at every step, and Raft is final: so no search through bases.
+[[nodiscard]] inline const raft::Raft* raft_core(const ReplicatedLog& log) {
+  return typeid(log) == typeid(raft::Raft) ? static_cast<const raft::Raft*>(&log) : nullptr;
+}
+
+// Something for each replica.
+template <class T>
+class PerReplica {
+ public:
+  [[nodiscard]] T& operator[](const Replica& at) {
+    if (at.group.value >= all_.size()) all_.resize(at.group.value + 1);
+    auto& nodes = all_[at.group.value];
+    if (at.node.value >= nodes.size()) nodes.resize(at.node.value + 1);
+    return nodes[at.node.value];
+  }
+  [[nodiscard]] const T* find(const Replica& at) const {
+    if (at.group.value >= all_.size() || at.node.value >= all_[at.group.value].size()) return nullptr;
+    return &all_[at.group.value][at.node.value];
+  }
+
+ private:
+  std::vector<std::deque<T>> all_;  // by group, then by node: both are small numbers
 };
 
 // Cores of the real factory, watched. The watchers outlive every core.

@@ -102,7 +102,8 @@ Result<void> Database::configure(const DatabaseFile& file) {
   sqlite3_set_authorizer(handle_, authorize, this);
   sqlite3_progress_handler(handle_, instructions_per_look, progress, this);
   sqlite3_preupdate_hook(handle_, preupdate, this);
-  if (file.read_only) return execute("PRAGMA temp_store=MEMORY");
+  const bool in_memory = file.path == ":memory:";  // no log to keep, nothing to sync
+  if (file.read_only || in_memory) return execute("PRAGMA temp_store=MEMORY");
   return execute(
       fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint={}; "
                   "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{};",

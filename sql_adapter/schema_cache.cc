@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/byte_codec.h"
+#include "sql_adapter/image.h"
 
 namespace assent::sql {
 namespace {
@@ -29,6 +30,15 @@ Result<std::shared_ptr<const Schema>> SchemaCache::load(Database& db) {
   std::shared_ptr<const Schema> schema = std::move(*made);
   schemas_.emplace(std::move(text), schema);
   return schema;
+}
+
+Result<void> SchemaCache::fill(Database& empty, const std::string& statements) {
+  if (filled_) return copy_content(*filled_, empty);
+  auto made = Database::open(":memory:");
+  if (!made) return fail(made.error());
+  if (auto done = (*made)->execute(statements); !done) return done;
+  filled_ = std::move(*made);
+  return copy_content(*filled_, empty);
 }
 
 }  // namespace assent::sql

@@ -40,10 +40,10 @@ constexpr std::string_view meta_version_prefix = "version/";
 
 std::string make_tables() {
   return fmt::format(
-      "PRAGMA application_id={}; PRAGMA user_version={};"
+      "BEGIN IMMEDIATE; PRAGMA application_id={}; PRAGMA user_version={};"
       "CREATE TABLE assent_kv(key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
       "CREATE TABLE assent_record(txn BLOB NOT NULL PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;"
-      "CREATE TABLE assent_meta(name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
+      "CREATE TABLE assent_meta(name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID; COMMIT;",
       sql::application_id, sql::format_version);
 }
 
@@ -148,7 +148,8 @@ class SqliteStore::Parts {
 // ---- opening ----
 
 Result<void> SqliteStore::Parts::start() {
-  if (auto done = identify(); !done) return done;
+  const bool in_memory = options_.path == ":memory:";
+  if (auto done = in_memory ? options_.schemas->fill(*db_, make_tables()) : identify(); !done) return done;
   if (auto done = load(); !done) return done;
   return begin();
 }
@@ -164,7 +165,7 @@ Result<void> SqliteStore::Parts::identify() {
     found[i] = number == nullptr ? 0 : *number;
   }
   const auto [application, version, objects] = found;
-  if (application == 0 && objects == 0) return db_->execute("BEGIN IMMEDIATE;" + make_tables() + "COMMIT;");
+  if (application == 0 && objects == 0) return db_->execute(make_tables());
   if (application != sql::application_id) {
     return fail(ErrorCode::corruption,
                 fmt::format("{} is a database, but not one of a shard: move it away", options_.path));

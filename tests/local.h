@@ -26,12 +26,13 @@ namespace assent::testing {
   return bound ? ntohs(address.sin_port) : 0;
 }
 
-// Looks at the condition until it holds; false when it does not within the time.
-[[nodiscard]] inline bool eventually(std::chrono::milliseconds at_most, const std::function<bool()>& condition) {
+// Looks at the condition, with a pause between two looks, until it holds; false when it does not within the time.
+[[nodiscard]] inline bool eventually(std::chrono::milliseconds at_most, const std::function<bool()>& condition,
+                                     std::chrono::milliseconds pause = std::chrono::milliseconds(20)) {
   const auto end = std::chrono::steady_clock::now() + at_most;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // between two looks at the condition
+    std::this_thread::sleep_for(pause);
   }
   return true;
 }

@@ -85,6 +85,12 @@ struct OverrideCall {
 };
 [[nodiscard]] Result<OverrideCall> from_api(const api::OverrideRequest& request, const GroupDirectory& groups);
 
+struct ForgetCall {
+  Forget body;
+  GroupId shard;
+};
+[[nodiscard]] Result<ForgetCall> from_api(const api::ForgetRequest& request, const GroupDirectory& groups);
+
 struct QueryCall {
   Query body;
   GroupId shard;

@@ -142,7 +142,13 @@ struct OverrideWork {
   std::string reason;
   bool operator==(const OverrideWork&) const = default;
 };
+// What was forced on T, which has ended, is forgotten: an operator says so.
+struct ForgetOverride {
+  TxnId txn;
+  std::string reason;
+  bool operator==(const ForgetOverride&) const = default;
+};
 using ShardCommand = std::variant<PrepareWork, RefuseWork, ExecuteWork, FinishWork, SealWork, Tidy, ForgetTxns,
-                                  OverrideWork, BallotWork>;
+                                  OverrideWork, BallotWork, ForgetOverride>;
 
 }  // namespace assent

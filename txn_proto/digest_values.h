@@ -46,6 +46,8 @@ inline void add_to(Digest& digest, const ClientRequest& request) {
     digest.add(ask->txn).add(ask->seal ? 1 : 0).add(ask->wait_ticks);
   } else if (const auto* forced = std::get_if<Override>(&request.body)) {
     digest.add(forced->txn).add(forced->commit ? 1 : 0).add(forced->reason);
+  } else if (const auto* forgotten = std::get_if<Forget>(&request.body)) {
+    digest.add(forgotten->txn).add(forgotten->reason);
   }
 }
 

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <string_view>
+
+#include "txn_proto/service_target.h"
 
 namespace assent {
 namespace {
@@ -39,15 +40,8 @@ bool is_plain(std::string_view text, std::size_t bytes_max) {
   return !text.empty() && text.size() <= bytes_max && std::all_of(text.begin(), text.end(), plain);
 }
 
-// host:port, the host without a scheme.
 bool is_target(std::string_view text, std::size_t bytes_max) {
-  const std::size_t colon = text.rfind(':');
-  if (!is_plain(text, bytes_max) || colon == std::string_view::npos || colon == 0) return false;
-  if (text.find('/') != std::string_view::npos) return false;
-  const std::string_view port = text.substr(colon + 1);
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), value);
-  return error == std::errc() && end == port.data() + port.size() && value > 0 && value <= 65'535;
+  return is_plain(text, bytes_max) && (is_host_and_port(text) || http_target(text));
 }
 
 std::optional<Refusal> find_service_fault(const Execute& execute, const TxnLimits& limits) {
@@ -72,7 +66,7 @@ std::optional<Refusal> find_service_fault(const Execute& execute, const TxnLimit
                                  at.name, limits.service_name_bytes_max));
     }
     if (!is_target(at.target, limits.service_name_bytes_max)) {
-      return invalid(fmt::format("service {} needs a target host:port", at.name));
+      return invalid(fmt::format("service {} needs a target host:port, or http://host:port/path", at.name));
     }
     if (!branch.work.empty()) return invalid(fmt::format("service {} has a shard's work", at.name));
     if (!seen.insert(at.name).second) {

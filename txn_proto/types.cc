@@ -185,6 +185,7 @@ bool is_one_phase(const Execute& execute) {
 std::uint64_t fingerprint(const Execute& execute) {
   Digest digest;
   digest.add(static_cast<std::uint64_t>(effective_protocol(execute))).add(execute.branches.size());
+  // What was executed by a build that knows no modes keeps the print that it had.
   if (execute.mode != Mode::atomic) digest.add(static_cast<std::uint64_t>(execute.mode));
   for (const Branch& branch : execute.branches) {
     digest.add(branch.shard);

@@ -455,7 +455,14 @@ struct Override {
   bool operator==(const Override&) const = default;
 };
 inline constexpr std::size_t override_reason_bytes_max = 1'000;
-using ClientBody = std::variant<Execute, Query, GetOutcome, Override>;
+// An operator has dealt with what was forced on T at a shard: it is not to be listed there any more. Refused until T
+// has ended there, for its true outcome is still to be held against what was forced.
+struct Forget {
+  TxnId txn;
+  std::string reason;  // as above
+  bool operator==(const Forget&) const = default;
+};
+using ClientBody = std::variant<Execute, Query, GetOutcome, Override, Forget>;
 
 struct ClientRequest {
   RequestId id;

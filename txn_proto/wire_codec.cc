@@ -142,14 +142,16 @@ Confirm confirm_from_wire(Reader& reader, const wire::Confirm& from) {
 }  // namespace
 
 Bytes encode(const TxnMessage& message) {
-  wire::TxnMessage proto;
+  Scratch<wire::TxnMessage> scratch;
+  wire::TxnMessage& proto = *scratch;
   std::visit(MessageToWire{proto}, message);
   return serialize(proto);
 }
 
 Result<TxnMessage> decode_message(ByteView bytes) {
   constexpr auto what = "message between groups";
-  wire::TxnMessage proto;
+  Scratch<wire::TxnMessage> scratch;
+  wire::TxnMessage& proto = *scratch;
   if (!parse(bytes, proto)) return unreadable(what);
   Reader reader;
   TxnMessage message;
@@ -181,25 +183,29 @@ Result<TxnMessage> decode_message(ByteView bytes) {
 }
 
 Bytes encode(const WorkResult& result) {
-  wire::WorkResult proto;
+  Scratch<wire::WorkResult> scratch;
+  wire::WorkResult& proto = *scratch;
   to_wire(result, proto);
   return serialize(proto);
 }
 
 Result<WorkResult> decode_work_result(ByteView bytes) {
-  wire::WorkResult proto;
+  Scratch<wire::WorkResult> scratch;
+  wire::WorkResult& proto = *scratch;
   if (!parse(bytes, proto)) return unreadable("result of work");
   return Reader::result(proto);
 }
 
 Bytes encode(const Refusal& refusal) {
-  wire::Refusal proto;
+  Scratch<wire::Refusal> scratch;
+  wire::Refusal& proto = *scratch;
   to_wire(refusal, proto);
   return serialize(proto);
 }
 
 Result<Refusal> decode_refusal(ByteView bytes) {
-  wire::Refusal proto;
+  Scratch<wire::Refusal> scratch;
+  wire::Refusal& proto = *scratch;
   if (!parse(bytes, proto)) return unreadable("refusal");
   Reader reader;
   return finish(reader, reader.refusal(proto), "a refusal");

@@ -90,6 +90,11 @@ struct ShardToWire {
     out.set_commit(from.commit);
     out.set_reason(from.reason);
   }
+  void operator()(const ForgetOverride& from) const {
+    wire::ForgetOverride& out = *to.mutable_forget_override();
+    out.set_txn(from.txn.to_raw());
+    out.set_reason(from.reason);
+  }
   void operator()(const ForgetTxns& from) const {
     auto& out = *to.mutable_forget();
     for (const TxnId& txn : from.txns) out.add_txns(txn.to_raw());
@@ -159,14 +164,16 @@ NoteOutcomes note_from_wire(Reader& reader, const wire::NoteOutcomes& from) {
 }  // namespace
 
 Bytes encode(const CoordinatorCommand& command) {
-  wire::CoordinatorCommand proto;
+  Scratch<wire::CoordinatorCommand> scratch;
+  wire::CoordinatorCommand& proto = *scratch;
   std::visit(CoordinatorToWire{proto}, command);
   return serialize(proto);
 }
 
 Result<CoordinatorCommand> decode_coordinator_command(ByteView bytes) {
   constexpr auto what = "command of a coordinator's log";
-  wire::CoordinatorCommand proto;
+  Scratch<wire::CoordinatorCommand> scratch;
+  wire::CoordinatorCommand& proto = *scratch;
   if (!parse(bytes, proto)) return unreadable(what);
   Reader reader;
   CoordinatorCommand command;
@@ -187,14 +194,16 @@ Result<CoordinatorCommand> decode_coordinator_command(ByteView bytes) {
 }
 
 Bytes encode(const ShardCommand& command) {
-  wire::ShardCommand proto;
+  Scratch<wire::ShardCommand> scratch;
+  wire::ShardCommand& proto = *scratch;
   std::visit(ShardToWire{proto}, command);
   return serialize(proto);
 }
 
 Result<ShardCommand> decode_shard_command(ByteView bytes) {
   constexpr auto what = "command of a shard's log";
-  wire::ShardCommand proto;
+  Scratch<wire::ShardCommand> scratch;
+  wire::ShardCommand& proto = *scratch;
   if (!parse(bytes, proto)) return unreadable(what);
   Reader reader;
   ShardCommand command;
@@ -206,6 +215,9 @@ Result<ShardCommand> decode_shard_command(ByteView bytes) {
     case wire::ShardCommand::kSeal: command = SealWork{reader.txn(proto.seal().txn())}; break;
     case wire::ShardCommand::kOverride:
       command = OverrideWork{reader.txn(proto.override().txn()), proto.override().commit(), proto.override().reason()};
+      break;
+    case wire::ShardCommand::kForgetOverride:
+      command = ForgetOverride{reader.txn(proto.forget_override().txn()), proto.forget_override().reason()};
       break;
     case wire::ShardCommand::kForget: command = ForgetTxns{reader.txns(proto.forget().txns())}; break;
     case wire::ShardCommand::kTidy: command = Tidy{}; break;

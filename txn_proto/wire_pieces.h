@@ -1,6 +1,10 @@
 // What the codecs of messages and of commands share: the smaller values inside them. For those two files alone.
 #pragma once
 
+#include <google/protobuf/arena.h>
+
+#include <array>
+#include <cstddef>
 #include <limits>
 
 #include "assent/wire/wire.pb.h"
@@ -16,6 +20,28 @@ struct WireFamily {
   static constexpr bool text_is_utf8 = false;
 };
 using Values = ValueCodec<WireFamily>;
+
+// A protobuf message between bytes and structs: made once, read once. Its parts lie together on the stack, not one by
+// one on the heap; a large one goes on in blocks of the arena.
+template <class Proto>
+class Scratch {
+ public:
+  Scratch() : arena_(in(block_)), proto_(google::protobuf::Arena::CreateMessage<Proto>(&arena_)) {}
+  Proto& operator*() { return *proto_; }
+
+ private:
+  using Block = std::array<char, 4096>;
+  static google::protobuf::ArenaOptions in(Block& block) {
+    google::protobuf::ArenaOptions options;
+    options.initial_block = block.data();
+    options.initial_block_size = block.size();
+    return options;
+  }
+
+  alignas(std::max_align_t) Block block_;
+  google::protobuf::Arena arena_;
+  Proto* proto_;
+};
 
 template <class Proto>
 inline Bytes serialize(const Proto& proto) {

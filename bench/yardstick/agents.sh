@@ -7,6 +7,7 @@ here=$root/bench/yardstick
 seconds=${1:-5}
 shift || true
 [ $# -gt 0 ] || set -- 1 32
+packages+=(postgresql)
 install_packages
 build_targets assentd assentctl assent-agent agent_transfers
 bindir=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
@@ -40,7 +41,7 @@ source "$dir/cluster/cluster.env"
 for side in a b; do
   number=$([ $side = a ] && echo 0 || echo 1)
   "$bin/assent-agent" --name $side --database "postgres://postgres@127.0.0.1:$((31600 + number))/postgres" \
-    --listen "127.0.0.1:$((31610 + number))" --endpoints "$ASSENT_ENDPOINTS" --connections 140 2>"$dir/agent-$side.log" &
+    --listen "127.0.0.1:$((31610 + number))" --endpoints "$ASSENT_ENDPOINTS" 2>"$dir/agent-$side.log" &
   agents+=($!)
 done
 for number in 0 1; do

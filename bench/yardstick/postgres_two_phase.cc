@@ -1,9 +1,12 @@
 // A yardstick, not part of the product: transfers between two PostgreSQL servers by PREPARE TRANSACTION on both, then
-// COMMIT PREPARED on both, each client on two connections of its own. Nothing is replicated and no coordinator writes
-// anything down, so it loses transactions when the client dies; it is what an application without Assent would do.
+// COMMIT PREPARED on both, each client on two connections of its own. Nothing is replicated. With a FOLDER the decision
+// is written to a file there and synced before anything is committed, a file for each client; without, nobody writes
+// anything down, so that transactions are lost when the client dies: what an application without Assent would do.
 //
-//   postgres_two_phase CONNINFO_A CONNINFO_B CLIENTS SECONDS ACCOUNTS
+//   postgres_two_phase CONNINFO_A CONNINFO_B CLIENTS SECONDS ACCOUNTS [FOLDER]
+#include <fcntl.h>
 #include <libpq-fe.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -61,10 +64,41 @@ void finish(PGconn* side) {
   }
 }
 
+// The decisions of one client, or none when there is no folder.
+class Decisions {
+ public:
+  Decisions(const char* folder, int client) {
+    if (folder == nullptr) return;
+    file_ = ::open((std::string(folder) + "/decisions" + std::to_string(client)).c_str(), O_CREAT | O_WRONLY, 0600);
+    if (file_ < 0 || ftruncate(file_, bytes) != 0) fail();
+  }
+  ~Decisions() {
+    if (file_ >= 0) ::close(file_);
+  }
+  Decisions(const Decisions&) = delete;
+  Decisions& operator=(const Decisions&) = delete;
+
+  void commit(const std::string& id) {
+    if (file_ < 0) return;
+    const auto written = pwrite(file_, id.data(), id.size(), at_);
+    if (written != static_cast<ssize_t>(id.size()) || fdatasync(file_) != 0) fail();
+    at_ = (at_ + 64) % bytes;
+  }
+
+ private:
+  static constexpr off_t bytes = 1 << 20;
+  [[noreturn]] static void fail() {
+    std::perror("decisions");
+    std::exit(1);
+  }
+  int file_ = -1;
+  off_t at_ = 0;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) return 2;
+  if (argc != 6 && argc != 7) return 2;
   const int clients = std::atoi(argv[3]);
   const auto duration = std::chrono::seconds(std::atoi(argv[4]));
   const int accounts = std::atoi(argv[5]);
@@ -80,6 +114,7 @@ int main(int argc, char** argv) {
     threads.emplace_back([&, client] {
       PGconn* a = open(argv[1]);
       PGconn* b = open(argv[2]);
+      Decisions decisions(argc == 7 ? argv[6] : nullptr, client);
       std::mt19937 random(static_cast<unsigned>(client));
       std::uniform_int_distribution<int> account(1, accounts);
       for (int n = 0; Clock::now() < end; ++n) {
@@ -89,6 +124,7 @@ int main(int argc, char** argv) {
         send_prepare(b, id, account(random), 1);
         finish(a);
         finish(b);
+        decisions.commit(id);
         PQsendQuery(a, ("COMMIT PREPARED '" + id + "'").c_str());
         PQsendQuery(b, ("COMMIT PREPARED '" + id + "'").c_str());
         finish(a);

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -19,7 +20,6 @@ namespace {
 
 using Time = std::chrono::steady_clock::time_point;
 
-constexpr const char* hot_key = "hot/account";
 // Below its floor no balance may come, by either rule.
 constexpr std::array<const char*, 2> tables = {
     "CREATE TABLE IF NOT EXISTS hot_escrow(id TEXT PRIMARY KEY, balance INTEGER ESCROW(0))",
@@ -27,7 +27,12 @@ constexpr std::array<const char*, 2> tables = {
 constexpr std::int64_t amount_max = 5;
 constexpr std::chrono::milliseconds pause_after_failure{100};
 
-std::string cold_key(std::size_t client) { return fmt::format("hot/client/{}", client); }
+constexpr std::size_t in_one_transaction = 500;
+
+std::string common_key(std::uint64_t account) {
+  return account == 0 ? "hot/account" : fmt::format("hot/account/{}", account);
+}
+std::string own_key(std::size_t client) { return fmt::format("hot/client/{}", client); }
 
 std::int64_t number_in(const OperationResult& result) {
   if (result.rows.empty() || result.rows[0].empty()) return 0;
@@ -61,7 +66,8 @@ class Load {
   struct Teller {
     std::size_t number = 0;
     Rng rng{0};
-    std::int64_t own = 0;  // what it has taken from the hot account, as far as it knows
+    std::int64_t own = 0;  // what it has taken from the common accounts, as far as it knows
+    std::uint64_t account = 0;
     std::int64_t amount = 0;
     Time began;
   };
@@ -71,8 +77,11 @@ class Load {
   }
   [[nodiscard]] const char* table() const { return options_.escrow ? "hot_escrow" : "hot_locked"; }
   [[nodiscard]] Operation set(const std::string& account, std::int64_t balance) const;
-  [[nodiscard]] Operation add(const std::string& account, std::int64_t amount) const;
+  [[nodiscard]] Operation add(const std::string& account, std::int64_t amount, std::optional<std::int64_t> floor) const;
   [[nodiscard]] Operation get(const std::string& account) const;
+  // Of all accounts, common and own, some at a time.
+  client::Result<bool> for_parts(const std::function<Operation(const std::string&, bool common)>& operation,
+                                 const std::function<client::Result<bool>(const client::Transaction&)>& act) const;
   client::Result<bool> commit(const client::Transaction& transaction);
   void next(Teller& teller);
   void finished(Teller& teller, const client::Result<client::TxnOutcome>& result);
@@ -92,11 +101,8 @@ Operation Load::set(const std::string& account, std::int64_t balance) const {
   return client::sql(fmt::format("INSERT OR REPLACE INTO {}(id, balance) VALUES(?1, ?2)", table()), account, balance);
 }
 
-Operation Load::add(const std::string& account, std::int64_t amount) const {
-  if (!options_.sql) {
-    const auto floor = account == hot_key ? std::optional<std::int64_t>(0) : std::nullopt;
-    return KvAdd{account, amount, floor, std::nullopt, options_.escrow};
-  }
+Operation Load::add(const std::string& account, std::int64_t amount, std::optional<std::int64_t> floor) const {
+  if (!options_.sql) return KvAdd{account, amount, floor, std::nullopt, options_.escrow};
   return client::sql(fmt::format("UPDATE {} SET balance = balance + ?1 WHERE id = ?2", table()), amount, account);
 }
 
@@ -120,11 +126,26 @@ client::Result<bool> Load::set_up() {
       if (auto made = commit(schema); !made) return made;
     }
   }
-  client::Transaction all;
-  all.on(shards_[0], set(hot_key, options_.balance));
-  for (std::size_t i = 0; i < tellers_.size(); ++i) all.on(shard_of(i), set(cold_key(i), 0));
-  report.total_before = options_.balance;
-  return commit(all);
+  report.total_before = options_.balance * static_cast<std::int64_t>(options_.accounts);
+  return for_parts(
+      [this](const std::string& account, bool common) { return set(account, common ? options_.balance : 0); },
+      [this](const client::Transaction& part) { return commit(part); });
+}
+
+client::Result<bool> Load::for_parts(const std::function<Operation(const std::string&, bool common)>& operation,
+                                     const std::function<client::Result<bool>(const client::Transaction&)>& act) const {
+  client::Transaction part;
+  std::size_t held = 0;
+  for (std::uint64_t i = 0; i < options_.accounts + tellers_.size(); ++i) {
+    const bool common = i < options_.accounts;
+    const std::size_t teller = common ? 0 : i - options_.accounts;
+    part.on(common ? shards_[0] : shard_of(teller), operation(common ? common_key(i) : own_key(teller), common));
+    if (++held < in_one_transaction && i + 1 < options_.accounts + tellers_.size()) continue;
+    if (auto done = act(part); !done) return done;
+    part = {};
+    held = 0;
+  }
+  return true;
 }
 
 void Load::next(Teller& teller) {
@@ -135,16 +156,18 @@ void Load::next(Teller& teller) {
       return;
     }
   }
-  // Out of the hot account, or back what was taken before: it is never empty for long.
+  // Out of a common account, or back what was taken before: none is empty for long.
   const bool back = teller.own > 0 && teller.rng.chance(0.5);
   const auto drawn = 1 + static_cast<std::int64_t>(teller.rng.below(amount_max));
   teller.amount = back ? -std::min(drawn, teller.own) : drawn;
+  teller.account = options_.accounts == 1 ? 0 : teller.rng.below(options_.accounts);
   teller.began = std::chrono::steady_clock::now();
   client_.run_with_retry_async(
-      [this, number = teller.number, amount = teller.amount](const TxnId&) {
+      [this, number = teller.number, account = teller.account, amount = teller.amount](const TxnId&) {
         client::Transaction transfer;
         transfer.protocol = options_.protocol;
-        transfer.on(shards_[0], add(hot_key, -amount)).on(shard_of(number), add(cold_key(number), amount));
+        transfer.on(shards_[0], add(common_key(account), -amount, 0))
+            .on(shard_of(number), add(own_key(number), amount, std::nullopt));
         return transfer;
       },
       [this, &teller](const client::Result<client::TxnOutcome>& result) { finished(teller, result); }, {},
@@ -186,16 +209,22 @@ void Load::move_money() {
 }
 
 client::Result<bool> Load::count() {
-  client::Transaction all;
-  all.on(shards_[0], get(hot_key));
-  for (std::size_t i = 0; i < tellers_.size(); ++i) all.on(shard_of(i), get(cold_key(i)));
-  const auto read = client_.read(all.branches, std::chrono::seconds(30));
-  if (!read) return tl::unexpected(read.error());
-  for (const client::BranchResult& branch : read->results) {
-    for (const OperationResult& result : branch.results) report.total_after += number_in(result);
-  }
-  report.hot_balance = number_in(read->of(shards_[0]).at(0));
-  return true;
+  bool first = true;
+  return for_parts([this](const std::string& account, bool) { return get(account); },
+                   [&](const client::Transaction& part) -> client::Result<bool> {
+                     const auto read = client_.read(part.branches, std::chrono::seconds(30));
+                     if (!read) return tl::unexpected(read.error());
+                     for (const client::BranchResult& branch : read->results) {
+                       for (const OperationResult& result : branch.results) {
+                         const std::int64_t balance = number_in(result);
+                         report.total_after += balance;
+                         if (branch.shard != shards_[0]) continue;
+                         report.lowest_balance = first ? balance : std::min(report.lowest_balance, balance);
+                         first = false;
+                       }
+                     }
+                     return true;
+                   });
 }
 
 }  // namespace

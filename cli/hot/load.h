@@ -1,9 +1,10 @@
-// Clients that all move money between one account and accounts of their own: what one hot account bears, with adds in
-// escrow and without. The account and the others are keys with decimal integers, or rows of a table; the hot one is on
-// the first shard, the others are on the others.
+// Clients that move money between common accounts and accounts of their own. With one common account: what a hot
+// account bears, with adds in escrow and without; with many: transfers of keys that hardly meet. The accounts are keys
+// with decimal integers, or rows of a table; the common ones are on the first shard, the others are on the others.
 //
-// run() makes the accounts anew, moves money for a while, and reads everything at one instant (Client::read): the sum
-// must be what it was. Safe from any thread; the clients live on the client library's.
+// run() makes the accounts anew, moves money for a while, and reads everything: the sum must be what it was. Up to 500
+// accounts are read at one instant (Client::read), more of them in parts, when no client moves any more. Safe from any
+// thread; the clients live on the client library's.
 #pragma once
 
 #include <chrono>
@@ -18,7 +19,8 @@ namespace assent::hot {
 struct Options {
   std::uint32_t clients = 32;
   std::chrono::milliseconds duration{20'000};
-  std::int64_t balance = 1'000'000;  // of the hot account
+  std::uint64_t accounts = 1;        // that all clients share, 1 to 10'000'000
+  std::int64_t balance = 1'000'000;  // of each of them
   bool escrow = true;
   bool sql = false;  // rows, not keys
   Protocol protocol = Protocol::automatic;
@@ -36,10 +38,10 @@ struct Report {
   bank::Histogram latency;      // of the committed, in microseconds, from the first attempt on
   std::int64_t total_before = 0;
   std::int64_t total_after = 0;
-  std::int64_t hot_balance = 0;
+  std::int64_t lowest_balance = 0;  // of a common account
   std::string last_trouble;
 
-  [[nodiscard]] bool sound() const { return total_before == total_after && hot_balance >= 0; }
+  [[nodiscard]] bool sound() const { return total_before == total_after && lowest_balance >= 0; }
   [[nodiscard]] double per_second() const { return seconds > 0 ? static_cast<double>(committed) / seconds : 0; }
 };
 

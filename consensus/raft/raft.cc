@@ -318,7 +318,7 @@ std::uint64_t Raft::digest() const {
           if constexpr (std::is_same_v<R, Follower>) {
             digest.add(role.leader);
           } else {
-            for (const auto& [voter, granted] : role.tally.votes()) digest.add(voter).add(granted ? 1 : 0);
+            for (const auto& [voter, granted] : role.tally.votes()) digest.add(voter.node).add(granted ? 1 : 0);
           }
         }
       },

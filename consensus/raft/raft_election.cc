@@ -38,9 +38,9 @@ Raft::Next Raft::on_tick(Candidate& role) {
 // ---- campaigns ----
 
 Role Raft::pre_campaign() {
-  PreCandidate next{.tally = Tally(members_.size()), .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
+  PreCandidate next{.tally = Tally(), .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
   next.tally.add(self_, true);
-  if (next.tally.ballot() == Ballot::won) return campaign(false);
+  if (next.tally.ballot(members_) == Ballot::won) return campaign(false);
   narrate("asks for pre-votes of term {}", term_.next());
   for (const NodeId peer : members_) {
     if (peer != self_) send_now(peer, PreVoteRequest{.term = term_, .last = log_.last()});
@@ -59,11 +59,11 @@ Role Raft::campaign(bool forced) {
   for (const NodeId peer : members_) {
     if (peer != self_) send_after_sync(peer, VoteRequest{.term = term_, .last = log_.last(), .forced = forced});
   }
-  return Candidate{.tally = Tally(members_.size()), .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
+  return Candidate{.tally = Tally(), .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
 }
 
 Raft::Next Raft::try_to_lead(const Candidate& role) {
-  switch (role.tally.ballot()) {
+  switch (role.tally.ballot(members_)) {
     case Ballot::open: return std::nullopt;
     case Ballot::won:
       if (!hard_state_durable()) return std::nullopt;  // durable() asks again
@@ -136,7 +136,7 @@ Raft::Next Raft::on(PreCandidate& role, NodeId from, const PreVoteReply& message
     return std::nullopt;
   }
   role.tally.add(from, message.granted);
-  switch (role.tally.ballot()) {
+  switch (role.tally.ballot(members_)) {
     case Ballot::open: return std::nullopt;
     case Ballot::won: return campaign(false);
     case Ballot::lost: narrate("would not win term {}", term_.next()); return follower_of({});

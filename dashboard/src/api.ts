@@ -1,6 +1,8 @@
 // The messages of txn_proto/assent/v1/observe.proto as JSON: 64-bit integers are strings, what is unset in an optional
 // field or message is absent. Nothing here draws; everything here is data that a node sent and is never trusted as HTML.
 
+import { read_token } from './token.js';
+
 export type Int64 = string;
 
 export interface Unreachable {
@@ -152,6 +154,35 @@ export interface Overview {
   events: NodeEvent[];
 }
 
+// Of assentd dev alone.
+export interface DevNode {
+  name: string;
+  running: boolean;
+  cut: string[];
+  syncDelayMillis: number;
+  client: string;
+  http: string;
+  log: string;
+}
+export interface DevBank {
+  running: boolean;
+  ready: boolean;
+  committed: Int64;
+  aborted: Int64;
+  unknown: Int64;
+  expected: Int64;
+  sum?: Int64;
+  counts: Int64;
+  wrongCounts: Int64;
+  countedUnixMicros: Int64;
+  trouble: string;
+  balances: { account: string; balance: Int64 }[];
+}
+export interface DevState {
+  nodes: DevNode[];
+  bank: DevBank;
+}
+
 // Microseconds since 1970 stay below 2^53 until the year 2255, so a number holds every value that is drawn.
 export function num(text: Int64 | number | undefined): number {
   const value = Number(text ?? 0);
@@ -176,10 +207,23 @@ export function error_of(status: number, body: unknown): ApiError {
   return new ApiError(status, code, message);
 }
 
-export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return ask<T>(path, { headers: { Accept: 'application/json' }, signal: signal ?? null });
+}
+
+// Does something, with the token of this tab.
+export function post<T>(path: string, body: unknown): Promise<T> {
+  return ask<T>(path, {
+    method: 'POST',
+    headers: { Accept: 'application/json', 'Content-Type': 'application/json', Authorization: `Bearer ${read_token()}` },
+    body: JSON.stringify(body),
+  });
+}
+
+async function ask<T>(path: string, options: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(`./api/v1/${path}`, { headers: { Accept: 'application/json' }, signal: signal ?? null });
+    response = await fetch(`./api/v1/${path}`, options);
   } catch (failure) {
     if (failure instanceof DOMException && failure.name === 'AbortError') throw failure;
     throw new ApiError(0, 'UNREACHABLE', 'the node does not answer; is assentd running, and is this its http port?');
@@ -194,5 +238,6 @@ export const paths = {
   txns: (query: string) => `txns${query === '' ? '' : `?${query}`}`,
   txn: (id: string) => `txns/${encodeURIComponent(id)}`,
   otlp: (id: string) => `txns/${encodeURIComponent(id)}/trace`,
+  resolve: (id: string) => `txns/${encodeURIComponent(id)}/resolve`,
   explain: (id: string) => `txns/${encodeURIComponent(id)}/explain`,
 };

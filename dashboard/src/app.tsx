@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { num } from './api.js';
 import { useKeys } from './keys.js';
 import { useStream } from './live.js';
+import { DemoPage } from './pages/demo.js';
 import { EventsPage } from './pages/events.js';
 import { GroupsPage } from './pages/groups.js';
 import { InDoubtPage } from './pages/in_doubt.js';
@@ -12,6 +13,7 @@ import { TransactionPage } from './pages/transaction.js';
 import { TransactionsPage } from './pages/transactions.js';
 import { doubt_micros } from './states.js';
 import { next_theme, read_theme, show_theme, type Theme } from './theme.js';
+import { is_dev } from './token.js';
 import { Empty } from './ui.js';
 import { link, parse_view, print_view, type Page, type View } from './url.js';
 
@@ -22,6 +24,8 @@ const tabs: { page: Page; name: string }[] = [
   { page: 'groups', name: 'Groups' },
   { page: 'events', name: 'Events' },
 ];
+
+const demo_tab: { page: Page; name: string } = { page: 'demo', name: 'Demo' };
 
 function useView(): [View, (view: View) => void] {
   const [view, set_view] = useState(() => parse_view(location.hash));
@@ -46,7 +50,7 @@ export function App() {
   const live = useStream();
   useEffect(() => show_theme(theme), [theme]);
   useEffect(() => {
-    const tab = tabs.find((one) => one.page === view.page);
+    const tab = [...tabs, demo_tab].find((one) => one.page === view.page);
     document.title = `${tab?.name ?? (view.page === 'txn' ? `Transaction ${view.id}` : 'Not found')} · Assent`;
   }, [view.page, view.id]);
   useKeys({ '?': () => set_help(true) });
@@ -61,7 +65,7 @@ export function App() {
       <header class="top">
         <strong class="brand">Assent</strong>
         <nav aria-label="Pages">
-          {tabs.map((tab) => (
+          {(is_dev() ? [...tabs, demo_tab] : tabs).map((tab) => (
             <a key={tab.page} href={link(tab.page)} aria-current={tab.page === view.page ? 'page' : undefined}>
               {tab.name}
               {tab.page === 'in-doubt' && doubt > 0 && <span class="count tone-doubt"> ◆ {doubt}</span>}
@@ -100,6 +104,8 @@ function page_of(view: View, go: (view: View) => void) {
       return <GroupsPage />;
     case 'events':
       return <EventsPage view={view} go={go} />;
+    case 'demo':
+      return <DemoPage />;
     case 'unknown':
       return <Empty why="There is no such page." next={<a href={link('overview')}>Go to the overview</a>} />;
   }

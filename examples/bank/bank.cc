@@ -5,10 +5,17 @@
 //
 // Alice has her account on shard s1, Bob his on s2. She pays him; the money leaves one database and arrives in the
 // other, or nothing happens at all, whatever machine dies in between. Then she tries to pay more than she has.
+//
+//   ... build/release/bin/bank --postgres accounts@127.0.0.1:7430
+//
+// Carol's account is in a PostgreSQL database besides, which the assent-agent of that name and address stands before.
+// examples/bank/postgres.sh starts all that is needed for it.
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "client/client.h"
+#include "examples/bank/postgres_account.h"
 
 using namespace assent::client;
 
@@ -66,7 +73,7 @@ static void print_balance(Client& client, const char* shard) {
   }
 }
 
-int main() {
+int main(int argc, char** argv) {
   const char* endpoints = std::getenv("ASSENT_ENDPOINTS");
   const auto parsed = parse_endpoints(endpoints == nullptr ? "127.0.0.1:7420" : endpoints);
   if (!parsed) fail("ASSENT_ENDPOINTS", parsed.error());
@@ -77,6 +84,16 @@ int main() {
 
   open_account(*client, "s1", "alice", 100);
   open_account(*client, "s2", "bob", 100);
+
+  if (argc == 3 && std::string(argv[1]) == "--postgres") {
+    const std::string service = argv[2];
+    const std::size_t at = service.find('@');
+    if (at == std::string::npos) {
+      std::fprintf(stderr, "--postgres takes NAME@HOST:PORT of an assent-agent\n");
+      return 2;
+    }
+    return pay_into_postgres(*client, service.substr(0, at), service.substr(at + 1)) ? 0 : 1;
+  }
 
   // A transaction has an id, which the client chooses unless you do. An id is attempted once and its outcome never
   // changes: sending this again, now or after a crash of yours, returns the outcome and pays nothing twice.

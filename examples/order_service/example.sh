@@ -79,10 +79,10 @@ start_mariadb() {
   local PATH=$PATH:/usr/sbin
   folder_for mysql mariadb
   if [ ! -d "$dir/mariadb/data/mysql" ]; then
-    run_as mysql mariadb-install-db --no-defaults --datadir="$dir/mariadb/data" --skip-test-db \
+    run_as mysql env TMPDIR="$dir/mariadb" mariadb-install-db --no-defaults --datadir="$dir/mariadb/data" --skip-test-db \
       --auth-root-authentication-method=normal >>"$dir/mariadb.log" 2>&1
   fi
-  background mariadb "$(command -v bash)" -c "$(declare -f run_as); run_as mysql mariadbd --no-defaults --datadir=$dir/mariadb/data \
+  background mariadb "$(command -v bash)" -c "$(declare -f run_as); run_as mysql mariadbd --no-defaults --datadir=$dir/mariadb/data --tmpdir=$dir/mariadb \
     --port=$mariadb_port --socket=$dir/mariadb/socket --pid-file=$dir/mariadb/server.pid --bind-address=127.0.0.1 --skip-name-resolve"
   wait_for MariaDB mariadb -h 127.0.0.1 -P "$mariadb_port" -u root -e 'SELECT 1'
   mariadb -h 127.0.0.1 -P "$mariadb_port" -u root -e 'CREATE DATABASE IF NOT EXISTS inventory CHARACTER SET utf8mb4'
@@ -115,6 +115,7 @@ load() {
 }
 
 start() {
+  want_services
   install_packages
   build_targets assentd assentctl order-service shop
   "$root/clients/python/generate.sh" "$build/python" >&2

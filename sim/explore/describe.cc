@@ -164,6 +164,7 @@ struct Describe {
   std::string operator()(const OverrideWork& c) const {
     return fmt::format("OverrideWork {} {}", names.of(c.txn), c.commit ? "commit" : "abort");
   }
+  std::string operator()(const ForgetOverride& c) const { return fmt::format("ForgetOverride {}", names.of(c.txn)); }
 
   std::string operator()(const TxnAnswer& answer) const {
     std::string words = fmt::format("{} {}", names.of(answer.txn), to_string(answer.state));

@@ -161,7 +161,7 @@ class Explorer {
         event.who = static_cast<std::uint8_t>(who);
         deliver(at, state, event);
         ask(at, state, event);
-        attempt(at, state, with(event, Event::Kind::tick));
+        if (has_timer(place)) attempt(at, state, with(event, Event::Kind::tick));
       }
       event.who = 0;
       elect(at, state, event, pending);
@@ -171,6 +171,8 @@ class Explorer {
     }
     if (model_.bounds.ageing && !state.aged) attempt(at, state, Event{.kind = Event::Kind::age, .aged = true});
   }
+
+  [[nodiscard]] bool has_timer(std::size_t place) const { return (model_.bounds.timers >> place & 1U) != 0; }
 
   static Event with(Event event, Event::Kind kind) {
     event.kind = kind;
@@ -276,7 +278,7 @@ class Explorer {
         for (unsigned who = 0; who <= replaced; ++who) {
           Event event{
               .group = static_cast<std::uint8_t>(place), .who = static_cast<std::uint8_t>(who), .aged = state.aged};
-          more |= say(state, with(event, Event::Kind::tick));
+          if (has_timer(place)) more |= say(state, with(event, Event::Kind::tick));
           const MessageSet sent = networks_.at(state.network);
           const MessageSet mute = scene_.group(place).hearing(state.groups[place], who).mute;
           event.kind = Event::Kind::deliver;

@@ -3,7 +3,8 @@
 //
 // Without any bound, in every model: each message that was ever sent may arrive at any later moment, any number of
 // times, in any order, or never; each leader's time may pass at any moment, alone, so that whatever it waits for is
-// overdue; each leader that was replaced goes on, hearing and sending, as long as it likes.
+// overdue (but for models that name whose time does not pass); each leader that was replaced goes on, hearing and
+// sending, as long as it likes.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,7 @@ struct Bounds {
   bool ageing = false;           // once, all clocks jump beyond every horizon
   unsigned rounds = 1;           // of ballots: who would open a higher one waits for ever
   unsigned openers = 0xF;        // bit p: the group at place p opens ballots; 0 is the coordinator's
+  unsigned timers = 0xF;         // bit p: time passes at the leaders of the group at place p
 };
 
 [[nodiscard]] std::string describe(const Bounds& bounds);
@@ -48,6 +50,7 @@ struct Model {
   bool serial = false;  // also: what the committed ones read and wrote is what some serial order gives
   bool quick = true;    // explored in the test run
   bool room = true;     // for all: one after the other, every transaction commits
+  bool aborts = true;   // the first transaction can also abort
 
   [[nodiscard]] std::vector<GroupId> groups() const;  // the coordinator's, then the shards'
   [[nodiscard]] std::uint64_t millis(bool aged) const;

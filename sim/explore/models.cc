@@ -15,21 +15,33 @@ std::vector<GroupId> Model::groups() const {
 
 namespace {
 
-// Who opens ballots, when not everybody does.
-std::string ballots_of(const Bounds& bounds) {
+// Empty when it is all of them.
+std::string places_of(unsigned bits) {
   std::string words;
-  for (unsigned place = 0; place < 4; ++place) {
-    const bool one = (bounds.openers >> place & 1U) != 0;
-    if (one && bounds.openers != 0xF) words += place == 0 ? " c" : fmt::format(" s{}", place);
+  for (unsigned place = 0; place < 4 && bits != 0xF; ++place) {
+    if ((bits >> place & 1U) != 0) words += place == 0 ? " c" : fmt::format(" s{}", place);
   }
-  return words.empty() ? "" : fmt::format("; {} round of ballots, opened by{}", bounds.rounds, words);
+  return words;
+}
+
+std::string ballots_of(const Bounds& bounds) {
+  if (bounds.openers == 0) return "; nobody opens ballots above the coordinator's first";
+  const std::string by = places_of(bounds.openers);
+  return by.empty() ? "" : fmt::format("; {} round of ballots, opened by{}", bounds.rounds, by);
+}
+
+std::string timers_of(const Bounds& bounds) {
+  if (bounds.timers == 0) return "; time does not pass";
+  const std::string at = places_of(bounds.timers);
+  return at.empty() ? "" : "; time passes at" + at + " alone";
 }
 
 }  // namespace
 
 std::string describe(const Bounds& bounds) {
-  return fmt::format("elections: {} of the coordinator, {} of each shard, {} in all{}{}{}",
+  return fmt::format("elections: {} of the coordinator, {} of each shard, {} in all{}{}{}{}",
                      bounds.coordinator_elections, bounds.shard_elections, bounds.elections, ballots_of(bounds),
+                     timers_of(bounds),
                      bounds.refusals > 0 ? fmt::format("; refused entries: {}", bounds.refusals) : "",
                      bounds.ageing ? "; once, all clocks jump beyond every horizon" : "");
 }
@@ -125,10 +137,19 @@ Model steady(Model model) {
   return model;
 }
 
+constexpr unsigned nobody = 0;
 constexpr unsigned c_alone = 1;
 constexpr unsigned s1_alone = 2;
+constexpr unsigned shards_alone = 6;
 Model opened_by(unsigned openers, Model model) {
   model.bounds.openers = openers;
+  model.aborts = openers != nobody;  // no shard refuses the first, and only a ballot ends what was voted for
+  return model;
+}
+
+// Time passes at these groups alone.
+Model timed(unsigned timers, Model model) {
+  model.bounds.timers = timers;
   return model;
 }
 
@@ -248,7 +269,11 @@ std::vector<Model> make_models() {
       named(std::move(paxos_three_steady), "paxos-commit-3",
             "one transaction on three shards, executed once and sealed"),
       named(long_one(paxos_three), "paxos-commit-3-replaced", "the same with an election"),
-      named(long_one(paxos_commit(two_by_two(0))), "paxos-by-two", "two transactions that meet on two shards"),
+      named(timed(shards_alone, paxos_commit(two_by_two(0))), "paxos-by-two",
+            "two transactions that meet on two shards; time passes at the shards"),
+      named(long_one(timed(c_alone, paxos_commit(two_by_two(0)))), "paxos-by-two-c",
+            "the same; time passes at the coordinator"),
+      named(long_one(paxos_commit(two_by_two(0))), "paxos-by-two-timed", "the same; time passes everywhere"),
       named(opened_by(s1_alone, three_phase(unasked(steady(two_phase(2, 1))))), "three-phase",
             "one transaction on two shards, executed once; one shard opens ballots"),
       named(opened_by(c_alone, three_phase(unasked(steady(two_phase(2, 1))))), "three-phase-timed-out",
@@ -257,10 +282,16 @@ std::vector<Model> make_models() {
       named(long_one(three_phase(steady(two_phase(2, 1)))), "three-phase-sealed", "the same, and sealed"),
       named(long_one(opened_by(s1_alone, three_phase(unasked(two_phase(2, 1))))), "three-phase-replaced",
             "executed once, one shard opens ballots, with elections"),
-      named(long_one(opened_by(s1_alone, three_phase(unasked(steady(two_phase(3, 1)))))), "three-phase-3",
-            "one transaction on three shards, one of which opens ballots"),
-      named(long_one(opened_by(s1_alone, three_phase(two_by_two(0)))), "three-by-two",
-            "two transactions that meet on two shards, one of which opens ballots"),
+      named(opened_by(nobody, three_phase(unasked(steady(two_phase(3, 1))))), "three-phase-3",
+            "one transaction on three shards, executed once; nobody opens ballots"),
+      named(long_one(opened_by(s1_alone, three_phase(unasked(steady(two_phase(3, 1)))))), "three-phase-3-ended",
+            "the same; one shard does"),
+      named(timed(c_alone, opened_by(nobody, three_phase(two_by_two(0)))), "three-by-two",
+            "two transactions that meet on two shards; nobody opens ballots"),
+      named(long_one(opened_by(nobody, three_phase(two_by_two(0)))), "three-by-two-timed",
+            "the same; time passes everywhere"),
+      named(long_one(opened_by(s1_alone, three_phase(two_by_two(0)))), "three-by-two-ended",
+            "the same; one shard opens ballots"),
       named(one_phase(), "one-phase", "two transactions on one shard, each reads what the other writes"),
   };
 }

@@ -17,6 +17,7 @@
 #include "tests/agent/life.h"
 #include "tests/agent/sides.h"
 #include "tests/agent/step_proxy.h"
+#include "tests/local.h"
 #include "tests/service/database_kinds.h"
 
 namespace assent::agent::testing {
@@ -27,14 +28,7 @@ using service::Answer;
 using service::AnswerCode;
 using service::Call;
 
-bool eventually(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + 60s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    ::usleep(2'000);
-  }
-  return true;
-}
+bool eventually(const std::function<bool()>& condition) { return assent::testing::eventually(60s, condition, 2ms); }
 
 // Lives in one process of agent_life, each over a proxy of its own.
 class Running {
@@ -69,7 +63,8 @@ class Running {
     input_ = ends[1];
     std::string all;
     for (const Life& life : lives) {
-      all += fmt::format("{} {} {} {}\n", life.url, life.account, life.txn.to_hex(), life.commits ? "commit" : "abort");
+      all += fmt::format("{} {} {} {} {}\n", life.url, life.name, life.account, life.txn.to_hex(),
+                         life.commits ? "commit" : "abort");
     }
     write(all + "\n");
     EXPECT_TRUE(eventually([&] { return said("ready") || ended(); }));
@@ -142,7 +137,7 @@ class AgentKills : public ::testing::Test {
     for (int i = 0; i < count; ++i) {
       const int number = ++lives_;
       running_->add(Kind::server().port(), [&](std::uint16_t port) {
-        return Life{Side::url(place_.name(), port), number,
+        return Life{Side::url(place_.name(), port), Side::branch_name(), number,
                     TxnId::make(ClusterMillis(millis), static_cast<std::uint64_t>(number), 7), commits};
       });
     }
@@ -165,7 +160,7 @@ class AgentKills : public ::testing::Test {
   // Two lives for each step.
   void table(bool commits, Victim victim) {
     const int steps = steps_of(commits);
-    ASSERT_GE(steps, 15);
+    ASSERT_GE(steps, (std::same_as<Side, Postgres> ? 3 : 15));
     start_lives(commits, 2 * steps);
     for (int i = 0; i < 2 * steps; ++i) running_->proxies[static_cast<std::size_t>(i)]->arm(1 + i / 2, i % 2 == 1);
     running_->go();
@@ -225,14 +220,7 @@ class AgentKills : public ::testing::Test {
   std::unique_ptr<Running> running_;
 };
 
-using Sides = ::testing::Types<Postgres, Mariadb>;
-class SideNames {
- public:
-  template <class Side>
-  static std::string GetName(int) {
-    return std::same_as<Side, Postgres> ? "Postgres" : "Mariadb";
-  }
-};
+using Sides = ::testing::Types<Postgres, PostgresInSteps, Mariadb>;
 TYPED_TEST_SUITE(AgentKills, Sides, SideNames);
 
 TYPED_TEST(AgentKills, TheAgentAtEachStepOfACommit) { this->table(true, Victim::agent); }

@@ -1,8 +1,8 @@
 // Lives of agents, for agent_kills_test.cc, which ends them at any moment. Each prepares a branch on an account and
 // commits or aborts it, over connections that were opened before; all of them at the same time, in one process.
 //
-// Reads lines of "URL ACCOUNT TXN commit|abort" and an empty one; says "ready", waits for a last line, and says what
-// each life was answered: "ACCOUNT prepare OK".
+// Reads lines of "URL NAME ACCOUNT TXN commit|abort" and an empty one; says "ready", waits for a last line, and says
+// what each life was answered: "ACCOUNT prepare OK".
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -17,6 +17,7 @@
 #include "agent/agent.h"
 #include "agent/mariadb_database.h"
 #include "agent/postgres_database.h"
+#include "agent/promised_barrier.h"
 #include "agent/sql_participant.h"
 #include "service/mariadb_barrier.h"
 #include "service/postgres_barrier.h"
@@ -52,7 +53,8 @@ std::function<void()> open(Result<std::unique_ptr<service::Barrier<Connection>>>
   auto opened = std::make_shared<Opened>(Opened{std::move(*barrier), std::move(*database)});
   return [opened, life] {
     SqlParticipant<Connection> participant(*opened->database);
-    service::Branches branches({}, std::make_unique<service::EnrolledOn<Connection>>(participant, *opened->barrier));
+    service::Branches branches(
+        {}, std::make_unique<EnrolledDatabase<Connection>>(participant, *opened->barrier, *opened->database));
     say(fmt::format("{} prepare {}", life.account, told(branches.prepare({life.branch(), "", life.payload()}))));
     const auto call = life.commits ? service::Call::commit : service::Call::abort;
     say(fmt::format("{} end {}", life.account, told(branches.end(call, life.branch()))));
@@ -61,8 +63,11 @@ std::function<void()> open(Result<std::unique_ptr<service::Barrier<Connection>>>
 
 std::function<void()> open(const Life& life) {
   if (life.url.starts_with("postgres://")) {
-    return open<PGconn>(service::PostgresBarrier::open({.conninfo = life.url, .connections = 1}),
-                        PostgresDatabase::open({.conninfo = life.url, .connections = 1}), life);
+    auto plain = service::PostgresBarrier::open({.conninfo = life.url, .connections = 1});
+    auto database = PostgresDatabase::open({.conninfo = life.url, .connections = 1});
+    if (!plain || !database) return open<PGconn>(fail((plain ? database.error() : plain.error())), nullptr, life);
+    auto barrier = std::make_unique<PromisedBarrier>(std::move(*plain), (*database)->identity());
+    return open<PGconn>(std::move(barrier), std::move(*database), life);
   }
   const auto address = parse_mariadb(life.url).value();
   return open<MYSQL>(service::MariadbBarrier::open({.address = address, .connections = 1}),
@@ -76,7 +81,7 @@ int live() {
     Life life;
     std::string txn;
     std::string way;
-    in >> life.url >> life.account >> txn >> way;
+    in >> life.url >> life.name >> life.account >> txn >> way;
     life.txn = TxnId::from_hex(txn).value();
     life.commits = way == "commit";
     lives.push_back(open(life));

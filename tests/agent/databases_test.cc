@@ -188,6 +188,19 @@ TEST_F(Databases, all_take_part_or_none_from_the_command_line) {
   for (AgentProcess* agent : {&pg, &my}) agent->stop();
 }
 
+TEST_F(Databases, the_bank_has_an_account_in_postgres) {
+  assent::testing::CommandResult bank;
+  EXPECT_TRUE(eventually(30s, [&] {
+    bank = run_command({"/usr/bin/env", "ASSENT_ENDPOINTS=" + cluster.endpoint_list(), assent::testing::program("bank"),
+                        "--postgres", "pg@" + pg.target()});
+    return bank.status == 0;
+  })) << bank.output;
+  EXPECT_NE(bank.output.find("pay 500      aborted by s1"), std::string::npos) << bank.output;
+  EXPECT_EQ(in_postgres("SELECT balance FROM example_accounts WHERE owner = 'carol'"), 130);
+  EXPECT_EQ(shard("SELECT balance FROM example_accounts WHERE owner = 'alice'"), 70);
+  for (AgentProcess* agent : {&pg, &my}) agent->stop();
+}
+
 TEST_F(Databases, nothing_is_lost_or_done_twice_under_kills) {
   std::vector<std::thread> threads;
   for (std::uint64_t i = 0; i < 4; ++i) threads.emplace_back([this, i] { run_transfers(i + 1); });

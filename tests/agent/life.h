@@ -12,6 +12,7 @@ namespace assent::agent::testing {
 
 struct Life {
   std::string url;
+  std::string name;  // of the branch
   int account = 0;
   TxnId txn;
   bool commits = true;
@@ -19,7 +20,7 @@ struct Life {
   [[nodiscard]] service::Branch branch() const {
     service::Branch out;
     out.txn = txn;
-    out.name = "b";
+    out.name = name;
     out.attempt = {1, 2};
     out.coordinator = "c0";
     return out;

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "agent/promise.h"
 #include "agent/work.h"
 
 namespace assent::agent {
@@ -32,6 +33,52 @@ TEST(Gid, IsReadBackAndFitsBothDatabases) {
   EXPECT_LE(gid.gtrid().size(), 64U);
   EXPECT_LE(gid.bqual().size(), 64U);
   EXPECT_LT(gid.text().size(), 200U);
+}
+
+service::Branch asked_of(service::Branch branch, std::string coordinator) {
+  branch.coordinator = std::move(coordinator);
+  return branch;
+}
+
+TEST(Promise, IsReadBackAndFits) {
+  for (const auto& branch : {some_branch(1, {~0ULL, ~0ULL}, "b"), asked_of(some_branch(1, {0, 1}, "ä_'\\"), "c0"),
+                             some_branch(1, {3, 7}, std::string(60, 'x'))}) {
+    const auto promise = promise_of(branch, identity);
+    ASSERT_TRUE(promise);
+    EXPECT_LE(promise->text().size(), promise_bytes_max);
+    EXPECT_EQ(promise_from(promise->text()), promise);
+    EXPECT_EQ(promise->text().find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_"), std::string::npos);
+    EXPECT_TRUE(promise->text().starts_with(promises_of(branch.txn, identity)));
+    EXPECT_EQ(promise->branch, branch.name);
+    EXPECT_EQ(promise->coordinator, branch.coordinator);
+    EXPECT_FALSE(gid_from(promise->text())) << "the one is not taken for the other";
+  }
+  EXPECT_FALSE(promise_from(gid_of(some_branch(), identity).text()));
+  EXPECT_FALSE(promise_of(some_branch(1, {3, 7}, std::string(80, 'x')), identity)) << "too long";
+}
+
+TEST(Promise, DiffersInEachPart) {
+  std::set<std::string> names;
+  for (const auto& branch :
+       {some_branch(1), some_branch(2), some_branch(1, {3, 8}), some_branch(1, {4, 7}), some_branch(1, {3, 7}, "B"),
+        some_branch(1, {3, 7}, "b "), asked_of(some_branch(1), "c0")}) {
+    names.insert(promise_of(branch, identity)->text());
+  }
+  names.insert(promise_of(some_branch(1), "9999abcd")->text());
+  EXPECT_EQ(names.size(), 8U);
+}
+
+TEST(Promise, NothingElseIsRead) {
+  const std::string good = promise_of(asked_of(some_branch(), "c0"), identity)->text();
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string changed = good;
+    changed[i] = changed[i] == '_' ? 'a' : 'G';
+    EXPECT_FALSE(promise_from(changed)) << changed;
+  }
+  for (const std::string& other : {std::string(), std::string("assentyes"), std::string("assentyes______"), good + "0",
+                                   good + "_", good.substr(0, good.size() - 1), "0" + good}) {
+    EXPECT_FALSE(promise_from(other)) << other;
+  }
 }
 
 TEST(Gid, DiffersInEachPart) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <concepts>
 #include <memory>
 #include <string>
 
@@ -19,6 +20,7 @@ using service::testing::PostgresKind;
 
 struct Postgres {
   using Kind = PostgresKind;
+  static std::string branch_name() { return "b"; }  // with which a branch is prepared at once
   static std::string url(const std::string& database, int port = 0, const std::string& user = "postgres") {
     return fmt::format("postgres://{}@127.0.0.1:{}/{}", user, port == 0 ? Kind::server().port() : port, database);
   }
@@ -39,8 +41,14 @@ struct Postgres {
   }
 };
 
+// A name that is too long for a promise (agent/promise.h): such a branch is prepared in steps.
+struct PostgresInSteps : Postgres {
+  static std::string branch_name() { return std::string(80, 'b'); }
+};
+
 struct Mariadb {
   using Kind = MariadbKind;
+  static std::string branch_name() { return "b"; }
   static std::string url(const std::string& database, int port = 0, const std::string& user = "root") {
     return fmt::format("mariadb://{}@127.0.0.1:{}/{}", user, port == 0 ? Kind::server().port() : port, database);
   }
@@ -62,6 +70,15 @@ struct Mariadb {
     }
   }
   static void roll_back(MYSQL& look, const std::string& gid) { Kind::execute(look, "XA ROLLBACK " + xid(gid)); }
+};
+
+class SideNames {
+ public:
+  template <class Side>
+  static std::string GetName(int) {
+    if (std::same_as<Side, Mariadb>) return "Mariadb";
+    return std::same_as<Side, Postgres> ? "Postgres" : "PostgresInSteps";
+  }
 };
 
 }  // namespace assent::agent::testing

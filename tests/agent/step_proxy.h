@@ -5,49 +5,35 @@
 
 #include <atomic>
 #include <cstdint>
-#include <thread>
-#include <vector>
+
+#include "tests/forwarder.h"
 
 namespace assent::agent::testing {
 
-class StepProxy {
+class StepProxy final : public assent::testing::Forwarder {
  public:
-  explicit StepProxy(std::uint16_t target);
-  ~StepProxy();
-  StepProxy(const StepProxy&) = delete;
-  StepProxy& operator=(const StepProxy&) = delete;
+  explicit StepProxy(std::uint16_t target) : Forwarder(target) { begin(); }
+  ~StepProxy() override { end(); }
 
-  [[nodiscard]] std::uint16_t port() const { return port_; }
   // Counts from now on; stands still at the request of that number (from 1). 0: never.
   void arm(int stop_at, bool answered);
   [[nodiscard]] int requests() const { return requests_; }
   [[nodiscard]] bool frozen() const { return frozen_; }
   // Ends the connections that there are; later ones pass.
-  void cut();
+  void cut() { cut_ = true; }
 
  private:
-  struct Link {
-    int client = -1;
-    int server = -1;
-    bool asked = false;  // and not answered yet
-  };
-  void run();
-  void accept_one();
-  [[nodiscard]] bool forward(Link& link, bool from_client);
-  static void close_link(Link& link);
+  [[nodiscard]] bool client_said(Link& link, std::string_view bytes) override;
+  [[nodiscard]] bool server_said(Link& link, std::string_view bytes) override;
+  void turn() override;
+  [[nodiscard]] bool stands_still() const override { return frozen_; }
 
-  const std::uint16_t target_;
-  std::uint16_t port_ = 0;
-  int listener_ = -1;
-  std::vector<Link> links_;  // the thread's alone
-  bool passed_ = false;      // the thread's alone: the request has gone to the server
+  bool passed_ = false;  // the thread's alone: the request has gone to the server
   std::atomic<int> requests_ = 0;
   std::atomic<int> stop_at_ = 0;
   std::atomic<bool> answered_ = false;
   std::atomic<bool> frozen_ = false;
   std::atomic<bool> cut_ = false;
-  std::atomic<bool> stop_ = false;
-  std::thread thread_;
 };
 
 }  // namespace assent::agent::testing

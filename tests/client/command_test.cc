@@ -121,6 +121,9 @@ TEST_F(CommandTest, BenchAndDemo) {
   EXPECT_TRUE(hot.sql);
   EXPECT_FALSE(hot.escrow);
   EXPECT_EQ(hot.protocol, Protocol::three_phase);
+  const auto keys = parsed<BenchRunCommand>({"bench", "run", "--workload", "keys", "--accounts", "10000"});
+  EXPECT_EQ(keys.workload, BenchWorkload::keys);
+  EXPECT_EQ(keys.accounts_per_shard, 10'000U);
   EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run", "--workload", "append"}).workload, BenchWorkload::append);
   EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run", "--workload", "register"}).workload, BenchWorkload::registers);
   const auto demo = parsed<DemoBankCommand>(

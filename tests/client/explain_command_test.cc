@@ -1,4 +1,4 @@
-// txn in-doubt, explain and resolve: what they print and what they end with.
+// txn in-doubt, explain, resolve and forget: what they print and what they end with.
 #include "tests/client/cli_fixture.h"
 #include "txn_proto/api_error.h"
 
@@ -26,6 +26,26 @@ class ExplainCommand : public CliTest {
       return grpc::Status::OK;
     };
   }
+  // Its commit was forced at both shards; at s2 it has not ended, unless `over`.
+  void forced(bool over) {
+    cluster.on_explain = [over](const v1::ExplainRequest& request, v1::ExplainResponse& response) {
+      if (request.group() == "c0") return grpc::Status::OK;
+      v1::Sight& sight = *response.add_sights();
+      sight.set_txn_id(id);
+      sight.set_stage(over || request.group() == "s1" ? "forced" : "resolving");
+      sight.set_protocol(v1::PAXOS_COMMIT);
+      sight.set_coordinator("c0");
+      sight.mutable_heuristic()->set_commit(true);
+      sight.mutable_heuristic()->set_reason("s3 burnt");
+      return grpc::Status::OK;
+    };
+    cluster.on_forget = [this](const v1::ForgetRequest& request, v1::Transaction& response) {
+      forgotten.push_back(request);
+      return test::answer(response, request.txn_id(), v1::ABORTED);
+    };
+  }
+  std::vector<v1::ForgetRequest> forgotten;
+
   void runs() {
     cluster.on_explain = [](const v1::ExplainRequest& request, v1::ExplainResponse& response) {
       if (request.group() != "c0") return grpc::Status::OK;
@@ -135,6 +155,41 @@ TEST_F(ExplainCommand, P25_AHeuristicIsConfirmedAndToldToTheShardsInDoubt) {
   elsewhere.insert(elsewhere.end(), {"--yes", "--on", "s2"});
   EXPECT_EQ(run(elsewhere), 8) << "s2 is not in doubt";
   EXPECT_THAT(forced, SizeIs(1));
+}
+
+TEST_F(ExplainCommand, P25_WhatWasForcedIsForgottenAtEachShardThatListsIt) {
+  forced(true);
+  const std::vector<std::string> command{"txn", "forget", id, "--reason", "repaired"};
+  in.str("2277a5\n");
+  EXPECT_EQ(run(command), 8);
+  EXPECT_THAT(out.str(), HasSubstr("nothing was forgotten"));
+  EXPECT_THAT(err.str(), HasSubstr("its commit was forced at s1: s3 burnt; it aborted"));
+  EXPECT_TRUE(forgotten.empty());
+  in.clear();
+  in.str("2277a4\n");
+  EXPECT_EQ(run(command), 0);
+  ASSERT_THAT(forgotten, SizeIs(2));
+  EXPECT_EQ(forgotten[0].shard(), "s1");
+  EXPECT_EQ(forgotten[1].shard(), "s2");
+  EXPECT_EQ(forgotten[0].reason(), "repaired");
+  EXPECT_EQ(run({"txn", "forget", id, "--reason", "repaired", "--yes", "--on", "s2", "-o", "json"}), 0);
+  EXPECT_EQ(document()["forgotten"], nlohmann::json::parse(R"(["s2"])"));
+}
+
+TEST_F(ExplainCommand, P25_WhatIsStillNeededIsNotForgotten) {
+  forced(false);
+  EXPECT_EQ(run({"txn", "forget", id, "--reason", "repaired", "--yes"}), 8);
+  EXPECT_THAT(out.str(), HasSubstr("it has not ended at s2"));
+  in_doubt();
+  EXPECT_EQ(run({"txn", "forget", id, "--reason", "repaired", "--yes"}), 8);
+  EXPECT_THAT(out.str(), HasSubstr("nothing that was forced on it is listed"));
+  EXPECT_TRUE(forgotten.empty());
+  EXPECT_EQ(run({"txn", "forget", id, "--yes"}), 2) << "it needs a reason";
+  forced(true);
+  cluster.lead("s2", "");
+  EXPECT_EQ(run({"--timeout", "2s", "txn", "forget", id, "--reason", "repaired", "--yes"}), 5);
+  EXPECT_THAT(err.str(), HasSubstr("s2 could not be asked, and may still list it"));
+  EXPECT_THAT(forgotten, SizeIs(1));
 }
 
 TEST_F(ExplainCommand, P25_AHeuristicIsNotForWhatEndsByItself) {

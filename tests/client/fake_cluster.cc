@@ -63,6 +63,11 @@ class FakeCluster::Node final : public v1::Coordinator::Service,
     const std::lock_guard lock(cluster_.handler_mutex_);
     return cluster_.on_override ? cluster_.on_override(*request, *response) : grpc::Status::OK;
   }
+  grpc::Status Forget(grpc::ServerContext*, const v1::ForgetRequest* request, v1::Transaction* response) override {
+    if (!cluster_.leads(name_, request->shard())) return cluster_.not_leader(request->shard());
+    const std::lock_guard lock(cluster_.handler_mutex_);
+    return cluster_.on_forget ? cluster_.on_forget(*request, *response) : grpc::Status::OK;
+  }
   grpc::Status Query(grpc::ServerContext*, const v1::QueryRequest* request, v1::QueryResponse* response) override {
     if (!cluster_.leads(name_, request->shard())) return cluster_.not_leader(request->shard());
     {

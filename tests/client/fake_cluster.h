@@ -20,6 +20,7 @@ using ExecuteHandler = std::function<grpc::Status(const v1::ExecuteRequest&, v1:
 using OutcomeHandler = std::function<grpc::Status(const v1::GetOutcomeRequest&, v1::Transaction&)>;
 using ExplainHandler = std::function<grpc::Status(const v1::ExplainRequest&, v1::ExplainResponse&)>;
 using OverrideHandler = std::function<grpc::Status(const v1::OverrideRequest&, v1::Transaction&)>;
+using ForgetHandler = std::function<grpc::Status(const v1::ForgetRequest&, v1::Transaction&)>;
 using QueryHandler = std::function<grpc::Status(const v1::QueryRequest&, v1::QueryResponse&)>;
 
 class FakeCluster {
@@ -48,6 +49,7 @@ class FakeCluster {
   QueryHandler on_query;
   ExplainHandler on_explain;
   OverrideHandler on_override;
+  ForgetHandler on_forget;
 
   // ---- what leaders were asked, in order; non-leaders answer NOT_LEADER and are counted in misdirected() ----
   [[nodiscard]] std::vector<v1::ExecuteRequest> executed() const;

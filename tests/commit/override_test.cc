@@ -15,6 +15,9 @@ class OverrideTest : public CaretakerFixture {
   void force(std::uint64_t request, const TxnId& id, bool commit, std::string reason = "its coordinator burnt down") {
     caretaker.request(ClientRequest{RequestId(request), shard_1, Override{id, commit, std::move(reason)}});
   }
+  void forget(std::uint64_t request, const TxnId& id, std::string reason = "repaired by hand") {
+    caretaker.request(ClientRequest{RequestId(request), shard_1, Forget{id, std::move(reason)}});
+  }
   ClientReply reply() {
     const auto replies = heard().reply;
     EXPECT_EQ(replies.size(), 1U);
@@ -98,6 +101,48 @@ TEST_F(OverrideTest, TheTrueOutcomeMayComeFirst) {
   EXPECT_EQ(std::get<TxnAnswer>(*told.answer).state, TxnState::committed) << "nothing was forced";
   EXPECT_EQ(store.get("a"), "1");
   EXPECT_THAT(caretaker.sights({}), IsEmpty());
+}
+
+TEST_F(OverrideTest, P25_WhatWasForcedIsForgottenOnceItsOutcomeIsKnown) {
+  forget(1, txn(1));
+  EXPECT_THAT(refusal(), HasSubstr("nothing was forced on it here"));
+  prepare(txn(1), put("a", "1"));
+  commit_all();
+  force(2, txn(1), true);
+  commit_all();
+  heard();
+  forget(3, txn(1));
+  EXPECT_THAT(refusal(), HasSubstr("its outcome is still to be held against what was forced"));
+  finish(txn(1), false);
+  commit_all();
+  heard();
+  forget(4, txn(1), "");
+  EXPECT_THAT(refusal(), HasSubstr("needs a reason"));
+  ASSERT_THAT(caretaker.sights({}), SizeIs(1));
+  forget(5, txn(1));
+  forget(6, txn(1));
+  EXPECT_THAT(refusal(), HasSubstr("somebody else's decision"));
+  commit_all();
+  const auto told = reply();
+  ASSERT_TRUE(told.answer);
+  EXPECT_EQ(std::get<TxnAnswer>(*told.answer).state, TxnState::aborted);
+  EXPECT_THAT(caretaker.sights({}), IsEmpty());
+  forget(7, txn(1));
+  EXPECT_THAT(refusal(), HasSubstr("nothing was forced on it here"));
+}
+
+TEST_F(OverrideTest, WhatTheLogRefusesWasNotForgotten) {
+  prepare(txn(1), put("a", "1"));
+  commit_all();
+  force(1, txn(1), true);
+  commit_all();
+  finish(txn(1), true);
+  commit_all();
+  heard();
+  forget(2, txn(1));
+  caretaker.refused(ForgetOverride{txn(1), "repaired by hand"}, Error{ErrorCode::busy, "the log is full", {}});
+  EXPECT_EQ(refusal(), "the log is full");
+  EXPECT_THAT(caretaker.sights({}), SizeIs(1));
 }
 
 TEST_F(OverrideTest, AResigningLeaderTellsWhatItDoesNotKnow) {

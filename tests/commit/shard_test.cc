@@ -1,5 +1,6 @@
 #include "participant/shard.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
@@ -362,8 +363,63 @@ TEST_F(ShardTest, P25_WhatWasForcedAndIsNotTrueIsMixed) {
   EXPECT_EQ(shard.finished(txn(1))->outcome, Outcome::committed);
   EXPECT_TRUE(shard.finished(txn(1))->mixed());
   EXPECT_EQ(shard.heuristics().count(txn(1)), 1U);
+  EXPECT_EQ(shard.heuristic_counts(), (HeuristicCounts{.commits = 0, .aborts = 1, .forgotten = 0}));
+}
+
+TEST_F(ShardTest, P25_WhatWasForcedIsListedUntilSomebodyForgetsIt) {
+  apply(prepare(txn(1), put("a", "1")));
+  apply(OverrideWork{txn(1), true, "guess"});
+  EXPECT_FALSE(apply(ForgetOverride{txn(1), "too early"}).changed) << "its outcome is still to come";
+  apply(finish(txn(1), false));
   apply(Tidy{}, 10'001);
-  EXPECT_TRUE(shard.heuristics().empty()) << "forgotten with its register";
+  ASSERT_NE(shard.finished(txn(1)), nullptr) << "it does not go by its age";
+  EXPECT_TRUE(shard.finished(txn(1))->mixed());
+  EXPECT_TRUE(apply(ForgetOverride{txn(1), "repaired"}, 10'002).changed);
+  EXPECT_TRUE(shard.heuristics().empty());
+  EXPECT_EQ(store.get("a"), "1") << "rows are nobody's business here";
+  apply(Tidy{}, 10'003);
+  EXPECT_TRUE(shard.empty(txn(1))) << "from then on it goes by its age";
+  EXPECT_FALSE(apply(ForgetOverride{txn(1), "again"}, 10'004).changed);
+  EXPECT_EQ(shard.heuristic_counts(), (HeuristicCounts{.commits = 1, .aborts = 0, .forgotten = 1}));
+}
+
+TEST_F(ShardTest, P25_AForcedCommitThatOthersMayAskForIsForgottenLikeOthersAfterwards) {
+  PrepareWork work = prepare(txn(1), put("a", "1"));
+  work.protocol = Protocol::paxos_commit;
+  apply(work);
+  apply(OverrideWork{txn(1), true, "guess"});
+  FinishWork end = finish(txn(1), true);
+  end.protocol = Protocol::paxos_commit;
+  end.fingerprint = work.fingerprint;
+  apply(end);
+  apply(Tidy{}, 10'001);
+  EXPECT_TRUE(shard.old_commits({}, 9).empty()) << "nobody is asked about it yet";
+  EXPECT_FALSE(apply(ForgetTxns{{txn(1)}}, 10'002).changed);
+  EXPECT_TRUE(apply(ForgetOverride{txn(1), "it was right"}, 10'003).changed);
+  EXPECT_EQ(shard.old_commits({}, 9), std::vector<TxnId>{txn(1)});
+  EXPECT_TRUE(apply(ForgetTxns{{txn(1)}}, 10'004).changed);
+  EXPECT_TRUE(shard.empty(txn(1)));
+}
+
+TEST_F(ShardTest, P25_WhatWasForcedIsCountedAcrossRestarts) {
+  for (const std::uint64_t number : {1U, 2U, 3U}) {
+    apply(prepare(txn(number), put(fmt::format("k{}", number), "1")));
+    apply(OverrideWork{txn(number), number == 1, "guess"});
+  }
+  apply(finish(txn(1), true));
+  apply(ForgetOverride{txn(1), "it was right"});
+  Shard again(ShardOptions{});
+  ASSERT_TRUE(again.load(store));
+  EXPECT_EQ(again.heuristic_counts(), (HeuristicCounts{.commits = 1, .aborts = 2, .forgotten = 1}));
+  EXPECT_EQ(again.heuristics(), (std::set<TxnId>{txn(2), txn(3)}));
+  Bytes before_counts;
+  ByteWriter(before_counts).u8(1).u64(77);
+  const auto old = decode_machine_record(before_counts);
+  ASSERT_TRUE(old);
+  EXPECT_EQ(old->stamp, ClusterMillis(77));
+  EXPECT_EQ(old->heuristics, HeuristicCounts{});
+  EXPECT_FALSE(decode_machine_record("\x03"));
+  EXPECT_FALSE(decode_machine_record(before_counts + "x"));
 }
 
 TEST_F(ShardTest, P25_OnlyWhatIsInDoubtCanBeForced) {

@@ -58,11 +58,21 @@ TEST_F(InDoubt, P25_what_was_forced_frees_the_locks_and_is_told_when_it_was_wron
   EXPECT_EQ(forced["state"], "HEURISTIC");
   EXPECT_THAT(ctl({"sql", "--shard", "s1", "SELECT balance FROM accounts WHERE id = 'a'"}).output, HasSubstr("99"));
   EXPECT_EQ(json({"txn", "in-doubt"}, 5)["inDoubt"][0]["state"], "HEURISTIC");
+  const auto early = json({"txn", "forget", id, "--reason", "dealt with", "--yes"}, 8);
+  EXPECT_THAT(early["refused"].get<std::string>(), HasSubstr("it has not ended at s1"));
   cluster.start("m1");
   ASSERT_TRUE(cluster.wait_for_leaders());
   EXPECT_EQ(json({"txn", "wait", id, "--for", "30s"}, 6)["state"], "ABORTED");
   EXPECT_TRUE(eventually(30s, [&] { return json({"txn", "in-doubt"}, 0)["inDoubt"][0]["state"] == "MIXED"; }));
   EXPECT_THAT(ctl({"txn", "explain", id}).output, HasSubstr("repair the data by hand"));
+  EXPECT_EQ(json({"txn", "forget", id, "--reason", "repaired", "--yes"}, 0)["forgotten"][0], "s1");
+  EXPECT_EQ(json({"txn", "in-doubt"}, 0)["inDoubt"].size(), 0U);
+  EXPECT_THAT(ctl({"txn", "forget", id, "--reason", "repaired", "--yes"}).output, HasSubstr("nothing that was forced"));
+  for (const auto& group : json({"cluster", "status"}, 0)["groups"]) {
+    if (group["name"] != "s1") continue;
+    EXPECT_EQ(group["replicas"][0]["heuristicCommits"], "1");
+    EXPECT_EQ(group["replicas"][0]["heuristicsForgotten"], "1");
+  }
 }
 
 class Running : public OperatorTest {

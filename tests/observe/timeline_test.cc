@@ -229,13 +229,17 @@ TEST(Otlp, WritesTheGoldenSpanByteForByte) {
   const OtlpBatch batch{
       .resource = {{"service.name", "assentd"}}, .scope_name = "assent", .scope_version = "0.1.0", .spans = {span}};
   EXPECT_EQ(
-      otlp_json(batch),
+      otlp_json({batch}),
       R"({"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"assentd"}}]},"scopeSpans":[{"scope":{"name":"assent","version":"0.1.0"},"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","parentSpanId":"eee19b7ec3c1b173","name":"assent.prepare","kind":3,"startTimeUnixNano":"1544712660000000000","endTimeUnixNano":"1544712661000000000","attributes":[{"key":"assent.participants","value":{"intValue":"2"}}],"status":{"code":2,"message":"vote no"},"flags":257}]}]}]})");
 }
 
 TEST_P(Timelines, ItsOtlpFormKeepsTheRulesOfTheJson) {
-  const auto document = nlohmann::json::parse(otlp_json(otlp_of(commit_apart(), "0.1.0")));
-  const auto& spans = document["resourceSpans"][0]["scopeSpans"][0]["spans"];
+  const auto document = nlohmann::json::parse(otlp_json(otlp_of(commit_apart(), {.service_version = "0.1.0"})));
+  ASSERT_EQ(document["resourceSpans"].size(), 3U) << "each node is a resource of its own";
+  nlohmann::json spans = nlohmann::json::array();
+  for (const auto& resource : document["resourceSpans"]) {
+    for (const auto& span : resource["scopeSpans"][0]["spans"]) spans.push_back(span);
+  }
   ASSERT_GT(spans.size(), 5U);
   for (const auto& span : spans) {
     EXPECT_EQ(span["traceId"].get<std::string>().size(), 32U);
@@ -251,7 +255,7 @@ TEST(Otlp, WordsThatAreNoUtf8DoNotBreakTheDocument) {
   OtlpSpan span;
   span.name = "a\xFF\xFE";
   const OtlpBatch batch{.resource = {}, .scope_name = "x", .scope_version = "1", .spans = {span}};
-  EXPECT_FALSE(nlohmann::json::parse(otlp_json(batch), nullptr, false).is_discarded());
+  EXPECT_FALSE(nlohmann::json::parse(otlp_json({batch}), nullptr, false).is_discarded());
 }
 
 }  // namespace

@@ -92,6 +92,7 @@ const std::vector<ShardCommand> shard_commands{
     FinishWork{txn, attempt, true, Protocol::paxos_commit, 9},
     ForgetTxns{{txn, other}},
     OverrideWork{txn, true, "because\xFF"},
+    ForgetOverride{txn, "because\xFF"},
     BallotWork{txn, ballot, Outcome::none, 9, {}},
 };
 

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -59,6 +60,11 @@ class HttpPortTest : public testing::Test {
               .body = request.path.at("name") + (times == request.query.end() ? "" : times->second)};
     });
     http.route("/throws", {}, [](const HttpRequest&) -> HttpAnswer { throw std::runtime_error("no"); });
+    http.action("/greet/{name}/wave", [](const HttpRequest& request) -> HttpAnswer {
+      return {.status = 200,
+              .type = "text/plain",
+              .body = request.path.at("name") + "|" + request.authorization + "|" + request.body};
+    });
     http.stream("/stream", [](const HttpRequest&) -> HttpStream {
       return [count = std::make_shared<int>(0)]() -> std::optional<std::string> {
         if (++*count > 3) return std::nullopt;
@@ -110,6 +116,34 @@ TEST_F(HttpPortTest, OtherMethodsAreRefused) {
     EXPECT_EQ(answer->get_header_value("Allow"), "GET, HEAD");
   }
   EXPECT_EQ(client.Head("/greet/bob")->status, 200);
+}
+
+TEST_F(HttpPortTest, AnActionIsAskedWithPostAndJson) {
+  httplib::Client client("127.0.0.1", port);
+  const auto answer = client.Post("/greet/bob/wave", {{"Authorization", "Bearer x"}}, "{\"a\":1}", "application/json");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body, "bob|Bearer x|{\"a\":1}");
+  EXPECT_EQ(client.Post("/greet/bob/wave", "", "application/json; charset=utf-8")->status, 200);
+}
+
+// What a form of another origin can send without asking.
+TEST_F(HttpPortTest, AnActionTakesNothingElse) {
+  httplib::Client client("127.0.0.1", port);
+  for (const char* type : {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""}) {
+    const auto answer = client.Post("/greet/bob/wave", "{}", type);
+    ASSERT_TRUE(answer) << type;
+    EXPECT_EQ(answer->status, 415) << type;
+  }
+  EXPECT_EQ(client.Get("/greet/bob/wave")->status, 405);
+  EXPECT_EQ(client.Get("/greet/bob/wave")->get_header_value("Allow"), "POST");
+  EXPECT_EQ(client.Post("/greet/bob/wave?times=3", "{}", "application/json")->status, 400);
+  EXPECT_EQ(client.Post("/greet/" + std::string(300, 'b') + "/wave", "{}", "application/json")->status, 404);
+  EXPECT_EQ(client.Post("/nothing", "{}", "application/json")->status, 404);
+  EXPECT_EQ(client.Put("/greet/bob/wave", "{}", "application/json")->status, 405);
+  const auto large = client.Post("/greet/bob/wave", std::string(70'000, 'x'), "application/json");
+  EXPECT_TRUE(!large || large->status == 413);
+  EXPECT_EQ(get("/greet/bob")->status, 200);
 }
 
 TEST_F(HttpPortTest, AQueryHasItsLimits) {
@@ -188,14 +222,14 @@ class FewStreams : public testing::Test {};
 TEST_F(FewStreams, AreTooManyAtSomePoint) {
   const std::uint16_t port = free_port();
   HttpPort http({.threads_max = 8, .streams_max = 1});
-  std::atomic<bool> go_on = false;
+  std::promise<void> opened;
+  std::promise<void> go_on;
   std::atomic<int> open = 0;
-  http.stream("/stream", [&](const HttpRequest&) -> HttpStream {
-    ++open;
-    return [&]() -> std::optional<std::string> {
-      if (go_on) return std::nullopt;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      return ": waiting\n\n";
+  http.stream("/stream", [&, end = go_on.get_future().share()](const HttpRequest&) -> HttpStream {
+    if (++open == 1) opened.set_value();
+    return [end]() -> std::optional<std::string> {
+      end.wait();
+      return std::nullopt;
     };
   });
   ASSERT_TRUE(http.start({"127.0.0.1", port}));
@@ -203,10 +237,10 @@ TEST_F(FewStreams, AreTooManyAtSomePoint) {
     httplib::Client client("127.0.0.1", port);
     EXPECT_EQ(client.Get("/stream")->status, 200);
   });
-  while (open == 0) std::this_thread::yield();
+  opened.get_future().wait();
   httplib::Client client("127.0.0.1", port);
   EXPECT_EQ(client.Get("/stream")->status, 503);
-  go_on = true;
+  go_on.set_value();
   first.join();
   EXPECT_EQ(client.Get("/stream")->status, 200) << "its place is free again";
 }

@@ -26,8 +26,9 @@ DatabaseServer::DatabaseServer(const Commands& commands) : port_(assent::testing
   folder_ = pattern;
   const bool as_root = ::getuid() == 0;
   if (as_root) ::chmod(folder_.c_str(), 0777);
+  // A MariaDB server that starts removes the temporary tables in TMPDIR, also those of another one that runs.
   const std::string script = fmt::format(
-      "cd {0}; dir={0}/data; port={1}; exec 3<&0 </dev/null >{0}/log 2>&1; {2} || exit 1; "
+      "cd {0}; export TMPDIR={0}; dir={0}/data; port={1}; exec 3<&0 </dev/null >{0}/log 2>&1; {2} || exit 1; "
       "(cat <&3 >/dev/null; touch ending; while kill -0 $$; do kill -{4} $(cat pid); sleep 0.05; done) & "
       "while [ ! -e ending ]; do {3} & echo $! >pid; wait $!; sleep 0.05; done",
       folder_, port_, commands.prepare, commands.serve, commands.stop);

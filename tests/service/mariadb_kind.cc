@@ -2,7 +2,8 @@
 
 #include <chrono>
 #include <stdexcept>
-#include <thread>
+
+#include "tests/local.h"
 
 namespace assent::service::testing {
 
@@ -23,19 +24,19 @@ mariadb::Address MariadbKind::address(const std::string& database) {
 }
 
 MYSQL* MariadbKind::connect(const std::string& database) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  for (;;) {
+  MYSQL* made = nullptr;
+  std::string said;
+  const bool up = assent::testing::eventually(std::chrono::seconds(60), [&] {
     MYSQL* connection = mysql_init(nullptr);
     mysql_options(connection, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    if (mysql_real_connect(connection, "127.0.0.1", "root", "", database.c_str(), server().port(), nullptr, 0) !=
-        nullptr) {
-      return connection;
-    }
-    const std::string said = mysql_error(connection);
+    made = mysql_real_connect(connection, "127.0.0.1", "root", "", database.c_str(), server().port(), nullptr, 0);
+    if (made != nullptr) return true;
+    said = mysql_error(connection);
     mysql_close(connection);
-    if (std::chrono::steady_clock::now() > end) throw std::runtime_error(said + server().log());
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the server is starting
-  }
+    return false;
+  });
+  if (!up) throw std::runtime_error(said + server().log());
+  return made;
 }
 
 MariadbKind::MariadbKind() {

@@ -251,6 +251,29 @@ TEST_F(ParticipantHostTest, TooManyAtOnceAreTurnedAwayAndAbortsAreNot) {
   EXPECT_EQ(call(*stub, prepare("yes", "second")).code, grpc::StatusCode::OK);
 }
 
+TEST_F(ParticipantHostTest, WhoMayWaitForATurnGetsItOrIsTurnedAwayLater) {
+  for (const auto wait : {std::chrono::milliseconds(1), std::chrono::milliseconds(60'000)}) {
+    Slow participant;
+    ParticipantHost host({.limits = {.prepares_max = 1, .wait = wait}}, participant, *barrier_);
+    const Served server(host.service());
+    const auto stub = v1::Participant::NewStub(server.channel());
+    const std::string names = wait.count() == 1 ? "short" : "long";
+    std::thread caller([&] { call(*stub, prepare("yes", "first " + names)); });
+    participant.wait_until_entered();
+    if (wait.count() == 1) {
+      EXPECT_EQ(call(*stub, prepare("yes", "second " + names)).reason, "OVERLOADED");
+    }
+    Said third;
+    std::thread waiting([&] { third = call(*stub, prepare("yes", "third " + names)); });
+    participant.let_go();
+    caller.join();
+    waiting.join();
+    if (wait.count() > 1) {
+      EXPECT_EQ(third.code, grpc::StatusCode::OK);
+    }
+  }
+}
+
 // Gives a connection only when that took longer than the time that the caller has.
 class LateBarrier final : public Barrier<sqlite3> {
  public:

@@ -2,7 +2,8 @@
 
 #include <chrono>
 #include <stdexcept>
-#include <thread>
+
+#include "tests/local.h"
 
 namespace assent::service::testing {
 
@@ -11,7 +12,8 @@ DatabaseServer& PostgresKind::server() {
                               .prepare = "bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1); $bin/initdb -D $dir "
                                          "-A trust -U postgres -E UTF8 --locale=C --no-sync",
                               .serve = "$bin/postgres -D $dir -p $port -k $PWD -c listen_addresses=127.0.0.1 -c "
-                                       "max_connections=300 -c max_prepared_transactions=300 -c fsync=on",
+                                       "max_connections=300 -c max_prepared_transactions=300 -c fsync=on -c "
+                                       "dynamic_shared_memory_type=mmap",
                               .stop = "QUIT"});
   return only;
 }
@@ -21,15 +23,17 @@ std::string PostgresKind::conninfo(const std::string& database) {
 }
 
 PGconn* PostgresKind::connect(const std::string& database) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  for (;;) {
-    PGconn* connection = PQconnectdb(conninfo(database).c_str());
-    if (PQstatus(connection) == CONNECTION_OK) return connection;
-    const std::string said = PQerrorMessage(connection);
-    PQfinish(connection);
-    if (std::chrono::steady_clock::now() > end) throw std::runtime_error(said + server().log());
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the server is starting
-  }
+  PGconn* made = nullptr;
+  std::string said;
+  const bool up = assent::testing::eventually(std::chrono::seconds(60), [&] {
+    made = PQconnectdb(conninfo(database).c_str());
+    if (PQstatus(made) == CONNECTION_OK) return true;
+    said = PQerrorMessage(made);
+    PQfinish(made);
+    return false;
+  });
+  if (!up) throw std::runtime_error(said + server().log());
+  return made;
 }
 
 PostgresKind::PostgresKind() {

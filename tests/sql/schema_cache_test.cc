@@ -79,4 +79,20 @@ TEST(SchemaCache, StoresThatShareOneKeepTheirOwnRows) {
 }
 
 }  // namespace
+// The second is a copy of what was made for the first, and what either stores afterwards is its own.
+TEST(SchemaCache, FillsEachDatabaseAlikeAndApart) {
+  sql::SchemaCache cache;
+  const std::string statements = "BEGIN; PRAGMA user_version=7; CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT); COMMIT;";
+  std::vector<std::unique_ptr<sql::Database>> databases;
+  for (int i = 0; i < 3; ++i) {
+    databases.push_back(sql::Database::open(":memory:").value());
+    ASSERT_TRUE(cache.fill(*databases.back(), statements));
+    ASSERT_TRUE(databases.back()->execute(fmt::format("INSERT INTO t VALUES({}, 'own')", i)));
+  }
+  for (const auto& db : databases) {
+    EXPECT_EQ(db->rows("SELECT * FROM t").value().size(), 1U);
+    EXPECT_EQ(db->rows("PRAGMA user_version").value().at(0).at(0), SqlValue(std::int64_t{7}));
+  }
+}
+
 }  // namespace assent::testing

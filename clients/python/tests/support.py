@@ -159,13 +159,15 @@ class DatabaseServer:
     def __init__(self, user: str, prepare: str, serve: str):
         self.folder = scratch_folder()
         self.port = free_port()
-        script = f"cd {self.folder}; dir={self.folder}/data; port={self.port}; {prepare} || exit 1; exec {serve}"
+        # A MariaDB server that starts removes the temporary tables in TMPDIR, also those of another one that runs.
+        script = f"cd {self.folder}; export TMPDIR={self.folder}; dir={self.folder}/data; port={self.port}; {prepare} || exit 1; exec {serve}"
         become = []
         if os.getuid() == 0:
             self.folder.chmod(0o777)
             become = ["--reuid", user, "--regid", user, "--init-groups"]
-        command = ["setpriv", *become, "--pdeathsig", "KILL", "sh", "-c", script]
+        command = ["setpriv", *become, "--pdeathsig", "QUIT", "sh", "-c", script]
         self._program = Program(command, self.folder / "log")
+        atexit.register(self.stop)  # before it is killed: PostgreSQL takes its shared memory away
 
     def stop(self) -> None:
         self._program.kill(signal.SIGQUIT)

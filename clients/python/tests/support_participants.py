@@ -175,7 +175,8 @@ class PostgresPlace(ServerPlace):
                 "postgres",
                 "bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1); "
                 "$bin/initdb -D $dir -A trust -U postgres -E UTF8 --locale=C --no-sync",
-                "$bin/postgres -D $dir -p $port -k $PWD -c listen_addresses=127.0.0.1 -c max_connections=60",
+                "$bin/postgres -D $dir -p $port -k $PWD -c listen_addresses=127.0.0.1 -c max_connections=60 "
+                "-c dynamic_shared_memory_type=mmap",
             )
             PostgresPlace._server.wait_for(lambda: self._connect("postgres"))
         self.name = f"test{next(self._count)}"

@@ -50,7 +50,8 @@ class ScriptedCluster:
             answer = None
             if isinstance(step, Survey):
                 for call in step.calls:
-                    step.heard(call.endpoint, Reply(self._status(call.endpoint)))
+                    if step.heard(call.endpoint, Reply(self._status(call.endpoint))):
+                        break  # it has heard enough
             elif isinstance(step, Call):
                 self.calls.append((step.endpoint, step.method, step.request))
                 answer = self.script.pop(0) if self.script else Reply(failure=LOST)
@@ -189,6 +190,11 @@ class JudgeRules(unittest.TestCase):
         self.assertIsInstance(error, assent.UnreachableError)
         self.assertIn("a:1: connection refused\n  b:1: was not asked", str(error))
         self.assertIsNone(directory.leader("s1"))
+
+    def test_that_a_group_is_not_there_only_all_nodes_together_say(self) -> None:
+        courier = Courier(["a:1", "b:1"], Options())
+        with self.assertRaisesRegex(assent.NotFoundError, "there is no group s9 here; the groups are: c0, s1, s2"):
+            ScriptedCluster().drive(courier.find_leader("s9", time.monotonic() + 0.5))
 
     def test_an_older_view_does_not_replace_a_newer_one(self) -> None:
         directory = Directory(["a:1", "b:1"])

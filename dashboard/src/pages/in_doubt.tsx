@@ -1,6 +1,7 @@
 // Transactions that are prepared or wait for longer than a second, each with the sentence why and what each shard sees.
 
-import { num, type Explanation, type Sight, type TxnPage, type TxnSummary } from '../api.js';
+import { Action, TokenField } from '../actions.js';
+import { num, paths, type Explanation, type Sight, type TxnPage, type TxnSummary } from '../api.js';
 import { duration } from '../format.js';
 import { step_focus, useKeys } from '../keys.js';
 import { usePoll } from '../live.js';
@@ -35,9 +36,11 @@ export function InDoubtPage() {
         ))}
       </Panel>
       <p class="note">
-        This port only reads. What has to be forced is forced with <code>assentctl txn resolve</code>, which refuses
-        while the protocol can still end the transaction by itself, and says why.
+        <em>Resolve</em> asks all participants and ends what their votes prove; it refuses, and says why, while the protocol
+        can still end the transaction by itself. It needs one of the tokens of <code>auth.admin_tokens_file</code>. What the
+        votes do not prove is forced with <code>assentctl txn resolve --heuristic</code> alone.
       </p>
+      <TokenField />
     </>
   );
 }
@@ -57,6 +60,14 @@ function Doubt({ txn, explain }: { txn: TxnSummary; explain: boolean }) {
       {data && <p class="why">{data.why}</p>}
       {error && <p class="why">{error.message}</p>}
       {data && data.sights.length > 0 && <Sights sights={data.sights} />}
+      <Action
+        path={paths.resolve(txn.txnId)}
+        label={`Resolve ${txn.txnId}`}
+        confirm="Ask everybody and end what is proven?"
+        done={(answer) => `it ${String((answer as { state?: unknown }).state).toLowerCase()}`}
+      >
+        Resolve…
+      </Action>
       <Command text={`assentctl txn explain ${txn.txnId}`} />
     </article>
   );

@@ -60,8 +60,9 @@ class Kept {
   readonly ended: Promise<void>;
 
   constructor(folder: string, log: string, prepare: string, command: string, stop: string, user?: string) {
+    // A MariaDB server that starts removes the temporary tables in TMPDIR, also those of another one that runs.
     const script =
-      `cd ${folder}; exec 3<&0 4>&1 </dev/null >>${log} 2>&1; ${prepare}; ${command} 3<&- 4>&- & server=$!; echo $server >&4; exec 4>&-; ` +
+      `cd ${folder}; export TMPDIR=${folder}; exec 3<&0 4>&1 </dev/null >>${log} 2>&1; ${prepare}; ${command} 3<&- 4>&- & server=$!; echo $server >&4; exec 4>&-; ` +
       `(cat <&3 >/dev/null; kill -${stop} $server) & watcher=$!; wait $server; kill $watcher`;
     const [program, args] = user && process.getuid?.() === 0 ? ['runuser', ['-u', user, '--', 'sh', '-c', script]] : ['sh', ['-c', script]];
     this.#shell = spawn(program as string, args as string[], { stdio: ['pipe', 'pipe', 'ignore'] });
@@ -121,7 +122,7 @@ export class DatabaseServer {
             out.#folder,
             log,
             'bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1); $bin/initdb -D data -A trust -U postgres -E UTF8 --locale=C --no-sync || exit 1',
-            `$bin/postgres -D data -p ${out.port} -k $PWD -c listen_addresses=127.0.0.1 -c max_connections=60`,
+            `$bin/postgres -D data -p ${out.port} -k $PWD -c listen_addresses=127.0.0.1 -c dynamic_shared_memory_type=mmap -c max_connections=60`,
             'QUIT',
             'postgres',
           )

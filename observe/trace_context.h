@@ -1,0 +1,32 @@
+// W3C trace context: the header traceparent, in which a caller names the trace and the span that its call belongs to.
+// Values and pure functions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace assent {
+
+inline constexpr const char* traceparent_header = "traceparent";
+
+struct TraceContext {
+  std::array<std::uint8_t, 16> trace_id{};  // never all zero, nor is the next
+  std::array<std::uint8_t, 8> span_id{};
+  std::uint8_t flags = 0;
+
+  [[nodiscard]] bool sampled() const { return (flags & 1U) != 0; }
+  bool operator==(const TraceContext&) const = default;
+};
+
+// nullopt for whatever is not one: then the header is ignored as a whole. Of a later version than 00 the first 55
+// characters are read.
+[[nodiscard]] std::optional<TraceContext> parse_traceparent(std::string_view header);
+// As version 00.
+[[nodiscard]] std::string to_traceparent(const TraceContext& context);
+[[nodiscard]] std::string trace_id_of(const TraceContext& context);  // 32 hex digits
+[[nodiscard]] std::string span_id_of(const TraceContext& context);   // 16
+
+}  // namespace assent

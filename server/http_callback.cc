@@ -1,0 +1,217 @@
+#include "server/http_callback.h"
+
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "txn_proto/api_error.h"
+
+namespace assent {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using std::chrono::milliseconds;
+
+constexpr milliseconds connect_time{2'000};
+
+bool is_utf8(const std::string& bytes) {
+  try {
+    static_cast<void>(Json(bytes).dump());
+    return true;
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
+std::string base64(std::string_view bytes) {
+  static constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const auto byte = [&](std::size_t at) -> unsigned {
+      return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0;
+    };
+    const unsigned group = byte(i) << 16U | byte(i + 1) << 8U | byte(i + 2);
+    for (std::size_t digit = 0; digit < 4; ++digit) {
+      const bool padding = i + digit > bytes.size();
+      out += padding ? '=' : digits[(group >> (18U - 6U * digit)) & 63U];
+    }
+  }
+  return out;
+}
+
+std::string text_at(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// A number as a number or, since not all languages have 64 bits of it, as text.
+std::optional<std::uint64_t> number_at(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end()) return std::nullopt;
+  if (found->is_number_unsigned()) return found->get<std::uint64_t>();
+  if (!found->is_string()) return std::nullopt;
+  const auto text = found->get<std::string>();
+  std::uint64_t out = 0;
+  const auto [read, trouble] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return trouble == std::errc() && read == text.data() + text.size() ? std::optional(out) : std::nullopt;
+}
+
+HttpCallbackAnswer unknown(std::string message) {
+  return {grpc::Status(grpc::StatusCode::UNAVAILABLE, std::move(message)), {}};
+}
+
+HttpCallbackAnswer definite(grpc::StatusCode code, const Json& said, const std::string& body) {
+  ApiError error;
+  error.reason = text_at(said, "reason");
+  error.message = text_at(said, "message");
+  if (error.message.empty()) error.message = body.substr(0, 300);
+  if (error.reason.empty()) error.reason = code == grpc::StatusCode::ABORTED ? "VOTE_NO" : "REFUSED";
+  return {to_status(error, code), {}};
+}
+
+HttpCallbackAnswer agreed(const HttpCallback& call, const Json& said) {
+  HttpCallbackAnswer answer;
+  if (call.verb != "prepare") return answer;
+  const std::string vote = text_at(said, "vote");
+  if (!vote.empty() && vote != "yes" && vote != "read_only") {
+    return unknown(fmt::format("its vote is '{}'; it may be yes or read_only, and a no is a 409", vote.substr(0, 40)));
+  }
+  answer.response.set_vote(vote == "read_only" ? v1::VOTE_READ_ONLY : v1::VOTE_YES);
+  answer.response.set_result(text_at(said, "result"));
+  *answer.response.mutable_attempt() = call.request.attempt();
+  const auto recorded = said.find("attempt");
+  if (recorded == said.end()) return answer;
+  if (!recorded->is_object()) return unknown("its attempt is no object of epoch and number");
+  const auto epoch = number_at(*recorded, "epoch");
+  const auto number = number_at(*recorded, "number");
+  if (!epoch || !number) return unknown("its attempt is no object of epoch and number");
+  answer.response.mutable_attempt()->set_epoch(*epoch);
+  answer.response.mutable_attempt()->set_number(*number);
+  return answer;
+}
+
+}  // namespace
+
+std::string body_of(const HttpCallback& call) {
+  const v1::PrepareRequest& from = call.request;
+  Json body{{"txn_id", from.txn_id()},
+            {"branch", from.branch()},
+            {"attempt",
+             {{"epoch", std::to_string(from.attempt().epoch())}, {"number", std::to_string(from.attempt().number())}}},
+            {"coordinator", from.coordinator()},
+            {"participant", from.participant()}};
+  if (call.verb == "prepare") {
+    body["time_left_millis"] = from.time_left_millis();
+    if (is_utf8(from.payload())) {
+      body["payload"] = from.payload();
+    } else {
+      body["payload_base64"] = base64(from.payload());
+    }
+  }
+  return body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+HttpCallbackAnswer read_answer(const HttpCallback& call, int status, const std::string& body) {
+  Json said = Json::parse(body, nullptr, false);
+  const bool readable = said.is_object();
+  if (!readable) said = Json::object();
+  switch (status) {
+    case 200:
+    case 204:
+      if (!body.empty() && !readable) return unknown("it answered 200 with a body that is no JSON object");
+      return agreed(call, said);
+    case 409: return definite(grpc::StatusCode::ABORTED, said, body);
+    case 425: return {grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "it is still running"), {}};
+    case 404:
+      // Of a prepare: nobody is there.
+      if (call.verb == "commit" && readable) return definite(grpc::StatusCode::NOT_FOUND, said, body);
+      break;
+    default: break;
+  }
+  return unknown(fmt::format("it answered {}: {}", status, body.substr(0, 200)));
+}
+
+HttpCallbacks::~HttpCallbacks() {
+  stop();
+  for (std::thread& thread : threads_) thread.join();  // nobody adds one any more
+}
+
+void HttpCallbacks::stop() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    waiting_.clear();
+    for (httplib::Client* const client : running_) client->stop();
+  }
+  put_.notify_all();
+}
+
+bool HttpCallbacks::call(HttpCallback call, Done done) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (stopping_ || waiting_.size() >= options_.waiting_max) return false;
+    waiting_.push_back({std::move(call), std::move(done)});
+    if (waiting_.size() > idle_ && threads_.size() < options_.threads_max) threads_.emplace_back([this] { serve(); });
+  }
+  put_.notify_one();
+  return true;
+}
+
+void HttpCallbacks::serve() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++idle_;
+    put_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    --idle_;
+    if (stopping_) return;
+    const Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    next.done(post(next.call));
+    lock.lock();
+  }
+}
+
+HttpCallbackAnswer HttpCallbacks::post(const HttpCallback& call) {
+  httplib::Client client(call.target.host, call.target.port);
+  client.set_connection_timeout(std::min(connect_time, call.time));
+  client.set_read_timeout(call.time);
+  client.set_write_timeout(call.time);
+  client.set_follow_location(false);
+  client.set_tcp_nodelay(true);
+  httplib::Request request;
+  request.method = "POST";
+  request.path = call.target.path + "/" + call.verb;
+  request.headers = {{"Content-Type", "application/json"}, {"Accept", "application/json"}};
+  if (!call.traceparent.empty()) request.headers.emplace("traceparent", call.traceparent);
+  request.body = body_of(call);
+  std::string body;
+  bool too_large = false;
+  // Each reading has a time limit; so has all of it.
+  const auto until = std::chrono::steady_clock::now() + call.time;
+  request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {
+    too_large = too_large || body.size() + size > options_.answer_bytes_max;
+    if (!too_large) body.append(data, size);
+    return !too_large && std::chrono::steady_clock::now() < until;
+  };
+  {
+    const std::scoped_lock lock(mutex_);
+    if (stopping_) return unknown("the node stops");
+    running_.insert(&client);
+  }
+  const httplib::Result result = client.send(request);
+  {
+    const std::scoped_lock lock(mutex_);
+    running_.erase(&client);
+  }
+  if (too_large) return unknown(fmt::format("it answered with more than {} bytes", options_.answer_bytes_max));
+  if (!result) return unknown(fmt::format("it cannot be called: {}", httplib::to_string(result.error())));
+  return read_answer(call, result->status, body);
+}
+
+}  // namespace assent

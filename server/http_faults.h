@@ -1,0 +1,26 @@
+// Faults on demand, for development: POST /api/v1/dev/faults cuts this node off from others and slows its disk. Only
+// where dev.faults is on, and only with a token.
+#pragma once
+
+#include "server/admin_tokens.h"
+#include "server/cluster_view.h"
+#include "server/grpc_transport.h"
+#include "server/http_port.h"
+#include "server/inbox.h"
+#include "server/posix_disk.h"
+
+namespace assent {
+
+// All of it outlives the port. The transport belongs to the loop's thread.
+struct FaultTargets {
+  const ClusterView& cluster;
+  Inbox& inbox;
+  GrpcTransport& transport;
+  PosixDisk& disk;
+  const AdminTokens& tokens;
+};
+
+// The body {"cut": ["n2"], "syncDelayMillis": 50} says all of it: what is left out is healed.
+void add_fault_route(HttpPort& port, const FaultTargets& targets);
+
+}  // namespace assent

@@ -1,0 +1,85 @@
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <charconv>
+#include <ctime>
+
+#include "observe/otlp_wire.h"
+#include "server/span_sender.h"
+
+namespace assent {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t message_max = 200;
+
+class HttpSpanSender final : public SpanSender {
+ public:
+  explicit HttpSpanSender(const TraceOptions& options)
+      : json_(options.protocol == OtlpProtocol::http_json),
+        path_(options.path),
+        client_(options.endpoint.host, options.endpoint.port) {
+    client_.set_keep_alive(true);
+    client_.set_tcp_nodelay(true);
+    client_.set_connection_timeout(options.timeout);
+    client_.set_read_timeout(options.timeout);
+    client_.set_write_timeout(options.timeout);
+    for (const auto& [name, value] : options.headers) headers_.emplace(name, value);
+  }
+
+  SpanReply send(const std::string& body) override {
+    if (cancelled_) return {.kind = SpanReply::Kind::refused, .rejected = 0, .message = "the node stops", .after = {}};
+    const httplib::Result answer =
+        client_.Post(path_.c_str(), headers_, body, json_ ? "application/json" : "application/x-protobuf");
+    if (!answer) {
+      return {.kind = SpanReply::Kind::retry,
+              .rejected = 0,
+              .message = "no answer: " + httplib::to_string(answer.error()),
+              .after = {}};
+    }
+    if (answer->status >= 200 && answer->status < 300) {
+      OtlpAnswer told = json_ ? otlp_answer_of_json(answer->body) : otlp_answer_of_protobuf(answer->body);
+      return {.kind = SpanReply::Kind::accepted, .rejected = told.rejected, .message = told.message, .after = {}};
+    }
+    const int status = answer->status;
+    const bool again = status == 429 || status == 502 || status == 503 || status == 504;
+    const std::string said = json_ ? status_message_of_json(answer->body) : status_message_of_protobuf(answer->body);
+    return {.kind = again ? SpanReply::Kind::retry : SpanReply::Kind::refused,
+            .rejected = 0,
+            .message = fmt::format("status {}{}{}", status, said.empty() ? "" : ": ", said.substr(0, message_max)),
+            .after = again ? retry_after(answer->get_header_value("Retry-After"), std::chrono::system_clock::now())
+                           : std::nullopt};
+  }
+
+  void cancel() override {
+    cancelled_ = true;
+    client_.stop();
+  }
+
+ private:
+  const bool json_;
+  const std::string path_;
+  httplib::Headers headers_;
+  httplib::Client client_;
+  std::atomic<bool> cancelled_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<SpanSender> http_span_sender(const TraceOptions& options) {
+  return std::make_unique<HttpSpanSender>(options);
+}
+
+std::optional<milliseconds> retry_after(const std::string& text, std::chrono::system_clock::time_point now) {
+  std::uint32_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (!text.empty() && error == std::errc() && end == text.data() + text.size()) return std::chrono::seconds(seconds);
+  std::tm date{};
+  const char* rest = strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
+  if (text.empty() || rest == nullptr || *rest != '\0') return std::nullopt;
+  const auto at = std::chrono::system_clock::from_time_t(timegm(&date));
+  return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(at - now));
+}
+
+}  // namespace assent
