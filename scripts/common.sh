@@ -23,7 +23,7 @@ packages=(
 service_packages=(
   postgresql mariadb-server
   python3 python3-grpcio python3-protobuf python3-psycopg2 python3-pymysql
-  strace
+  strace iproute2
 )
 # Only for pictures and tests of the dashboard in a browser (scripts/screenshots.sh), and promtool for contrib/.
 browser_packages=(chromium fonts-dejavu-core)

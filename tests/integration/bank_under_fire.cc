@@ -17,6 +17,10 @@ BankUnderFire::BankUnderFire(Cluster& cluster, std::uint32_t clients) : client_(
   options_.seed = static_cast<std::uint64_t>(::testing::UnitTest::GetInstance()->random_seed()) + 1;
 }
 
+BankUnderFire::~BankUnderFire() {
+  if (load_) load_->stop();
+}
+
 bool BankUnderFire::set_up() {
   auto made = bank::set_up(client_, 200, 1000, [](std::uint64_t, std::uint64_t) {});
   if (!made) {
@@ -38,9 +42,9 @@ std::uint64_t BankUnderFire::committed() {
   return load_->total().committed;
 }
 
-bool BankUnderFire::wait_for_commits(std::uint64_t more) {
+bool BankUnderFire::wait_for_commits(std::uint64_t more, std::chrono::milliseconds at_most) {
   const std::uint64_t before = committed();
-  return eventually(60s, [&] { return committed() >= before + more; });
+  return eventually(at_most, [&] { return committed() >= before + more; });
 }
 
 void BankUnderFire::stop_load() { load_->stop(); }
@@ -79,7 +83,7 @@ void BankUnderFire::judge_replicas() {
     for (const auto& group : status->groups) {
       std::set<std::pair<std::uint64_t, std::string>> states;
       for (const auto& replica : group.replicas) states.emplace(replica.status.applied_index, replica.status.digest);
-      if (group.replicas.size() != 3 || states.size() != 1) {
+      if (group.replicas.size() != group.members.size() || states.size() != 1) {
         difference += group.name + ":";
         for (const auto& [index, digest] : states) difference += " " + std::to_string(index) + "=" + digest;
       }

@@ -2,6 +2,7 @@
 // in doubt, nothing acknowledged lost, nothing aborted done, replicas equal.
 #pragma once
 
+#include <chrono>
 #include <memory>
 
 #include "cli/bank/load.h"
@@ -14,12 +15,15 @@ namespace assent::testing {
 class BankUnderFire {
  public:
   explicit BankUnderFire(Cluster& cluster, std::uint32_t clients = 16);
+  ~BankUnderFire();  // ends a load that a failed test has left
+  BankUnderFire(const BankUnderFire&) = delete;
+  BankUnderFire& operator=(const BankUnderFire&) = delete;
 
   // Makes tables and accounts; false (and a test failure) when that does not work.
   [[nodiscard]] bool set_up();
   void start_load();
-  // Until this many more transfers have committed than when it was called; false when it takes more than 60 s.
-  [[nodiscard]] bool wait_for_commits(std::uint64_t more);
+  // Until this many more transfers have committed than when it was called; false when it takes longer.
+  [[nodiscard]] bool wait_for_commits(std::uint64_t more, std::chrono::milliseconds at_most = std::chrono::seconds(60));
   [[nodiscard]] std::uint64_t committed();
   // Ends the load and resolves what is not definite, by asking.
   void stop_load();

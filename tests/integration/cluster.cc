@@ -115,8 +115,7 @@ CommandResult run_command(std::vector<std::string> command, std::chrono::millise
 // ---- the cluster ----
 
 Cluster::Cluster(std::string_view name, ClusterOptions options) : folder_(name), options_(std::move(options)) {
-  all_.assign(nodes.begin(), nodes.end());
-  for (const auto& members : {options_.coordinator_nodes, options_.s2_nodes}) {
+  for (const auto& members : {options_.s1_nodes, options_.coordinator_nodes, options_.s2_nodes}) {
     for (const std::string& node : members) {
       if (std::find(all_.begin(), all_.end(), node) == all_.end()) all_.push_back(node);
     }
@@ -148,12 +147,12 @@ void Cluster::write_configuration(std::string_view node) {
       "  clients: {{ {} }}\n"
       "  groups:\n"
       "    - {{ id: c0, role: coordinator, members: [{}] }}\n"
-      "    - {{ id: s1, role: shard, members: [n1, n2, n3] }}\n"
+      "    - {{ id: s1, role: shard, members: [{}] }}\n"
       "    - {{ id: s2, role: shard, members: [{}] }}\n"
       "{}",
       node, data_of(node).string(), client_address(node), peer_address(node), http_address(node),
       fmt::join(peers, ", "), fmt::join(clients, ", "), fmt::join(options_.coordinator_nodes, ", "),
-      fmt::join(options_.s2_nodes, ", "), options_.extra_yaml);
+      fmt::join(options_.s1_nodes, ", "), fmt::join(options_.s2_nodes, ", "), options_.extra_yaml);
 }
 
 void Cluster::run_under(std::string_view node, std::vector<std::string> command) {
@@ -197,16 +196,21 @@ std::string Cluster::log_of(std::string_view node) const {
   return read_file(folder_.path() / fmt::format("{}.log", node));
 }
 
+std::string Cluster::at_host_of(std::string_view node, std::uint16_t port) const {
+  const auto host = options_.hosts.find(std::string(node));
+  return fmt::format("{}:{}", host == options_.hosts.end() ? "127.0.0.1" : host->second, port);
+}
+
 std::string Cluster::client_address(std::string_view node) const {
-  return fmt::format("127.0.0.1:{}", client_ports_.find(node)->second);
+  return at_host_of(node, client_ports_.find(node)->second);
 }
 
 std::string Cluster::peer_address(std::string_view node) const {
-  return fmt::format("127.0.0.1:{}", peer_ports_.find(node)->second);
+  return at_host_of(node, peer_ports_.find(node)->second);
 }
 
 std::string Cluster::http_address(std::string_view node) const {
-  return fmt::format("127.0.0.1:{}", http_ports_.find(node)->second);
+  return at_host_of(node, http_ports_.find(node)->second);
 }
 
 std::filesystem::path Cluster::config_of(std::string_view node) const {

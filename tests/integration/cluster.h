@@ -1,5 +1,5 @@
-// Real assentd processes on loopback for a test: made, signalled and ended by it, with their data in a folder of its
-// own that is removed when the test passed. Not thread-safe.
+// Real assentd processes for a test, on loopback or in a network of its own (network.h): made, signalled and ended by
+// it, with their data in a folder that is removed when the test passed. Not thread-safe.
 #pragma once
 
 #include <sys/types.h>
@@ -67,13 +67,15 @@ struct ClusterOptions {
   // Where clients are told to find a node; empty: the node itself. For proxies.
   std::map<std::string, std::string> advertised;
   std::map<std::string, std::uint16_t> client_ports;  // of nodes whose port must be known before; others: a free one
+  std::map<std::string, std::string> hosts;           // addresses of nodes; others: 127.0.0.1
   std::string extra_yaml;                             // appended to each node's file
   std::vector<std::string> coordinator_nodes{"n1", "n2", "n3"};  // where c0 lives; may be others than the shards'
+  std::vector<std::string> s1_nodes{"n1", "n2", "n3"};           // where s1 lives
   std::vector<std::string> s2_nodes{"n1", "n2", "n3"};           // where s2 lives
   std::map<std::string, std::filesystem::path> data_dirs;        // of nodes whose data lies elsewhere
 };
 
-// Three nodes with coordinator c0 and shards s1, s2; or three with the shards and others with the coordinator.
+// Coordinator c0 and shards s1, s2, all on the same three nodes unless the options say otherwise.
 class Cluster {
  public:
   explicit Cluster(std::string_view name, ClusterOptions options = {});
@@ -107,10 +109,11 @@ class Cluster {
 
  private:
   void write_configuration(std::string_view node);
+  [[nodiscard]] std::string at_host_of(std::string_view node, std::uint16_t port) const;
 
   TestFolder folder_;
   ClusterOptions options_;
-  std::vector<std::string> all_;  // nodes, of shards and of the coordinator
+  std::vector<std::string> all_;  // nodes, of shards and of the coordinator, those of s1 first
   std::map<std::string, std::uint16_t, std::less<>> client_ports_;
   std::map<std::string, std::uint16_t, std::less<>> peer_ports_;
   std::map<std::string, std::uint16_t, std::less<>> http_ports_;
