@@ -137,6 +137,15 @@ void add_load(CLI::App& app, BenchRunCommand& bench) {
       ->type_name("FILE");
 }
 
+void add_hooks(CLI::App& app, std::string& kill, std::string& restart, bool required) {
+  app.add_option("--kill-hook", kill, "Shell command that kills a node, and ends when it is dead; its name is added")
+      ->required(required)
+      ->type_name("CMD");
+  app.add_option("--restart-hook", restart, "Shell command that starts it again; its name is added")
+      ->required(required)
+      ->type_name("CMD");
+}
+
 void add_bench(CLI::App& app, Draft& draft) {
   CLI::App& bench = heading(app, "bench", "Load and its measures");
   CLI::App& run = *bench.add_subcommand("run", "Transfer money under load, measure, and check the books");
@@ -156,6 +165,14 @@ void add_bench(CLI::App& app, Draft& draft) {
   CLI::App& check = *bench.add_subcommand("check", "Check the books of the bank that is there");
   const auto checked = leaf<BenchCheckCommand>(check, draft);
   check.add_option("--balance", checked->balance, "What every account began with")->capture_default_str();
+  CLI::App& failover = *bench.add_subcommand(
+      "failover", "Kill a group's leader again and again, and measure how long until a new one has served a write");
+  const auto killed = leaf<BenchFailoverCommand>(failover, draft);
+  failover.add_option("--group", killed->group, "Whose leader is killed (default: the first shard)")->type_name("NAME");
+  failover.add_option("--trials", killed->trials, "How often")->check(CLI::Range(1, 100'000))->capture_default_str();
+  add_duration(failover, "--election-timeout", killed->election_timeout,
+               "The nodes' raft.election_timeout, the unit of the report (default 1s)");
+  add_hooks(failover, killed->kill_hook, killed->restart_hook, true);
 }
 
 void add_check(CLI::App& app, Draft& draft) {
@@ -183,10 +200,7 @@ void add_demo(CLI::App& app, Draft& draft) {
           },
           "Of load")
       ->type_name("N");
-  bank.add_option("--kill-hook", specific->kill_hook, "Shell command that kills a node; its name is added")
-      ->type_name("CMD");
-  bank.add_option("--restart-hook", specific->restart_hook, "Shell command that starts it again; its name is added")
-      ->type_name("CMD");
+  add_hooks(bank, specific->kill_hook, specific->restart_hook, false);
 }
 
 void add_conformance(CLI::App& app, Draft& draft) {

@@ -118,6 +118,14 @@ struct BenchRunCommand {
 struct BenchCheckCommand {
   std::int64_t balance = 1'000;  // that every account began with
 };
+// Kills the leader of a group, again and again.
+struct BenchFailoverCommand {
+  std::string group;  // empty: the first shard
+  std::uint32_t trials = 100;
+  std::chrono::milliseconds election_timeout{1'000};  // the unit of the report
+  std::string kill_hook;                              // a shell command; the node's name is added to it
+  std::string restart_hook;
+};
 struct CheckHistoryCommand {
   std::string path;  // "-": standard input
 };
@@ -139,8 +147,8 @@ struct VersionCommand {};
 using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
                              TxnGetCommand, TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand,
                              TxnResolveCommand, TxnForgetCommand, TxnListCommand, TxnTraceCommand, TxnWatchCommand,
-                             KvCommand, TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, CheckHistoryCommand,
-                             DemoBankCommand, ConformanceCommand, VersionCommand>;
+                             KvCommand, TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, BenchFailoverCommand,
+                             CheckHistoryCommand, DemoBankCommand, ConformanceCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

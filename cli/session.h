@@ -46,6 +46,7 @@ struct Session {
 [[nodiscard]] ExitCode run_items(const Session& session, const BenchRunCommand& command);
 [[nodiscard]] ExitCode run_hot(const Session& session, const BenchRunCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchCheckCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const BenchFailoverCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const CheckHistoryCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const DemoBankCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const ConformanceCommand& command);

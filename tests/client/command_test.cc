@@ -126,6 +126,16 @@ TEST_F(CommandTest, BenchAndDemo) {
   EXPECT_EQ(keys.accounts_per_shard, 10'000U);
   EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run", "--workload", "append"}).workload, BenchWorkload::append);
   EXPECT_EQ(parsed<BenchRunCommand>({"bench", "run", "--workload", "register"}).workload, BenchWorkload::registers);
+  const auto failover =
+      parsed<BenchFailoverCommand>({"bench", "failover", "--group", "c0", "--trials", "7", "--election-timeout",
+                                    "300ms", "--kill-hook", "kill it", "--restart-hook", "start it"});
+  EXPECT_EQ(failover.group, "c0");
+  EXPECT_EQ(failover.trials, 7U);
+  EXPECT_EQ(failover.election_timeout, 300ms);
+  EXPECT_EQ(failover.kill_hook, "kill it");
+  EXPECT_EQ(failover.restart_hook, "start it");
+  EXPECT_EQ(parsed<BenchFailoverCommand>({"bench", "failover", "--kill-hook", "k", "--restart-hook", "r"}).trials,
+            100U);
   const auto demo = parsed<DemoBankCommand>(
       {"demo", "bank", "--seconds", "7", "--kill-hook", "kill it", "--restart-hook", "start it"});
   EXPECT_EQ(demo.bench.duration, 7s);
