@@ -70,15 +70,15 @@ class Partitions : public ::testing::Test {
   }
 
   void let_lead(const std::map<std::string, std::string>& leaders) {
-    for (const auto& [group, node] : leaders) {
-      ASSERT_TRUE(eventually(available_within,
-                             [&] {
-                               if (cluster_->leader_of(group) == node) return true;
-                               static_cast<void>(bank_->client().transfer_leader(group, node));  // refused: asked again
-                               return false;
-                             }))
-          << node << " does not come to lead " << group;
+    for (const auto& entry : leaders) {
+      ASSERT_TRUE(eventually(available_within, [&] { return leads_or_is_asked_to(entry.second, entry.first); }))
+          << entry.second << " does not come to lead " << entry.first;
     }
+  }
+  bool leads_or_is_asked_to(const std::string& node, const std::string& group) {
+    if (cluster_->leader_of(group) == node) return true;
+    static_cast<void>(bank_->client().transfer_leader(group, node));  // refused: asked again
+    return false;
   }
 
   // Cuts, and expects service for so long: transactions commit over each of these sets of shards, and whoever answers a
