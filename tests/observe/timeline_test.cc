@@ -7,6 +7,7 @@
 
 #include "observe/otlp.h"
 #include "observe/record_codec.h"
+#include "tests/observe/golden_span.h"
 #include "tests/observe/recording_bank.h"
 
 namespace assent {
@@ -212,24 +213,9 @@ TEST(Clocks, ABarOutsideItsParentSaysSoAndIsNotMoved) {
 
 // ---- OpenTelemetry ----
 
-// The one span whose bytes are published with the fields' numbers.
 TEST(Otlp, WritesTheGoldenSpanByteForByte) {
-  OtlpSpan span;
-  span.trace_id = "5b8efff798038103d269b633813fc60c";
-  span.span_id = "eee19b7ec3c1b174";
-  span.parent_span_id = "eee19b7ec3c1b173";
-  span.name = "assent.prepare";
-  span.kind = OtlpKind::client;
-  span.start_unix_nanos = 1544712660000000000U;
-  span.end_unix_nanos = 1544712661000000000U;
-  span.attributes.emplace_back("assent.participants", std::int64_t{2});
-  span.error = true;
-  span.status_message = "vote no";
-  span.flags = 257;
-  const OtlpBatch batch{
-      .resource = {{"service.name", "assentd"}}, .scope_name = "assent", .scope_version = "0.1.0", .spans = {span}};
   EXPECT_EQ(
-      otlp_json({batch}),
+      otlp_json({test::batch_of(test::golden_span())}),
       R"({"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"assentd"}}]},"scopeSpans":[{"scope":{"name":"assent","version":"0.1.0"},"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","parentSpanId":"eee19b7ec3c1b173","name":"assent.prepare","kind":3,"startTimeUnixNano":"1544712660000000000","endTimeUnixNano":"1544712661000000000","attributes":[{"key":"assent.participants","value":{"intValue":"2"}}],"status":{"code":2,"message":"vote no"},"flags":257}]}]}]})");
 }
 

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 
+#include "tests/observe/golden_span.h"
+
 namespace assent::testing {
 namespace {
 
 using Json = nlohmann::json;
+using test::hex_of;
 
 constexpr const char* export_method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
@@ -19,17 +22,6 @@ bool is_count(const Json& value) {
   if (!value.is_string()) return false;
   const auto& text = value.get_ref<const std::string&>();
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-}
-
-std::string hex_of(const std::string& bytes) {
-  static constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += digits[byte >> 4U];
-    out += digits[byte & 0xFU];
-  }
-  return out;
 }
 
 void check(bool holds, const std::string& rule, OtlpReceiver::Seen& seen) {
