@@ -45,19 +45,7 @@ constexpr const char* make_fences =
 std::string xid(const Gid& gid) { return fmt::format("'{}','{}'", gid.gtrid(), gid.bqual()); }
 
 Parameters values_of(const Statement& statement) {
-  Parameters out;
-  for (const Value& value : statement.params) {
-    if (const auto* const text = std::get_if<std::string>(&value)) {
-      out.text(*text);
-    } else if (const auto* const number = std::get_if<std::int64_t>(&value)) {
-      out.integer(*number);
-    } else if (const auto* const truth = std::get_if<bool>(&value)) {
-      out.integer(*truth ? 1 : 0);
-    } else {
-      out.null();
-    }
-  }
-  return out;
+  return values_as<Parameters>(statement, [](Parameters& out, bool yes) { out.integer(yes ? 1 : 0); });
 }
 
 Vote no_of(const Failure& failure, std::string_view what) {

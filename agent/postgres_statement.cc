@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <variant>
-
 namespace assent::agent {
 
 using service::Vote;
@@ -11,19 +9,7 @@ using service::postgres::Parameters;
 using service::postgres::Rows;
 
 Parameters values_of(const Statement& statement) {
-  Parameters out;
-  for (const Value& value : statement.params) {
-    if (const auto* const text = std::get_if<std::string>(&value)) {
-      out.text(*text);
-    } else if (const auto* const number = std::get_if<std::int64_t>(&value)) {
-      out.integer(*number);
-    } else if (const auto* const truth = std::get_if<bool>(&value)) {
-      out.text(*truth ? "true" : "false");
-    } else {
-      out.null();
-    }
-  }
-  return out;
+  return values_as<Parameters>(statement, [](Parameters& out, bool yes) { out.text(yes ? "true" : "false"); });
 }
 
 Vote no_of(PGconn* connection, const Rows& rows, std::string_view what) {

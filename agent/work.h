@@ -7,6 +7,7 @@
 // the statement must find, or the branch is refused. Pure; whatever the bytes are, the answer is a Work or an Error.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,5 +39,30 @@ inline constexpr std::size_t statements_max = 1'000;
 // Error malformed: it cannot be read, and why. Error refused: a statement that has no place in a transaction that
 // somebody else ends, as COMMIT, SET or (in MariaDB) CREATE TABLE.
 [[nodiscard]] Result<Work> read_work(ByteView payload, Dialect dialect);
+
+// What a database's client library takes beside a statement.
+template <class List>
+concept ValueList = std::default_initializable<List> && requires(List& list) {
+  list.text(std::string_view());
+  list.integer(std::int64_t{});
+  list.null();
+};
+// truth: how the database writes true and false.
+template <ValueList List, std::invocable<List&, bool> Truth>
+[[nodiscard]] List values_as(const Statement& statement, const Truth& truth) {
+  List out;
+  for (const Value& value : statement.params) {
+    if (const auto* const text = std::get_if<std::string>(&value)) {
+      out.text(*text);
+    } else if (const auto* const number = std::get_if<std::int64_t>(&value)) {
+      out.integer(*number);
+    } else if (const auto* const yes = std::get_if<bool>(&value)) {
+      truth(out, *yes);
+    } else {
+      out.null();
+    }
+  }
+  return out;
+}
 
 }  // namespace assent::agent
