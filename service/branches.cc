@@ -157,6 +157,11 @@ Branches::Branches(BranchesOptions options, std::unique_ptr<Enrolled> enrolled)
 
 Branches::~Branches() = default;
 
+std::size_t Branches::waiting() {
+  const std::scoped_lock lock(mutex_);
+  return waiting_;
+}
+
 // ---- prepare ----
 
 Answer Branches::prepare(PrepareCall call) {

@@ -72,6 +72,9 @@ class Branches {
   // Forgets a few branches that ended longer than the retention ago. Called now and then by the others as well.
   [[nodiscard]] Result<std::size_t> forget_some();
 
+  // Calls that wait for their turn now: a service shows it beside its other figures.
+  [[nodiscard]] std::size_t waiting();
+
   [[nodiscard]] const BranchesOptions& options() const { return options_; }
   [[nodiscard]] ClusterMillis now() const { return options_.clock(); }
 
