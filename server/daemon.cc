@@ -119,17 +119,17 @@ Result<void> Daemon::start() {
 }
 
 void Daemon::open_export() {
-  collector_ = std::make_unique<SpanCollector>(recorder_, observe_, nullptr, clock_, traces_.sampler);
-  if (!traces_.exports) return;
-  auto sender = traces_.protocol == OtlpProtocol::grpc
-                    ? grpc_span_sender(traces_, api_.queue(),
-                                       [this](std::function<void()> run) {
-                                         return inbox_.post([run = std::move(run)](Loop&) { run(); });
-                                       })
-                    : http_span_sender(traces_);
-  exporter_ = std::make_unique<SpanExporter>(traces_, std::move(sender), SystemClock::wall_micros());
+  if (traces_.exports) {
+    auto sender = traces_.protocol == OtlpProtocol::grpc
+                      ? grpc_span_sender(traces_, api_.queue(),
+                                         [this](std::function<void()> run) {
+                                           return inbox_.post([run = std::move(run)](Loop&) { run(); });
+                                         })
+                      : http_span_sender(traces_);
+    exporter_ = std::make_unique<SpanExporter>(traces_, std::move(sender), SystemClock::wall_micros());
+    exporter_->start();
+  }
   collector_ = std::make_unique<SpanCollector>(recorder_, observe_, exporter_.get(), clock_, traces_.sampler);
-  exporter_->start();
 }
 
 Result<void> Daemon::open_http() {
@@ -288,7 +288,7 @@ void Daemon::ticked(Loop& loop) {
   ++ticks_;
   transport_->tick();
   if (ticks_ % expire_every_ticks == 0) pending_.expire(std::chrono::steady_clock::now());
-  if (collector_ != nullptr && ticks_ % export_every_ticks == 0) collector_->round();
+  if (ticks_ % export_every_ticks == 0) collector_->round();
   if (ticks_ % watch_every_ticks != 0) return;
   recorder_.set_wall(SystemClock::wall_micros());
   const std::vector<GroupStatus> groups = loop.status();

@@ -80,7 +80,7 @@ class Daemon {
   EventLog events_;    // of the loop's thread
   ObserveService observe_;
   std::unique_ptr<SpanExporter> exporter_;    // none: nothing is exported
-  std::unique_ptr<SpanCollector> collector_;  // of the loop's thread
+  std::unique_ptr<SpanCollector> collector_;  // of the loop's thread; there before it begins
   const HttpSources http_sources_;
   AdminTokens admin_tokens_;
   HttpPort http_;
