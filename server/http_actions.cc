@@ -17,10 +17,6 @@ using namespace std::chrono_literals;
 // Three rounds of questions to nodes, and something to spare.
 constexpr auto patience = 3 * ObserveService::peer_patience + 1'000ms;
 
-HttpAnswer stuck() {
-  return http_error(503, "NOT_RESPONDING", "the node's loop did not answer in time: it is stuck, or it ends");
-}
-HttpAnswer bad_request(const std::string& message) { return http_error(400, "BAD_REQUEST", message); }
 HttpAnswer refused(const std::string& why) { return http_error(409, "REFUSED", why); }
 
 struct Doubt {
@@ -45,7 +41,7 @@ class Actions {
   // As assentctl txn resolve does: only what is in doubt, and only what the votes prove.
   [[nodiscard]] HttpAnswer resolve(const TxnId& txn) const {
     const auto explained = explain(txn);
-    if (!explained) return stuck();
+    if (!explained) return http_stuck();
     if (!*explained) {
       return http_error(404, "TXN_NOT_RECORDED", fmt::format("no node that answers knows of {}", txn));
     }
@@ -54,10 +50,11 @@ class Actions {
       return refused(fmt::format("{} attends to it and ends it by itself: {}", before.attendant, (*explained)->why()));
     }
     const auto told = outcome(txn, before.in_doubt);
-    if (!told) return stuck();
+    if (!told) return http_stuck();
     const bool definite = *told && ((*told)->state() == v1::COMMITTED || (*told)->state() == v1::ABORTED);
     if (!*told) {
-      return refused("no leader of its coordinator group answers, so nothing can be proven now: " + (*explained)->why());
+      return refused("no leader of its coordinator group answers, so nothing can be proven now: " +
+                     (*explained)->why());
     }
     if (!before.in_doubt) {
       if (!definite) return refused("nobody is in doubt about it, so there is nothing to resolve");
@@ -66,26 +63,27 @@ class Actions {
     }
     if (definite) return document(**told);
     const auto after = explain(txn);
-    if (!after || !*after) return stuck();
+    if (!after || !*after) return http_stuck();
     return refused((*after)->why().empty() ? "the votes that are known do not prove an outcome yet" : (*after)->why());
   }
 
   // After this it never commits, unless it has.
   [[nodiscard]] HttpAnswer seal(const TxnId& txn) const {
     const auto told = outcome(txn, true);
-    if (!told) return stuck();
+    if (!told) return http_stuck();
     if (!*told) return refused("the leader of its coordinator group does not answer; try again when there is one");
     return document(**told);
   }
 
   [[nodiscard]] HttpAnswer transfer(const std::string& group, const std::string& to) const {
+    if (sources_.cluster.groups.find(group) == nullptr) return http_no_group(group);
     v1::TransferLeaderRequest request;
     request.set_group(group);
     request.set_to(to);
     const auto done = ask_loop_later<ObserveService::Told>(
         sources_.inbox, patience,
         [this, request](Loop&, auto answer) { observe_.transfer(request, std::move(answer)); });
-    if (!done) return stuck();
+    if (!done) return http_stuck();
     if (!done->done) return refused(done->why);
     return {.status = 202,
             .type = "application/json",
@@ -119,6 +117,10 @@ void audit(std::string_view what, const std::string& about, const HttpAnswer& an
 
 }  // namespace
 
+HttpAnswer http_no_group(std::string_view name) {
+  return http_error(404, "GROUP_NOT_FOUND", fmt::format("there is no group \"{:.63}\"", name));
+}
+
 std::optional<HttpAnswer> refuse_without_token(const AdminTokens& tokens, const HttpRequest& request) {
   if (tokens.empty()) {
     return http_error(403, "NO_TOKENS", "this node takes no actions by http: auth.admin_tokens_file names no tokens");
@@ -134,7 +136,7 @@ void add_action_routes(HttpPort& port, const HttpSources& sources, ObserveServic
     port.action(pattern, [actions, &tokens, what, run](const HttpRequest& request) {
       if (auto no = refuse_without_token(tokens, request)) return *no;
       const std::optional<TxnId> txn = TxnId::from_hex(request.path.at("id"));
-      if (!txn) return bad_request("this is not a transaction id (32 hex digits)");
+      if (!txn) return http_bad_request("this is not a transaction id (32 hex digits)");
       HttpAnswer answer = (*actions.*run)(*txn);
       audit(what, txn->to_hex(), answer);
       return answer;
@@ -146,7 +148,7 @@ void add_action_routes(HttpPort& port, const HttpSources& sources, ObserveServic
     if (auto no = refuse_without_token(tokens, request)) return *no;
     const auto body = nlohmann::json::parse(request.body, nullptr, false);
     if (!body.is_object() || !body.contains("to") || !body["to"].is_string()) {
-      return bad_request("the body is {\"to\": \"a node's name\"}");
+      return http_bad_request("the body is {\"to\": \"a node's name\"}");
     }
     HttpAnswer answer = actions->transfer(request.path.at("group"), body["to"].get<std::string>());
     audit("transfer leader", request.path.at("group"), answer);

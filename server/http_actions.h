@@ -11,6 +11,8 @@ namespace assent {
 // All of it outlives the port.
 void add_action_routes(HttpPort& port, const HttpSources& sources, ObserveService& observe, const AdminTokens& tokens);
 
+[[nodiscard]] HttpAnswer http_no_group(std::string_view name);
+
 // The same guard for other routes: nothing, or the answer that refuses.
 [[nodiscard]] std::optional<HttpAnswer> refuse_without_token(const AdminTokens& tokens, const HttpRequest& request);
 

@@ -26,10 +26,6 @@ using namespace std::chrono_literals;
 constexpr auto patience = 2 * ObserveService::peer_patience + 1'000ms;
 constexpr auto stream_pause = 1'000ms;
 
-HttpAnswer stuck() {
-  return http_error(503, "NOT_RESPONDING", "the node's loop did not answer in time: it is stuck, or it ends");
-}
-HttpAnswer bad_request(const std::string& message) { return http_error(400, "BAD_REQUEST", message); }
 HttpAnswer document(const google::protobuf::Message& message) {
   return {.status = 200, .type = "application/json", .body = to_json(message) + "\n"};
 }
@@ -77,33 +73,33 @@ class Api {
 
   [[nodiscard]] HttpAnswer cluster() const {
     const auto page = ask_cluster();
-    return page ? document(*page) : stuck();
+    return page ? document(*page) : http_stuck();
   }
   [[nodiscard]] HttpAnswer groups() const {
     const auto page = ask_cluster();
-    return page ? document(groups_of(*page, sources_.cluster)) : stuck();
+    return page ? document(groups_of(*page, sources_.cluster)) : http_stuck();
   }
 
   [[nodiscard]] HttpAnswer txns(const HttpRequest& asked) const {
     v1::TxnsRequest request;
     std::uint32_t limit = 0;
-    if (!read_limit(asked, limit)) return bad_request("limit: is not a number from 1 to 500");
+    if (!read_limit(asked, limit)) return http_bad_request("limit: is not a number from 1 to 500");
     request.set_limit(limit);
     if (const std::string* text = parameter(asked, "state")) {
-      if (const auto problem = read_states(*text, request)) return bad_request(*problem);
+      if (const auto problem = read_states(*text, request)) return http_bad_request(*problem);
     }
     if (const std::string* text = parameter(asked, "slower_than")) {
       const auto least = parse_duration(*text);
-      if (!least) return bad_request("slower_than: " + least.error().message);
+      if (!least) return http_bad_request("slower_than: " + least.error().message);
       request.set_slower_than_micros(static_cast<std::uint64_t>(least->count()) * 1'000);
     }
     if (const std::string* text = parameter(asked, "cursor"); text != nullptr && !text->empty()) {
-      if (!TxnId::from_hex(*text)) return bad_request("cursor: is not the nextCursor of a page");
+      if (!TxnId::from_hex(*text)) return http_bad_request("cursor: is not the nextCursor of a page");
       request.set_cursor(*text);
     }
     const auto page = ask_loop_later<v1::TxnPage>(
         sources_.inbox, patience, [this, request](Loop&, auto done) { observe_.txns(request, std::move(done)); });
-    return page ? document(*page) : stuck();
+    return page ? document(*page) : http_stuck();
   }
 
   [[nodiscard]] HttpAnswer txn(const HttpRequest& asked) const {
@@ -118,11 +114,11 @@ class Api {
   }
   [[nodiscard]] HttpAnswer explain(const HttpRequest& asked) const {
     const std::optional<TxnId> txn = TxnId::from_hex(asked.path.at("id"));
-    if (!txn) return bad_request("this is not a transaction id (32 hex digits)");
+    if (!txn) return http_bad_request("this is not a transaction id (32 hex digits)");
     const auto found = ask_loop_later<std::optional<v1::Explanation>>(
         sources_.inbox, patience,
         [this, txn](Loop& loop, auto done) { observe_.explain(loop, *txn, std::move(done)); });
-    if (!found) return stuck();
+    if (!found) return http_stuck();
     if (!*found) return not_recorded(*txn);
     return document(**found);
   }
@@ -130,11 +126,11 @@ class Api {
   [[nodiscard]] HttpAnswer events(const HttpRequest& asked) const {
     v1::EventsRequest request;
     std::uint32_t limit = 0;
-    if (!read_limit(asked, limit)) return bad_request("limit: is not a number from 1 to 500");
+    if (!read_limit(asked, limit)) return http_bad_request("limit: is not a number from 1 to 500");
     request.set_limit(limit);
     const auto page = ask_loop_later<v1::EventPage>(
         sources_.inbox, patience, [this, request](Loop&, auto done) { observe_.events(request, std::move(done)); });
-    return page ? document(*page) : stuck();
+    return page ? document(*page) : http_stuck();
   }
 
   // Each second what the node sees; at first all events behind Last-Event-ID, later those that came since.
@@ -157,10 +153,10 @@ class Api {
   [[nodiscard]] HttpAnswer with_trace(const HttpRequest& asked,
                                       const std::function<HttpAnswer(const v1::TxnTrace&)>& answer) const {
     const std::optional<TxnId> txn = TxnId::from_hex(asked.path.at("id"));
-    if (!txn) return bad_request("this is not a transaction id (32 hex digits)");
+    if (!txn) return http_bad_request("this is not a transaction id (32 hex digits)");
     const auto found = ask_loop_later<std::optional<v1::TxnTrace>>(
         sources_.inbox, patience, [this, txn](Loop&, auto done) { observe_.trace(*txn, std::move(done)); });
-    if (!found) return stuck();
+    if (!found) return http_stuck();
     return *found ? answer(**found) : not_recorded(*txn);
   }
 

@@ -9,24 +9,15 @@
 #include <optional>
 #include <utility>
 
+#include "observe/utf8.h"
 #include "txn_proto/api_error.h"
 
 namespace assent {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using std::chrono::milliseconds;
 
-constexpr milliseconds connect_time{2'000};
-
-bool is_utf8(const std::string& bytes) {
-  try {
-    static_cast<void>(Json(bytes).dump());
-    return true;
-  } catch (const nlohmann::json::exception&) {
-    return false;
-  }
-}
+constexpr std::size_t message_bytes_max = 300;
 
 std::string base64(std::string_view bytes) {
   static constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -69,7 +60,7 @@ HttpCallbackAnswer definite(grpc::StatusCode code, const Json& said, const std::
   ApiError error;
   error.reason = text_at(said, "reason");
   error.message = text_at(said, "message");
-  if (error.message.empty()) error.message = body.substr(0, 300);
+  if (error.message.empty()) error.message = as_utf8(std::string_view(body).substr(0, message_bytes_max));
   if (error.reason.empty()) error.reason = code == grpc::StatusCode::ABORTED ? "VOTE_NO" : "REFUSED";
   return {to_status(error, code), {}};
 }
@@ -107,7 +98,7 @@ std::string body_of(const HttpCallback& call) {
             {"participant", from.participant()}};
   if (call.verb == "prepare") {
     body["time_left_millis"] = from.time_left_millis();
-    if (is_utf8(from.payload())) {
+    if (as_utf8(from.payload()) == from.payload()) {
       body["payload"] = from.payload();
     } else {
       body["payload_base64"] = base64(from.payload());
@@ -146,8 +137,8 @@ void HttpCallbacks::stop() {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
     waiting_.clear();
-    for (httplib::Client* const client : running_) client->stop();
   }
+  posts_.cut_off();
   put_.notify_all();
 }
 
@@ -179,39 +170,17 @@ void HttpCallbacks::serve() {
 
 HttpCallbackAnswer HttpCallbacks::post(const HttpCallback& call) {
   httplib::Client client(call.target.host, call.target.port);
-  client.set_connection_timeout(std::min(connect_time, call.time));
-  client.set_read_timeout(call.time);
-  client.set_write_timeout(call.time);
   client.set_follow_location(false);
   client.set_tcp_nodelay(true);
   httplib::Request request;
-  request.method = "POST";
   request.path = call.target.path + "/" + call.verb;
   request.headers = {{"Content-Type", "application/json"}, {"Accept", "application/json"}};
   if (!call.traceparent.empty()) request.headers.emplace("traceparent", call.traceparent);
   request.body = body_of(call);
-  std::string body;
-  bool too_large = false;
-  // Each reading has a time limit; so has all of it.
-  const auto until = std::chrono::steady_clock::now() + call.time;
-  request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {
-    too_large = too_large || body.size() + size > options_.answer_bytes_max;
-    if (!too_large) body.append(data, size);
-    return !too_large && std::chrono::steady_clock::now() < until;
-  };
-  {
-    const std::scoped_lock lock(mutex_);
-    if (stopping_) return unknown("the node stops");
-    running_.insert(&client);
-  }
-  const httplib::Result result = client.send(request);
-  {
-    const std::scoped_lock lock(mutex_);
-    running_.erase(&client);
-  }
-  if (too_large) return unknown(fmt::format("it answered with more than {} bytes", options_.answer_bytes_max));
-  if (!result) return unknown(fmt::format("it cannot be called: {}", httplib::to_string(result.error())));
-  return read_answer(call, result->status, body);
+  const auto answer =
+      posts_.post(client, std::move(request), {.time = call.time, .answer_bytes_max = options_.answer_bytes_max});
+  if (!answer) return unknown(answer.error());
+  return read_answer(call, answer->status, answer->body);
 }
 
 }  // namespace assent

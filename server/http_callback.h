@@ -3,8 +3,8 @@
 // contract.
 //
 // It blocks in threads of its own, made when they are needed: a service that hangs keeps one for as long as the call
-// may take, and when all are kept, calls are turned away; the coordinator comes again. Safe from any thread; `done`
-// runs on one of those threads, also for what stop() cut off.
+// may take and no longer (server/http_post.h), and when all are kept, calls are turned away; the coordinator comes
+// again. Safe from any thread; `done` runs on one of those threads, also for what stop() cut off.
 #pragma once
 
 #include <grpcpp/support/status.h>
@@ -15,17 +15,13 @@
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "assent/v1/participant.pb.h"
+#include "server/http_post.h"
 #include "txn_proto/service_target.h"
-
-namespace httplib {
-class Client;
-}
 
 namespace assent {
 
@@ -63,7 +59,7 @@ class HttpCallbacks {
 
   // false: too many wait already, or it stops; done is not called.
   [[nodiscard]] bool call(HttpCallback call, Done done);
-  // Cuts off what runs; no call after that.
+  // Cuts off what runs, drops what waits; no call after that.
   void stop();
 
  private:
@@ -76,11 +72,11 @@ class HttpCallbacks {
   [[nodiscard]] HttpCallbackAnswer post(const HttpCallback& call);
 
   const HttpCallbackOptions options_;
+  HttpPosts posts_;
   std::mutex mutex_;  // protects all below
   std::condition_variable put_;
   std::deque<Waiting> waiting_;
   std::vector<std::thread> threads_;
-  std::set<httplib::Client*> running_;
   std::size_t idle_ = 0;
   bool stopping_ = false;
 };

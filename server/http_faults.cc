@@ -6,6 +6,7 @@
 #include <set>
 
 #include "server/http_actions.h"
+#include "server/http_routes.h"
 #include "server/log.h"
 #include "server/loop_question.h"
 
@@ -57,13 +58,13 @@ void add_fault_route(HttpPort& port, const FaultTargets& targets) {
     if (auto no = refuse_without_token(targets.tokens, request)) return *no;
     std::string why;
     const std::optional<Faults> faults = faults_of(request.body, targets.cluster, why);
-    if (!faults) return http_error(400, "BAD_REQUEST", why);
+    if (!faults) return http_bad_request(why);
     targets.disk.delay_syncs(faults->sync_delay);
     const auto done = ask_loop<bool>(targets.inbox, patience, [targets, cut = faults->cut](Loop&) {
       targets.transport.cut(cut);
       return true;
     });
-    if (!done) return http_error(503, "NOT_RESPONDING", "the node's loop did not answer in time");
+    if (!done) return http_stuck();
     LogEvent(LogLevel::warn, "admin", "faults were set")
         .field("cut", faults->cut.size())
         .field("sync_delay_ms", faults->sync_delay.count())

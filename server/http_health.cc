@@ -13,10 +13,6 @@ using namespace std::chrono_literals;
 constexpr auto patience = 2s;
 constexpr const char* plain = "text/plain; charset=utf-8";
 
-HttpAnswer stuck() {
-  return http_error(503, "NOT_RESPONDING", "the node's loop did not answer in time: it is stuck, or it ends");
-}
-
 HttpAnswer readiness(const ClusterView& cluster, const std::vector<GroupStatus>& groups, bool draining, bool verbose) {
   bool ready = !draining;
   std::string lines = draining ? "[-] the node is stopping\n" : "[+] the node runs\n";
@@ -34,15 +30,20 @@ HttpAnswer readiness(const ClusterView& cluster, const std::vector<GroupStatus>&
 
 }  // namespace
 
+HttpAnswer http_stuck() {
+  return http_error(503, "NOT_RESPONDING", "the node's loop did not answer in time: it is stuck, or it ends");
+}
+
 void add_health_routes(HttpPort& port, const HttpSources& sources) {
   port.route("/livez", {}, [&sources](const HttpRequest&) -> HttpAnswer {
-    if (!ask_loop<bool>(sources.inbox, patience, [](Loop&) { return true; })) return stuck();
+    if (!ask_loop<bool>(sources.inbox, patience, [](Loop&) { return true; })) return http_stuck();
     return {.status = 200, .type = plain, .body = "alive\n"};
   });
   port.route("/readyz", {"verbose"}, [&sources](const HttpRequest& request) {
     const auto groups =
         ask_loop<std::vector<GroupStatus>>(sources.inbox, patience, [](Loop& loop) { return loop.status(); });
-    return groups ? readiness(sources.cluster, *groups, sources.draining, request.query.contains("verbose")) : stuck();
+    return groups ? readiness(sources.cluster, *groups, sources.draining, request.query.contains("verbose"))
+                  : http_stuck();
   });
 }
 
@@ -61,7 +62,7 @@ void add_metrics_route(HttpPort& port, const HttpSources& sources) {
       }
       return figures;
     });
-    if (!loop) return stuck();
+    if (!loop) return http_stuck();
     const MetricsInput input{.loop = std::move(*loop),
                              .exported = sources.exporter == nullptr ? ExportFigures() : sources.exporter->figures(),
                              .process = process_figures(),

@@ -110,6 +110,8 @@ HttpAnswer http_error(int status, std::string_view code, std::string_view messag
           .cache = {}};
 }
 
+HttpAnswer http_bad_request(std::string_view message) { return http_error(400, "BAD_REQUEST", message); }
+
 struct HttpPort::Route {
   std::vector<std::string> parts;
   std::vector<std::string> parameters;
@@ -283,7 +285,7 @@ class HttpPort::Server {
       return false;
     }
     if (!request.params.empty()) {
-      put(http_error(400, "BAD_REQUEST", "a POST takes no parameters in its path; they go into its body"), response);
+      put(http_bad_request("a POST takes no parameters in its path; they go into its body"), response);
       return false;
     }
     return true;
@@ -299,19 +301,17 @@ class HttpPort::Server {
   [[nodiscard]] std::optional<HttpAnswer> read_query(const Route& route, const httplib::Request& request,
                                                      HttpRequest& asked) const {
     if (request.params.size() > limits_.parameters_max) {
-      return http_error(400, "BAD_REQUEST",
-                        fmt::format("the query has more than {} parameters", limits_.parameters_max));
+      return http_bad_request(fmt::format("the query has more than {} parameters", limits_.parameters_max));
     }
     for (const auto& [name, value] : request.params) {
       if (std::find(route.parameters.begin(), route.parameters.end(), name) == route.parameters.end()) {
-        return http_error(400, "BAD_REQUEST",
-                          route.parameters.empty() ? fmt::format("this takes no parameter {}", printable(name))
-                                                   : fmt::format("there is no parameter {}; there are {}",
-                                                                 printable(name), fmt::join(route.parameters, ", ")));
+        return http_bad_request(route.parameters.empty()
+                                    ? fmt::format("this takes no parameter {}", printable(name))
+                                    : fmt::format("there is no parameter {}; there are {}", printable(name),
+                                                  fmt::join(route.parameters, ", ")));
       }
       if (value.size() > limits_.parameter_bytes_max) {
-        return http_error(400, "BAD_REQUEST",
-                          fmt::format("{} is longer than {} bytes", name, limits_.parameter_bytes_max));
+        return http_bad_request(fmt::format("{} is longer than {} bytes", name, limits_.parameter_bytes_max));
       }
       asked.query[name] = value;
     }

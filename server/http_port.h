@@ -40,13 +40,14 @@ struct HttpAnswer {
   std::string cache = {};  // Cache-Control; empty: no-store
 };
 [[nodiscard]] HttpAnswer http_error(int status, std::string_view code, std::string_view message);
+[[nodiscard]] HttpAnswer http_bad_request(std::string_view message);
 
 // An event stream: called again and again for the next part, until it returns nullopt or the reader is gone. Between
 // two parts it may block for a second or so, no longer: stop() waits for it.
 using HttpStream = std::function<std::optional<std::string>()>;
 
 struct HttpLimits {
-  std::size_t threads_max = 64;
+  std::size_t threads_max = 112;  // made as they are needed
   std::size_t streams_max = 48;
   std::size_t parameters_max = 32;
   std::size_t parameter_bytes_max = 1'024;

@@ -25,6 +25,9 @@ struct HttpSources {
   std::string data_dir;
 };
 
+// The loop did not answer a handler in time.
+[[nodiscard]] HttpAnswer http_stuck();
+
 void add_health_routes(HttpPort& port, const HttpSources& sources);
 void add_metrics_route(HttpPort& port, const HttpSources& sources);
 // The dashboard: its files are in the binary.

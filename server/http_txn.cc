@@ -141,7 +141,7 @@ class TxnCalls {
     v1::ExecuteRequest request;
     const auto read = google::protobuf::util::JsonStringToMessage(asked.body, &request);
     if (!read.ok()) {
-      return http_error(400, "BAD_REQUEST", fmt::format("the body is no ExecuteRequest: {}", read.ToString()));
+      return http_bad_request(fmt::format("the body is no ExecuteRequest: {}", read.ToString()));
     }
     if (request.txn_id().empty()) request.set_txn_id(new_txn_id());
     const milliseconds timeout(request.timeout_millis());
@@ -151,16 +151,22 @@ class TxnCalls {
   }
 
   HttpAnswer outcome(const HttpRequest& asked, bool seal) {
+    // What is no text would not even reach the node that judges it.
+    const std::optional<TxnId> txn = TxnId::from_hex(asked.path.at("id"));
+    if (!txn) return http_bad_request("this is not a transaction id (32 hex digits)");
     v1::GetOutcomeRequest request;
-    request.set_txn_id(asked.path.at("id"));
+    request.set_txn_id(txn->to_hex());
     request.set_seal(seal);
-    if (const auto group = asked.query.find("group"); group != asked.query.end()) request.set_group(group->second);
+    if (const auto group = asked.query.find("group"); group != asked.query.end()) {
+      if (sources_.cluster.groups.find(group->second) == nullptr) return http_no_group(group->second);
+      request.set_group(group->second);
+    }
     if (const auto wait = asked.query.find("wait_millis"); wait != asked.query.end()) {
       std::uint32_t millis = 0;
       const char* const end = wait->second.data() + wait->second.size();
       const auto [read, trouble] = std::from_chars(wait->second.data(), end, millis);
       if (trouble != std::errc() || read != end || milliseconds(millis) > wait_max) {
-        return http_error(400, "BAD_REQUEST", fmt::format("wait_millis is a number from 0 to {}", wait_max.count()));
+        return http_bad_request(fmt::format("wait_millis is a number from 0 to {}", wait_max.count()));
       }
       request.set_wait_millis(millis);
     }

@@ -26,7 +26,8 @@ struct HttpTxnSources {
   RpcQueue& queue;
   const std::atomic<bool>& draining;
   const AdminTokens& tokens;
-  std::size_t waiting_max = 40;  // requests at a time; the port's other threads stay free for others
+  std::size_t waiting_max =
+      40;  // requests at a time: with them and all its streams the port has threads left for others
 };
 
 void add_txn_routes(HttpPort& port, const HttpTxnSources& sources);

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "observe/otlp_wire.h"
+#include "server/http_post.h"
 #include "server/span_sender.h"
 
 namespace assent {
@@ -13,30 +14,30 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t message_max = 200;
+constexpr std::size_t answer_bytes_max = 64UL << 10U;
 
 class HttpSpanSender final : public SpanSender {
  public:
   explicit HttpSpanSender(const TraceOptions& options)
       : json_(options.protocol == OtlpProtocol::http_json),
         path_(options.path),
+        timeout_(options.timeout),
         client_(options.endpoint.host, options.endpoint.port) {
     client_.set_keep_alive(true);
     client_.set_tcp_nodelay(true);
-    client_.set_connection_timeout(options.timeout);
-    client_.set_read_timeout(options.timeout);
-    client_.set_write_timeout(options.timeout);
     for (const auto& [name, value] : options.headers) headers_.emplace(name, value);
+    headers_.emplace("Content-Type", json_ ? "application/json" : "application/x-protobuf");
   }
 
   SpanReply send(const std::string& body) override {
-    if (cancelled_) return {.kind = SpanReply::Kind::refused, .rejected = 0, .message = "the node stops", .after = {}};
-    const httplib::Result answer =
-        client_.Post(path_.c_str(), headers_, body, json_ ? "application/json" : "application/x-protobuf");
+    httplib::Request request;
+    request.path = path_;
+    request.headers = headers_;
+    request.body = body;
+    const auto answer =
+        posts_.post(client_, std::move(request), {.time = timeout_, .answer_bytes_max = answer_bytes_max});
     if (!answer) {
-      return {.kind = SpanReply::Kind::retry,
-              .rejected = 0,
-              .message = "no answer: " + httplib::to_string(answer.error()),
-              .after = {}};
+      return {.kind = SpanReply::Kind::retry, .rejected = 0, .message = "no answer: " + answer.error(), .after = {}};
     }
     if (answer->status >= 200 && answer->status < 300) {
       OtlpAnswer told = json_ ? otlp_answer_of_json(answer->body) : otlp_answer_of_protobuf(answer->body);
@@ -52,17 +53,15 @@ class HttpSpanSender final : public SpanSender {
                            : std::nullopt};
   }
 
-  void cancel() override {
-    cancelled_ = true;
-    client_.stop();
-  }
+  void cancel() override { posts_.cut_off(); }
 
  private:
   const bool json_;
   const std::string path_;
   httplib::Headers headers_;
+  const milliseconds timeout_;
   httplib::Client client_;
-  std::atomic<bool> cancelled_ = false;
+  HttpPosts posts_;
 };
 
 }  // namespace
@@ -78,8 +77,10 @@ std::optional<milliseconds> retry_after(const std::string& text, std::chrono::sy
   std::tm date{};
   const char* rest = strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
   if (text.empty() || rest == nullptr || *rest != '\0') return std::nullopt;
-  const auto at = std::chrono::system_clock::from_time_t(timegm(&date));
-  return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(at - now));
+  // In whole seconds: the clock's own unit ends in the year 2262.
+  const std::chrono::seconds at(timegm(&date));
+  const auto since = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
+  return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(at - since));
 }
 
 }  // namespace assent

@@ -184,6 +184,10 @@ TEST_F(HttpTransactions, bad_input_is_answered_and_harmless) {
   EXPECT_EQ(post("n1", "/api/v1/transactions", "{}").status, 400) << "no branch";
   EXPECT_EQ(get("n1", "/api/v1/transactions/nonsense").status, 400);
   EXPECT_EQ(get("n1", "/api/v1/transactions/0?wait_millis=x").status, 400);
+  EXPECT_EQ(get("n1", "/api/v1/transactions/%FF%FE").status, 400);
+  const std::string some = "/api/v1/transactions/" + std::string(32, '1');
+  EXPECT_EQ(get("n1", some + "?group=%FF").body["error"].value("code", ""), "GROUP_NOT_FOUND");
+  EXPECT_EQ(get("n1", some + "?group=c7").status, 404);
   // Who is called back is somebody else, and is called by a scheme that is known.
   const auto calling = [&](const std::string& target) {
     return post("n1", "/api/v1/transactions",

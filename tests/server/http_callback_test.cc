@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <poll.h>
 
 #include <atomic>
 #include <future>
@@ -77,6 +78,11 @@ TEST(HttpCallback, AnswersAreReadByTheirStatus) {
   EXPECT_EQ(no.status.error_code(), StatusCode::ABORTED);
   EXPECT_EQ(from_status(no.status).message, "too poor");
   EXPECT_EQ(from_status(of("abort", 409, R"({"reason":"OTHER_ATTEMPT"})").status).reason, "OTHER_ATTEMPT");
+  // Three hundred bytes of it end inside a character.
+  std::string wordy = R"({"reason":"OTHER_ATTEMPT","detail":")";
+  while (wordy.size() < 400) wordy += "\u20ac";
+  EXPECT_EQ(from_status(of("abort", 409, wordy + "\"}").status).reason, "OTHER_ATTEMPT");
+  EXPECT_EQ(from_status(of("prepare", 409, "\xff\xfe").status).message, "??");
   EXPECT_EQ(of("prepare", 409, "plain words").status.error_code(), StatusCode::ABORTED);
   EXPECT_EQ(of("prepare", 425, "").status.error_code(), StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(of("commit", 404, R"({"reason":"NEVER_PREPARED"})").status.error_code(), StatusCode::NOT_FOUND);
@@ -149,6 +155,56 @@ TEST(HttpCallbacks, NobodyThereAndTooMuchAreUnknown) {
   EXPECT_THAT(much.status.error_message(), HasSubstr("more than 1000 bytes"));
   call.target.port = 1;
   EXPECT_EQ(ask(callbacks, call).status.error_code(), StatusCode::UNAVAILABLE);
+}
+
+// Sends a byte of a header now and then, for ever: to whoever calls first.
+class Dripping {
+ public:
+  Dripping() {
+    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof(address);
+    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), length), 0);
+    EXPECT_EQ(::listen(listener_, 1), 0);
+    EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { drip(); });
+  }
+  ~Dripping() {
+    thread_.join();
+    ::close(listener_);
+  }
+  Dripping(const Dripping&) = delete;
+  Dripping& operator=(const Dripping&) = delete;
+  [[nodiscard]] HttpTarget target() const { return {"127.0.0.1", port_, ""}; }
+
+ private:
+  void drip() const {
+    const int caller = ::accept(listener_, nullptr, nullptr);
+    for (std::string_view text = "HTTP/1.1 200 OK\r\nX: ";; text = "x") {
+      if (::send(caller, text.data(), text.size(), MSG_NOSIGNAL) < 0) break;  // the caller has gone
+      pollfd heard{caller, POLLRDHUP, 0};
+      if (::poll(&heard, 1, 5) > 0) break;
+    }
+    ::close(caller);
+  }
+
+  int listener_ = -1;
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+TEST(HttpCallbacks, WhoAnswersByteByByteIsCutOff) {
+  const Dripping service;
+  HttpCallbacks callbacks;
+  HttpCallback call = some_call();
+  call.target = service.target();
+  call.time = 100ms;
+  const HttpCallbackAnswer answer = ask(callbacks, call);
+  EXPECT_EQ(answer.status.error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_THAT(answer.status.error_message(), HasSubstr("within 100 ms"));
 }
 
 TEST(HttpCallbacks, WhoHangsKeepsNobodyFromStoppingAndTooManyAreTurnedAway) {

@@ -238,6 +238,7 @@ TEST(RetryAfter, IsSecondsOrADate) {
   const auto now = std::chrono::system_clock::from_time_t(1'445'412'470);  // 21 Oct 2015 07:27:50
   EXPECT_EQ(retry_after("120", now), 120s);
   EXPECT_EQ(retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now), 10s);
+  EXPECT_GT(retry_after("Fri, 31 Dec 9999 23:59:59 GMT", now), 24h * 365 * 7'000) << "beyond the clock's own end";
   EXPECT_EQ(retry_after("Wed, 21 Oct 2015 07:27:00 GMT", now), 0s) << "that is over";
   for (const char* bad : {"", "soon", "-1", "1.5", "Wed, 21 Oct 2015", "99999999999999999999"}) {
     EXPECT_EQ(retry_after(bad, now), std::nullopt) << bad;
