@@ -42,13 +42,6 @@ TxnRecord* Recorder::known(const TxnId& txn) {
   return found == places_.end() ? nullptr : &ring_[found->second];
 }
 
-bool Recorder::is_left(const TxnRecord& record) const {
-  return std::all_of(record.steps.begin(), record.steps.end(), [&](const TxnStep& step) {
-    const auto anew = elected_.find(step.at);
-    return anew != elected_.end() && step.micros < anew->second;
-  });
-}
-
 void Recorder::visit(const std::function<bool(const TxnRecord&)>& visit) const {
   for (std::size_t i = 0; i < ring_.size(); ++i) {
     const std::size_t place = (next_ + ring_.size() - 1 - i) % ring_.size();

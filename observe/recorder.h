@@ -58,10 +58,6 @@ class Recorder final : public TxnWatcher {
   // The newest first, as they began here; those that visit says no to end it.
   void visit(const std::function<bool(const TxnRecord&)>& visit) const;
   [[nodiscard]] std::size_t size() const { return places_.size(); }
-  // Somebody leads the group from now on, perhaps this node again: what was recorded of it before goes on elsewhere.
-  void elected(GroupId at) { elected_[at] = now(); }
-  // Every group that it was seen in has been led anew since: how far it is now is not known here.
-  [[nodiscard]] bool is_left(const TxnRecord& record) const;
   // Those that began here since it was asked last, or were carried on by this node. Beyond begun_max none is listed.
   [[nodiscard]] std::vector<TxnId> take_begun() { return std::exchange(begun_, {}); }
 
@@ -142,7 +138,6 @@ class Recorder final : public TxnWatcher {
   std::unordered_map<RequestId, TxnId> asked_;
   std::unordered_map<RequestId, std::uint64_t> arrived_;  // of those that waited
   std::vector<TxnId> begun_;
-  std::map<GroupId, std::uint64_t> elected_;
   std::unordered_map<RequestId, TraceContext> callers_;  // until their requests begin
   std::map<GroupId, GroupState> groups_;
   std::deque<DiskBatch> disk_;  // the newest ones

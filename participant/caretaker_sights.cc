@@ -120,6 +120,10 @@ std::vector<Sight> Caretaker::sights(const SightQuestion& question) const {
     if (all.size() == question.most) break;
     if (finished != nullptr) all.push_back(sight_of(txn, *finished, question.now));
   }
+  for (const auto& [txn, job] : jobs_) {
+    if (all.size() == question.most) break;
+    if (shard_->prepared(txn) == nullptr) all.push_back(sight_of(job, question.now));
+  }
   return all;
 }
 

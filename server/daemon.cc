@@ -178,6 +178,7 @@ Result<void> Daemon::open_loop() {
   loop_->observe({.applied = {}, .leadership = [this](GroupId group, const Leadership& leadership) {
                     watch_leadership(group, leadership);
                   }});
+  observe_.look_at(*loop_);
   recorder_.set_wall(SystemClock::wall_micros());
   loop_->watch(&recorder_);
   note(NodeEventKind::started, {}, fmt::format("node {} started", config_.node_name));
@@ -336,7 +337,6 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
   if (!leadership.leader.none()) event.field("leader", cluster_.node_name(leadership.leader));
   event.field("term", leadership.epoch).write();
   if (!changed) return;
-  if (!leadership.leader.none()) recorder_.elected(group);
   const std::string group_name = cluster_.groups.name(group);
   note(leadership.leader.none() ? NodeEventKind::leader_lost : NodeEventKind::leader, group_name,
        leadership.leader.none() ? fmt::format("{} has no leader", group_name)

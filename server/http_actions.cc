@@ -99,7 +99,7 @@ class Actions {
   }
   [[nodiscard]] std::optional<std::optional<v1::Explanation>> explain(const TxnId& txn) const {
     return ask_loop_later<std::optional<v1::Explanation>>(
-        sources_.inbox, patience, [this, txn](Loop& loop, auto done) { observe_.explain(loop, txn, std::move(done)); });
+        sources_.inbox, patience, [this, txn](Loop&, auto done) { observe_.explain(txn, std::move(done)); });
   }
   [[nodiscard]] std::optional<std::optional<v1::Transaction>> outcome(const TxnId& txn, bool seal) const {
     return ask_loop_later<std::optional<v1::Transaction>>(

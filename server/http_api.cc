@@ -22,8 +22,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Two rounds of questions to peers, and something to spare.
-constexpr auto patience = 2 * ObserveService::peer_patience + 1'000ms;
+// Three rounds of questions to peers, and something to spare.
+constexpr auto patience = 3 * ObserveService::peer_patience + 1'000ms;
 constexpr auto stream_pause = 1'000ms;
 
 HttpAnswer document(const google::protobuf::Message& message) {
@@ -116,8 +116,7 @@ class Api {
     const std::optional<TxnId> txn = TxnId::from_hex(asked.path.at("id"));
     if (!txn) return http_bad_request("this is not a transaction id (32 hex digits)");
     const auto found = ask_loop_later<std::optional<v1::Explanation>>(
-        sources_.inbox, patience,
-        [this, txn](Loop& loop, auto done) { observe_.explain(loop, *txn, std::move(done)); });
+        sources_.inbox, patience, [this, txn](Loop&, auto done) { observe_.explain(*txn, std::move(done)); });
     if (!found) return http_stuck();
     if (!*found) return not_recorded(*txn);
     return document(**found);

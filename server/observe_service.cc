@@ -25,7 +25,7 @@ constexpr std::uint32_t events_limit = 100;
 constexpr std::uint32_t events_limit_max = 500;
 constexpr std::size_t newest_max = 20;
 constexpr int records_max = 200;
-constexpr std::uint32_t sights_max = 100;
+constexpr std::uint32_t sights_max = 1'000;  // of one group
 
 std::int64_t now_micros() { return static_cast<std::int64_t>(SystemClock::wall_micros()); }
 
@@ -58,34 +58,6 @@ void add_unreachable(const ClusterView& cluster, const std::map<NodeId, std::str
     one.set_node(cluster.node_name(node));
     one.set_why(why);
   }
-}
-
-// The view of the node that answered the client is the one that knows most.
-int rank(const v1::TxnSummary& summary) { return (summary.answered() ? 2 : 0) + (summary.outcome().empty() ? 0 : 1); }
-
-// All pages of one cursor as one page. A page that was cut short says nothing of what is older than its end, so the
-// whole ends there too.
-v1::TxnPage merged(const std::vector<v1::TxnPage>& pages, std::size_t limit) {
-  std::map<std::string, const v1::TxnSummary*, std::greater<>> best;
-  std::string from;
-  for (const v1::TxnPage& page : pages) {
-    from = std::max(from, page.next_cursor());
-    for (const v1::TxnSummary& one : page.txns()) {
-      const v1::TxnSummary*& kept = best[one.txn_id()];
-      if (kept == nullptr || rank(*kept) < rank(one)) kept = &one;
-    }
-  }
-  v1::TxnPage out;
-  for (const auto& [id, summary] : best) {
-    if (id < from) break;
-    if (static_cast<std::size_t>(out.txns_size()) == limit) {
-      from = out.txns(out.txns_size() - 1).txn_id();
-      break;
-    }
-    *out.add_txns() = *summary;
-  }
-  out.set_next_cursor(from);
-  return out;
 }
 
 }  // namespace
@@ -215,15 +187,18 @@ void ObserveService::trace(const TxnId& txn, Done<std::optional<v1::TxnTrace>> d
 }
 
 void ObserveService::records(const std::vector<TxnId>& txns, Done<std::vector<std::vector<v1::TxnRecord>>> done) {
-  v1::RecordsRequest request;
-  for (const TxnId& txn : txns) request.add_txn_ids(txn.to_hex());
+  std::vector<v1::RecordsRequest> requests;
+  for (const TxnId& txn : txns) {
+    if (requests.empty() || requests.back().txn_ids_size() == records_max) requests.emplace_back();
+    requests.back().add_txn_ids(txn.to_hex());
+  }
   // Its own at once: the ring goes on.
   std::map<std::string, std::vector<v1::TxnRecord>> own;
   for (const TxnId& txn : txns) {
     if (auto record = own_record(txn)) own[txn.to_hex()].push_back(std::move(*record));
   }
   ask_peers<v1::Observe::Stub, v1::RecordsRequest, v1::RecordsResponse>(
-      &v1::Observe::Stub::AsyncRecords, {request},
+      &v1::Observe::Stub::AsyncRecords, requests,
       [own = std::move(own), done = std::move(done)](Gathering<v1::RecordsResponse> all) {
         std::map<std::string, std::vector<v1::TxnRecord>> by_txn = own;
         for (v1::RecordsResponse& answer : all.answers) {
@@ -238,46 +213,64 @@ void ObserveService::records(const std::vector<TxnId>& txns, Done<std::vector<st
       });
 }
 
-void ObserveService::explain(Loop& loop, const TxnId& txn, Done<std::optional<v1::Explanation>> done) {
-  v1::Explanation own;
-  own.set_txn_id(txn.to_hex());
+void ObserveService::sights(const TxnId& txn, Done<LeadersView> done) {
   std::vector<v1::ExplainRequest> requests;
   for (const GroupConfig& group : cluster_.group_configs) {
     v1::ExplainRequest& request = requests.emplace_back();
     request.set_group(group.name);
-    request.set_txn_id(txn.to_hex());
+    if (!txn.none()) request.set_txn_id(txn.to_hex());
     request.set_most(sights_max);
-  }
-  for (const GroupStatus& status : loop.status()) {
-    if (!status.log.leadership.self_ready) continue;
-    const SightQuestion question{.txn = txn, .now = SystemClock().wall(), .most = sights_max};
-    for (const Sight& sight : loop.application(status.config.id)->sights(question)) {
-      v1::GroupSight& one = *own.add_sights();
-      one.set_group(status.config.name);
-      *one.mutable_sight() = to_api(sight, cluster_.groups);
-    }
   }
   ask_peers<v1::Cluster::Stub, v1::ExplainRequest, v1::ExplainResponse>(
       &v1::Cluster::Stub::AsyncExplain, requests,
-      [this, txn, done = std::move(done), own = std::move(own)](const Gathering<v1::ExplainResponse>& all) mutable {
-        for (const v1::ExplainResponse& answer : all.answers) {
-          for (const v1::Sight& sight : answer.sights()) {
-            v1::GroupSight& one = *own.add_sights();
+      [this, txn, done = std::move(done)](Gathering<v1::ExplainResponse> all) {
+        for (v1::ExplainResponse& own : own_sights(txn)) all.answers.push_back(std::move(own));
+        std::sort(all.answers.begin(), all.answers.end(),
+                  [](const v1::ExplainResponse& a, const v1::ExplainResponse& b) { return a.group() < b.group(); });
+        LeadersView view;
+        for (v1::ExplainResponse& answer : all.answers) {
+          if (static_cast<std::uint32_t>(answer.sights_size()) < sights_max) view.told.insert(answer.group());
+          for (v1::Sight& sight : *answer.mutable_sights()) {
+            v1::GroupSight& one = view.sights.emplace_back();
             one.set_group(answer.group());
-            *one.mutable_sight() = sight;
+            *one.mutable_sight() = std::move(sight);
           }
         }
-        trace(txn, [own = std::move(own), done](std::optional<v1::TxnTrace> trace) mutable {
-          if (!trace && own.sights().empty()) return done(std::nullopt);
-          own.set_as_of_unix_micros(now_micros());
-          if (trace) {
-            *own.mutable_recorded() = trace->summary();
-            own.set_why(trace->why());
-            *own.mutable_unreachable() = trace->unreachable();
-          }
-          done(std::move(own));
-        });
+        done(std::move(view));
       });
+}
+
+std::vector<v1::ExplainResponse> ObserveService::own_sights(const TxnId& txn) const {
+  std::vector<v1::ExplainResponse> out;
+  if (loop_ == nullptr) return out;
+  for (const GroupStatus& status : loop_->status()) {
+    if (!status.log.leadership.self_ready) continue;
+    v1::ExplainResponse& one = out.emplace_back();
+    one.set_group(status.config.name);
+    const SightQuestion question{.txn = txn, .now = SystemClock().wall(), .most = sights_max};
+    for (const Sight& sight : loop_->application(status.config.id)->sights(question)) {
+      *one.add_sights() = to_api(sight, cluster_.groups);
+    }
+  }
+  return out;
+}
+
+void ObserveService::explain(const TxnId& txn, Done<std::optional<v1::Explanation>> done) {
+  sights(txn, [this, txn, done = std::move(done)](LeadersView view) {
+    v1::Explanation out;
+    out.set_txn_id(txn.to_hex());
+    for (v1::GroupSight& one : view.sights) *out.add_sights() = std::move(one);
+    trace(txn, [out = std::move(out), done](std::optional<v1::TxnTrace> trace) mutable {
+      if (!trace && out.sights().empty()) return done(std::nullopt);
+      out.set_as_of_unix_micros(now_micros());
+      if (trace) {
+        *out.mutable_recorded() = trace->summary();
+        out.set_why(trace->why());
+        *out.mutable_unreachable() = trace->unreachable();
+      }
+      done(std::move(out));
+    });
+  });
 }
 
 // ---- actions ----
@@ -321,11 +314,7 @@ v1::TxnPage ObserveService::own_txns(const v1::TxnsRequest& request) const {
   bool full = false;
   recorder_.visit([&](const TxnRecord& record) {
     if (!cursor.none() && record.txn >= cursor) return true;
-    const bool wanted = request.states().empty() || std::find(request.states().begin(), request.states().end(),
-                                                              to_string(progress_of(record))) != request.states().end();
-    // Whoever leads its groups now has a record of it that is nearer to the truth.
-    const bool left = !request.states().empty() && !is_over(record) && recorder_.is_left(record);
-    if (wanted && !left) {
+    if (wants(request, to_string(progress_of(record)))) {
       v1::TxnSummary summary = summary_to_api(record, names, now);
       if (summary.duration_micros() >= request.slower_than_micros()) found.push_back(std::move(summary));
     }
@@ -356,11 +345,26 @@ void ObserveService::txns(const v1::TxnsRequest& request, Done<v1::TxnPage> done
   ask_peers<v1::Observe::Stub, v1::TxnsRequest, v1::TxnPage>(
       &v1::Observe::Stub::AsyncTxns, {asked}, [this, asked, done = std::move(done)](Gathering<v1::TxnPage> all) {
         all.answers.push_back(own_txns(asked));
-        v1::TxnPage page = merged(all.answers, limit_of(asked.limit(), txns_limit, txns_limit_max));
-        page.set_as_of_unix_micros(now_micros());
-        add_unreachable(cluster_, all.silent, page);
-        done(std::move(page));
+        if (!wants_open(asked)) return list(asked, all, {}, done);
+        sights({}, [this, asked, done, all = std::move(all)](const LeadersView& view) mutable {
+          all.answers.push_back(page_of(view, asked));
+          list(asked, all, view, done);
+        });
       });
+}
+
+void ObserveService::list(const v1::TxnsRequest& asked, const Gathering<v1::TxnPage>& all, const LeadersView& view,
+                          const Done<v1::TxnPage>& done) {
+  v1::TxnPage page = merged(all.answers, limit_of(asked.limit(), txns_limit, txns_limit_max));
+  add_unreachable(cluster_, all.silent, page);
+  const std::vector<TxnId> ended = ended_of(page, view, cluster_.groups);
+  auto end = [asked, page, ended, done](const std::vector<std::vector<v1::TxnRecord>>& records) mutable {
+    settle(ended, records, asked, page);
+    page.set_as_of_unix_micros(now_micros());
+    done(std::move(page));
+  };
+  if (ended.empty()) return end({});
+  records(ended, std::move(end));
 }
 
 v1::EventPage ObserveService::own_events(const v1::EventsRequest& request) const {

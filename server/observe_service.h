@@ -24,6 +24,7 @@
 #include "observe/recorder.h"
 #include "server/cluster_view.h"
 #include "server/rpc_server.h"
+#include "server/txn_list.h"
 
 namespace assent {
 
@@ -37,6 +38,8 @@ class ObserveService {
   ObserveService(const ClusterView& cluster, const Recorder& recorder, const EventLog& events)
       : cluster_(cluster), recorder_(recorder), events_(events) {}
   [[nodiscard]] v1::Observe::AsyncService& service() { return service_; }
+  // Before it is asked anything. The loop outlives this.
+  void look_at(const Loop& loop) { loop_ = &loop; }
   // Once the server runs: begins to take calls.
   void open(RpcQueue& queue);
   // Cuts off what peers are being asked; their ends come through the queue, and this must live until then.
@@ -49,8 +52,10 @@ class ObserveService {
   void txns(const v1::TxnsRequest& request, Done<v1::TxnPage> done);
   void events(const v1::EventsRequest& request, Done<v1::EventPage> done);
   void cluster(Loop& loop, Done<v1::ClusterPage> done);
+  // What leaders see of one transaction; none: of all that are not over.
+  void sights(const TxnId& txn, Done<LeadersView> done);
   // nullopt: nobody sees it and nobody has a record of it.
-  void explain(Loop& loop, const TxnId& txn, Done<std::optional<v1::Explanation>> done);
+  void explain(const TxnId& txn, Done<std::optional<v1::Explanation>> done);
   // What the leader of its coordinator group says of it; nullopt: none answers. seal: it never commits after that,
   // unless it has.
   void outcome(const TxnId& txn, bool seal, Done<std::optional<v1::Transaction>> done);
@@ -79,12 +84,17 @@ class ObserveService {
                  Done<Gathering<Response>> done, Whom whom = Whom::others);
   [[nodiscard]] std::shared_ptr<grpc::Channel> channel(NodeId node);
   [[nodiscard]] v1::TxnPage own_txns(const v1::TxnsRequest& request) const;
+  // The page of what was gathered, without what the leaders know to be over.
+  void list(const v1::TxnsRequest& asked, const Gathering<v1::TxnPage>& all, const LeadersView& view,
+            const Done<v1::TxnPage>& done);
   [[nodiscard]] v1::EventPage own_events(const v1::EventsRequest& request) const;
+  [[nodiscard]] std::vector<v1::ExplainResponse> own_sights(const TxnId& txn) const;  // of the groups that it leads
   [[nodiscard]] std::optional<v1::TxnRecord> own_record(const TxnId& txn) const;
 
   const ClusterView& cluster_;
   const Recorder& recorder_;
   const EventLog& events_;
+  const Loop* loop_ = nullptr;
   v1::Observe::AsyncService service_;
   RpcQueue* queue_ = nullptr;
   std::map<NodeId, std::shared_ptr<grpc::Channel>> channels_;

@@ -66,7 +66,11 @@ TEST_F(CaretakerSights, AYesIsInDoubtAndBlocksWhoWaitsForItsLocks) {
   EXPECT_EQ(sight.stage, Stage::waiting);
   EXPECT_THAT(sight.waits_for, ElementsAre(txn(2)));
   EXPECT_EQ(sight.left_millis, options().prepare_timeout_ticks * 10);
-  ASSERT_THAT(caretaker.sights({}), SizeIs(1)) << "who is in doubt, not who waits";
+  const std::vector<Sight> all = caretaker.sights({});
+  ASSERT_THAT(all, SizeIs(2)) << "who is in doubt, then who waits";
+  EXPECT_EQ(all.front().txn, txn(2));
+  EXPECT_EQ(all.back().stage, Stage::waiting);
+  EXPECT_THAT(caretaker.sights({.txn = {}, .now = {}, .most = 1}), SizeIs(1));
   finish(txn(2), true);
   commit();
   EXPECT_THAT(see(txn(2)), IsEmpty());

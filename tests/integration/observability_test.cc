@@ -45,6 +45,25 @@ class Observability : public OperatorTest {
     EXPECT_EQ(ctl(with(transfer(id), {"--protocol", protocol})).status, 0);
     return id;
   }
+  // As the list of what is not over shows it at a node; empty: it is not there.
+  std::string listed_open(std::string_view node, const std::string& id) {
+    const auto page = document(node,
+                               "/api/v1/txns?limit=100&state=active,preparing,prepared,precommitted,"
+                               "committing,aborting");
+    for (const auto& one : page["txns"]) {
+      if (one["txnId"] == id) return one["state"];
+    }
+    return {};
+  }
+  void lead(const std::string& group, const std::string& node) {
+    ASSERT_TRUE(eventually(30s,
+                           [&] {
+                             if (cluster.leader_of(group) == node) return true;
+                             static_cast<void>(ctl({"group", "transfer-leader", group, "--to", node}));
+                             return false;
+                           }))
+        << node << " does not come to lead " << group;
+  }
   // The sum over all nodes of a counter's value with these labels.
   double sum_of(const std::string& metric) {
     double sum = 0;
@@ -181,6 +200,35 @@ TEST_F(Observability, what_waits_is_explained) {
   EXPECT_GT(explained["sights"].size(), 0U);
   EXPECT_THAT(explained["why"].get<std::string>(), HasSubstr("s2 was asked"));
   EXPECT_EQ(explained["unreachable"][0]["node"], "m1");
+}
+
+// The node that led its coordinator saw no end of it, and leads a shard of it on: its own record stays open.
+TEST_F(Observability, what_another_leader_ended_is_not_listed_as_open) {
+  ASSERT_NO_FATAL_FAILURE(lead("c0", "n1"));
+  ASSERT_NO_FATAL_FAILURE(lead("s1", "n1"));
+  cluster.kill("m1");
+  const std::string id = client::new_txn_id().to_hex();
+  static_cast<void>(ctl(with({"--timeout", "3s"}, with(transfer(id), {"--protocol", "two-phase"}))));
+  EXPECT_NE(listed_open("n2", id), "") << "s2 has not said that it knows";
+  ASSERT_NO_FATAL_FAILURE(lead("c0", "n2"));
+  EXPECT_EQ(cluster.leader_of("s1"), "n1");
+  cluster.start("m1");
+  for (const char* node : {"n1", "n2", "n3"}) {
+    EXPECT_TRUE(eventually(30s, [&] { return listed_open(node, id).empty(); })) << node << listed_open(node, id);
+  }
+}
+
+// What is recorded lives in memory; what is in doubt does not.
+TEST_F(Observability, what_is_in_doubt_is_listed_after_all_nodes_were_started_anew) {
+  cluster.kill("m1");
+  const std::string id = client::new_txn_id().to_hex();
+  EXPECT_EQ(ctl(with({"--timeout", "3s"}, with(transfer(id), {"--protocol", "paxos-commit"}))).status, 7);
+  cluster.kill({"n1", "n2", "n3"});
+  for (const char* node : {"n1", "n2", "n3"}) cluster.start(node);
+  const auto answers = [&] { return get("n2", "/livez") && listed_open("n2", id) == "PREPARED"; };
+  EXPECT_TRUE(eventually(30s, answers));
+  cluster.start("m1");
+  EXPECT_TRUE(eventually(30s, [&] { return listed_open("n2", id).empty(); })) << listed_open("n2", id);
 }
 
 TEST_F(Observability, bad_questions_have_clear_errors) {

@@ -3,8 +3,6 @@
 
 #include <gmock/gmock.h>
 
-#include <set>
-
 #include "tests/observe/recording_bank.h"
 
 namespace assent {
@@ -113,23 +111,6 @@ TEST_F(Recording, AnAbortKeepsItsReason) {
   EXPECT_EQ(recorder.figures().aborted[static_cast<std::size_t>(AbortReason::constraint)], 1U);
   EXPECT_EQ(recorder.figures().votes_no, 1U);
   EXPECT_EQ(recorder.figures().by_protocol[static_cast<std::size_t>(Protocol::two_phase)].aborted.count(), 1U);
-}
-
-// Else a list of what is not over would show it for ever.
-TEST_F(Recording, WhatALaterLeaderCarriesOnIsLeft) {
-  ASSERT_EQ(run(s1, deposit(100)), TxnState::committed);
-  const Execute execute = transfer(30, Protocol::two_phase);
-  ASSERT_EQ(run(c0, execute), TxnState::committed);
-  Recorder& recorder = at(c0);
-  const TxnRecord record = *recorder.find(execute.txn);
-  EXPECT_FALSE(recorder.is_left(record));
-  std::set<GroupId> groups;
-  for (const TxnStep& step : record.steps) groups.insert(step.at);
-  for (const GroupId group : groups) {
-    EXPECT_FALSE(recorder.is_left(record)) << "not all of its groups are led anew";
-    recorder.elected(group);
-  }
-  EXPECT_TRUE(recorder.is_left(record));
 }
 
 TEST_F(Recording, FiguresCountWhatIsRecorded) {
