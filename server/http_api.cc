@@ -8,9 +8,11 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <memory>
 #include <thread>
 #include <utility>
 
+#include "base/digest.h"
 #include "observe/otlp.h"
 #include "server/config_values.h"
 #include "server/loop_question.h"
@@ -26,8 +28,17 @@ using namespace std::chrono_literals;
 constexpr auto patience = 3 * ObserveService::peer_patience + 1'000ms;
 constexpr auto stream_pause = 1'000ms;
 
+// Of the content, whatever the time it was asked at.
+std::string tag_of(const google::protobuf::Message& message) {
+  const std::unique_ptr<google::protobuf::Message> content(message.New());
+  content->CopyFrom(message);
+  if (const auto* as_of = content->GetDescriptor()->FindFieldByName("as_of_unix_micros")) {
+    content->GetReflection()->ClearField(content.get(), as_of);
+  }
+  return fmt::format("{:016x}", Digest().add(content->SerializeAsString()).value());
+}
 HttpAnswer document(const google::protobuf::Message& message) {
-  return {.status = 200, .type = "application/json", .body = to_json(message) + "\n"};
+  return {.status = 200, .type = "application/json", .body = to_json(message) + "\n", .tag = tag_of(message)};
 }
 HttpAnswer not_recorded(const TxnId& txn) {
   return http_error(
@@ -109,7 +120,8 @@ class Api {
     return with_trace(asked, [](const v1::TxnTrace& trace) -> HttpAnswer {
       return {.status = 200,
               .type = "application/json",
-              .body = otlp_json(otlp_of(trace, {.service_version = std::string(version)})) + "\n"};
+              .body = otlp_json(otlp_of(trace, {.service_version = std::string(version)})) + "\n",
+              .tag = tag_of(trace)};
     });
   }
   [[nodiscard]] HttpAnswer explain(const HttpRequest& asked) const {

@@ -1,4 +1,7 @@
 // The dashboard's files.
+#include <fmt/format.h>
+
+#include "base/digest.h"
 #include "dashboard/assets.h"
 #include "server/http_routes.h"
 
@@ -10,7 +13,8 @@ HttpAnswer answer_of(const DashboardAsset& asset) {
   return {.status = 200,
           .type = std::string(asset.content_type),
           .body = std::string(asset.bytes),
-          .cache = asset.immutable ? "public, max-age=31536000, immutable" : "no-cache"};
+          .cache = asset.immutable ? "public, max-age=31536000, immutable" : "no-cache",
+          .tag = fmt::format("{:016x}", xxh3(asset.bytes))};
 }
 
 }  // namespace

@@ -100,6 +100,20 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+// "*", or a list of tags, strong or weak: W/"1", "2".
+bool names_tag(std::string_view list, std::string_view tag) {
+  while (!list.empty()) {
+    std::string_view one = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(one.size() + 1, list.size()));
+    one.remove_prefix(std::min(one.find_first_not_of(" \t"), one.size()));
+    one = one.substr(0, one.find_last_not_of(" \t") + 1);
+    if (one == "*") return true;
+    if (one.starts_with("W/")) one.remove_prefix(2);
+    if (one == tag) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 HttpAnswer http_error(int status, std::string_view code, std::string_view message) {
@@ -295,7 +309,16 @@ class HttpPort::Server {
     if (const std::optional<HttpAnswer> refused = read_query(route, request, asked)) return put(*refused, response);
     asked.last_event_id = request.get_header_value("Last-Event-ID").substr(0, limits_.parameter_bytes_max);
     if (route.stream) return serve_stream(route, request, asked, response);
-    put(route.handler(asked), response);
+    HttpAnswer answer = route.handler(asked);
+    if (answer.status == 200 && !answer.tag.empty()) {
+      const std::string tag = fmt::format("\"{}\"", answer.tag);
+      response.set_header("ETag", "W/" + tag);
+      if (names_tag(request.get_header_value("If-None-Match"), tag)) {
+        answer.status = 304;
+        answer.body.clear();
+      }
+    }
+    put(answer, response);
   }
 
   [[nodiscard]] std::optional<HttpAnswer> read_query(const Route& route, const httplib::Request& request,

@@ -38,6 +38,7 @@ struct HttpAnswer {
   std::string type = "application/json";
   std::string body;
   std::string cache = {};  // Cache-Control; empty: no-store
+  std::string tag = {};    // the same for the same content: who has it (If-None-Match) is told so; empty: none
 };
 [[nodiscard]] HttpAnswer http_error(int status, std::string_view code, std::string_view message);
 [[nodiscard]] HttpAnswer http_bad_request(std::string_view message);

@@ -150,6 +150,12 @@ TEST_F(Observability, any_node_tells_where_a_transactions_time_went) {
     }
     EXPECT_EQ(std::to_string(sum), trace["totalMicros"].get<std::string>()) << "the phases are the whole";
   }
+  // Nothing happens to it any more.
+  const std::string path = "/api/v1/txns/" + id;
+  EXPECT_TRUE(eventually(20s, [&] {
+    const std::string tag = get("n2", path)->get_header_value("ETag");
+    return http(cluster.http_address("n2")).Get(path, {{"If-None-Match", tag}})->status == 304;
+  }));
   const auto otlp = document("n2", "/api/v1/txns/" + id + "/trace");
   const auto shown = ctl({"txn", "trace", id});
   EXPECT_EQ(shown.status, 0);

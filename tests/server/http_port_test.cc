@@ -59,6 +59,9 @@ class HttpPortTest : public testing::Test {
               .type = "text/plain",
               .body = request.path.at("name") + (times == request.query.end() ? "" : times->second)};
     });
+    http.route("/tagged", {"of"}, [](const HttpRequest& request) -> HttpAnswer {
+      return {.status = request.query.empty() ? 200 : 404, .type = "text/plain", .body = "seven", .tag = "7"};
+    });
     http.route("/throws", {}, [](const HttpRequest&) -> HttpAnswer { throw std::runtime_error("no"); });
     http.action("/greet/{name}/wave", [](const HttpRequest& request) -> HttpAnswer {
       return {.status = 200,
@@ -101,6 +104,23 @@ TEST_F(HttpPortTest, SaysWhatIsNotThere) {
     ASSERT_TRUE(answer) << path;
     EXPECT_EQ(answer->status, 404) << path;
     EXPECT_EQ(code_of(answer), "NOT_FOUND");
+  }
+}
+
+TEST_F(HttpPortTest, WhoHasTheContentIsToldSo) {
+  httplib::Client client("127.0.0.1", port);
+  EXPECT_EQ(client.Get("/tagged")->get_header_value("ETag"), "W/\"7\"");
+  EXPECT_FALSE(client.Get("/greet/bob")->has_header("ETag"));
+  EXPECT_FALSE(client.Get("/tagged?of=x")->has_header("ETag")) << "an error has none";
+  for (const char* tags : {"W/\"7\"", "\"7\"", "*", "\"6\", W/\"7\"", "\"6\",\t\"7\" "}) {
+    const auto answer = client.Get("/tagged", {{"If-None-Match", tags}});
+    ASSERT_TRUE(answer) << tags;
+    EXPECT_EQ(answer->status, 304) << tags;
+    EXPECT_EQ(answer->body, "");
+    EXPECT_EQ(answer->get_header_value("ETag"), "W/\"7\"");
+  }
+  for (const char* tags : {"", "7", "\"8\"", "W/", ",", ", ,", "\"7", "\"*\"", "w/\"7\""}) {
+    EXPECT_EQ(client.Get("/tagged", {{"If-None-Match", tags}})->body, "seven") << tags;
   }
 }
 
