@@ -79,6 +79,7 @@ Daemon::Daemon(const ServerConfig& config, const TraceOptions& traces)
                     .inbox = inbox_,
                     .recorder = recorder_,
                     .events = events_,
+                    .calls = calls_,
                     .draining = draining_,
                     .exporter = exporter_,
                     .data_dir = config.data_dir},
@@ -106,6 +107,7 @@ Result<void> Daemon::start() {
   auto tokens = AdminTokens::read(config_.admin_tokens_file);
   if (!tokens) return fail(tokens.error().code, "auth.admin_tokens_file: " + tokens.error().message);
   admin_tokens_ = std::move(*tokens);
+  api_.queue().count_in(calls_);
   if (auto opened = open_loop(); !opened) return opened;
   if (auto listening = transport_->start(config_.listen_peer); !listening) {
     return fail(ErrorCode::io, "listen.peer: " + listening.error().message);
@@ -168,9 +170,9 @@ Result<void> Daemon::open_loop() {
   services_ = std::make_unique<ServiceGateway>(
       api_.queue(), inbox_, cluster_.groups,
       ServiceGatewayOptions{
-          .traceparent = [this](const TxnId& txn, std::string_view method, const std::string& branch) {
-            return traceparent(txn, method, branch);
-          }});
+          .traceparent = [this](const TxnId& txn, std::string_view method,
+                                const std::string& branch) { return traceparent(txn, method, branch); },
+          .figures = &calls_});
   auto loop = Loop::open(node_config(config_, cluster_, *incarnation), *disk_, *transport_, clock_,
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));

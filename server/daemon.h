@@ -15,6 +15,7 @@
 #include "observe/event_log.h"
 #include "observe/recorder.h"
 #include "server/admin_tokens.h"
+#include "server/call_figures.h"
 #include "server/client_api.h"
 #include "server/cluster_view.h"
 #include "server/config.h"
@@ -78,6 +79,7 @@ class Daemon {
   SystemClock clock_;
   Recorder recorder_;  // of the loop's thread
   EventLog events_;    // of the loop's thread
+  CallFigures calls_;  // of the loop's thread
   ObserveService observe_;
   std::unique_ptr<SpanExporter> exporter_;    // none: nothing is exported
   std::unique_ptr<SpanCollector> collector_;  // of the loop's thread; there before it begins

@@ -51,6 +51,7 @@ void add_metrics_route(HttpPort& port, const HttpSources& sources) {
   port.route("/metrics", {}, [&sources](const HttpRequest&) -> HttpAnswer {
     auto loop = ask_loop<LoopFigures>(sources.inbox, patience, [&sources](Loop& asked) {
       LoopFigures figures{.txns = sources.recorder.figures(),
+                          .calls = sources.calls,
                           .groups = asked.status(),
                           .statistics = asked.statistics(),
                           .leader_changes = {},

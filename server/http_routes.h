@@ -7,6 +7,7 @@
 
 #include "observe/event_log.h"
 #include "observe/recorder.h"
+#include "server/call_figures.h"
 #include "server/cluster_view.h"
 #include "server/http_port.h"
 #include "server/inbox.h"
@@ -14,12 +15,13 @@
 
 namespace assent {
 
-// All of it outlives the port. Recorder and events belong to the loop's thread.
+// All of it outlives the port. Recorder, events and calls belong to the loop's thread.
 struct HttpSources {
   const ClusterView& cluster;
   Inbox& inbox;
   const Recorder& recorder;
   const EventLog& events;
+  const CallFigures& calls;
   const std::atomic<bool>& draining;              // the node hands over and will end
   const std::unique_ptr<SpanExporter>& exporter;  // none: nothing is exported
   std::string data_dir;

@@ -105,7 +105,8 @@ void add_txns(const TxnFigures& txns, Families& out) {
             "Transactions carried to their end by a leader that had not begun them");
   out.value({{"outcome", "committed"}}, txns.recovered_commits);
   out.value({{"outcome", "aborted"}}, txns.recovered_aborts);
-  out.begin("assent_txn_heuristic_total", MetricType::Counter, "Ends forced by operators on a shard in doubt, and forgotten");
+  out.begin("assent_txn_heuristic_total", MetricType::Counter,
+            "Ends forced by operators on a shard in doubt, and forgotten");
   out.value({{"action", "commit"}}, txns.forced_commits);
   out.value({{"action", "abort"}}, txns.forced_aborts);
   out.value({{"action", "forget"}}, txns.forced_forgotten);
@@ -263,6 +264,33 @@ void add_export(const MetricsInput& input, Families& out) {
   out.value({}, figures.retries);
 }
 
+void add_calls(const CallFigures& calls, Families& out) {
+  const auto each = [&](const auto& visit) {
+    for (const ServedCalls& one : calls.served) {
+      visit(one, Labels{{"grpc_type", "unary"}, {"grpc_service", one.service}, {"grpc_method", one.method}});
+    }
+  };
+  out.begin("grpc_server_started_total", MetricType::Counter, "Calls that came to this node");
+  each([&](const ServedCalls& one, const Labels& labels) { out.value(labels, one.started); });
+  out.begin("grpc_server_handled_total", MetricType::Counter, "Calls that were answered");
+  for (const ServedCalls& one : calls.served) {
+    for (const auto& [code, count] : one.handled) {
+      out.value({{"grpc_type", "unary"},
+                 {"grpc_service", one.service},
+                 {"grpc_method", one.method},
+                 {"grpc_code", metric_name_of(code)}},
+                count);
+    }
+  }
+  out.begin("grpc_server_handling_seconds", MetricType::Histogram, "From a call's arrival to its answer");
+  each([&](const ServedCalls& one, const Labels& labels) { out.histogram(labels, one.took, micros_per_second); });
+  out.begin("assent_participant_rpc_duration_seconds", MetricType::Histogram,
+            "Calls to services that take part, by gRPC and by HTTP");
+  for (const auto& [key, histogram] : calls.participants) {
+    out.histogram({{"method", key.first}, {"code", metric_name_of(key.second)}}, histogram, micros_per_second);
+  }
+}
+
 void add_process(const ProcessFigures& process, Families& out) {
   out.begin("process_cpu_seconds_total", MetricType::Counter, "User and system time");
   out.value({}, process.cpu_seconds);
@@ -290,6 +318,7 @@ std::string metrics_text(const MetricsInput& input, const ClusterView& cluster) 
   add_groups(input.loop, cluster, out);
   add_node(input, out);
   add_export(input, out);
+  add_calls(input.loop.calls, out);
   add_process(input.process, out);
   return out.text();
 }

@@ -11,6 +11,7 @@
 #include "node/loop.h"
 #include "observe/event_log.h"
 #include "observe/txn_figures.h"
+#include "server/call_figures.h"
 #include "server/cluster_view.h"
 #include "server/process_figures.h"
 #include "server/span_exporter.h"
@@ -20,6 +21,7 @@ namespace assent {
 // What the loop knows.
 struct LoopFigures {
   TxnFigures txns;
+  CallFigures calls;
   std::vector<GroupStatus> groups;
   LoopStatistics statistics;
   std::map<std::string, std::uint64_t> leader_changes;  // by group

@@ -20,6 +20,8 @@
 
 namespace assent {
 
+struct CallFigures;
+
 // What an operation names as its tag; end() is called when it is over.
 class RpcTag {
  public:
@@ -80,6 +82,10 @@ class RpcQueue {
   // No operation may be begun any more: whoever would begin the next one deletes itself instead.
   [[nodiscard]] bool draining() const { return draining_; }
 
+  // Where the calls of servers on this queue are counted, from then on; outlives them. None: they are not.
+  void count_in(CallFigures& figures) { figures_ = &figures; }
+  [[nodiscard]] CallFigures* figures() const { return figures_; }
+
  private:
   class Woken final : public RpcTag {
    public:
@@ -97,6 +103,7 @@ class RpcQueue {
   grpc::Alarm alarm_;    // guarded by mutex_
   bool waking_ = false;  // guarded by mutex_: the alarm is set and has not ended
   std::atomic<bool> draining_ = false;
+  CallFigures* figures_ = nullptr;
 };
 
 }  // namespace assent

@@ -6,9 +6,11 @@
 #include <grpcpp/support/async_unary_call.h>
 #include <grpcpp/support/status.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
+#include "server/call_figures.h"
 #include "server/rpc_queue.h"
 
 namespace assent {
@@ -36,6 +38,7 @@ class TypedCall final : public UnaryCall {
     // RequestX of the generated asynchronous service.
     std::function<void(grpc::ServerContext*, Request*, Responder*, void* tag)> await;
     std::function<void(TypedCall&)> handle;
+    ServedCalls* figures;  // null: not counted
   };
 
   static void await(const std::shared_ptr<const Method>& method) {
@@ -47,6 +50,12 @@ class TypedCall final : public UnaryCall {
   [[nodiscard]] Response& response() { return response_; }
 
   void finish(const grpc::Status& status) override {
+    if (ServedCalls* figures = method_->figures) {
+      ++figures->handled[status.error_code()];
+      const auto took = std::chrono::steady_clock::now() - began_;
+      figures->took.add(
+          static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+    }
     if (method_->queue.draining()) {
       delete this;
     } else if (status.ok()) {
@@ -65,11 +74,16 @@ class TypedCall final : public UnaryCall {
       return;
     }
     await(method_);
+    if (method_->figures != nullptr) {
+      ++method_->figures->started;
+      began_ = std::chrono::steady_clock::now();
+    }
     method_->handle(*this);
   }
   void finished(bool /*ok*/) { delete this; }
 
   const std::shared_ptr<const Method> method_;
+  std::chrono::steady_clock::time_point began_;
   Request request_;
   Response response_;
   Responder responder_{&context_};
@@ -86,13 +100,15 @@ void serve(Service& service,
            RpcQueue& queue, std::function<void(TypedCall<Request, Response>&)> handle) {
   constexpr int waiting = 16;  // calls that can arrive together without one having to wait for the next turn
   using Call = TypedCall<Request, Response>;
-  const auto method = std::make_shared<const typename Call::Method>(
-      typename Call::Method{queue,
-                            [&service, request, &queue](grpc::ServerContext* context, Request* message,
-                                                        typename Call::Responder* responder, void* tag) {
-                              (service.*request)(context, message, responder, queue.arrivals(), queue.arrivals(), tag);
-                            },
-                            std::move(handle)});
+  const auto method = std::make_shared<const typename Call::Method>(typename Call::Method{
+      queue,
+      [&service, request, &queue](grpc::ServerContext* context, Request* message, typename Call::Responder* responder,
+                                  void* tag) {
+        (service.*request)(context, message, responder, queue.arrivals(), queue.arrivals(), tag);
+      },
+      std::move(handle),
+      queue.figures() == nullptr ? nullptr
+                                 : &counted(*queue.figures(), *Request::descriptor(), *Response::descriptor())});
   for (int i = 0; i < waiting; ++i) Call::await(method);
 }
 

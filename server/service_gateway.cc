@@ -58,6 +58,12 @@ void write_head(const ServiceCall& call, const TxnId& txn, const Attempt& attemp
   request.set_participant(call.at.participant);
 }
 
+// Of assent.v1.Participant.
+std::string_view method_of(const TxnMessage& message) {
+  const auto* finish = std::get_if<Finish>(&message);
+  return finish == nullptr ? "Prepare" : finish->commit ? "Commit" : "Abort";
+}
+
 }  // namespace
 
 // One call, from its sending to its end. Deletes itself.
@@ -69,7 +75,7 @@ class ServiceGateway::Call final : public RpcTag {
   void send() {
     grpc::CompletionQueue& queue = gateway_.queue_.completions();
     if (const auto* prepare = std::get_if<Prepare>(&call_.message)) {
-      add_traceparent(prepare->txn, "Prepare");
+      add_traceparent(prepare->txn);
       v1::PrepareRequest request;
       write_head(call_, prepare->txn, prepare->attempt, gateway_.groups_, request);
       request.set_payload(call_.payload);
@@ -81,7 +87,7 @@ class ServiceGateway::Call final : public RpcTag {
     }
     const Finish& finish = std::get<Finish>(call_.message);
     context_.set_deadline(std::chrono::system_clock::now() + gateway_.options_.finish_timeout);
-    add_traceparent(finish.txn, finish.commit ? "Commit" : "Abort");
+    add_traceparent(finish.txn);
     if (finish.commit) {
       v1::CommitRequest request;
       write_head(call_, finish.txn, finish.attempt, gateway_.groups_, request);
@@ -97,26 +103,21 @@ class ServiceGateway::Call final : public RpcTag {
   void cancel() { context_.TryCancel(); }
 
   void end(bool /*ok*/) override {
-    if (!gateway_.stopping_) {
-      if (const auto* prepare = std::get_if<Prepare>(&call_.message)) {
-        gateway_.prepared(call_, *prepare, status_, prepared_);
-      } else {
-        gateway_.finished(call_, std::get<Finish>(call_.message), status_);
-      }
-    }
+    gateway_.heard(call_, began_, status_, prepared_);
     gateway_.ended(key_, call_);
     delete this;
   }
 
  private:
-  void add_traceparent(const TxnId& txn, std::string_view method) {
-    const std::string header = gateway_.traceparent(txn, method, call_.at.name);
+  void add_traceparent(const TxnId& txn) {
+    const std::string header = gateway_.traceparent(txn, method_of(call_.message), call_.at.name);
     if (!header.empty()) context_.AddMetadata("traceparent", header);
   }
 
   ServiceGateway& gateway_;
   const Key key_;
   const ServiceCall call_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   v1::Participant::Stub stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncResponseReader<v1::PrepareResponse>> prepare_;
@@ -127,6 +128,20 @@ class ServiceGateway::Call final : public RpcTag {
   v1::AbortResponse aborted_;
   grpc::Status status_;
 };
+
+void ServiceGateway::heard(const ServiceCall& call, std::chrono::steady_clock::time_point began,
+                           const grpc::Status& status, const v1::PrepareResponse& response) {
+  if (stopping_) return;
+  const auto* prepare = std::get_if<Prepare>(&call.message);
+  if (options_.figures != nullptr) {
+    const auto took = std::chrono::steady_clock::now() - began;
+    options_.figures->participant(
+        method_of(call.message), status.error_code(),
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+  }
+  if (prepare != nullptr) return prepared(call, *prepare, status, response);
+  finished(call, std::get<Finish>(call.message), status);
+}
 
 void ServiceGateway::prepared(const ServiceCall& call, const Prepare& prepare, const grpc::Status& status,
                               const v1::PrepareResponse& response) {
@@ -216,7 +231,7 @@ void ServiceGateway::call_back(Key key, ServiceCall call, const HttpTarget& at) 
   HttpCallback one{at, "prepare", {}, options_.finish_timeout, {}};
   if (const auto* prepare = std::get_if<Prepare>(&call.message)) {
     write_head(call, prepare->txn, prepare->attempt, groups_, one.request);
-    one.traceparent = traceparent(prepare->txn, "Prepare", call.at.name);
+    one.traceparent = traceparent(prepare->txn, method_of(call.message), call.at.name);
     one.request.set_payload(call.payload);
     one.time = std::chrono::milliseconds(millis_of_ticks(std::max<std::uint64_t>(1, call.ticks)));
     one.request.set_time_left_millis(static_cast<std::uint32_t>(one.time.count()));
@@ -224,18 +239,14 @@ void ServiceGateway::call_back(Key key, ServiceCall call, const HttpTarget& at) 
     const Finish& finish = std::get<Finish>(call.message);
     one.verb = finish.commit ? "commit" : "abort";
     write_head(call, finish.txn, finish.attempt, groups_, one.request);
-    one.traceparent = traceparent(finish.txn, finish.commit ? "Commit" : "Abort", call.at.name);
+    one.traceparent = traceparent(finish.txn, method_of(call.message), call.at.name);
   }
   callbacks_under_way_.insert(key);
-  const auto done = [this, key, call](HttpCallbackAnswer answer) {
-    static_cast<void>(inbox_.post([this, key, call, answer = std::move(answer)](Loop&) {
+  const auto began = std::chrono::steady_clock::now();
+  const auto done = [this, key, call, began](HttpCallbackAnswer answer) {
+    static_cast<void>(inbox_.post([this, key, call, began, answer = std::move(answer)](Loop&) {
       callbacks_under_way_.erase(key);
-      if (stopping_) return;
-      if (const auto* prepare = std::get_if<Prepare>(&call.message)) {
-        prepared(call, *prepare, answer.status, answer.response);
-      } else {
-        finished(call, std::get<Finish>(call.message), answer.status);
-      }
+      heard(call, began, answer.status, answer.response);
     }));
   };
   if (callbacks_.call(std::move(one), done)) return;

@@ -20,6 +20,7 @@
 #include <tuple>
 
 #include "node/loop.h"
+#include "server/call_figures.h"
 #include "server/http_callback.h"
 #include "server/inbox.h"
 #include "server/rpc_queue.h"
@@ -36,6 +37,7 @@ struct ServiceGatewayOptions {
   std::chrono::milliseconds finish_timeout{10'000};  // of one Commit or Abort
   // The header traceparent of a call of this method to this branch; empty: none. May be unset.
   std::function<std::string(const TxnId&, std::string_view method, const std::string& branch)> traceparent = {};
+  CallFigures* figures = nullptr;  // where calls are counted; outlives this
 };
 
 class ServiceGateway {
@@ -63,6 +65,9 @@ class ServiceGateway {
   [[nodiscard]] std::string traceparent(const TxnId& txn, std::string_view method, const std::string& branch) const;
   [[nodiscard]] Target* target(const std::string& address);
   void call_back(Key key, ServiceCall call, const HttpTarget& at);
+  // What came of it, and when it had begun.
+  void heard(const ServiceCall& call, std::chrono::steady_clock::time_point began, const grpc::Status& status,
+             const v1::PrepareResponse& response);
   void prepared(const ServiceCall& call, const Prepare& prepare, const grpc::Status& status,
                 const v1::PrepareResponse& response);
   void finished(const ServiceCall& call, const Finish& finish, const grpc::Status& status);

@@ -103,6 +103,18 @@ class HttpTransactions : public ::testing::Test {
   Said get(const std::string& node, const std::string& path) {
     return read(http(cluster.http_address(node)).Get(path));
   }
+  // Calls to participants, over all nodes.
+  double calls_counted(const std::string& method, const std::string& code) {
+    const std::string name =
+        "assent_participant_rpc_duration_seconds_count{method=\"" + method + "\",code=\"" + code + "\"} ";
+    double sum = 0;
+    for (const char* node : {"n1", "n2", "n3"}) {
+      const std::string text = http(cluster.http_address(node)).Get("/metrics")->body;
+      const auto at = text.find(name);
+      if (at != std::string::npos) sum += std::stod(text.substr(at + name.size()));
+    }
+    return sum;
+  }
   static std::string put(const std::string& txn, const std::string& key, const json& services = json::array()) {
     json body{{"branches",
                {{{"shard", "s1"}, {"operations", {{{"put", {{"key", key}, {"value", "MQ=="}}}}}}},
@@ -161,6 +173,10 @@ TEST_F(HttpTransactions, a_participant_is_called_back) {
   EXPECT_EQ(ledger.payload(), "take 1");
   EXPECT_TRUE(eventually(20s, [&] { return ledger.calls("commit", id) >= 2; })) << "again after an error";
   EXPECT_EQ(ledger.calls("abort", id), 0);
+  EXPECT_TRUE(eventually(20s, [&] { return calls_counted("Commit", "OK") == 1; }));
+  EXPECT_EQ(calls_counted("Prepare", "OK"), 1);
+  EXPECT_GE(calls_counted("Prepare", "FailedPrecondition"), 1);
+  EXPECT_EQ(calls_counted("Commit", "Unavailable"), 1);
 }
 
 TEST_F(HttpTransactions, a_409_is_a_no_with_its_words) {

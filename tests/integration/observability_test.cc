@@ -84,6 +84,8 @@ TEST_F(Observability, a_node_says_how_it_is_and_counts_what_it_does) {
   EXPECT_THAT(get("n1", "/readyz?verbose")->body, HasSubstr("[+] group s1: leader "));
   const std::string committed = R"(assent_txn_finished_total{protocol="two-phase",outcome="committed"})";
   EXPECT_EQ(sum_of(committed), 0);
+  const std::string execute = R"(grpc_type="unary",grpc_service="assent.v1.Coordinator",grpc_method="Execute")";
+  const double called = sum_of("grpc_server_handled_total{" + execute + R"(,grpc_code="OK"})");
   commit("two-phase");
   commit("two-phase");
   EXPECT_EQ(sum_of(committed), 2);
@@ -91,6 +93,9 @@ TEST_F(Observability, a_node_says_how_it_is_and_counts_what_it_does) {
   EXPECT_EQ(sum_of(R"(assent_txn_phase_duration_seconds_count{protocol="two-phase",phase="decide"})"), 2);
   EXPECT_EQ(sum_of(R"(assent_raft_is_leader{group="s1"})"), 1);
   EXPECT_GT(sum_of("assent_wal_fsync_duration_seconds_count"), 0);
+  EXPECT_EQ(sum_of("grpc_server_handled_total{" + execute + R"(,grpc_code="OK"})"), called + 2);
+  EXPECT_EQ(sum_of("grpc_server_handling_seconds_count{" + execute + "}"),
+            sum_of("grpc_server_started_total{" + execute + "}"));
 }
 
 TEST_F(Observability, readyz_says_no_while_a_group_has_no_leader) {
@@ -113,7 +118,7 @@ TEST_F(Observability, every_metric_that_is_named_somewhere_is_exposed) {
       exposed.insert(line.substr(0, line.find_first_of("{ ")));
     }
   }
-  const std::regex name(R"(\b(assent|process)_[a-z_]+[a-z]\b)");
+  const std::regex name(R"(\b(assent|process|grpc_server)_[a-z_]+[a-z]\b)");
   const std::filesystem::path root(ASSENT_SOURCE_DIR);
   std::size_t names = 0;
   for (const char* file : {"contrib/prometheus/alerts.yaml", "contrib/grafana/assent.json", "docs/OBSERVABILITY.md"}) {
@@ -238,15 +243,12 @@ TEST_F(Observability, what_is_in_doubt_is_listed_after_all_nodes_were_started_an
 }
 
 TEST_F(Observability, bad_questions_have_clear_errors) {
-  const std::vector<std::pair<std::string, int>> questions{{"/api/v1/txns/nonsense", 400},
-                                                           {"/api/v1/txns/" + std::string(32, 'f'), 404},
-                                                           {"/api/v1/txns?limit=0", 400},
-                                                           {"/api/v1/txns?limit=x", 400},
-                                                           {"/api/v1/txns?state=SLEEPING", 400},
-                                                           {"/api/v1/txns?cursor=1", 400},
-                                                           {"/api/v1/txns?slower_than=soon", 400},
-                                                           {"/api/v1/txns?colour=red", 400},
-                                                           {"/api/v2/txns", 404}};
+  const std::vector<std::pair<std::string, int>> questions{
+      {"/api/v1/txns/nonsense", 400},         {"/api/v1/txns/" + std::string(32, 'f'), 404},
+      {"/api/v1/txns?limit=0", 400},          {"/api/v1/txns?limit=x", 400},
+      {"/api/v1/txns?state=SLEEPING", 400},   {"/api/v1/txns?cursor=1", 400},
+      {"/api/v1/txns?slower_than=soon", 400}, {"/api/v1/txns?colour=red", 400},
+      {"/api/v2/txns", 404}};
   for (const auto& [path, status] : questions) {
     EXPECT_FALSE(document("n1", path, status)["error"]["message"].get<std::string>().empty()) << path;
   }
