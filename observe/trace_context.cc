@@ -55,6 +55,13 @@ std::optional<TraceContext> parse_traceparent(std::string_view header) {
   return context;
 }
 
+std::optional<TraceContext> parse_trace(std::string_view traceparent, std::string_view tracestate) {
+  std::optional<TraceContext> context = parse_traceparent(traceparent);
+  const bool text = std::all_of(tracestate.begin(), tracestate.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (context && text && tracestate.size() <= tracestate_bytes_max) context->state = tracestate;
+  return context;
+}
+
 std::string to_traceparent(const TraceContext& context) {
   return "00-" + trace_id_of(context) + "-" + span_id_of(context) + "-" +
          hex_of(std::array<std::uint8_t, 1>{context.flags});

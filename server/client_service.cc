@@ -56,13 +56,19 @@ grpc::Status deadline_passed() {
                    grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
-// The last one, should there be several.
+// The last traceparent, should there be several; the state may come in several pieces.
 std::optional<TraceContext> caller_of(const UnaryCall& call) {
   const auto& metadata = call.context().client_metadata();
-  std::optional<TraceContext> caller;
+  std::string_view parent;
   const auto [from, to] = metadata.equal_range(traceparent_header);
-  for (auto one = from; one != to; ++one) caller = parse_traceparent({one->second.data(), one->second.size()});
-  return caller;
+  for (auto one = from; one != to; ++one) parent = {one->second.data(), one->second.size()};
+  std::string state;
+  const auto [first, last] = metadata.equal_range(tracestate_header);
+  for (auto one = first; one != last && state.size() <= tracestate_bytes_max; ++one) {
+    if (!state.empty()) state += ',';
+    state.append(one->second.data(), one->second.size());
+  }
+  return parse_trace(parent, state);
 }
 
 void submit(const ClientGate& gate, const PendingCalls::Call& call, ClientBody body) {

@@ -170,8 +170,8 @@ Result<void> Daemon::open_loop() {
   services_ = std::make_unique<ServiceGateway>(
       api_.queue(), inbox_, cluster_.groups,
       ServiceGatewayOptions{
-          .traceparent = [this](const TxnId& txn, std::string_view method,
-                                const std::string& branch) { return traceparent(txn, method, branch); },
+          .trace = [this](const TxnId& txn, std::string_view method,
+                          const std::string& branch) { return trace_headers(txn, method, branch); },
           .figures = &calls_});
   auto loop = Loop::open(node_config(config_, cluster_, *incarnation), *disk_, *transport_, clock_,
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
@@ -196,13 +196,15 @@ Result<void> Daemon::open_loop() {
 }
 
 // For a service that is called: its spans belong below that of the call. Nothing where nobody would see them.
-std::string Daemon::traceparent(const TxnId& txn, std::string_view method, const std::string& branch) const {
+TraceHeaders Daemon::trace_headers(const TxnId& txn, std::string_view method, const std::string& branch) const {
   const TxnRecord* record = recorder_.find(txn);
   if (record == nullptr || (!record->caller && !traces_.exports)) return {};
-  if (!traces_.exports) return to_traceparent(*record->caller);
+  const std::string state = record->caller ? record->caller->state : std::string();
+  if (!traces_.exports) return {to_traceparent(*record->caller), state};
   const bool chosen = chosen_at_head(*record, traces_.sampler);
-  return fmt::format("00-{}-{}-{}", trace_id_of(*record), call_span_id(txn.to_hex(), method, branch),
-                     chosen ? "01" : "00");
+  return {fmt::format("00-{}-{}-{}", trace_id_of(*record), call_span_id(txn.to_hex(), method, branch),
+                      chosen ? "01" : "00"),
+          state};
 }
 
 void Daemon::begin_threads() {

@@ -64,7 +64,7 @@ class Daemon {
   // On the loop's thread.
   void ticked(Loop& loop);
   void failed(const Error& error);
-  [[nodiscard]] std::string traceparent(const TxnId& txn, std::string_view method, const std::string& branch) const;
+  [[nodiscard]] TraceHeaders trace_headers(const TxnId& txn, std::string_view method, const std::string& branch) const;
   void note(NodeEventKind kind, std::string group, std::string text);
   void watch_leadership(GroupId group, const Leadership& leadership);
   void watch_groups(const std::vector<GroupStatus>& groups);

@@ -175,7 +175,8 @@ HttpCallbackAnswer HttpCallbacks::post(const HttpCallback& call) {
   httplib::Request request;
   request.path = call.target.path + "/" + call.verb;
   request.headers = {{"Content-Type", "application/json"}, {"Accept", "application/json"}};
-  if (!call.traceparent.empty()) request.headers.emplace("traceparent", call.traceparent);
+  if (!call.trace.traceparent.empty()) request.headers.emplace(traceparent_header, call.trace.traceparent);
+  if (!call.trace.tracestate.empty()) request.headers.emplace(tracestate_header, call.trace.tracestate);
   request.body = body_of(call);
   const auto answer =
       posts_.post(client, std::move(request), {.time = call.time, .answer_bytes_max = options_.answer_bytes_max});

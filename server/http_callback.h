@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "assent/v1/participant.pb.h"
+#include "observe/trace_context.h"
 #include "server/http_post.h"
 #include "txn_proto/service_target.h"
 
@@ -36,7 +37,7 @@ struct HttpCallback {
   std::string verb;                // prepare, commit, abort
   v1::PrepareRequest request;      // of all three: the fields that they have in common, and the payload of a prepare
   std::chrono::milliseconds time;  // for all of it
-  std::string traceparent = {};    // the header; empty: none
+  TraceHeaders trace = {};
 };
 
 struct HttpCallbackAnswer {

@@ -232,6 +232,8 @@ class HttpPort::Server {
       const Route* route = find(parts_of(request.path), true, asked);
       if (route == nullptr) return put(http_error(404, "NOT_FOUND", "there is nothing to do here"), response);
       asked.authorization = request.get_header_value("Authorization").substr(0, limits_.parameter_bytes_max);
+      asked.caller =
+          parse_trace(request.get_header_value(traceparent_header), request.get_header_value(tracestate_header));
       asked.body = request.body;
       put(route->handler(asked), response);
     });

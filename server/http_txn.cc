@@ -44,8 +44,11 @@ class Outgoing final : public RpcTag {
       grpc::ClientContext*, const Request&, grpc::CompletionQueue*);
 
   static std::shared_ptr<Outgoing> send(const std::shared_ptr<grpc::Channel>& channel, Begin begin,
-                                        const Request& request, milliseconds patience, RpcQueue& queue) {
+                                        const Request& request, const std::optional<TraceContext>& caller,
+                                        milliseconds patience, RpcQueue& queue) {
     std::shared_ptr<Outgoing> call(new Outgoing(channel));
+    if (caller) call->context_.AddMetadata(traceparent_header, to_traceparent(*caller));
+    if (caller && !caller->state.empty()) call->context_.AddMetadata(tracestate_header, caller->state);
     call->self_ = call;
     call->context_.set_deadline(std::chrono::system_clock::now() + patience);
     call->reader_ = (call->stub_.*begin)(&call->context_, request, &queue.completions());
@@ -147,7 +150,7 @@ class TxnCalls {
     const milliseconds timeout(request.timeout_millis());
     // A little more than the transaction has, so that its own answer is heard.
     const milliseconds patience = timeout == 0ms ? patience_default : std::min(timeout + 2s, patience_max);
-    return ask<v1::ExecuteRequest>(&v1::Coordinator::Stub::AsyncExecute, request, patience);
+    return ask<v1::ExecuteRequest>(&v1::Coordinator::Stub::AsyncExecute, request, asked.caller, patience);
   }
 
   HttpAnswer outcome(const HttpRequest& asked, bool seal) {
@@ -170,7 +173,7 @@ class TxnCalls {
       }
       request.set_wait_millis(millis);
     }
-    return ask<v1::GetOutcomeRequest>(&v1::Coordinator::Stub::AsyncGetOutcome, request,
+    return ask<v1::GetOutcomeRequest>(&v1::Coordinator::Stub::AsyncGetOutcome, request, asked.caller,
                                       milliseconds(request.wait_millis()) + 5s);
   }
 
@@ -190,7 +193,8 @@ class TxnCalls {
   };
 
   template <class Request>
-  HttpAnswer ask(typename Outgoing<Request>::Begin method, const Request& request, milliseconds patience) {
+  HttpAnswer ask(typename Outgoing<Request>::Begin method, const Request& request,
+                 const std::optional<TraceContext>& caller, milliseconds patience) {
     const Place place(waiting_, sources_.waiting_max);
     if (!place.had()) {
       return http_error(503, "OVERLOADED",
@@ -202,7 +206,7 @@ class TxnCalls {
     for (std::size_t tries = 0; !sources_.draining; ++tries) {
       const auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now());
       if (left <= 0ms) break;
-      const auto call = Outgoing<Request>::send(channel(target), method, request, left, sources_.queue);
+      const auto call = Outgoing<Request>::send(channel(target), method, request, caller, left, sources_.queue);
       call->wait(sources_.draining);
       if (call->status().ok()) return document(call->response());
       last = call->status();

@@ -75,7 +75,7 @@ class ServiceGateway::Call final : public RpcTag {
   void send() {
     grpc::CompletionQueue& queue = gateway_.queue_.completions();
     if (const auto* prepare = std::get_if<Prepare>(&call_.message)) {
-      add_traceparent(prepare->txn);
+      add_trace(prepare->txn);
       v1::PrepareRequest request;
       write_head(call_, prepare->txn, prepare->attempt, gateway_.groups_, request);
       request.set_payload(call_.payload);
@@ -87,7 +87,7 @@ class ServiceGateway::Call final : public RpcTag {
     }
     const Finish& finish = std::get<Finish>(call_.message);
     context_.set_deadline(std::chrono::system_clock::now() + gateway_.options_.finish_timeout);
-    add_traceparent(finish.txn);
+    add_trace(finish.txn);
     if (finish.commit) {
       v1::CommitRequest request;
       write_head(call_, finish.txn, finish.attempt, gateway_.groups_, request);
@@ -109,9 +109,10 @@ class ServiceGateway::Call final : public RpcTag {
   }
 
  private:
-  void add_traceparent(const TxnId& txn) {
-    const std::string header = gateway_.traceparent(txn, method_of(call_.message), call_.at.name);
-    if (!header.empty()) context_.AddMetadata("traceparent", header);
+  void add_trace(const TxnId& txn) {
+    const TraceHeaders trace = gateway_.trace(txn, method_of(call_.message), call_.at.name);
+    if (!trace.traceparent.empty()) context_.AddMetadata(traceparent_header, trace.traceparent);
+    if (!trace.tracestate.empty()) context_.AddMetadata(tracestate_header, trace.tracestate);
   }
 
   ServiceGateway& gateway_;
@@ -231,7 +232,7 @@ void ServiceGateway::call_back(Key key, ServiceCall call, const HttpTarget& at) 
   HttpCallback one{at, "prepare", {}, options_.finish_timeout, {}};
   if (const auto* prepare = std::get_if<Prepare>(&call.message)) {
     write_head(call, prepare->txn, prepare->attempt, groups_, one.request);
-    one.traceparent = traceparent(prepare->txn, method_of(call.message), call.at.name);
+    one.trace = trace(prepare->txn, method_of(call.message), call.at.name);
     one.request.set_payload(call.payload);
     one.time = std::chrono::milliseconds(millis_of_ticks(std::max<std::uint64_t>(1, call.ticks)));
     one.request.set_time_left_millis(static_cast<std::uint32_t>(one.time.count()));
@@ -239,7 +240,7 @@ void ServiceGateway::call_back(Key key, ServiceCall call, const HttpTarget& at) 
     const Finish& finish = std::get<Finish>(call.message);
     one.verb = finish.commit ? "commit" : "abort";
     write_head(call, finish.txn, finish.attempt, groups_, one.request);
-    one.traceparent = traceparent(finish.txn, method_of(call.message), call.at.name);
+    one.trace = trace(finish.txn, method_of(call.message), call.at.name);
   }
   callbacks_under_way_.insert(key);
   const auto began = std::chrono::steady_clock::now();
@@ -254,8 +255,8 @@ void ServiceGateway::call_back(Key key, ServiceCall call, const HttpTarget& at) 
   trouble(call, "this node has as many calls to services by HTTP under way as it may");
 }
 
-std::string ServiceGateway::traceparent(const TxnId& txn, std::string_view method, const std::string& branch) const {
-  return options_.traceparent ? options_.traceparent(txn, method, branch) : std::string();
+TraceHeaders ServiceGateway::trace(const TxnId& txn, std::string_view method, const std::string& branch) const {
+  return options_.trace ? options_.trace(txn, method, branch) : TraceHeaders();
 }
 
 ServiceGateway::Target* ServiceGateway::target(const std::string& address) {

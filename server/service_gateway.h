@@ -35,8 +35,8 @@ struct ServiceGatewayOptions {
   std::size_t targets_max = 1'000;  // connections kept
   std::size_t result_bytes_max = 1ULL << 20U;
   std::chrono::milliseconds finish_timeout{10'000};  // of one Commit or Abort
-  // The header traceparent of a call of this method to this branch; empty: none. May be unset.
-  std::function<std::string(const TxnId&, std::string_view method, const std::string& branch)> traceparent = {};
+  // Of a call of this method to this branch. May be unset.
+  std::function<TraceHeaders(const TxnId&, std::string_view method, const std::string& branch)> trace = {};
   CallFigures* figures = nullptr;  // where calls are counted; outlives this
 };
 
@@ -62,7 +62,7 @@ class ServiceGateway {
     std::uint64_t used = 0;  // orders targets by their last call
   };
 
-  [[nodiscard]] std::string traceparent(const TxnId& txn, std::string_view method, const std::string& branch) const;
+  [[nodiscard]] TraceHeaders trace(const TxnId& txn, std::string_view method, const std::string& branch) const;
   [[nodiscard]] Target* target(const std::string& address);
   void call_back(Key key, ServiceCall call, const HttpTarget& at);
   // What came of it, and when it had begun.

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "tests/integration/cluster.h"
@@ -29,6 +30,7 @@ class Ledger {
       const std::string verb = request.path.substr(8);
       ++calls_[verb + " " + body["txn_id"].get<std::string>()];
       payload_ = body.value("payload", payload_);
+      traces_.insert(request.get_header_value("traceparent") + " " + request.get_header_value("tracestate"));
       const auto status = statuses_.find(verb);
       response.status = status == statuses_.end() || status->second.empty() ? 200 : status->second.back();
       if (response.status != 200) statuses_[verb].pop_back();
@@ -52,6 +54,11 @@ class Ledger {
     const std::scoped_lock lock(mutex_);
     return calls_[verb + " " + txn];
   }
+  // Both headers of each call, without repeats.
+  [[nodiscard]] std::set<std::string> traces() {
+    const std::scoped_lock lock(mutex_);
+    return traces_;
+  }
   [[nodiscard]] std::string payload() {
     const std::scoped_lock lock(mutex_);
     return payload_;
@@ -59,10 +66,11 @@ class Ledger {
 
  private:
   httplib::Server server_;
-  std::mutex mutex_;  // protects the three below
+  std::mutex mutex_;  // protects the four below
   std::map<std::string, std::vector<int>> statuses_;
   std::map<std::string, int> calls_;
   std::string payload_;
+  std::set<std::string> traces_;
   int port_ = 0;
   std::thread thread_;
 };
@@ -177,6 +185,22 @@ TEST_F(HttpTransactions, a_participant_is_called_back) {
   EXPECT_EQ(calls_counted("Prepare", "OK"), 1);
   EXPECT_GE(calls_counted("Prepare", "FailedPrecondition"), 1);
   EXPECT_EQ(calls_counted("Commit", "Unavailable"), 1);
+}
+
+TEST_F(HttpTransactions, a_callers_trace_goes_on_to_the_participant) {
+  const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const std::string id = post("n1", "/api/v1/transactions/begin", "{}").body.value("txn_id", "");
+  const auto in_trace = [&](const std::string& txn, const std::string& state) {
+    const httplib::Headers headers{
+        {"Authorization", "Bearer " + token}, {"traceparent", parent}, {"tracestate", state}};
+    return read(http(cluster.http_address("n2"))
+                    .Post("/api/v1/transactions", headers, put(txn, "k", ledger_branch()), "application/json"));
+  };
+  EXPECT_EQ(in_trace(id, "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE").body.value("state", ""), "COMMITTED");
+  EXPECT_TRUE(eventually(20s, [&] { return ledger.calls("commit", id) >= 1; }));
+  EXPECT_EQ(ledger.traces(), std::set<std::string>{parent + " rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"});
+  EXPECT_EQ(get("n1", "/api/v1/txns/" + id).body.value("traceId", ""), parent.substr(3, 32));
+  EXPECT_EQ(in_trace("", "a=\xFF").body.value("state", ""), "COMMITTED") << "a state that is none is left out";
 }
 
 TEST_F(HttpTransactions, a_409_is_a_no_with_its_words) {

@@ -47,5 +47,17 @@ TEST(TraceContextTest, AnythingElseIsIgnored) {
   }
 }
 
+TEST(TraceContextTest, TheStateIsKeptAsItIsOrNotAtAll) {
+  EXPECT_EQ(parse_trace(good, "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")->state,
+            "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");
+  EXPECT_EQ(parse_trace(good, "")->state, "");
+  EXPECT_EQ(parse_trace(good, std::string(512, 'x'))->state.size(), 512U);
+  EXPECT_EQ(parse_trace(good, std::string(513, 'x'))->state, "");
+  for (const char* bad : {"a=1\r\nX: y", "a=\xC3\xA9", "a=\x7F", "\t"}) {
+    EXPECT_EQ(parse_trace(good, bad)->state, "") << bad;
+  }
+  EXPECT_FALSE(parse_trace("00-nonsense", "a=1")) << "it goes with the header that is ignored";
+}
+
 }  // namespace
 }  // namespace assent
