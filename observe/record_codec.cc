@@ -1,6 +1,7 @@
 #include "observe/record_codec.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace assent {
 namespace {
@@ -54,6 +55,21 @@ v1::TxnSummary summary_to_api(const TxnRecord& record, const RecordNames& names,
   return out;
 }
 
+std::vector<v1::TxnPhase> phases_to_api(const TxnRecord& record, std::uint64_t now) {
+  std::vector<v1::TxnPhase> out;
+  const auto spans = phases_of(record, record.coordinator);
+  if (!spans) return out;
+  for (const PhaseSpan& phase : spans->phases) {
+    v1::TxnPhase& to = out.emplace_back();
+    to.set_phase(std::string(to_string(phase.phase)));
+    to.set_start_unix_micros(unix_micros(record, phase.from));
+    to.set_open(!phase.to.has_value());
+    const std::uint64_t end = phase.to.value_or(std::max(now, phase.from));
+    to.set_duration_micros(end - phase.from);
+  }
+  return out;
+}
+
 v1::TxnRecord record_to_api(const TxnRecord& record, const RecordNames& names, std::uint64_t now) {
   v1::TxnRecord out;
   *out.mutable_summary() = summary_to_api(record, names, now);
@@ -71,16 +87,7 @@ v1::TxnRecord record_to_api(const TxnRecord& record, const RecordNames& names, s
     to.set_synced_micros(step.synced);
     to.set_applied_micros(step.applied);
   }
-  const auto spans = phases_of(record, record.coordinator);
-  if (!spans) return out;
-  for (const PhaseSpan& phase : spans->phases) {
-    v1::TxnPhase& to = *out.add_phases();
-    to.set_phase(std::string(to_string(phase.phase)));
-    to.set_start_unix_micros(unix_micros(record, phase.from));
-    to.set_open(!phase.to.has_value());
-    const std::uint64_t end = phase.to.value_or(std::max(now, phase.from));
-    to.set_duration_micros(end - phase.from);
-  }
+  for (v1::TxnPhase& phase : phases_to_api(record, now)) *out.add_phases() = std::move(phase);
   return out;
 }
 

@@ -108,8 +108,18 @@ class Api {
       if (!TxnId::from_hex(*text)) return http_bad_request("cursor: is not the nextCursor of a page");
       request.set_cursor(*text);
     }
+    if (const std::string* text = parameter(asked, "phases")) {
+      if (*text != "true" && *text != "false") return http_bad_request("phases: is neither true nor false");
+      request.set_phases(*text == "true");
+    }
     const auto page = ask_loop_later<v1::TxnPage>(
         sources_.inbox, patience, [this, request](Loop&, auto done) { observe_.txns(request, std::move(done)); });
+    return page ? document(*page) : http_stuck();
+  }
+
+  [[nodiscard]] HttpAnswer locks() const {
+    const auto page = ask_loop_later<v1::SightPage>(sources_.inbox, patience,
+                                                    [this](Loop&, auto done) { observe_.locks(std::move(done)); });
     return page ? document(*page) : http_stuck();
   }
 
@@ -253,11 +263,12 @@ void add_api_routes(HttpPort& port, const HttpSources& sources, ObserveService& 
   const auto api = std::make_shared<const Api>(sources, observe);
   port.route("/api/v1/cluster", {}, [api](const HttpRequest&) { return api->cluster(); });
   port.route("/api/v1/groups", {}, [api](const HttpRequest&) { return api->groups(); });
-  port.route("/api/v1/txns", {"state", "limit", "cursor", "slower_than"},
+  port.route("/api/v1/txns", {"state", "limit", "cursor", "slower_than", "phases"},
              [api](const HttpRequest& request) { return api->txns(request); });
   port.route("/api/v1/txns/{id}", {}, [api](const HttpRequest& request) { return api->txn(request); });
   port.route("/api/v1/txns/{id}/trace", {}, [api](const HttpRequest& request) { return api->otlp(request); });
   port.route("/api/v1/txns/{id}/explain", {}, [api](const HttpRequest& request) { return api->explain(request); });
+  port.route("/api/v1/locks", {}, [api](const HttpRequest&) { return api->locks(); });
   port.route("/api/v1/events", {"limit"}, [api](const HttpRequest& request) { return api->events(request); });
   port.stream("/api/v1/stream", [api](const HttpRequest& request) { return api->stream(request); });
 }

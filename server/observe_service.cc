@@ -228,6 +228,7 @@ void ObserveService::sights(const TxnId& txn, Done<LeadersView> done) {
         std::sort(all.answers.begin(), all.answers.end(),
                   [](const v1::ExplainResponse& a, const v1::ExplainResponse& b) { return a.group() < b.group(); });
         LeadersView view;
+        view.silent = all.silent;
         for (v1::ExplainResponse& answer : all.answers) {
           if (static_cast<std::uint32_t>(answer.sights_size()) < sights_max) view.told.insert(answer.group());
           for (v1::Sight& sight : *answer.mutable_sights()) {
@@ -253,6 +254,20 @@ std::vector<v1::ExplainResponse> ObserveService::own_sights(const TxnId& txn) co
     }
   }
   return out;
+}
+
+void ObserveService::locks(Done<v1::SightPage> done) {
+  sights({}, [this, done = std::move(done)](LeadersView view) {
+    v1::SightPage page;
+    for (v1::GroupSight& one : view.sights) {
+      const v1::Sight& sight = one.sight();
+      const bool alone = sight.waits_for().empty() && sight.blocks().empty() && sight.queries_blocked() == 0;
+      if (!alone) *page.add_sights() = std::move(one);
+    }
+    page.set_as_of_unix_micros(now_micros());
+    add_unreachable(cluster_, view.silent, page);
+    done(std::move(page));
+  });
 }
 
 void ObserveService::explain(const TxnId& txn, Done<std::optional<v1::Explanation>> done) {
@@ -332,7 +347,10 @@ v1::TxnPage ObserveService::own_txns(const v1::TxnsRequest& request) const {
       page.set_next_cursor(page.txns(page.txns_size() - 1).txn_id());
       break;
     }
-    *page.add_txns() = std::move(summary);
+    v1::TxnSummary& put = *page.add_txns() = std::move(summary);
+    if (!request.phases()) continue;
+    const TxnRecord* record = recorder_.find(*TxnId::from_hex(put.txn_id()));
+    for (v1::TxnPhase& phase : phases_to_api(*record, now)) *put.add_phases() = std::move(phase);
   }
   page.set_as_of_unix_micros(now_micros());
   return page;

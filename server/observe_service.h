@@ -54,6 +54,8 @@ class ObserveService {
   void cluster(Loop& loop, Done<v1::ClusterPage> done);
   // What leaders see of one transaction; none: of all that are not over.
   void sights(const TxnId& txn, Done<LeadersView> done);
+  // Of these, what waits for locks, and what keeps others waiting.
+  void locks(Done<v1::SightPage> done);
   // nullopt: nobody sees it and nobody has a record of it.
   void explain(const TxnId& txn, Done<std::optional<v1::Explanation>> done);
   // What the leader of its coordinator group says of it; nullopt: none answers. seal: it never commits after that,

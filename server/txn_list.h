@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -20,8 +21,9 @@ namespace assent {
 
 // What the leaders of groups see that is not over.
 struct LeadersView {
-  std::vector<v1::GroupSight> sights;  // by group
-  std::set<std::string> told;          // groups whose leader told all that it sees
+  std::vector<v1::GroupSight> sights;         // by group
+  std::set<std::string> told;                 // groups whose leader told all that it sees
+  std::map<NodeId, std::string> silent = {};  // nodes that did not answer, and why
 };
 
 [[nodiscard]] bool wants(const v1::TxnsRequest& request, std::string_view state);

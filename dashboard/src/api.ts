@@ -25,6 +25,7 @@ export interface TxnSummary {
   message: string;
   recovered: boolean;
   repeats: number;
+  phases: TxnPhase[]; // when they were asked for, where the client was answered
 }
 export interface TxnPhase {
   phase: string;
@@ -133,6 +134,12 @@ export interface Sight {
   heuristic?: { commit: boolean; atMillis: Int64; reason: string };
   troubles: string[];
 }
+// What leaders see that waits for locks, or keeps others waiting.
+export interface SightPage {
+  sights: { group: string; sight?: Sight }[];
+  asOfUnixMicros: Int64;
+  unreachable: Unreachable[];
+}
 export interface Explanation {
   txnId: string;
   why: string;
@@ -235,6 +242,8 @@ async function ask<T>(path: string, options: RequestInit): Promise<T> {
 }
 
 export const paths = {
+  locks: 'locks',
+  phases: (cursor: string) => `txns?limit=500&phases=true${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
   txns: (query: string) => `txns${query === '' ? '' : `?${query}`}`,
   txn: (id: string) => `txns/${encodeURIComponent(id)}`,
   otlp: (id: string) => `txns/${encodeURIComponent(id)}/trace`,

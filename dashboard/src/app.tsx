@@ -4,10 +4,12 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { num } from './api.js';
 import { useKeys } from './keys.js';
 import { useStream } from './live.js';
+import { ContentionPage } from './pages/contention.js';
 import { DemoPage } from './pages/demo.js';
 import { EventsPage } from './pages/events.js';
 import { GroupsPage } from './pages/groups.js';
 import { InDoubtPage } from './pages/in_doubt.js';
+import { LatencyPage } from './pages/latency.js';
 import { OverviewPage } from './pages/overview.js';
 import { TransactionPage } from './pages/transaction.js';
 import { TransactionsPage } from './pages/transactions.js';
@@ -21,6 +23,8 @@ const tabs: { page: Page; name: string }[] = [
   { page: 'overview', name: 'Overview' },
   { page: 'txns', name: 'Transactions' },
   { page: 'in-doubt', name: 'In doubt' },
+  { page: 'contention', name: 'Contention' },
+  { page: 'latency', name: 'Latency' },
   { page: 'groups', name: 'Groups' },
   { page: 'events', name: 'Events' },
 ];
@@ -100,6 +104,10 @@ function page_of(view: View, go: (view: View) => void) {
       return <TransactionPage key={view.id} view={view} go={go} />;
     case 'in-doubt':
       return <InDoubtPage />;
+    case 'contention':
+      return <ContentionPage />;
+    case 'latency':
+      return <LatencyPage view={view} go={go} />;
     case 'groups':
       return <GroupsPage />;
     case 'events':

@@ -1,6 +1,6 @@
 // The view as the hash of the url, so that a link shows what its sender saw: #/txns?state=ABORTED&q=s1. Pure.
 
-export type Page = 'overview' | 'txns' | 'txn' | 'in-doubt' | 'groups' | 'events' | 'demo' | 'unknown';
+export type Page = 'overview' | 'txns' | 'txn' | 'in-doubt' | 'contention' | 'latency' | 'groups' | 'events' | 'demo' | 'unknown';
 
 export interface View {
   page: Page;
@@ -8,7 +8,7 @@ export interface View {
   params: Readonly<Record<string, string>>;
 }
 
-const plain_pages: readonly Page[] = ['overview', 'txns', 'in-doubt', 'groups', 'events', 'demo'];
+const plain_pages: readonly Page[] = ['overview', 'txns', 'in-doubt', 'contention', 'latency', 'groups', 'events', 'demo'];
 
 function decoded(text: string): string {
   try {

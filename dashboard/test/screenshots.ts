@@ -18,6 +18,8 @@ const pages: [string, string, string][] = [
   ['transactions', '#/txns', 'table.txns, .empty strong'],
   ['transaction', `#/txn/${one}?critical=1`, '.bars canvas[data-rows], .empty strong'],
   ['in-doubt', '#/in-doubt', '.doubt .why, .empty strong'],
+  ['contention', '#/contention', 'table.chains, .empty strong'],
+  ['latency', '#/latency', 'canvas.heat, .empty strong'],
   ['groups', '#/groups', 'table td.matrix'],
   ['events', '#/events', 'tr.event, .empty strong'],
 ];

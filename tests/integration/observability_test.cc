@@ -5,6 +5,7 @@
 #include <regex>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "tests/integration/operator_fixture.h"
 
@@ -183,6 +184,12 @@ TEST_F(Observability, the_list_has_what_was_run_and_pages) {
   } while (!cursor.empty() && !::testing::Test::HasFailure());
   for (const std::string& id : ids) EXPECT_TRUE(listed.contains(id)) << id;
   EXPECT_EQ(document("n1", "/api/v1/txns?state=aborted")["txns"].size(), 0U);
+  const auto timed = document("n1", "/api/v1/txns?limit=1&phases=true&state=committed,committing")["txns"][0];
+  std::uint64_t sum = 0;
+  for (const auto& phase : timed["phases"]) {
+    if (phase["phase"] != "commit") sum += std::stoull(phase["durationMicros"].get<std::string>());
+  }
+  EXPECT_EQ(std::to_string(sum), timed["durationMicros"].get<std::string>()) << "the phases are the whole";
   EXPECT_EQ(json({"txn", "list", "--limit", "3"}, 0)["txns"].size(), 3U);
   EXPECT_THAT(ctl({"txn", "watch", "--for", "1ms"}).output, HasSubstr(*ids.begin()));
 }
@@ -242,13 +249,38 @@ TEST_F(Observability, what_is_in_doubt_is_listed_after_all_nodes_were_started_an
   EXPECT_TRUE(eventually(30s, [&] { return listed_open("n2", id).empty(); })) << listed_open("n2", id);
 }
 
+// s1 is in doubt, for s2 cannot be asked; an older transaction wants the same row.
+TEST_F(Observability, who_waits_for_whose_locks_is_shown) {
+  EXPECT_TRUE(document("n1", "/api/v1/locks")["sights"].empty());
+  cluster.kill("m1");
+  const std::string older = client::new_txn_id().to_hex();
+  std::string holder = older;
+  while (holder <= older) holder = client::new_txn_id().to_hex();  // two of one millisecond come in any order
+  EXPECT_EQ(ctl(with({"--timeout", "3s"}, with(transfer(holder), {"--protocol", "paxos-commit"}))).status, 7);
+  std::thread waiting([&] { static_cast<void>(ctl(with({"--timeout", "10s"}, transfer(older)))); });
+  const auto shown = [&] {
+    bool holds = false;
+    bool waits = false;
+    const auto page = document("n2", "/api/v1/locks");
+    for (const auto& one : page["sights"]) {
+      const auto& sight = one["sight"];
+      holds = holds || (sight["txnId"] == holder && sight["blocks"] == nlohmann::json::array({older}));
+      waits = waits || (sight["txnId"] == older && sight["waitsFor"] == nlohmann::json::array({holder}));
+    }
+    return holds && waits;
+  };
+  EXPECT_TRUE(eventually(20s, shown)) << document("n2", "/api/v1/locks");
+  EXPECT_EQ(document("n2", "/api/v1/locks")["unreachable"][0]["node"], "m1");
+  waiting.join();
+}
+
 TEST_F(Observability, bad_questions_have_clear_errors) {
   const std::vector<std::pair<std::string, int>> questions{
       {"/api/v1/txns/nonsense", 400},         {"/api/v1/txns/" + std::string(32, 'f'), 404},
       {"/api/v1/txns?limit=0", 400},          {"/api/v1/txns?limit=x", 400},
       {"/api/v1/txns?state=SLEEPING", 400},   {"/api/v1/txns?cursor=1", 400},
       {"/api/v1/txns?slower_than=soon", 400}, {"/api/v1/txns?colour=red", 400},
-      {"/api/v2/txns", 404}};
+      {"/api/v1/txns?phases=1", 400},         {"/api/v2/txns", 404}};
   for (const auto& [path, status] : questions) {
     EXPECT_FALSE(document("n1", path, status)["error"]["message"].get<std::string>().empty()) << path;
   }

@@ -189,6 +189,47 @@ test('of 2,000 spans only the rows that are seen are elements, wherever it is sc
   assert.ok((await page.locator('.names .name').count()) < 40);
 });
 
+test('who blocks whom stands as chains', async () => {
+  const { page } = session;
+  await open('#/contention');
+  const rows = page.locator('table.chains tbody tr');
+  await rows.first().waitFor();
+  const words = (await rows.allTextContents()).map((text) => text.replace(/\u00a0/g, ' '));
+  assert.equal(words.length, 5);
+  assert.match(words[0] ?? '', /◆ in-doubt.*41\.00 s.*3 \+ 2 queries/);
+  assert.match(words[1] ?? '', /^└ waits, at depth 1: .*s1.*▶ waiting/);
+  assert.match(words[2] ?? '', /^ {3}└ waits, at depth 2: .*s2/);
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction((id) => location.hash === `#/txn/${id}`, id_of(7));
+});
+
+test('a rectangle on the heat map lists the transactions in it', async () => {
+  const { page } = session;
+  await open('#/latency');
+  const strip = page.locator('canvas.heat').first();
+  await strip.waitFor();
+  assert.ok((await colours_drawn('canvas.heat >> nth=0')) > 2);
+  assert.deepEqual(await page.locator('.chart h3').allTextContents(), ['total', 'execute', 'prepare', 'decide', 'commit']);
+  const box = await strip.boundingBox();
+  assert.ok(box);
+  await page.mouse.move(box.x + 60, box.y + 1);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width - 2, box.y + 40);
+  await page.mouse.up();
+  await page.getByRole('heading', { name: /picked: total above/ }).waitFor();
+  assert.match(page.url(), /pick=total%2C/);
+  assert.ok((await page.locator('table.txns tbody tr').count()) > 0);
+  await page.reload();
+  await page.getByRole('heading', { name: /picked: total above/ }).waitFor();
+  await page.getByRole('combobox', { name: 'Pick by' }).selectOption('prepare');
+  await page.getByRole('combobox', { name: 'above' }).selectOption({ label: '1.0 ms' });
+  await page.getByRole('heading', { name: /picked: prepare above 1\.0 ms/ }).waitFor();
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await page.getByRole('heading', { name: /picked/ }).waitFor({ state: 'detached' });
+});
+
 test('what is not there says why and what to do', async () => {
   const { page, mock } = session;
   mock.silent.now = true;
@@ -196,6 +237,10 @@ test('what is not there says why and what to do', async () => {
   await seen('No node has seen a transaction since it started.');
   await open('#/in-doubt');
   await seen('Nothing is in doubt.');
+  await open('#/contention');
+  await seen('Nobody waits for a lock.');
+  await open('#/latency');
+  await seen('No node has seen a transaction since it started.');
   await open('#/events');
   await seen('No node has recorded an event since it started.');
   await open('#/groups');
@@ -212,10 +257,10 @@ test('what is not there says why and what to do', async () => {
 
 test('every control has a name, every table a caption, every page one heading', async () => {
   const { page } = session;
-  for (const hash of ['', '#/txns', '#/in-doubt', '#/groups', '#/events', `#/txn/${id_of(known.committed)}`]) {
+  for (const hash of ['', '#/txns', '#/in-doubt', '#/contention', '#/latency', '#/groups', '#/events', `#/txn/${id_of(known.committed)}`]) {
     await open(hash);
     await page.getByRole('heading', { level: 1 }).waitFor();
-    await page.locator('section.panel table, .waterfall, .doubt').first().waitFor();
+    await page.locator('section.panel table, .waterfall, .doubt, canvas.heat').first().waitFor();
     const found = await page.evaluate(() => {
       const nameless = [...document.querySelectorAll('button, input, select, a[href], canvas, [role="img"]')].filter((element) => {
         if (element.closest('.u-wrap') !== null) return false; // inside a picture that has a name
@@ -272,9 +317,9 @@ test('the theme is chosen and kept; help opens and closes by key', async () => {
 test('a narrow screen has no sideways scrolling of the page', async () => {
   const { page } = session;
   await page.setViewportSize({ width: 390, height: 800 });
-  for (const hash of ['', '#/txns', '#/in-doubt', '#/groups', '#/events', `#/txn/${id_of(known.committed)}`]) {
+  for (const hash of ['', '#/txns', '#/in-doubt', '#/contention', '#/latency', '#/groups', '#/events', `#/txn/${id_of(known.committed)}`]) {
     await open(hash);
-    await page.locator('section.panel table, .waterfall, .doubt').first().waitFor();
+    await page.locator('section.panel table, .waterfall, .doubt, canvas.heat').first().waitFor();
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.ok(over <= 0, `${hash}: ${over} pixels too wide`);
   }

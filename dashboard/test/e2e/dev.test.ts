@@ -157,7 +157,7 @@ test('forty viewers watch at once', async () => {
 });
 
 test('every control has a name, every table a caption, every page one heading', async () => {
-  for (const hash of ['#/overview', '#/txns', '#/in-doubt', '#/groups', '#/events', '#/demo']) {
+  for (const hash of ['#/overview', '#/txns', '#/in-doubt', '#/contention', '#/latency', '#/groups', '#/events', '#/demo']) {
     await go(hash);
     await page.locator('h1').waitFor();
     await page.locator('section.panel').first().waitFor();

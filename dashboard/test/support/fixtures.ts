@@ -1,7 +1,7 @@
 // Answers of the api as a node gives them: for the tests and for the mock server. Times are fixed but for `now`.
 
 import type {
-  ClusterPage, EventPage, Explanation, Group, GroupPage, NodeEvent, Overview, TxnPage, TxnPhase, TxnSpan, TxnSummary, TxnTrace,
+  ClusterPage, EventPage, Explanation, Group, GroupPage, NodeEvent, Overview, Sight, SightPage, TxnPage, TxnPhase, TxnSpan, TxnSummary, TxnTrace,
 } from '../../src/api.js';
 
 export const hostile = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>';
@@ -16,8 +16,17 @@ export function summary(number: number, now: number, over: Partial<TxnSummary> =
   return {
     txnId: id_of(number), state: 'COMMITTED', protocol: 'two-phase', coordinator: 'c0', node: 'n1',
     participants: ['s1', 's2'], startedUnixMicros: String(now - number * 700 * ms), durationMicros: String(4_000 + ((number * 7_919) % 97) * 180),
-    answered: true, outcome: 'committed', reason: '', refusedBy: '', message: '', recovered: false, repeats: 0, ...over,
+    answered: true, outcome: 'committed', reason: '', refusedBy: '', message: '', recovered: false, repeats: 0, phases: [], ...over,
   };
+}
+
+// Where the time of a commit by two-phase went, in fixed parts of it.
+function with_phases(txn: TxnSummary): TxnSummary {
+  const total = Number(txn.durationMicros);
+  if (txn.protocol !== 'two-phase' || txn.state !== 'COMMITTED') return txn;
+  const parts: [string, number, number][] = [['execute', 0, 0.2], ['prepare', 0.2, 0.5], ['decide', 0.7, 0.3], ['commit', 1, 0.4]];
+  const start = Number(txn.startedUnixMicros);
+  return { ...txn, phases: phases(start, parts.map(([name, from, share]) => [name, Math.round(from * total), Math.round(share * total)])) };
 }
 
 export function span(over: Partial<TxnSpan>): TxnSpan {
@@ -143,7 +152,8 @@ export function page(query: URLSearchParams, now: number): TxnPage {
   const limit = Number(query.get('limit') ?? 50);
   const cursor = query.get('cursor') ?? '';
   const from = cursor === '' ? 0 : passing.findIndex((txn) => txn.txnId === cursor) + 1;
-  const txns = passing.slice(from, from + limit);
+  const some = passing.slice(from, from + limit);
+  const txns = query.get('phases') === 'true' ? some.map(with_phases) : some;
   const more = from + limit < passing.length;
   return { txns, nextCursor: more ? (txns.at(-1)?.txnId ?? '') : '', asOfUnixMicros: String(now), unreachable: [] };
 }
@@ -182,17 +192,36 @@ export function event_page(now: number): EventPage {
   return { events: events(now), asOfUnixMicros: String(now), unreachable: [] };
 }
 
+export function sight(number: number, over: Partial<Sight> = {}): Sight {
+  return {
+    txnId: id_of(number), stage: 'waiting', commit: false, coordinator: 'c0', participants: ['s1', 's2'], missing: [], waitsFor: [],
+    blocks: [], queriesBlocked: '0', locks: '0', millis: '300', troubles: [], ...over,
+  };
+}
+
+// 3 is in doubt; 7 and 8 wait for it, and 9 for 7 and 8.
+export function locks(now: number): SightPage {
+  const sights = [
+    { group: 's1', sight: sight(3, { stage: 'in-doubt', locks: '1', millis: '41000', blocks: [id_of(7), id_of(8)], queriesBlocked: '2' }) },
+    { group: 's1', sight: sight(7, { waitsFor: [id_of(3)], leftMillis: '1700' }) },
+    { group: 's1', sight: sight(8, { waitsFor: [id_of(3)] }) },
+    { group: 's2', sight: sight(7, { stage: 'in-doubt', locks: '1', millis: '250', blocks: [id_of(9)] }) },
+    { group: 's2', sight: sight(9, { waitsFor: [id_of(7), id_of(8)], millis: '120' }) },
+  ];
+  return { sights, asOfUnixMicros: String(now), unreachable: [] };
+}
+
 export function explain(id: string, now: number): Explanation | null {
   const found = trace_of(id, now);
   if (found === null) return null;
-  const sight = {
-    txnId: id, stage: 'in-doubt', commit: false, coordinator: 'c0', participants: ['s1', 's2'], missing: ['c0'], waitsFor: [],
-    blocks: [id_of(7), id_of(8)], queriesBlocked: '2', locks: '1', millis: '41000', leftMillis: '400', troubles: [],
-  };
+  const seen = sight(0, {
+    txnId: id, stage: 'in-doubt', missing: ['c0'], blocks: [id_of(7), id_of(8)], queriesBlocked: '2', locks: '1', millis: '41000',
+    leftMillis: '400',
+  });
   const open = found.summary.outcome === '';
   return {
     txnId: id, why: open ? 'no decision can be read: c0 has no leader; 1 of its 3 members answers, 2 are needed' : found.why,
-    sights: open ? [{ group: 's1', sight }, { group: 's2', sight: { ...sight, blocks: [] } }] : [],
+    sights: open ? [{ group: 's1', sight: seen }, { group: 's2', sight: { ...seen, blocks: [] } }] : [],
     recorded: found.summary, asOfUnixMicros: String(now), unreachable: [],
   };
 }
