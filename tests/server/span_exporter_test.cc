@@ -154,7 +154,7 @@ TEST_P(EachTransport, APartialSuccessIsCountedAndNotSentAgain) {
 
 TEST_P(EachTransport, AReceiverThatStaysBusyIsGivenUp) {
   for (int i = 0; i < 1'000; ++i) receiver_.answer_next(busy());
-  SpanExporter& exporter = start({.first = 1ms, .most = 2ms, .for_at_most = 50ms});
+  SpanExporter& exporter = start({.first = 1ms, .most = 10ms, .for_at_most = 500ms});
   exporter.offer(transaction(1));
   ASSERT_TRUE(eventually(10s, [&] { return exporter.figures().spans_dropped == spans_of_one; }));
   EXPECT_GT(exporter.figures().retries, 0U);
