@@ -262,7 +262,13 @@ class Caretaker {
   void answer_forcers(const TxnId& txn, const std::optional<Error>& error);
 
   // sights (caretaker_sights.cc)
-  void add_blocked(const TxnId& txn, Sight& sight) const;
+  struct Waiters {  // whom each transaction keeps waiting here
+    std::map<TxnId, std::vector<TxnId>> txns;
+    std::map<TxnId, std::uint64_t> queries;
+    void add_to(Sight& sight) const;
+  };
+  [[nodiscard]] Waiters waiters() const;
+  [[nodiscard]] std::vector<TxnId> holders_of(const Job& job) const;
   [[nodiscard]] Sight sight_of(const TxnId& txn, const PreparedTxn& prepared, ClusterMillis now) const;
   [[nodiscard]] Sight sight_of(const Job& job, ClusterMillis now) const;
   [[nodiscard]] static Sight sight_of(const TxnId& txn, const FinishedTxn& finished, ClusterMillis now);

@@ -1,5 +1,6 @@
 // What a shard's leader sees of a transaction: for operators.
 #include <algorithm>
+#include <utility>
 
 #include "participant/caretaker.h"
 
@@ -12,19 +13,36 @@ std::uint64_t age(ClusterMillis now, ClusterMillis since) { return now.value - s
 
 }  // namespace
 
-// Whom it keeps waiting here.
-void Caretaker::add_blocked(const TxnId& txn, Sight& sight) const {
-  for (const auto& [id, job] : jobs_) {
-    bool blocked = job.phase == Phase::settling && job.settling_for.contains(txn);
-    if (job.phase == Phase::waiting) {
-      for (const LockTable* table : {&shard_->locks(), &reservations_}) {
-        const std::vector<TxnId> holders = table->conflicts(job.wanted, id);
-        blocked = blocked || std::find(holders.begin(), holders.end(), txn) != holders.end();
-      }
+// For whose locks it waits.
+std::vector<TxnId> Caretaker::holders_of(const Job& job) const {
+  std::vector<TxnId> holders = shard_->locks().conflicts(job.wanted, job.txn);
+  const std::vector<TxnId> reserved = reservations_.conflicts(job.wanted, job.txn);
+  holders.insert(holders.end(), reserved.begin(), reserved.end());
+  return holders;
+}
+
+// Of all at once: each that waits is looked at once, however many there are that it may wait for.
+Caretaker::Waiters Caretaker::waiters() const {
+  Waiters out;
+  const auto add = [&](const auto& holders, const TxnId& waiter) {
+    for (const TxnId& holder : holders) {
+      std::vector<TxnId>& those = out.txns[holder];
+      if (those.empty() || those.back() != waiter) those.push_back(waiter);
     }
-    if (blocked) sight.blocks.push_back(id);
+  };
+  for (const auto& [id, job] : jobs_) {
+    if (job.phase == Phase::settling) add(job.settling_for, id);
+    if (job.phase == Phase::waiting) add(holders_of(job), id);
   }
-  for (const auto& [key, read] : queries_) sight.queries_blocked += read.waiting_for.contains(txn) ? 1 : 0;
+  for (const auto& [key, read] : queries_) {
+    for (const TxnId& holder : read.waiting_for) ++out.queries[holder];
+  }
+  return out;
+}
+
+void Caretaker::Waiters::add_to(Sight& sight) const {
+  if (const auto found = txns.find(sight.txn); found != txns.end()) sight.blocks = found->second;
+  if (const auto found = queries.find(sight.txn); found != queries.end()) sight.queries_blocked = found->second;
 }
 
 Sight Caretaker::sight_of(const TxnId& txn, const PreparedTxn& prepared, ClusterMillis now) const {
@@ -37,7 +55,6 @@ Sight Caretaker::sight_of(const TxnId& txn, const PreparedTxn& prepared, Cluster
   sight.locks = prepared.effects.locks.size();
   sight.heuristic = prepared.heuristic;
   sight.millis = age(now, prepared.prepared_at);
-  add_blocked(txn, sight);
   const auto found = doubts_.find(txn);
   if (found == doubts_.end() || !by_content(prepared.protocol)) return sight;
   const Doubt& doubt = found->second;
@@ -64,13 +81,10 @@ Sight Caretaker::sight_of(const Job& job, ClusterMillis now) const {
   sight.left_millis = (job.deadline - std::min(job.deadline, now_)) * tick_millis;
   switch (job.phase) {
     case Phase::arrived:
-    case Phase::waiting: {
+    case Phase::waiting:
       sight.stage = Stage::waiting;
-      sight.waits_for = shard_->locks().conflicts(job.wanted, job.txn);
-      const std::vector<TxnId> reserved = reservations_.conflicts(job.wanted, job.txn);
-      sight.waits_for.insert(sight.waits_for.end(), reserved.begin(), reserved.end());
+      sight.waits_for = holders_of(job);
       break;
-    }
     case Phase::settling:
       sight.stage = Stage::settling;
       sight.waits_for.assign(job.settling_for.begin(), job.settling_for.end());
@@ -81,7 +95,6 @@ Sight Caretaker::sight_of(const Job& job, ClusterMillis now) const {
       sight.left_millis.reset();
       break;
   }
-  add_blocked(job.txn, sight);
   return sight;
 }
 
@@ -100,29 +113,34 @@ Sight Caretaker::sight_of(const TxnId& txn, const FinishedTxn& finished, Cluster
 
 std::vector<Sight> Caretaker::sights(const SightQuestion& question) const {
   std::vector<Sight> all;
+  const Waiters waiting = waiters();
+  const auto add = [&](Sight sight) {
+    waiting.add_to(sight);
+    all.push_back(std::move(sight));
+  };
   if (!question.txn.none()) {
     const auto job = jobs_.find(question.txn);
     if (const PreparedTxn* prepared = shard_->prepared(question.txn)) {
-      all.push_back(sight_of(question.txn, *prepared, question.now));
+      add(sight_of(question.txn, *prepared, question.now));
     } else if (job != jobs_.end()) {
-      all.push_back(sight_of(job->second, question.now));
+      add(sight_of(job->second, question.now));
     } else if (shard_->heuristics().contains(question.txn)) {
-      all.push_back(sight_of(question.txn, *shard_->finished(question.txn), question.now));
+      add(sight_of(question.txn, *shard_->finished(question.txn), question.now));
     }
     return all;
   }
   for (const auto& [txn, prepared] : shard_->all_prepared()) {
-    if (all.size() == question.most) break;
-    all.push_back(sight_of(txn, prepared, question.now));
+    if (all.size() == question.most) return all;
+    add(sight_of(txn, prepared, question.now));
   }
   for (const TxnId& txn : shard_->heuristics()) {
     const FinishedTxn* finished = shard_->finished(txn);
-    if (all.size() == question.most) break;
-    if (finished != nullptr) all.push_back(sight_of(txn, *finished, question.now));
+    if (all.size() == question.most) return all;
+    if (finished != nullptr) add(sight_of(txn, *finished, question.now));
   }
   for (const auto& [txn, job] : jobs_) {
-    if (all.size() == question.most) break;
-    if (shard_->prepared(txn) == nullptr) all.push_back(sight_of(job, question.now));
+    if (all.size() == question.most) return all;
+    if (shard_->prepared(txn) == nullptr) add(sight_of(job, question.now));
   }
   return all;
 }

@@ -169,10 +169,9 @@ Result<void> Daemon::open_loop() {
   transport_ = std::make_unique<GrpcTransport>(peer_identity(config_, *incarnation), api_.queue(), inbox_);
   services_ = std::make_unique<ServiceGateway>(
       api_.queue(), inbox_, cluster_.groups,
-      ServiceGatewayOptions{
-          .trace = [this](const TxnId& txn, std::string_view method,
-                          const std::string& branch) { return trace_headers(txn, method, branch); },
-          .figures = &calls_});
+      ServiceGatewayOptions{.trace = [this](const TxnId& txn, std::string_view method,
+                                            const std::string& branch) { return trace_headers(txn, method, branch); },
+                            .figures = &calls_});
   auto loop = Loop::open(node_config(config_, cluster_, *incarnation), *disk_, *transport_, clock_,
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));
