@@ -25,6 +25,7 @@ constexpr std::uint32_t events_limit = 100;
 constexpr std::uint32_t events_limit_max = 500;
 constexpr std::size_t newest_max = 20;
 constexpr int records_max = 200;
+constexpr int records_per_call = 100;        // with all their steps they stay well below what a message may have
 constexpr std::uint32_t sights_max = 1'000;  // of one group
 
 std::int64_t now_micros() { return static_cast<std::int64_t>(SystemClock::wall_micros()); }
@@ -189,7 +190,7 @@ void ObserveService::trace(const TxnId& txn, Done<std::optional<v1::TxnTrace>> d
 void ObserveService::records(const std::vector<TxnId>& txns, Done<std::vector<std::vector<v1::TxnRecord>>> done) {
   std::vector<v1::RecordsRequest> requests;
   for (const TxnId& txn : txns) {
-    if (requests.empty() || requests.back().txn_ids_size() == records_max) requests.emplace_back();
+    if (requests.empty() || requests.back().txn_ids_size() == records_per_call) requests.emplace_back();
     requests.back().add_txn_ids(txn.to_hex());
   }
   // Its own at once: the ring goes on.
@@ -282,6 +283,8 @@ void ObserveService::explain(const TxnId& txn, Done<std::optional<v1::Explanatio
         *out.mutable_recorded() = trace->summary();
         out.set_why(trace->why());
         *out.mutable_unreachable() = trace->unreachable();
+      } else {
+        out.set_why("no node has a record of how it came to that; this is what the leaders see");
       }
       done(std::move(out));
     });

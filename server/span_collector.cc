@@ -1,6 +1,5 @@
 #include "server/span_collector.h"
 
-#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -66,18 +65,10 @@ void SpanCollector::round() {
   waiting_ = std::move(later);
   if (exporter_ == nullptr) return;
   if (dropped > 0) exporter_->count_dropped(dropped);
-  gather(chosen);
-}
-
-void SpanCollector::gather(const std::vector<TxnId>& chosen) {
-  for (std::size_t from = 0; from < chosen.size(); from += options_.ids_per_call) {
-    const std::size_t to = std::min(chosen.size(), from + options_.ids_per_call);
-    const std::vector<TxnId> some(chosen.begin() + static_cast<std::ptrdiff_t>(from),
-                                  chosen.begin() + static_cast<std::ptrdiff_t>(to));
-    observe_.records(some, [this](std::vector<std::vector<v1::TxnRecord>> txns) {
-      for (std::vector<v1::TxnRecord>& records : txns) exporter_->offer(std::move(records));
-    });
-  }
+  if (chosen.empty()) return;
+  observe_.records(chosen, [this](std::vector<std::vector<v1::TxnRecord>> txns) {
+    for (std::vector<v1::TxnRecord>& records : txns) exporter_->offer(std::move(records));
+  });
 }
 
 }  // namespace assent

@@ -25,7 +25,6 @@ struct CollectorOptions {
   std::size_t rounds_max = 600;
   std::size_t gather_max = 200;
   std::size_t waiting_max = 100'000;
-  std::size_t ids_per_call = 100;
 };
 
 class SpanCollector {
@@ -47,7 +46,6 @@ class SpanCollector {
     TxnId txn;
     std::size_t rounds = 0;
   };
-  void gather(const std::vector<TxnId>& chosen);
 
   Recorder& recorder_;
   ObserveService& observe_;
