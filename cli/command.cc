@@ -104,11 +104,15 @@ void add_kv(CLI::App& app, Draft& draft) {
 }
 
 void add_group(CLI::App& app, Draft& draft) {
-  CLI::App& group = heading(app, "group", "One group");
+  CLI::App& group = heading(app, "group", "Groups: their leaders and locks");
   CLI::App& transfer = *group.add_subcommand("transfer-leader", "Ask a group's leader to hand over to another node");
   const auto specific = leaf<TransferLeaderCommand>(transfer, draft);
   transfer.add_option("group", specific->group, "The group")->required();
   transfer.add_option("--to", specific->to, "The node")->required();
+  CLI::App& locks = *group.add_subcommand("locks",
+                                          "Who holds what others wait for, and who waits for whom, in all groups. Ends "
+                                          "with 5 when a group could not be asked");
+  leaf<GroupLocksCommand>(locks, draft);
 }
 
 // One that may span several shards.

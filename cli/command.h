@@ -57,6 +57,7 @@ struct TxnSealCommand {
   std::chrono::milliseconds wait{10'000};
 };
 struct TxnInDoubtCommand {};
+struct GroupLocksCommand {};
 struct TxnExplainCommand {
   TxnId id;
 };
@@ -147,8 +148,8 @@ struct VersionCommand {};
 using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
                              TxnGetCommand, TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand,
                              TxnResolveCommand, TxnForgetCommand, TxnListCommand, TxnTraceCommand, TxnWatchCommand,
-                             KvCommand, TransferLeaderCommand, BenchRunCommand, BenchCheckCommand, BenchFailoverCommand,
-                             CheckHistoryCommand, DemoBankCommand, ConformanceCommand, VersionCommand>;
+                             KvCommand, TransferLeaderCommand, GroupLocksCommand, BenchRunCommand, BenchCheckCommand,
+                             BenchFailoverCommand, CheckHistoryCommand, DemoBankCommand, ConformanceCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

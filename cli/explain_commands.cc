@@ -1,4 +1,4 @@
-// assentctl txn in-doubt and explain: what transactions wait for.
+// assentctl txn in-doubt, explain and group locks: what transactions wait for.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -80,6 +80,38 @@ ExitCode run(const Session& session, const TxnInDoubtCommand&) {
       table.add({one.id.to_hex(), std::string(to_string(one.protocol)), age_of(one.millis), std::to_string(one.locks),
                  std::to_string(one.blocks.size() + one.queries_blocked), one.why});
     }
+    session.print(table);
+    warn_of_unreachable(session, *sights);
+  }
+  return sights->unreachable.empty() ? ExitCode::ok : ExitCode::unhealthy;
+}
+
+// Those that stand alone are left out.
+ExitCode run(const Session& session, const GroupLocksCommand&) {
+  const client::Result<client::Sights> sights = session.client.sights({});
+  if (!sights) return session.fail(sights.error());
+  Json list = Json::array();
+  Table table({"GROUP", "TXID", "STAGE", "AGE", "LOCKS", "WAITS FOR", "BLOCKS", "QUERIES"});
+  for (const client::GroupSight& one : sights->seen) {
+    const Sight& sight = one.sight;
+    if (sight.waits_for.empty() && sight.blocks.empty() && sight.queries_blocked == 0) continue;
+    const std::vector<std::string> waits_for = hex(sight.waits_for);
+    const std::vector<std::string> blocks = hex(sight.blocks);
+    list.push_back({{"group", one.group},
+                    {"txnId", sight.txn.to_hex()},
+                    {"stage", to_string(sight.stage)},
+                    {"ageMillis", std::to_string(sight.millis)},
+                    {"locks", std::to_string(sight.locks)},
+                    {"waitsFor", waits_for},
+                    {"blocks", blocks},
+                    {"queriesBlocked", std::to_string(sight.queries_blocked)}});
+    table.add({one.group, sight.txn.to_hex(), std::string(to_string(sight.stage)), age_of(sight.millis),
+               std::to_string(sight.locks), fmt::format("{}", fmt::join(waits_for, " ")),
+               fmt::format("{}", fmt::join(blocks, " ")), std::to_string(sight.queries_blocked)});
+  }
+  if (session.json()) {
+    session.print(Json{{"locks", std::move(list)}, {"unreachable", unreachable_json(*sights)}});
+  } else {
     session.print(table);
     warn_of_unreachable(session, *sights);
   }

@@ -34,6 +34,7 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const TxnWaitCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnSealCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnInDoubtCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const GroupLocksCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnExplainCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnResolveCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnListCommand& command);

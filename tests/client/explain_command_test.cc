@@ -6,6 +6,7 @@ namespace assent::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class ExplainCommand : public CliTest {
@@ -64,6 +65,32 @@ class ExplainCommand : public CliTest {
     };
   }
 };
+
+TEST_F(ExplainCommand, LocksListsWhoBlocksWhom) {
+  cluster.on_explain = [](const v1::ExplainRequest& request, v1::ExplainResponse& response) {
+    EXPECT_EQ(request.txn_id(), "");
+    if (request.group() != "s1") return grpc::Status::OK;
+    v1::Sight& alone = *response.add_sights();
+    alone.set_txn_id("0193a6b2614a7b119a4d0f53c1e09b11");
+    alone.set_stage("in-doubt");
+    v1::Sight& waiter = *response.add_sights();
+    waiter.set_txn_id("0193a6b2614a7b119a4d0f53c1e09b10");
+    waiter.set_stage("waiting");
+    waiter.add_waits_for(id);
+    waiter.set_millis(1'500);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(run({"group", "locks"}), 0);
+  EXPECT_THAT(out.str(),
+              HasSubstr("s1     0193a6b2614a7b119a4d0f53c1e09b10  waiting  1.5s      0  " + std::string(id)));
+  EXPECT_THAT(out.str(), Not(HasSubstr("c1e09b11"))) << "nobody waits for it";
+  EXPECT_EQ(run({"group", "locks", "-o", "json"}), 0);
+  ASSERT_THAT(document()["locks"], SizeIs(1));
+  EXPECT_EQ(document()["locks"][0]["waitsFor"][0], id);
+  in_doubt();
+  EXPECT_EQ(run({"group", "locks"}), 0);
+  EXPECT_THAT(out.str(), HasSubstr("0193a6b2614a7b119a4d0f53c1e09b10")) << "whom it blocks";
+}
 
 TEST_F(ExplainCommand, InDoubtListsWhyAndWhom) {
   EXPECT_EQ(run({"txn", "in-doubt"}), 0);
