@@ -81,7 +81,7 @@ class ServiceGatewayTest : public ::testing::Test {
                                                                       .calls_per_target_max = 3,
                                                                       .targets_max = 2,
                                                                       .result_bytes_max = 1'000,
-                                                                      .finish_timeout = 100ms});
+                                                                      .finish_timeout = 2'000ms});
   }
   ~ServiceGatewayTest() override {
     service_.let_go();
