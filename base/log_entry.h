@@ -7,12 +7,14 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "base/membership.h"
 
 namespace assent {
 
 enum class EntryKind : std::uint8_t {
   command = 0,      // for the application
   epoch_start = 1,  // written by each new leader to commit an entry of its own epoch; empty, not for the application
+  membership = 2,   // who belongs to the group from here on: encode_membership(); not for the application
 };
 
 struct Entry {
@@ -31,8 +33,8 @@ using EntryPtr = std::shared_ptr<const Entry>;
 // The end of the prefix of a log that a snapshot stands for, and what a log must know to go on after it.
 struct SnapshotMark {
   Position last;
-  ClusterMillis stamp;          // of the entry at last
-  std::vector<NodeId> members;  // voters at last, ascending
+  ClusterMillis stamp;  // of the entry at last
+  Membership members;   // at last
 
   bool operator==(const SnapshotMark&) const = default;
 };

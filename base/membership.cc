@@ -24,6 +24,23 @@ bool none_in(const std::vector<Member>& members, const std::vector<Member>& othe
   return std::none_of(members.begin(), members.end(), [&others](const Member& m) { return holds(others, m); });
 }
 
+std::vector<Member> once(std::initializer_list<const std::vector<Member>*> lists) {
+  std::vector<Member> everybody;
+  for (const auto* members : lists) everybody.insert(everybody.end(), members->begin(), members->end());
+  std::sort(everybody.begin(), everybody.end());
+  everybody.erase(std::unique(everybody.begin(), everybody.end()), everybody.end());
+  return everybody;
+}
+
+// Two incarnations of one node stand side by side.
+std::vector<NodeId> nodes_of(const std::vector<Member>& members) {
+  std::vector<NodeId> nodes;
+  for (const Member& member : members) {
+    if (nodes.empty() || nodes.back() != member.node) nodes.push_back(member.node);
+  }
+  return nodes;
+}
+
 std::string list(const std::vector<Member>& members) {
   std::string text = "(";
   for (const Member& member : members) text += (text.size() == 1 ? "" : " ") + to_string(member);
@@ -54,24 +71,22 @@ bool Membership::has(const Member& member) const {
   return votes(member) || holds(learners, member);  // learners_next are outgoing voters
 }
 
-std::vector<Member> Membership::all() const {
-  std::vector<Member> everybody;
-  for (const auto* members : {&voters, &outgoing, &learners}) {
-    everybody.insert(everybody.end(), members->begin(), members->end());
-  }
-  std::sort(everybody.begin(), everybody.end());
-  everybody.erase(std::unique(everybody.begin(), everybody.end()), everybody.end());
-  return everybody;
+std::vector<Member> Membership::all() const { return once({&voters, &outgoing, &learners}); }
+
+std::vector<Member> Membership::voting() const { return once({&voters, &outgoing}); }
+
+bool Membership::plain() const {
+  return !joint() && learners.empty() &&
+         std::all_of(voters.begin(), voters.end(), [](const Member& member) { return member.incarnation == 0; });
 }
 
-std::vector<NodeId> Membership::voting_nodes() const {
-  std::vector<NodeId> nodes;
-  for (const auto* members : {&voters, &outgoing}) {
-    for (const Member& member : *members) nodes.push_back(member.node);
-  }
-  std::sort(nodes.begin(), nodes.end());
-  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-  return nodes;
+std::vector<NodeId> Membership::voting_nodes() const { return nodes_of(voting()); }
+
+std::vector<NodeId> Membership::nodes() const { return nodes_of(all()); }
+
+Member Membership::voter_on(NodeId node) const {
+  const auto found = std::find_if(voters.begin(), voters.end(), [node](const Member& m) { return m.node == node; });
+  return found == voters.end() ? Member{} : *found;
 }
 
 bool Membership::valid() const {

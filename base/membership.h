@@ -43,10 +43,14 @@ struct Membership {
 
   [[nodiscard]] bool empty() const { return voters.empty(); }
   [[nodiscard]] bool joint() const { return !outgoing.empty(); }
+  [[nodiscard]] bool plain() const;  // voters alone, all of them founders: what formats of version 1 can say
   [[nodiscard]] bool votes(const Member& member) const;    // in either half
   [[nodiscard]] bool has(const Member& member) const;      // in any of the lists
   [[nodiscard]] std::vector<Member> all() const;           // everybody once, ascending
+  [[nodiscard]] std::vector<Member> voting() const;        // the voters of either half, once, ascending
   [[nodiscard]] std::vector<NodeId> voting_nodes() const;  // nodes of the voters of either half, once, ascending
+  [[nodiscard]] std::vector<NodeId> nodes() const;         // of everybody, once, ascending
+  [[nodiscard]] Member voter_on(NodeId node) const;        // incoming; none when no voter is there
   [[nodiscard]] bool valid() const;
 
   bool operator==(const Membership&) const = default;

@@ -25,6 +25,12 @@ enum class Bug : std::uint8_t {
   stale_append_reply,          // an acknowledgement from before a truncation is believed
   read_without_quorum,         // a leader answers a read without asking its followers
   ready_too_early,             // a new leader serves before an entry of its own epoch is committed
+  joint_skipped,               // several voters change in one step: no majority of before and after together
+  change_before_own_entry,     // a new leader changes the membership before an entry of its term is committed
+  second_change_early,         // a change begins while an earlier one is not committed
+  learner_counts,              // who was only to catch up is counted like a voter
+  change_survives_truncation,  // a membership that was cut off with its entry stays in force
+  disk_loss_forgotten,         // a node that lost its disk goes on as the member that it was
   // The commit protocol.
   answer_before_commit,         // the client is answered when the decision is proposed, not when it is committed
   vote_before_commit,           // a vote is told when it is proposed, not when it is committed

@@ -138,6 +138,11 @@ Result<TxnOutcome> Client::forget(ForgetRequest request, Timeout timeout) {
   return wait_for(courier_->runtime(), client::forget(*courier_, std::move(request), deadline(timeout)));
 }
 
+Result<Position> Client::change_members(std::string_view group, std::vector<MemberChange> changes, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::change_members(*courier_, {std::string(group), std::move(changes)},
+                                                              deadline(timeout)));
+}
+
 Result<void> Client::transfer_leader(std::string_view group, std::string_view to, Timeout timeout) {
   LeaderTransfer transfer{std::string(group), std::string(to)};
   const Result<LeaderTransfer> done =

@@ -98,6 +98,10 @@ class Client {
   // What was forced is dealt with. Error refused where nothing was, or where the transaction has not ended. The answer
   // is the shard's view.
   [[nodiscard]] Result<TxnOutcome> forget(ForgetRequest request, Timeout timeout = {});
+  // One change of who belongs to a group; where it stands in the leader's log. It is in force, and committed once
+  // status() says so. Error refused with the reason, and where a change is under way already once the timeout is over.
+  [[nodiscard]] Result<Position> change_members(std::string_view group, std::vector<MemberChange> changes,
+                                                Timeout timeout = {});
   // Asks the group's leader to hand over to the named node.
   [[nodiscard]] Result<void> transfer_leader(std::string_view group, std::string_view to, Timeout timeout = {});
 

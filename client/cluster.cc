@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 namespace assent::client {
 
@@ -10,6 +11,19 @@ const ReplicaStatus* GroupView::leader_status() const { return leader.empty() ? 
 const ReplicaStatus* GroupView::replica_on(std::string_view node) const {
   const auto found = std::find_if(replicas.begin(), replicas.end(), [&](const Replica& r) { return r.node == node; });
   return found == replicas.end() ? nullptr : &found->status;
+}
+
+const ReplicaStatus* GroupView::best_status() const {
+  if (const ReplicaStatus* status = leader_status()) return status;
+  const auto newest = std::max_element(replicas.begin(), replicas.end(), [](const Replica& a, const Replica& b) {
+    return std::tie(a.status.epoch, a.status.last_index) < std::tie(b.status.epoch, b.status.last_index);
+  });
+  return newest == replicas.end() ? nullptr : &newest->status;
+}
+
+const NodeView* ClusterStatus::node(std::string_view name) const {
+  const auto found = std::find_if(nodes.begin(), nodes.end(), [&](const NodeView& n) { return n.name == name; });
+  return found == nodes.end() ? nullptr : &*found;
 }
 
 const GroupView* ClusterStatus::group(std::string_view name) const {
@@ -32,7 +46,6 @@ void add_replica(GroupView& group, const std::string& node, ReplicaStatus status
   if (status.leads && (leader == nullptr || status.epoch > leader->epoch)) group.leader = node;
   group.name = status.group;
   group.role = status.role;
-  group.members = status.members;
   group.epoch = std::max(group.epoch, status.epoch);
   group.replicas.push_back({node, std::move(status)});
 }
@@ -50,11 +63,12 @@ ClusterStatus merge(std::vector<NodeAnswer> answers) {
   ClusterStatus cluster;
   std::map<std::string, GroupView> groups;
   for (NodeAnswer& answer : answers) {
-    NodeView view{answer.name, answer.endpoint, answer.status.has_value(), answer.trouble, {}, {}};
+    NodeView view{answer.name, answer.endpoint, answer.status.has_value(), answer.trouble, {}, {}, 0};
     if (answer.status) {
       view.name = answer.status->node;
       view.version = answer.status->version;
       view.counters = answer.status->counters;
+      view.disk = answer.status->disk;
     }
     const bool seen = !view.name.empty() && std::any_of(cluster.nodes.begin(), cluster.nodes.end(),
                                                         [&](const NodeView& n) { return n.name == view.name; });
@@ -73,6 +87,7 @@ ClusterStatus merge(std::vector<NodeAnswer> answers) {
   for (auto& [name, group] : groups) {
     std::sort(group.replicas.begin(), group.replicas.end(),
               [](const GroupView::Replica& a, const GroupView::Replica& b) { return a.node < b.node; });
+    group.members = group.best_status()->members;
     cluster.groups.push_back(std::move(group));
   }
   std::stable_partition(cluster.groups.begin(), cluster.groups.end(),

@@ -25,11 +25,28 @@ struct NodeCounters {
   std::uint64_t resident_bytes = 0;
 };
 
+// A node with the disk that it has: one that lost its disk is another member.
+struct MemberView {
+  std::string node;
+  std::uint64_t disk = 0;         // 0: the one that the node founded its groups with
+  std::string role;               // voter, learner; while several voters change: incoming, outgoing
+  std::uint64_t match_index = 0;  // at the leader: how far its log is known to be the leader's
+  bool active = false;            // at the leader: it has answered lately
+};
+
+struct MemberChange {
+  std::string action;  // learner (new, or a voter that is to vote no more), voter (a learner that caught up), remove
+  std::string node;
+  std::uint64_t disk = 0;
+};
+
 // One replica of one group, as its own node sees it.
 struct ReplicaStatus {
   std::string group;
   std::string role;  // coordinator, shard
-  std::vector<std::string> members;
+  std::vector<std::string> members;  // the nodes that vote
+  std::vector<MemberView> membership;
+  bool membership_committed = false;
   std::string leader;  // empty: not known
   bool leads = false;  // this node leads and is ready
   std::uint64_t epoch = 0;
@@ -57,6 +74,7 @@ struct NodeStatus {
   std::vector<NodeAddress> nodes;
   std::vector<ReplicaStatus> replicas;
   NodeCounters counters;
+  std::uint64_t disk = 0;  // see MemberView
 };
 
 struct NodeView {
@@ -66,6 +84,7 @@ struct NodeView {
   std::string trouble;  // why not
   std::string version;
   NodeCounters counters;
+  std::uint64_t disk = 0;
 };
 
 struct GroupView {
@@ -75,13 +94,15 @@ struct GroupView {
   };
   std::string name;
   std::string role;
-  std::vector<std::string> members;
+  std::vector<std::string> members;  // the nodes that vote, as the leader or else the newest replica says
   std::string leader;             // a node that says it leads, of the highest epoch; empty: none does
   std::uint64_t epoch = 0;        // the highest that a replica knows
   std::vector<Replica> replicas;  // of the nodes that answered, by name
 
   [[nodiscard]] const ReplicaStatus* leader_status() const;
   [[nodiscard]] const ReplicaStatus* replica_on(std::string_view node) const;
+  // The leader's, or else the newest that there is; null without any.
+  [[nodiscard]] const ReplicaStatus* best_status() const;
 };
 
 struct ClusterStatus {
@@ -89,6 +110,7 @@ struct ClusterStatus {
   std::vector<GroupView> groups;  // coordinators first, then by name
 
   [[nodiscard]] const GroupView* group(std::string_view name) const;
+  [[nodiscard]] const NodeView* node(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> shards() const;
   [[nodiscard]] std::vector<std::string> coordinators() const;
 };

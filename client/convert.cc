@@ -69,6 +69,10 @@ ReplicaStatus decode_replica(const v1::Replica& replica) {
   out.heuristics_forgotten = replica.heuristics().forgotten();
   out.digest = replica.digest();
   out.active_peers.assign(replica.active_peers().begin(), replica.active_peers().end());
+  for (const v1::ReplicaMember& member : replica.membership()) {
+    out.membership.push_back({member.node(), member.disk(), member.role(), member.match_index(), member.active()});
+  }
+  out.membership_committed = replica.membership_committed();
   return out;
 }
 
@@ -131,6 +135,7 @@ NodeStatus decode(const v1::StatusResponse& message) {
   NodeStatus out;
   out.node = message.node();
   out.version = message.version();
+  out.disk = message.disk();
   for (const v1::Node& node : message.nodes()) {
     out.nodes.push_back({node.name(), node.client_endpoint(), node.peer_endpoint()});
   }

@@ -39,6 +39,11 @@ struct Validation {
 [[nodiscard]] Task<Result<TxnOutcome>> force(Courier& courier, ForceRequest asked, SteadyTime deadline);
 [[nodiscard]] Task<Result<TxnOutcome>> forget(Courier& courier, ForgetRequest asked, SteadyTime deadline);
 [[nodiscard]] Task<Result<Sights>> ask_sights(Courier& courier, TxnId txn, SteadyTime deadline);
+struct MembersChange {
+  std::string group;
+  std::vector<MemberChange> changes;
+};
+[[nodiscard]] Task<Result<Position>> change_members(Courier& courier, MembersChange change, SteadyTime deadline);
 struct LeaderTransfer {
   std::string group;
   std::string to;  // a node's name; empty: whoever the leader chooses

@@ -96,6 +96,21 @@ Task<Result<TxnOutcome>> forget(Courier& courier, ForgetRequest asked, SteadyTim
   co_return decode(delivery->response);
 }
 
+Task<Result<Position>> change_members(Courier& courier, MembersChange change, SteadyTime deadline) {
+  v1::ChangeMembersRequest request;
+  request.set_group(change.group);
+  for (const MemberChange& one : change.changes) {
+    v1::MemberChange& out = *request.add_changes();
+    out.set_action(one.action);
+    out.set_node(one.node);
+    out.set_disk(one.disk);
+  }
+  const Result<Delivery<v1::ChangeMembersResponse>> delivery = co_await ask_until_answered(
+      courier, change.group, &v1::Cluster::Stub::AsyncChangeMembers, std::as_const(request), deadline);
+  if (!delivery) co_return tl::unexpected(delivery.error());
+  co_return Position{Epoch(delivery->response.epoch()), Index(delivery->response.index())};
+}
+
 Task<Result<LeaderTransfer>> transfer_leader(Courier& courier, LeaderTransfer transfer, SteadyTime deadline) {
   v1::TransferLeaderRequest request;
   request.set_group(transfer.group);

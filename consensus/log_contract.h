@@ -4,7 +4,7 @@
 // generator, logs nothing, blocks never. The host drives it from one thread: it calls an input (tick, receive, propose,
 // ...), then take_output() and does what that says, in order, once.
 //
-// Nine laws, each a test in tests/contract and a checker in the simulator:
+// Nine laws, whoever the members are at the time, each a test in tests/contract and a checker in the simulator:
 //   L1 agreement     entries committed at one index are equal on all replicas, for ever
 //   L2 stamps        an entry's epoch and stamp never change; along a log neither decreases
 //   L3 one leader    at most one node leads an epoch, and at most once
@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -72,18 +73,19 @@ struct Output {
   std::vector<ReadReady> reads;                   // barriers satisfied, in order of request
   std::vector<ReadId> reads_lost;                 // barriers that this replica can no longer satisfy
   std::vector<SnapshotSend> snapshots_to_send;
-  std::vector<std::string> narration;  // why it acted, when narration is on; for transcripts and traces
+  std::optional<Membership> membership;  // set when it changed
+  std::vector<std::string> narration;    // why it acted, when narration is on; for transcripts and traces
 
   // Anything but what the disk must keep.
   [[nodiscard]] bool has_news() const {
     return !send_now.empty() || !send_after_sync.empty() || !committed.empty() || leadership || !reads.empty() ||
-           !reads_lost.empty() || !snapshots_to_send.empty() || !narration.empty();
+           !reads_lost.empty() || !snapshots_to_send.empty() || membership || !narration.empty();
   }
   [[nodiscard]] bool needs_disk() const { return hard_state.has_value() || install.has_value() || !append.empty(); }
 };
 
 struct PeerProgress {
-  NodeId node;
+  Member member;
   Index match;
   bool recently_active = false;
 };
@@ -96,7 +98,8 @@ struct LogStatus {
   SnapshotMark snapshot;
   std::uint64_t log_bytes = 0;
   std::uint64_t ignored_messages = 0;  // malformed, foreign or stale input
-  std::vector<NodeId> members;
+  Membership members;               // in force, committed or not
+  Index members_since;              // the entry that made it; at most committed once it is
   std::vector<PeerProgress> peers;  // on the leader
 };
 
@@ -111,6 +114,12 @@ class ReplicatedLog {
   // Appends a command, stamped max(now, last stamp). not_leader with a hint; busy when a window is full; refused when
   // the command is larger than the configured maximum. The position says where it will stand if it is committed.
   [[nodiscard]] virtual Result<Position> propose(Bytes command, ClusterMillis now) = 0;
+  // Appends a change of the membership (dissertation chapter 4), which is in force from then on; a joint one is left
+  // by itself. not_leader; busy while another change or a hand-over is under way, or before self_ready; refused when
+  // it changes nothing, makes a voter of who is not a learner or has not caught up, or would leave a group of which no
+  // majority answers.
+  [[nodiscard]] virtual Result<Position> change_membership(std::span<const MemberChange> changes,
+                                                           ClusterMillis now) = 0;
   // A read barrier (dissertation 6.4); answered in Output::reads or reads_lost. not_leader before self_ready.
   [[nodiscard]] virtual Result<void> request_read(ReadId id) = 0;
   // Everything up to and including this output's number is on disk.
@@ -125,7 +134,7 @@ class ReplicatedLog {
   virtual void receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) = 0;
   // The transfer asked for by SnapshotSend ended; delivered says whether the peer took it whole.
   virtual void snapshot_sent(NodeId to, bool delivered) = 0;
-  // Asks the leader to hand over to a peer when that has caught up; a hint, not a promise.
+  // Asks the leader to hand over to a voter when that has caught up; a hint, not a promise.
   virtual void transfer_leadership(NodeId to) = 0;
 
   [[nodiscard]] virtual LogStatus status() const = 0;
@@ -140,9 +149,10 @@ class ReplicatedLog {
 struct LogSetup {
   NodeId self;
   GroupId group;
-  std::vector<NodeId> members;  // of a new group; a snapshot's members win
+  std::vector<NodeId> members;  // the founders; what the snapshot and the entries say of members wins
   std::uint64_t seed = 0;       // for election jitter
   DurableLog durable;
+  std::uint64_t incarnation = 0;  // of this member: 0 while the node has the disk that it founded the group with
 };
 
 // corruption when no core may be rebuilt from what is durable: it could not know what it promised.

@@ -84,6 +84,12 @@ void Group::transfer_leadership(NodeId to) {
   dirty_ = true;
 }
 
+Result<Position> Group::change_membership(std::span<const MemberChange> changes, ClusterMillis now) {
+  auto position = log_->change_membership(changes, now);
+  dirty_ = true;
+  return position;
+}
+
 // ---- the steps of a round ----
 
 Outbox Group::drain(ClusterMillis now) {
@@ -187,6 +193,7 @@ Result<void> Group::advance(ClusterMillis now) {
     if (auto done = install(*output.install); !done) return done;
   }
   if (auto done = apply(output.committed, now); !done) return done;
+  if (output.membership) shared_.router.members(config_.id, output.membership->nodes());
   if (output.leadership) change_leadership(*output.leadership);
   serve_reads(output);
   for (const SnapshotSend& send : output.snapshots_to_send) send_snapshot(send);
@@ -326,8 +333,6 @@ Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
 }
 
 Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
-  const auto& members = config_.members;
-  if (std::find(members.begin(), members.end(), from) == members.end()) return {};
   dirty_ = true;
   if (transfer.mark.last.index <= log_->status().committed) {  // nothing to keep; the core tells its leader so
     log_->receive_snapshot(from, transfer.epoch, transfer.mark);

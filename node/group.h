@@ -70,6 +70,7 @@ class Group {
   [[nodiscard]] Result<void> receive_snapshot(NodeId from, SnapshotTransfer&& transfer);
   void snapshot_sent(NodeId to, bool delivered);
   void transfer_leadership(NodeId to);
+  [[nodiscard]] Result<Position> change_membership(std::span<const MemberChange> changes, ClusterMillis now);
 
   // ---- the steps of a round ----
   // Proposals and read barriers of the application go to the log; messages and replies are the caller's.

@@ -25,22 +25,23 @@ struct Overloaded : Handlers... {
 template <class... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
-std::vector<NodeId> nodes_of(const std::vector<GroupConfig>& groups) {
-  std::vector<NodeId> nodes;
-  for (const GroupConfig& group : groups) nodes.insert(nodes.end(), group.members.begin(), group.members.end());
+std::vector<NodeId> nodes_of(const NodeConfig& config) {
+  std::vector<NodeId> nodes = config.nodes;
+  for (const GroupConfig& group : config.groups) nodes.insert(nodes.end(), group.members.begin(), group.members.end());
   std::sort(nodes.begin(), nodes.end());
   nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
   return nodes;
 }
 
-bool carries(const GroupConfig& group, NodeId node) {
+bool founds(const GroupConfig& group, NodeId node) {
   return std::find(group.members.begin(), group.members.end(), node) != group.members.end();
 }
 
 class NodeLoop final : public Loop {
  public:
   NodeLoop(const NodeConfig& config, Disk& disk, Transport& transport, Clock& clock, std::unique_ptr<Wal> wal,
-           std::unique_ptr<SnapshotStore> snapshots, WalRecovery recovery)
+           std::unique_ptr<SnapshotStore> snapshots, WalRecovery recovery, LogFactory logs,
+           ApplicationFactory applications)
       : config_(config),
         disk_(disk),
         transport_(transport),
@@ -48,15 +49,17 @@ class NodeLoop final : public Loop {
         wal_(std::move(wal)),
         snapshots_(std::move(snapshots)),
         recovery_(std::move(recovery)),
-        router_(config.self, config.groups),
-        peers_(config.self, config.incarnation, nodes_of(config.groups), config.limits) {
+        logs_(std::move(logs)),
+        applications_(std::move(applications)),
+        router_(config.self, config.groups, nodes_of(config)),
+        peers_(config.self, config.incarnation, nodes_of(config), config.limits) {
     batch_.ticket = wal_->durable() + 1;
   }
   NodeLoop(const NodeLoop&) = delete;
   NodeLoop& operator=(const NodeLoop&) = delete;
 
-  [[nodiscard]] Result<void> add_group(const GroupConfig& group, const LogFactory& logs,
-                                       const ApplicationFactory& applications);
+  // Those that this node carries from the start.
+  [[nodiscard]] Result<void> add_groups();
 
   void handle(Event event) override {
     if (failure_) return;
@@ -103,6 +106,7 @@ class NodeLoop final : public Loop {
     send();
   }
 
+  [[nodiscard]] Result<Position> change_membership(GroupId group, std::span<const MemberChange> changes) override;
   [[nodiscard]] std::vector<ClientReply> take_replies() override { return std::exchange(replies_, {}); }
   [[nodiscard]] std::vector<ServiceCall> take_calls() override { return std::exchange(calls_, {}); }
   [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
@@ -122,6 +126,9 @@ class NodeLoop final : public Loop {
     const auto found = groups_.find(id);
     return found == groups_.end() ? nullptr : &found->second;
   }
+  [[nodiscard]] Result<void> add_group(const GroupConfig& group);
+  // Also one that this node has only now been taken into; null when the cluster has none of this id.
+  Group* find_or_add(GroupId id);
   void check(const Result<void>& result) {
     if (!result && !failure_) failure_ = result.error();
   }
@@ -153,6 +160,8 @@ class NodeLoop final : public Loop {
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<SnapshotStore> snapshots_;
   WalRecovery recovery_;
+  LogFactory logs_;
+  ApplicationFactory applications_;
   Router router_;
   Peers peers_;
   Observer observer_;
@@ -174,18 +183,18 @@ class NodeLoop final : public Loop {
 
 // The application's own data may lie behind the log's snapshot, when its last writes were lost: the snapshot is
 // restored. It may also lie ahead of the log's durable end (node/group.h says why that is legal).
-Result<void> NodeLoop::add_group(const GroupConfig& group, const LogFactory& logs,
-                                 const ApplicationFactory& applications) {
+Result<void> NodeLoop::add_group(const GroupConfig& group) {
   LogSetup setup{.self = config_.self,
                  .group = group.id,
                  .members = group.members,
                  .seed = Digest().add(config_.seed).add(config_.self).add(group.id).value(),
-                 .durable = {}};
+                 .durable = {},
+                 .incarnation = config_.disk};
   if (const auto found = recovery_.groups.find(group.id); found != recovery_.groups.end()) {
     setup.durable = DurableLog{found->second.hard_state, found->second.snapshot, std::move(found->second.entries)};
     found->second.entries.clear();
   }
-  auto log = logs(setup);
+  auto log = logs_(setup);
   if (!log) {
     return fail(
         log.error().code,
@@ -193,7 +202,7 @@ Result<void> NodeLoop::add_group(const GroupConfig& group, const LogFactory& log
                     "promised, so it does not take part",
                     group.name, config_.wal.folder, log.error().message));
   }
-  auto application = applications(group);
+  auto application = applications_(group);
   if (!application) return fail(application.error());
   const Index snapshot = setup.durable.snapshot.last.index;
   if ((*application)->applied() < snapshot) {
@@ -210,6 +219,27 @@ Result<void> NodeLoop::add_group(const GroupConfig& group, const LogFactory& log
                       Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_,
                                     config_.snapshot_every, config_.limits.snapshot_log_bytes});
   return {};
+}
+
+Result<void> NodeLoop::add_groups() {
+  for (const GroupConfig& group : config_.groups) {
+    if (!founds(group, config_.self) && !recovery_.groups.contains(group.id)) continue;
+    if (auto done = add_group(group); !done) return done;
+  }
+  return {};
+}
+
+Group* NodeLoop::find_or_add(GroupId id) {
+  if (Group* group = find(id)) return group;
+  const auto config = std::find_if(config_.groups.begin(), config_.groups.end(),
+                                   [id](const GroupConfig& group) { return group.id == id; });
+  if (config == config_.groups.end() || failure_) return nullptr;
+  const auto added = add_group(*config);
+  check(added);
+  if (!added) return nullptr;
+  Group* const group = find(id);
+  group->application().watch(watcher_);
+  return group;
 }
 
 // ---- the round ----
@@ -285,7 +315,7 @@ void NodeLoop::on_frame(const FrameReceived& received) {
 }
 
 void NodeLoop::on_item(NodeId from, const ConsensusItem& item) {
-  if (Group* group = find(item.group)) group->receive_consensus(from, item.bytes);
+  if (Group* group = find_or_add(item.group)) group->receive_consensus(from, item.bytes);
 }
 
 void NodeLoop::on_item(NodeId from, const MessageItem& item) {
@@ -304,7 +334,8 @@ void NodeLoop::on_item(NodeId from, const MessageItem& item) {
 void NodeLoop::on_item(NodeId, const HintItem& item) { router_.learn(item.group, {item.epoch, item.leader}); }
 
 void NodeLoop::on_snapshot(SnapshotReceived& received) {
-  if (Group* group = find(received.transfer.group)) {
+  if (!peers_.knows(received.from)) return;
+  if (Group* group = find_or_add(received.transfer.group)) {
     check(group->receive_snapshot(received.from, std::move(received.transfer)));
   }
 }
@@ -341,6 +372,12 @@ void NodeLoop::on_request(const ClientRequest& request) {
     ++unanswered_;
     group->request(request);
   }
+}
+
+Result<Position> NodeLoop::change_membership(GroupId id, std::span<const MemberChange> changes) {
+  Group* group = find(id);
+  if (group == nullptr) return fail(ErrorCode::not_found, fmt::format("this node does not carry group {}", id));
+  return group->change_membership(changes, clock_.wall());
 }
 
 // ---- what others see ----
@@ -382,11 +419,8 @@ Result<std::unique_ptr<Loop>> Loop::open(const NodeConfig& config, Disk& disk, T
   auto snapshots = SnapshotStore::open(disk);
   if (!snapshots) return fail(snapshots.error());
   auto loop = std::make_unique<NodeLoop>(config, disk, transport, clock, std::move(*wal), std::move(*snapshots),
-                                         std::move(recovery));
-  for (const GroupConfig& group : config.groups) {
-    if (!carries(group, config.self)) continue;
-    if (auto done = loop->add_group(group, logs, applications); !done) return fail(done.error());
-  }
+                                         std::move(recovery), logs, applications);
+  if (auto done = loop->add_groups(); !done) return fail(done.error());
   return loop;
 }
 

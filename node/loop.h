@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -34,7 +35,12 @@ struct NodeConfig {
   NodeId self;
   std::uint64_t incarnation = 0;  // grows with each start of this node; frames of an older one are dropped
   std::uint64_t seed = 0;
-  std::vector<GroupConfig> groups;         // all of the cluster; this node carries those that name it
+  std::vector<NodeId> nodes;        // all of the cluster; those that groups name need not be listed
+  std::vector<GroupConfig> groups;  // all of the cluster, with their founders; this node carries those that it founds,
+                                    // has on its disk, or is written to by the leader of
+  // Of the disk, in the memberships of groups: 0 for the one that the node founded its groups with. With another the
+  // node belongs to no group until a leader takes it in: what it promised before is forgotten (base/membership.h).
+  std::uint64_t disk = 0;
   std::uint64_t snapshot_every = 100'000;  // applied entries between snapshots of a group; 0: never
   WalOptions wal;
   Limits limits;
@@ -100,6 +106,10 @@ class Loop {
   virtual void handle(Event event) = 0;
   virtual void tick() = 0;
   virtual void flush() = 0;
+
+  // At the group's leader, see ReplicatedLog; not_found when there is no such group here. In force when this returns,
+  // but not committed: status() tells.
+  [[nodiscard]] virtual Result<Position> change_membership(GroupId group, std::span<const MemberChange> changes) = 0;
 
   // Answers to ClientRequests since the last call. Every request gets exactly one reply while the loop lives.
   [[nodiscard]] virtual std::vector<ClientReply> take_replies() = 0;

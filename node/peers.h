@@ -32,6 +32,7 @@ class Peers {
   // One hint per group and peer waits at a time; a newer one replaces it.
   void queue(NodeId to, const HintItem& item);
 
+  [[nodiscard]] bool knows(NodeId node) const { return peers_.contains(node); }
   // Whether the items of a frame with this header are to be looked at.
   [[nodiscard]] bool admit(NodeId from, const FrameHeader& header);
 

@@ -4,12 +4,31 @@
 
 namespace assent {
 
-Router::Router(NodeId self, const std::vector<GroupConfig>& groups) : self_(self) {
+namespace {
+
+bool holds(const std::vector<NodeId>& nodes, NodeId node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+}  // namespace
+
+Router::Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes) : self_(self) {
+  std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(nodes_), [self](NodeId node) { return node != self; });
   for (const GroupConfig& group : groups) {
-    Entry& entry = groups_[group.id];
-    std::copy_if(group.members.begin(), group.members.end(), std::back_inserter(entry.others),
-                 [self](NodeId member) { return member != self; });
+    members(group.id, group.members);
+    if (holds(group.members, self)) continue;
+    std::vector<NodeId>& others = groups_[group.id].others;
+    std::copy_if(nodes_.begin(), nodes_.end(), std::back_inserter(others),
+                 [&](NodeId node) { return !holds(group.members, node); });
   }
+}
+
+void Router::members(GroupId group, const std::vector<NodeId>& nodes) {
+  Entry& entry = groups_[group];
+  entry.others.clear();
+  entry.turn = 0;
+  std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(entry.others),
+               [this](NodeId node) { return node != self_; });
 }
 
 void Router::believe(GroupId group, const Leadership& leadership) {
@@ -22,7 +41,7 @@ void Router::learn(GroupId group, const Leader& leader) {
   auto found = groups_.find(group);
   if (found == groups_.end() || leader.node == self_) return;  // of itself a node asks its own replica
   Entry& entry = found->second;
-  if (std::find(entry.others.begin(), entry.others.end(), leader.node) == entry.others.end()) return;
+  if (!holds(nodes_, leader.node)) return;
   if (leader.epoch < entry.learned.epoch) return;
   entry.learned = leader;
   entry.used_since = 0;

@@ -27,8 +27,12 @@ class Router {
   };
   static constexpr std::uint64_t unconfirmed_ticks = 50;
 
-  Router(NodeId self, const std::vector<GroupConfig>& groups);
+  // nodes: all of the cluster.
+  Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes);
 
+  // Who belongs to the group, as its own replica here knows it. A node without one asks the founders first, and then
+  // everybody: they may all have left the group since.
+  void members(GroupId group, const std::vector<NodeId>& nodes);
   // What the own replica of the group believes.
   void believe(GroupId group, const Leadership& leadership);
   // A hint of another node, or a message that only a leader of the group sends.
@@ -37,20 +41,21 @@ class Router {
 
   [[nodiscard]] bool knows(GroupId group) const { return groups_.contains(group); }
   [[nodiscard]] Leader leader(GroupId group) const;
-  // Where to send a message now: the leader, this very node included, or the next other member in turn. none for a
-  // group that does not exist or has no other member.
+  // Where to send a message now: the leader, this very node included, or the next other node in turn that may know.
+  // none for a group that does not exist or has nobody else.
   [[nodiscard]] NodeId route(GroupId group);
 
  private:
   struct Entry {
-    std::vector<NodeId> others;  // members without this node
+    std::vector<NodeId> others;  // who may know, without this node
     std::size_t turn = 0;
     Leader local;
     Leader learned;
     std::uint64_t used_since = 0;  // tick of the first use of learned that nothing confirmed; 0: none
   };
   NodeId self_;
-  std::uint64_t now_ = 1;  // ticks
+  std::vector<NodeId> nodes_;  // without this one
+  std::uint64_t now_ = 1;      // ticks
   std::map<GroupId, Entry> groups_;
 };
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <utility>
 
+#include "server/log.h"
 #include "server/system_clock.h"
 #include "server/version.h"
 #include "txn_proto/api_error.h"
@@ -65,10 +66,42 @@ void write_counters(const LoopStatistics& statistics, v1::NodeCounters& out) {
   out.set_resident_bytes(resident_bytes());
 }
 
+const char* role_of(const Membership& members, const Member& member) {
+  const auto holds = [&member](const std::vector<Member>& list) {
+    return std::binary_search(list.begin(), list.end(), member);
+  };
+  if (holds(members.learners)) return "learner";
+  if (!members.joint()) return "voter";
+  if (!holds(members.voters)) return "outgoing";
+  return holds(members.outgoing) ? "voter" : "incoming";
+}
+
+void write_membership(const ClusterView& cluster, const GroupStatus& status, v1::Replica& out) {
+  const LogStatus& log = status.log;
+  out.set_membership_committed(log.members_since <= log.committed);
+  for (const Member& member : log.members.all()) {
+    v1::ReplicaMember& one = *out.add_membership();
+    one.set_node(cluster.node_name(member.node));
+    one.set_disk(member.incarnation);
+    one.set_role(role_of(log.members, member));
+    if (!log.leadership.self_leads) continue;
+    if (member == Member(cluster.self, cluster.disk)) {
+      one.set_match_index(log.last.value);
+      one.set_active(true);
+    }
+    for (const PeerProgress& peer : log.peers) {
+      if (peer.member != member) continue;
+      one.set_match_index(peer.match.value);
+      one.set_active(peer.recently_active);
+    }
+  }
+}
+
 void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Replica& out) {
   out.set_group(status.config.name);
   out.set_role(status.config.role == GroupRole::coordinator ? "coordinator" : "shard");
-  for (const NodeId member : status.log.members) out.add_members(cluster.node_name(member));
+  for (const NodeId node : status.log.members.voting_nodes()) out.add_members(cluster.node_name(node));
+  write_membership(cluster, status, out);
   out.set_leader(cluster.node_name(status.log.leadership.leader));
   out.set_leads(status.log.leadership.self_ready);
   out.set_epoch(status.log.leadership.epoch.value);
@@ -89,7 +122,7 @@ void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Re
     heuristics.set_forgotten(status.application.heuristics_forgotten);
   }
   for (const PeerProgress& peer : status.log.peers) {
-    if (peer.recently_active) out.add_active_peers(cluster.node_name(peer.node));
+    if (peer.recently_active) out.add_active_peers(cluster.node_name(peer.member.node));
   }
 }
 
@@ -98,6 +131,7 @@ void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Re
 void write_status(const ClusterView& cluster, Loop& loop, bool digests, v1::StatusResponse& out) {
   out.set_node(cluster.self_node().name);
   out.set_version(std::string(version));
+  out.set_disk(cluster.disk);
   for (const auto& [id, node] : cluster.nodes) {
     v1::Node& out_node = *out.add_nodes();
     out_node.set_name(node.name);
@@ -167,12 +201,62 @@ grpc::Status transfer(const ClusterView& cluster, Loop& loop, GroupId group, Nod
   const std::string name = cluster.groups.name(group);
   if (!status) return not_leader(cluster, name, {});
   if (!status->log.leadership.self_ready) return not_leader(cluster, name, status->log.leadership.leader);
-  const auto& members = status->log.members;
-  if (std::find(members.begin(), members.end(), to) == members.end()) {
+  if (status->log.members.voter_on(to).none()) {
     return error_status(ErrorCode::refused,
-                        fmt::format("to: node {} is no member of group {}", cluster.node_name(to), name));
+                        fmt::format("to: node {} does not vote in group {}", cluster.node_name(to), name));
   }
   loop.handle(TransferLeadership{.group = group, .to = to});
+  return grpc::Status::OK;
+}
+
+Result<std::vector<MemberChange>> read_changes(const ClusterView& cluster, const v1::ChangeMembersRequest& request) {
+  using Kind = MemberChange::Kind;
+  static const std::map<std::string, Kind, std::less<>> kinds{
+      {"learner", Kind::learner}, {"voter", Kind::voter}, {"remove", Kind::remove}};
+  std::vector<MemberChange> changes;
+  for (const v1::MemberChange& change : request.changes()) {
+    const auto kind = kinds.find(change.action());
+    if (kind == kinds.end()) {
+      return fail(ErrorCode::malformed,
+                  fmt::format("changes: there is no action \"{:.63}\"; there are learner, voter, remove",
+                              change.action()));
+    }
+    const NodeId node = node_id(change.node());
+    if (cluster.find(node) == nullptr || cluster.node_name(node) != change.node()) {
+      return fail(ErrorCode::malformed, fmt::format("changes: there is no node \"{:.63}\"", change.node()));
+    }
+    changes.push_back({kind->second, Member(node, change.disk())});
+  }
+  if (changes.empty()) return fail(ErrorCode::malformed, "changes: none are named");
+  return changes;
+}
+
+// What a log says of members, in the names that people gave their nodes.
+std::string named(const ClusterView& cluster, const GroupStatus& status) {
+  std::vector<std::string> names;
+  for (const Member& member : status.log.members.all()) {
+    names.push_back(fmt::format("{} ({})", cluster.node_name(member.node), role_of(status.log.members, member)));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+grpc::Status change_members(const ClusterView& cluster, Loop& loop, GroupId group,
+                            const std::vector<MemberChange>& changes, v1::ChangeMembersResponse& out) {
+  const std::optional<GroupStatus> status = status_of(loop, group);
+  const std::string name = cluster.groups.name(group);
+  if (!status) return not_leader(cluster, name, {});
+  if (!status->log.leadership.self_ready) return not_leader(cluster, name, status->log.leadership.leader);
+  const auto position = loop.change_membership(group, changes);
+  if (!position) {
+    return error_status(position.error().code, fmt::format("group {}: {}; its members are {}", name,
+                                                           position.error().message, named(cluster, *status)));
+  }
+  out.set_epoch(position->epoch.value);
+  out.set_index(position->index.value);
+  LogEvent event(LogLevel::info, "membership", "the members of a group change");
+  event.field("group", name).field("index", position->index.value);
+  if (const auto after = status_of(loop, group)) event.field("members", named(cluster, *after));
+  event.write();
   return grpc::Status::OK;
 }
 
@@ -220,6 +304,18 @@ void ClusterService::transfer_leader(TypedCall<v1::TransferLeaderRequest, v1::Tr
       [this, answer, id = group->id, to](Loop& loop) { answer->finish(transfer(cluster_, loop, id, to)); }));
 }
 
+void ClusterService::change_members(TypedCall<v1::ChangeMembersRequest, v1::ChangeMembersResponse>& call) const {
+  const v1::ChangeMembersRequest& request = call.request();
+  const GroupDirectory::Group* group = cluster_.groups.find(request.group());
+  if (group == nullptr) return call.finish(unknown_group(cluster_, request.group()));
+  auto changes = read_changes(cluster_, request);
+  if (!changes) return call.finish(error_status(changes.error().code, changes.error().message));
+  const auto answer = std::make_shared<Answer>(call);
+  static_cast<void>(inbox_.post([this, answer, id = group->id, changes = std::move(*changes), &call](Loop& loop) {
+    answer->finish(assent::change_members(cluster_, loop, id, changes, call.response()));
+  }));
+}
+
 void ClusterService::open(RpcQueue& queue) {
   using Service = v1::Cluster::AsyncService;
   serve<Service, Service, v1::StatusRequest, v1::StatusResponse>(service_, &Service::RequestStatus, queue,
@@ -228,6 +324,8 @@ void ClusterService::open(RpcQueue& queue) {
                                                                    [this](auto& call) { explain(call); });
   serve<Service, Service, v1::TransferLeaderRequest, v1::TransferLeaderResponse>(
       service_, &Service::RequestTransferLeader, queue, [this](auto& call) { transfer_leader(call); });
+  serve<Service, Service, v1::ChangeMembersRequest, v1::ChangeMembersResponse>(
+      service_, &Service::RequestChangeMembers, queue, [this](auto& call) { change_members(call); });
 }
 
 }  // namespace assent

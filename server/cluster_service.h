@@ -1,4 +1,4 @@
-// The service Cluster of the public API: what the answering node sees of itself, and handing over leadership. The
+// The service Cluster of the public API: what the answering node sees of itself, handing over leadership, and changing the members of a group. The
 // questions run as tasks on the loop's thread, between events; answers are made there too.
 #pragma once
 
@@ -23,6 +23,7 @@ class ClusterService {
   void status(TypedCall<v1::StatusRequest, v1::StatusResponse>& call) const;
   void explain(TypedCall<v1::ExplainRequest, v1::ExplainResponse>& call) const;
   void transfer_leader(TypedCall<v1::TransferLeaderRequest, v1::TransferLeaderResponse>& call) const;
+  void change_members(TypedCall<v1::ChangeMembersRequest, v1::ChangeMembersResponse>& call) const;
 
   const ClusterView& cluster_;
   Inbox& inbox_;

@@ -18,6 +18,7 @@ struct ClusterView {
     std::string peer_endpoint;
   };
   NodeId self;
+  std::uint64_t disk = 0;  // of this node: NodeConfig::disk
   std::map<NodeId, Node> nodes;
   GroupDirectory groups;
   std::vector<GroupConfig> group_configs;

@@ -55,6 +55,7 @@ struct ServerConfig {
   std::chrono::milliseconds trace_slow{};
   std::string admin_tokens_file;  // empty: nobody acts by http
   bool dev_faults = false;
+  bool rejoin = false;  // by flag alone: the data directory was lost, and with it what this node promised
   std::string log_level;
   std::string log_format;  // auto: text on a terminal, json otherwise
   std::uint64_t active_txns_max = 0;

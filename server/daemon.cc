@@ -42,13 +42,13 @@ std::string_view advice(ErrorCode code) {
 const Endpoint default_http{"127.0.0.1", 7422};
 
 // Whoever has most of the log takes over fastest.
-NodeId best_successor(const GroupStatus& group, NodeId self) {
+NodeId best_successor(const GroupStatus& group) {
   const PeerProgress* best = nullptr;
   for (const PeerProgress& peer : group.log.peers) {
-    if (peer.node == self || !peer.recently_active) continue;
+    if (group.log.members.voter_on(peer.member.node) != peer.member || !peer.recently_active) continue;
     if (best == nullptr || peer.match > best->match) best = &peer;
   }
-  return best == nullptr ? NodeId() : best->node;
+  return best == nullptr ? NodeId() : best->member.node;
 }
 
 // Half a second of waiting where a transaction takes 60 ms under load; who waits longer does better to come again.
@@ -162,17 +162,25 @@ Result<void> Daemon::open_loop() {
       config_.data_dir, [this] { inbox_.disk_progress(); }, PosixDisk::Begin::on_start);
   if (!disk) return fail(std::move(disk.error()));
   disk_ = std::move(*disk);
-  if (auto mine = claim_data_directory(*disk_, {.cluster = config_.cluster_name, .node = config_.node_name}); !mine)
-    return mine;
-  const Result<std::uint64_t> incarnation = next_incarnation(config_.data_dir, SystemClock::wall_micros());
+  const std::uint64_t disk_number = config_.rejoin ? SystemClock::wall_micros() : 0;
+  const auto mine = claim_data_directory(
+      *disk_, {.cluster = config_.cluster_name, .node = config_.node_name, .disk = disk_number});
+  if (!mine) return fail(mine.error());
+  cluster_.disk = mine->disk;
+  const Result<Incarnation> incarnation = next_incarnation(config_.data_dir, SystemClock::wall_micros());
   if (!incarnation) return fail(incarnation.error());
-  transport_ = std::make_unique<GrpcTransport>(peer_identity(config_, *incarnation), api_.queue(), inbox_);
+  auto memory = PeerMemory::open(config_.data_dir);
+  if (!memory) return fail(memory.error());
+  PeerIdentity identity = peer_identity(config_, *incarnation);
+  identity.disk = mine->disk;
+  identity.memory = std::make_shared<PeerMemory>(std::move(*memory));
+  transport_ = std::make_unique<GrpcTransport>(std::move(identity), api_.queue(), inbox_);
   services_ = std::make_unique<ServiceGateway>(
       api_.queue(), inbox_, cluster_.groups,
       ServiceGatewayOptions{.trace = [this](const TxnId& txn, std::string_view method,
                                             const std::string& branch) { return trace_headers(txn, method, branch); },
                             .figures = &calls_});
-  auto loop = Loop::open(node_config(config_, cluster_, *incarnation), *disk_, *transport_, clock_,
+  auto loop = Loop::open(node_config(config_, cluster_, incarnation->now), *disk_, *transport_, clock_,
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));
   loop_ = std::move(*loop);
@@ -372,7 +380,7 @@ void Daemon::hand_over(Loop& loop, const std::vector<GroupStatus>& groups) {
   bool leads = false;
   for (const GroupStatus& group : groups) {
     if (!group.log.leadership.self_leads) continue;
-    const NodeId successor = best_successor(group, cluster_.self);
+    const NodeId successor = best_successor(group);
     if (successor.none()) continue;  // nobody is there to take it
     // Once a group: when leadership comes back, the others are stopping as well, and giving it away again helps nobody.
     const auto [given, fresh] = handed_over_.emplace(group.config.id, group.log.leadership.epoch);

@@ -72,7 +72,7 @@ class Daemon {
 
   const ServerConfig config_;
   const TraceOptions traces_;
-  const ClusterView cluster_;
+  ClusterView cluster_;  // changes no more once the data directory is claimed
   Inbox inbox_;
   PendingCalls pending_;
   const ClientGate gate_;

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "base/digest.h"
@@ -195,16 +196,48 @@ class Api {
 
 std::string health_of(const v1::Group& group) {
   if (group.leader().empty()) return "no leader";
-  const auto up = std::count_if(group.members().begin(), group.members().end(),
-                                [](const v1::GroupMember& member) { return member.up(); });
-  if (up == group.members_size()) return "ok";
-  return fmt::format("degraded: {}/{}", up, group.members_size());
+  const auto voters = [&group](const auto& also) {
+    return std::count_if(group.members().begin(), group.members().end(), [&](const v1::GroupMember& member) {
+      return member.role() != "learner" && also(member);
+    });
+  };
+  const auto all = voters([](const v1::GroupMember&) { return true; });
+  const auto up = voters([](const v1::GroupMember& member) { return member.up(); });
+  return up == all ? "ok" : fmt::format("degraded: {}/{}", up, all);
+}
+
+// Who belongs to each group, as its leader says, or else whoever is furthest; the founders where nobody says anything.
+void name_members(const v1::ClusterPage& page, v1::Group& group) {
+  const v1::Replica* best = nullptr;
+  std::map<std::string, std::uint64_t> disks;
+  const auto rank = [](const v1::Replica& replica) {
+    return std::tuple(replica.leads(), replica.epoch(), replica.last_index());
+  };
+  for (const v1::StatusResponse& node : page.nodes()) {
+    disks[node.node()] = node.disk();
+    for (const v1::Replica& replica : node.replicas()) {
+      if (replica.group() != group.group() || replica.membership().empty()) continue;
+      if (best == nullptr || rank(replica) > rank(*best)) best = &replica;
+    }
+  }
+  if (best == nullptr) return;
+  group.clear_members();
+  for (const v1::ReplicaMember& member : best->membership()) {
+    const auto disk = disks.find(member.node());
+    const bool lost = disk != disks.end() && disk->second != member.disk();
+    const bool shown = std::any_of(group.members().begin(), group.members().end(),
+                                   [&](const v1::GroupMember& other) { return other.node() == member.node(); });
+    if (shown || (lost && member.role() != "voter")) continue;
+    v1::GroupMember& out = *group.add_members();
+    out.set_node(member.node());
+    out.set_role(lost ? "lost" : member.role());
+  }
 }
 
 // A leader's word counts before a follower's, a later term's before an earlier one's.
 void learn(const v1::StatusResponse& node, const v1::Replica& replica, v1::Group& group) {
   for (v1::GroupMember& member : *group.mutable_members()) {
-    if (member.node() != node.node()) continue;
+    if (member.node() != node.node() || member.role() == "lost") continue;
     member.set_up(true);
     member.set_leads(replica.leads());
     member.set_applied_index(replica.applied_index());
@@ -237,7 +270,12 @@ v1::GroupPage groups_of(const v1::ClusterPage& page, const ClusterView& cluster)
     v1::Group& group = groups[config.name];
     group.set_group(config.name);
     group.set_role(config.role == GroupRole::coordinator ? "coordinator" : "shard");
-    for (const NodeId member : config.members) group.add_members()->set_node(cluster.node_name(member));
+    for (const NodeId member : config.members) {
+      v1::GroupMember& founder = *group.add_members();
+      founder.set_node(cluster.node_name(member));
+      founder.set_role("voter");
+    }
+    name_members(page, group);
   }
   for (const v1::StatusResponse& node : page.nodes()) {
     for (const v1::Replica& replica : node.replicas()) {

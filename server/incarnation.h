@@ -9,7 +9,12 @@
 
 namespace assent {
 
+struct Incarnation {
+  std::uint64_t now = 0;
+  std::uint64_t previous = 0;  // 0: this is the first start on this disk
+};
+
 // The greater of now and one more than the last. The data directory must exist and be locked by this process. io.
-[[nodiscard]] Result<std::uint64_t> next_incarnation(const std::string& data_dir, std::uint64_t now_micros);
+[[nodiscard]] Result<Incarnation> next_incarnation(const std::string& data_dir, std::uint64_t now_micros);
 
 }  // namespace assent

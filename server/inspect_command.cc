@@ -157,6 +157,10 @@ Result<Inspection> inspect_directory(const std::string& path, std::size_t entrie
   options.entries_max = entries_max;
   options.describe_entry = [shards = shards_in(path)](GroupId group, const Entry& entry) {
     if (entry.kind == EntryKind::epoch_start) return std::string("a leader's first entry");
+    if (entry.kind == EntryKind::membership) {
+      const auto members = decode_membership(entry.payload);
+      return members ? to_string(*members) : std::string("members that this build cannot read");
+    }
     const std::string words =
         shards.contains(group) ? describe_shard_command(entry.payload) : describe_coordinator_command(entry.payload);
     return fmt::format("{}: {}", name_of(group.value), words);
@@ -165,7 +169,7 @@ Result<Inspection> inspect_directory(const std::string& path, std::size_t entrie
     const auto state = raft::decode_hard_state(bytes);
     if (!state) return fmt::format("{}: not a hard state that this build knows", name_of(group.value));
     return fmt::format("{}: term {}, voted for {}", name_of(group.value), state->term,
-                       state->vote.none() ? std::string("nobody") : name_of(state->vote.value));
+                       state->vote.none() ? std::string("nobody") : name_of(state->vote.node.value));
   };
   auto inspection = inspect_data_directory(**disk, options);
   if (inspection) describe_archives(path, *inspection);

@@ -42,6 +42,7 @@ struct ConfigArguments {
   std::string file;
   std::map<std::string, std::string> flags;
   bool print = false;
+  bool rejoin = false;
 };
 
 void add_config_options(CLI::App& command, ConfigArguments& arguments) {
@@ -162,7 +163,8 @@ int run_start(const ConfigArguments& arguments) {
     print_config(*loaded);
     return 0;
   }
-  const ServerConfig& config = loaded->config;
+  ServerConfig config = loaded->config;
+  config.rejoin = arguments.rejoin;
   const bool json = config.log_format == "json" || (config.log_format == "auto" && isatty(STDERR_FILENO) == 0);
   set_up_log({.level = log_level_of(config.log_level), .json = json, .node = config.node_name, .sink = {}});
   route_foreign_logs();
@@ -216,6 +218,9 @@ int main(int argc, char** argv) {
   CLI::App* const start = app.add_subcommand("start", "run a node until SIGTERM");
   add_config_options(*start, arguments);
   start->add_flag("--print-config", arguments.print, "print every value with where it came from, and end");
+  start->add_flag("--rejoin", arguments.rejoin,
+                  "the node lost its data directory: begin with an empty one, as a member that votes nowhere until "
+                  "'assentctl group replace' takes it in");
   CLI::App* const check = app.add_subcommand("check-config", "judge a configuration; exit 2 when it is bad");
   add_config_options(*check, arguments);
   check->add_flag("--print-config", arguments.print, "print every value with where it came from");

@@ -169,8 +169,7 @@ void add_groups(const LoopFigures& loop, const ClusterView& cluster, Families& o
   for (const GroupStatus& group : loop.groups) {
     if (!group.log.leadership.self_ready) continue;
     for (const PeerProgress& peer : group.log.peers) {
-      if (peer.node == cluster.self) continue;
-      out.value({{"group", group.config.name}, {"peer", cluster.node_name(peer.node)}},
+      out.value({{"group", group.config.name}, {"peer", cluster.node_name(peer.member.node)}},
                 group.log.last.value - std::min(group.log.last.value, peer.match.value));
     }
   }
@@ -178,8 +177,7 @@ void add_groups(const LoopFigures& loop, const ClusterView& cluster, Families& o
   for (const GroupStatus& group : loop.groups) {
     if (!group.log.leadership.self_ready) continue;
     for (const PeerProgress& peer : group.log.peers) {
-      if (peer.node == cluster.self) continue;
-      out.value({{"group", group.config.name}, {"peer", cluster.node_name(peer.node)}},
+      out.value({{"group", group.config.name}, {"peer", cluster.node_name(peer.member.node)}},
                 std::uint64_t{peer.recently_active ? 1U : 0U});
     }
   }

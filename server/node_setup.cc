@@ -127,9 +127,12 @@ ClusterView cluster_view(const ServerConfig& config) {
   return view;
 }
 
-PeerIdentity peer_identity(const ServerConfig& config, std::uint64_t incarnation) {
-  PeerIdentity identity{
-      .cluster = config.cluster_name, .self = node_id(config.node_name), .incarnation = incarnation, .nodes = {}};
+PeerIdentity peer_identity(const ServerConfig& config, const Incarnation& incarnation) {
+  PeerIdentity identity{.cluster = config.cluster_name,
+                        .self = node_id(config.node_name),
+                        .incarnation = incarnation.now,
+                        .previous = incarnation.previous,
+                        .nodes = {}};
   for (const auto& [name, endpoint] : config.peers)
     identity.nodes[node_id(name)] = {.name = name, .endpoint = endpoint};
   return identity;
@@ -140,7 +143,9 @@ NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, s
   node.self = cluster.self;
   node.incarnation = incarnation;
   node.seed = Digest().add(cluster.self).add(incarnation).value();
+  for (const auto& [id, ignored] : cluster.nodes) node.nodes.push_back(id);
   node.groups = cluster.group_configs;
+  node.disk = cluster.disk;
   node.snapshot_every = config.snapshot_every;
   node.wal.sync = config.fsync;
   node.wal.identity = identity_number({.cluster = config.cluster_name, .node = config.node_name});

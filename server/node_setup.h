@@ -11,13 +11,14 @@
 #include "node/loop.h"
 #include "server/cluster_view.h"
 #include "server/config.h"
+#include "server/incarnation.h"
 #include "server/peer_identity.h"
 #include "sql_adapter/sqlite_store.h"
 
 namespace assent {
 
 [[nodiscard]] ClusterView cluster_view(const ServerConfig& config);
-[[nodiscard]] PeerIdentity peer_identity(const ServerConfig& config, std::uint64_t incarnation);
+[[nodiscard]] PeerIdentity peer_identity(const ServerConfig& config, const Incarnation& incarnation);
 [[nodiscard]] NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, std::uint64_t incarnation);
 [[nodiscard]] RaftOptions raft_options(const ServerConfig& config);
 

@@ -7,11 +7,33 @@
 
 namespace assent {
 
+namespace {
+
+template <class Message>
+std::optional<std::string> believed(PeerMemory* memory, const std::string& node, const Message& message) {
+  if (memory == nullptr || !message.has_previous()) return std::nullopt;
+  return memory->meet(node, {message.incarnation(), message.previous(), message.disk()});
+}
+
+}  // namespace
+
 void PeerIdentity::write_hello(NodeId to, v1::PeerHello& hello) const {
   hello.set_cluster(cluster);
   hello.set_from(self_name());
   hello.set_to(nodes.at(to).name);
   hello.set_incarnation(incarnation);
+  hello.set_previous(previous);
+  hello.set_disk(disk);
+}
+
+void PeerIdentity::write_accepted(v1::PeerAccepted& accepted) const {
+  accepted.set_incarnation(incarnation);
+  accepted.set_previous(previous);
+  accepted.set_disk(disk);
+}
+
+std::optional<std::string> PeerIdentity::check(NodeId called, const v1::PeerAccepted& accepted) const {
+  return believed(memory.get(), nodes.at(called).name, accepted);
 }
 
 PeerIdentity::Verdict PeerIdentity::check(const v1::PeerHello& hello) const {
@@ -32,7 +54,7 @@ PeerIdentity::Verdict PeerIdentity::check(const v1::PeerHello& hello) const {
             .refusal = fmt::format("node {} does not know the caller \"{:.63}\"; add it to cluster.peers", self_name(),
                                    hello.from())};
   }
-  return {.from = from, .refusal = std::nullopt};
+  return {.from = from, .refusal = believed(memory.get(), hello.from(), hello)};
 }
 
 }  // namespace assent

@@ -3,13 +3,16 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "base/ids.h"
 #include "server/config_values.h"
+#include "server/peer_memory.h"
 
 namespace assent::v1 {
+class PeerAccepted;
 class PeerHello;
 }
 
@@ -19,11 +22,14 @@ struct PeerIdentity {
   std::string cluster;
   NodeId self;
   std::uint64_t incarnation = 0;
+  std::uint64_t previous = 0;  // the incarnation before, on the same disk; 0: none
+  std::uint64_t disk = 0;
   struct Node {
     std::string name;
     Endpoint endpoint;
   };
-  std::map<NodeId, Node> nodes;  // the whole cluster, this node included
+  std::map<NodeId, Node> nodes;                 // the whole cluster, this node included
+  std::shared_ptr<PeerMemory> memory = nullptr;  // of the others' pasts; null: every past is believed
 
   [[nodiscard]] const std::string& self_name() const { return nodes.at(self).name; }
   void write_hello(NodeId to, v1::PeerHello& hello) const;
@@ -33,6 +39,9 @@ struct PeerIdentity {
     std::optional<std::string> refusal;
   };
   [[nodiscard]] Verdict check(const v1::PeerHello& hello) const;
+  void write_accepted(v1::PeerAccepted& accepted) const;
+  // Of the node that was called: why it is refused.
+  [[nodiscard]] std::optional<std::string> check(NodeId called, const v1::PeerAccepted& accepted) const;
 };
 
 }  // namespace assent

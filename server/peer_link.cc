@@ -72,6 +72,13 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
   void arrived(v1::PeerFrame& message) override {
     if (up_ && message.kind_case() == v1::PeerFrame::kFrame) return hand_over(link_.to_, message);
     if (up_ || message.kind_case() != v1::PeerFrame::kAccepted) return cancel();
+    if (const auto refusal = link_.identity_.check(link_.to_, message.accepted())) {
+      LogEvent(LogLevel::warn, "peer", "stream refused")
+          .field("peer", link_.node_.name)
+          .field("why", *refusal)
+          .write_at_most_every(10, "refused " + link_.node_.name);
+      return cancel();
+    }
     up_ = true;
     join();
     read();
@@ -119,7 +126,11 @@ class PeerLink::SnapshotCall final {
     header.set_last_epoch(transfer_.mark.last.epoch.value);
     header.set_last_index(transfer_.mark.last.index.value);
     header.set_stamp(transfer_.mark.stamp.value);
-    for (const NodeId member : transfer_.mark.members) header.add_members(member.value);
+    if (const Membership& members = transfer_.mark.members; members.plain()) {
+      for (const Member& member : members.voters) header.add_members(member.node.value);
+    } else {
+      header.set_membership(encode_membership(members));
+    }
     header.set_size(transfer_.data.size());
     header.set_checksum(xxh3(transfer_.data));
     context_.set_deadline(std::chrono::system_clock::now() + snapshot_time_max);

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/digest.h"
 #include "server/log.h"
@@ -20,6 +22,15 @@ grpc::Status refuse(const std::string& caller, const std::string& why) {
       .field("why", why)
       .write_at_most_every(10, "refused " + caller.substr(0, caller.rfind(':')));
   return {grpc::StatusCode::FAILED_PRECONDITION, why};
+}
+
+std::optional<Membership> read_members(const v1::SnapshotHeader& header) {
+  if (!header.membership().empty()) return decode_membership(header.membership());
+  std::vector<NodeId> founders;
+  for (const std::uint64_t member : header.members()) founders.emplace_back(member);
+  Membership members(founders);
+  if (!members.valid()) return std::nullopt;
+  return members;
 }
 
 }  // namespace
@@ -63,7 +74,7 @@ class PeerService::FrameStream final : public FramePump<grpc::ServerAsyncReaderW
     }
     from_ = verdict.from;
     link_ = service_.links_.at(from_).get();
-    out_.mutable_accepted();
+    service_.identity_.write_accepted(*out_.mutable_accepted());
     write_out();
     read();
   }
@@ -149,7 +160,9 @@ class PeerService::SnapshotStream final {
     transfer_.epoch = Epoch(header.epoch());
     transfer_.mark.last = {.epoch = Epoch(header.last_epoch()), .index = Index(header.last_index())};
     transfer_.mark.stamp = ClusterMillis(header.stamp());
-    for (const std::uint64_t member : header.members()) transfer_.mark.members.emplace_back(member);
+    auto members = read_members(header);
+    if (!members) return finish(refuse(caller_, "the snapshot's members cannot be read"));
+    transfer_.mark.members = std::move(*members);
     from_ = verdict.from;
     read();
   }

@@ -1,6 +1,10 @@
 #include "sim/durability_checker.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "consensus/raft/quorum.h"
 
 namespace assent::sim {
 
@@ -15,11 +19,17 @@ const DurableView* DurabilityChecker::view(const Replica& at) const {
 }
 
 void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& /*log*/) {
-  groups_[at.group].members = setup.members;
+  Group& group = groups_[at.group];
+  group.memberships.try_emplace(Index(0), setup.members);
   State& known = state_of(at);
-  if (known.built) judge_restart(at, known, setup.durable);
+  if (known.built && known.durable.incarnation != setup.incarnation) {
+    group.lost[Member(at.node, known.durable.incarnation)] = std::move(known.durable);
+  } else if (known.built) {
+    judge_restart(at, known, setup.durable);
+  }
   State fresh;
   fresh.built = true;
+  fresh.durable.incarnation = setup.incarnation;
   fresh.durable.hard_state = setup.durable.hard_state;
   fresh.durable.base = setup.durable.snapshot.last.index;
   for (const EntryPtr& entry : setup.durable.entries) fresh.durable.epochs.push_back(entry->epoch);
@@ -62,7 +72,11 @@ void DurabilityChecker::gave(const Replica& at, const Output& output, const Repl
     Write write{output.number, output.hard_state, std::nullopt, {}, {}};
     if (output.install) write.install = output.install->last.index;
     if (!output.append.empty()) write.first = output.append.front()->index;
-    for (const EntryPtr& entry : output.append) write.epochs.push_back(entry->epoch);
+    for (const EntryPtr& entry : output.append) {
+      write.epochs.push_back(entry->epoch);
+      if (entry->kind != EntryKind::membership) continue;
+      groups_[at.group].written[{entry->epoch, entry->index}] = decode_membership(entry->payload).value();
+    }
     state.writes.push_back(std::move(write));
   }
   judge_commit(at, output);
@@ -87,16 +101,30 @@ void DurabilityChecker::judge_commit(const Replica& at, const Output& output) {
   for (const EntryPtr& entry : output.committed) {
     if (entry->index <= group.committed) continue;
     group.committed = entry->index;
-    const auto holders = std::count_if(group.members.begin(), group.members.end(), [&](NodeId node) {
-      const DurableView* durable = view({at.group, node});
-      return durable != nullptr && durable->holds(entry->index, entry->epoch);
-    });
-    if (2 * static_cast<std::size_t>(holders) > group.members.size()) continue;
+    if (entry->kind == EntryKind::membership) {
+      group.memberships[entry->index] = decode_membership(entry->payload).value();
+    }
+    if (majority_holds(at.group, group, *entry)) continue;
     return recorder_.wrong(
-        fmt::format("L4 durability: node {} holds entry {} of group {} for committed while {} of {} replicas hold it "
-                    "durably",
-                    at.node, entry->index, at.group, holders, group.members.size()));
+        fmt::format("L4 durability: node {} holds entry {} of group {} for committed while no majority of its members "
+                    "holds it durably",
+                    at.node, entry->index, at.group));
   }
+}
+
+bool DurabilityChecker::majority_holds(GroupId id, const Group& group, const Entry& entry) const {
+  const auto holds = [&](const Member& member) -> std::uint64_t {
+    const auto lost = group.lost.find(member);
+    const DurableView* durable = lost != group.lost.end() ? &lost->second : view({id, member.node});
+    if (durable == nullptr || durable->incarnation != member.incarnation) return 0;
+    return durable->holds(entry.index, entry.epoch) ? 1 : 0;
+  };
+  const auto in_force = std::prev(group.memberships.upper_bound(entry.index));
+  if (raft::reached_by_quorum(in_force->second, holds) > 0) return true;
+  return std::any_of(group.written.begin(), group.written.end(), [&](const auto& later) {
+    const auto& [at, membership] = later;
+    return at.index > entry.index && at.epoch >= entry.epoch && raft::reached_by_quorum(membership, holds) > 0;
+  });
 }
 
 void DurabilityChecker::judge_reads(const Replica& at, const Output& output) {

@@ -1,7 +1,9 @@
 // Judges what the cores and the disks promise each other: laws L4, L5 and L6 of consensus/log_contract.h, directly and
 // at once, where LogChecker would need the luck of a crash at the right moment to see an entry lost.
 //
-//   commitment  when an entry is first handed out as committed, a majority of its group holds it durably
+//   commitment  when an entry is first handed out as committed, a majority of its group holds it durably: of those who
+//               belong to it at that place of the log, or after a change that stands behind it, which is in force before
+//               it is committed
 //   restart     a replica is rebuilt from at least what it was told to be durable: hard state, entries, snapshot
 //   ready       a leader serves only after it has handed out an entry of its own epoch (L5)
 //   reads       a read reported at an index reflects every entry that anybody held for committed when it was asked
@@ -22,6 +24,7 @@ namespace assent::sim {
 
 // What one replica was told to be durable.
 struct DurableView {
+  std::uint64_t incarnation = 0;  // of the member
   Bytes hard_state;
   Index base;                 // everything up to here stands in a snapshot
   std::vector<Epoch> epochs;  // of the entry at base + 1 + i
@@ -59,12 +62,15 @@ class DurabilityChecker final : public LogWatcher {
     Epoch handed;                   // of the newest entry handed out
   };
   struct Group {
-    std::vector<NodeId> members;
     Index committed;  // by anybody
+    std::map<Index, Membership> memberships;  // committed; the founders at 0
+    std::map<Position, Membership> written;   // by anybody
+    std::map<Member, DurableView> lost;       // with the disks that they were on
   };
 
   void judge_restart(const Replica& at, const State& state, const DurableLog& found);
   void judge_commit(const Replica& at, const Output& output);
+  [[nodiscard]] bool majority_holds(GroupId id, const Group& group, const Entry& entry) const;
   void judge_ready(const Replica& at, const Output& output);
   void judge_reads(const Replica& at, const Output& output);
   static void apply(const Write& write, DurableView& view);

@@ -9,27 +9,25 @@ namespace assent::sim {
 namespace {
 
 // R2 matching: what a leader takes for matched is durable at the follower, and the same as its own.
-void judge_match(Recorder& recorder, const Replica& at, NodeId follower, const DurableView* view,
+void judge_match(Recorder& recorder, const Replica& at, const Member& follower, const DurableView* view,
                  const ReplicatedLog& log) {
   const auto* core = raft_core(log);
   const auto* leader = core == nullptr ? nullptr : std::get_if<raft::Leader>(&core->role());
-  if (leader == nullptr || view == nullptr) return;
-  for (const raft::Peer& peer : leader->peers) {
-    if (peer.node != follower) continue;
-    const Index match = peer.progress.match();
-    const auto epoch = core->log().epoch_at(match);
-    if (!epoch || view->holds(match, *epoch)) return;
-    recorder.wrong(
-        fmt::format("R2 matching: node {}, which leads epoch {} of group {}, takes node {} for matched up to "
-                    "{}, and it is not",
-                    at.node, core->term(), at.group, follower, match));
-  }
+  if (leader == nullptr || view == nullptr || view->incarnation != follower.incarnation) return;
+  const raft::Progress* progress = leader->find(follower);
+  if (progress == nullptr) return;
+  const Index match = progress->match();
+  const auto epoch = core->log().epoch_at(match);
+  if (!epoch || view->holds(match, *epoch)) return;
+  recorder.wrong(
+      fmt::format("R2 matching: node {}, which leads epoch {} of group {}, takes member {} for matched up to {}, and it "
+                  "is not",
+                  at.node, core->term(), at.group, follower, match));
 }
 
 }  // namespace
 
 void RaftChecker::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) {
-  members_[at.group] = setup.members.size();
   commits_[at] = Commit{};
   parked_[at].clear();
   const auto* core = raft_core(log);
@@ -41,11 +39,17 @@ void RaftChecker::built(const Replica& at, const LogSetup& setup, const Replicat
       at.node, hard->vote, hard->term, at.group, core->vote(), core->term()));
 }
 
+std::optional<RaftChecker::Said> RaftChecker::said(GroupId group, NodeId from, NodeId to, ByteView bytes) {
+  auto letter = raft::decode_letter(group, bytes);
+  if (!letter) return std::nullopt;
+  return Said{group, {from, letter->between.from}, {to, letter->between.to}, std::move(letter->message), {}};
+}
+
 void RaftChecker::received(const Replica& at, NodeId from, ByteView bytes, const ReplicatedLog& log) {
-  if (const auto message = raft::decode(at.group, bytes)) {
-    judge_promise({at.group, from}, at.node, *message, "when it arrives");
-    if (std::holds_alternative<raft::AppendAccept>(*message)) {
-      judge_match(recorder_, at, from, durability_.view({at.group, from}), log);
+  if (const auto heard = said(at.group, from, at.node, bytes)) {
+    judge_promise(*heard, "when it arrives");
+    if (std::holds_alternative<raft::AppendAccept>(heard->message)) {
+      judge_match(recorder_, at, heard->from, durability_.view({at.group, from}), log);
     }
   }
   judge_commit(at, log);
@@ -53,69 +57,71 @@ void RaftChecker::received(const Replica& at, NodeId from, ByteView bytes, const
 
 void RaftChecker::gave(const Replica& at, const Output& output, const ReplicatedLog& log) {
   for (const ConsensusMessage& sent : output.send_now) {
-    const auto message = raft::decode(at.group, sent.bytes);
-    if (!message) continue;
-    note(at, sent.to, *message);
-    judge_promise(at, sent.to, *message, "when it leaves");
+    const auto now = said(at.group, at.node, sent.to, sent.bytes);
+    if (!now) continue;
+    note(*now);
+    judge_promise(*now, "when it leaves");
   }
   for (const ConsensusMessage& sent : output.send_after_sync) {
-    auto message = raft::decode(at.group, sent.bytes);
-    if (message) parked_[at].push_back({output.number, sent.to, std::move(*message)});
+    auto later = said(at.group, at.node, sent.to, sent.bytes);
+    if (!later) continue;
+    if (std::holds_alternative<raft::VoteRequest>(later->message)) later->members = log.status().members;
+    parked_[at].push_back({output.number, std::move(*later)});
   }
   judge_commit(at, log);
 }
 
 void RaftChecker::synced(const Replica& at, std::uint64_t output_number, const ReplicatedLog& /*log*/) {
   std::deque<Parked>& parked = parked_[at];
-  for (; !parked.empty() && parked.front().number <= output_number; parked.pop_front()) {
-    note(at, parked.front().to, parked.front().message);
+  for (; !parked.empty() && parked.front().number <= output_number; parked.pop_front()) note(parked.front().said);
+}
+
+void RaftChecker::note(const Said& said) {
+  if (const auto* vote = std::get_if<raft::VoteReply>(&said.message)) {
+    if (vote->granted) judge_vote(said.group, said.from, said.to, vote->term);
+  } else if (const auto* pre_vote = std::get_if<raft::PreVoteReply>(&said.message)) {
+    if (pre_vote->granted) pre_votes_[{said.group, said.to, pre_vote->proposed}].insert(said.from);
+  } else if (const auto* request = std::get_if<raft::VoteRequest>(&said.message)) {
+    judge_vote(said.group, said.from, said.from, request->term);
+    if (!request->forced) judge_campaign(said, *request);
   }
 }
 
-void RaftChecker::note(const Replica& from, NodeId to, const raft::Message& message) {
-  if (const auto* vote = std::get_if<raft::VoteReply>(&message)) {
-    if (vote->granted) judge_vote(from, to, vote->term);
-  } else if (const auto* pre_vote = std::get_if<raft::PreVoteReply>(&message)) {
-    if (pre_vote->granted) pre_votes_[{from.group, to, pre_vote->proposed}].insert(from.node);
-  } else if (const auto* request = std::get_if<raft::VoteRequest>(&message)) {
-    judge_vote(from, from.node, request->term);
-    if (!request->forced) judge_campaign(from, *request);
-  }
-}
-
-void RaftChecker::judge_vote(const Replica& voter, NodeId candidate, Epoch term) {
-  const auto [found, fresh] = votes_.try_emplace({voter, term}, candidate);
+void RaftChecker::judge_vote(GroupId group, const Member& voter, const Member& candidate, Epoch term) {
+  const auto [found, fresh] = votes_.try_emplace({group, voter, term}, candidate);
   if (found->second == candidate) return;
   recorder_.wrong(fmt::format("R1 votes: node {} votes for node {} in epoch {} of group {}, and for node {} before",
-                              voter.node, candidate, term, voter.group, found->second));
+                              voter, candidate, term, group, found->second));
 }
 
-void RaftChecker::judge_campaign(const Replica& at, const raft::VoteRequest& request) {
-  std::set<NodeId> granted = pre_votes_[{at.group, at.node, request.term}];
-  granted.insert(at.node);
-  if (granted.size() >= raft::majority(members_[at.group])) return;
-  recorder_.wrong(fmt::format("9.6 pre-votes: node {} campaigns in epoch {} of group {} with {} pre-votes", at.node,
-                              request.term, at.group, granted.size()));
+void RaftChecker::judge_campaign(const Said& said, const raft::VoteRequest& request) {
+  std::set<Member> granted = pre_votes_[{said.group, said.from, request.term}];
+  granted.insert(said.from);
+  const auto voted = [&granted](const Member& member) -> std::uint64_t { return granted.contains(member) ? 1 : 0; };
+  if (raft::reached_by_quorum(said.members, voted) > 0) return;
+  recorder_.wrong(fmt::format("9.6 pre-votes: node {} campaigns in epoch {} of group {} with {} pre-votes", said.from,
+                              request.term, said.group, granted.size()));
 }
 
 // Durable state only grows in terms, and what was promised in one term stays until the next: so a promise that held
-// when it left holds when it arrives, however late.
-void RaftChecker::judge_promise(const Replica& from, NodeId to, const raft::Message& message, std::string_view when) {
+// when it left holds when it arrives, however late; unless the disk was lost that it was made with.
+void RaftChecker::judge_promise(const Said& said, std::string_view when) {
+  const raft::Message& message = said.message;
   const bool before_any_term =
       std::holds_alternative<raft::PreVoteRequest>(message) || std::holds_alternative<raft::PreVoteReply>(message);
-  const DurableView* view = durability_.view(from);
-  if (before_any_term || view == nullptr) return;
+  const DurableView* view = durability_.view({said.group, said.from.node});
+  if (before_any_term || view == nullptr || view->incarnation != said.from.incarnation) return;
   const auto hard = raft::decode_hard_state(view->hard_state);
   const Epoch term = raft::term_of(message);
   const auto broken = [&](std::string_view what) {
     recorder_.wrong(fmt::format("R6 promises: node {} sent '{}' in group {} to node {}, and {} is not durable {}",
-                                from.node, raft::describe(message), from.group, to, what, when));
+                                said.from, raft::describe(message), said.group, said.to, what, when));
   };
   if (!hard || hard->term < term) return broken("its term");
   if (hard->term != term) return;
   const auto* vote = std::get_if<raft::VoteReply>(&message);
-  if (vote != nullptr && vote->granted && hard->vote != to) return broken("its vote");
-  if (std::holds_alternative<raft::VoteRequest>(message) && hard->vote != from.node) return broken("its own vote");
+  if (vote != nullptr && vote->granted && hard->vote != said.to) return broken("its vote");
+  if (std::holds_alternative<raft::VoteRequest>(message) && hard->vote != said.from) return broken("its own vote");
   const auto* accept = std::get_if<raft::AppendAccept>(&message);
   if (accept != nullptr && accept->match > view->last()) return broken("what it accepts");
 }

@@ -11,6 +11,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -31,6 +32,13 @@ class RaftChecker final : public LogWatcher {
   void synced(const Replica& at, std::uint64_t output_number, const ReplicatedLog& log) override;
 
  private:
+  struct Said {
+    GroupId group;
+    Member from;
+    Member to;
+    raft::Message message;
+    Membership members;  // of a vote request: in force when it was made
+  };
   struct Commit {
     Epoch leads;  // none: it does not lead
     Index index;
@@ -38,24 +46,23 @@ class RaftChecker final : public LogWatcher {
   // What leaves once its output is durable; a crash before that takes it away unsaid.
   struct Parked {
     std::uint64_t number = 0;
-    NodeId to;
-    raft::Message message;
+    Said said;
   };
-  using Campaign = std::tuple<GroupId, NodeId, Epoch>;
+  using Campaign = std::tuple<GroupId, Member, Epoch>;
 
+  [[nodiscard]] static std::optional<Said> said(GroupId group, NodeId from, NodeId to, ByteView bytes);
   void judge_commit(const Replica& at, const ReplicatedLog& log);
-  void judge_promise(const Replica& from, NodeId to, const raft::Message& message, std::string_view when);
-  void judge_vote(const Replica& voter, NodeId candidate, Epoch term);
-  void judge_campaign(const Replica& at, const raft::VoteRequest& request);
-  void note(const Replica& from, NodeId to, const raft::Message& message);
+  void judge_promise(const Said& said, std::string_view when);
+  void judge_vote(GroupId group, const Member& voter, const Member& candidate, Epoch term);
+  void judge_campaign(const Said& said, const raft::VoteRequest& request);
+  void note(const Said& said);
 
   Recorder& recorder_;
   const DurabilityChecker& durability_;
-  std::map<GroupId, std::size_t> members_;
   PerReplica<Commit> commits_;
   PerReplica<std::deque<Parked>> parked_;
-  std::map<std::pair<Replica, Epoch>, NodeId> votes_;
-  std::map<Campaign, std::set<NodeId>> pre_votes_;
+  std::map<std::tuple<GroupId, Member, Epoch>, Member> votes_;
+  std::map<Campaign, std::set<Member>> pre_votes_;
 };
 
 }  // namespace assent::sim

@@ -60,9 +60,9 @@ std::string to_json(const Told& told, Epoch term, NodeId from, NodeId to) {
       told.hint);
 }
 
-std::string to_json(const std::vector<NodeId>& members) {
+std::string to_json(const std::vector<Member>& members) {
   std::string text;
-  for (const NodeId member : members) text += fmt::format(R"({}"{}")", text.empty() ? "" : ",", member);
+  for (const Member& member : members) text += fmt::format(R"({}"{}")", text.empty() ? "" : ",", member);
   return text;
 }
 
@@ -74,15 +74,15 @@ void RaftTrace::event(const Replica& at, const Raft& core, std::string_view name
   constexpr std::array<std::string_view, 4> roles = {"StateFollower", "StatePreCandidate", "StateCandidate",
                                                      "StateLeader"};
   file_.line(fmt::format(
-      R"({{"tag":"trace","event":{{"name":"{}","nid":"{}","gid":"{}","state":{{"term":{},"vote":"{}","commit":{}}},"role":"{}","log":{},"conf":[[{}],[]]{}}}}})",
+      R"({{"tag":"trace","event":{{"name":"{}","nid":"{}","gid":"{}","state":{{"term":{},"vote":"{}","commit":{}}},"role":"{}","log":{},"conf":[[{}],[{}]]{}}}}})",
       name, at.node, at.group, core.term(), core.vote(), core.commit(), roles.at(core.role().index()),
-      core.log().last_index(), members_[at.group], message));
+      core.log().last_index(), to_json(core.memberships().current().voters),
+      to_json(core.memberships().current().outgoing), message));
 }
 
-void RaftTrace::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) {
+void RaftTrace::built(const Replica& at, const LogSetup& /*setup*/, const ReplicatedLog& log) {
   const Raft* core = core_of(log);
   if (!file_.on() || core == nullptr) return;
-  members_[at.group] = to_json(setup.members);
   cores_[at] = Core{core->role().index(), core->commit(), core->log().last_index(), {}};
   event(at, *core, "InitState");
 }

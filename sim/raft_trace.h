@@ -50,7 +50,6 @@ class RaftTrace final : public LogWatcher {
 
   LineFile file_;
   std::map<Replica, Core> cores_;
-  std::map<GroupId, std::string> members_;
 };
 
 }  // namespace assent::sim

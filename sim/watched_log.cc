@@ -18,6 +18,12 @@ Result<Position> WatchedLog::propose(Bytes command, ClusterMillis now) {
   return position;
 }
 
+Result<Position> WatchedLog::change_membership(std::span<const MemberChange> changes, ClusterMillis now) {
+  auto position = real_->change_membership(changes, now);
+  for (LogWatcher* watcher : watchers_) watcher->stepped(at_, *real_);
+  return position;
+}
+
 Result<void> WatchedLog::request_read(ReadId id) {
   auto asked = real_->request_read(id);
   if (!asked) return asked;

@@ -43,6 +43,7 @@ class WatchedLog final : public ReplicatedLog {
   void tick() override;
   void receive(NodeId from, ByteView message) override;
   Result<Position> propose(Bytes command, ClusterMillis now) override;
+  Result<Position> change_membership(std::span<const MemberChange> changes, ClusterMillis now) override;
   Result<void> request_read(ReadId id) override;
   void durable(std::uint64_t output_number) override;
   Output take_output() override;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <limits>
 #include <optional>
 
@@ -13,7 +14,7 @@ namespace {
 constexpr std::string_view file_name = "identity";
 constexpr std::string_view unfinished_name = "identity.tmp";
 constexpr std::string_view first_line = "assent data directory";
-constexpr std::uint64_t format_version = 1;
+constexpr std::uint64_t format_version = 2;  // 1 has no line "disk"; it is written still where that would be 0
 constexpr std::uint64_t file_bytes_max = 64ULL << 10U;
 
 std::string quoted(std::string_view text) {
@@ -76,7 +77,7 @@ tl::unexpected<Error> damaged() {
   return fail(
       ErrorCode::corruption,
       "the file \"identity\" of the data directory is damaged; restore it, or let the node join again with an empty "
-      "data directory");
+      "data directory and --rejoin");
 }
 
 std::string described(const DirectoryIdentity& identity) {
@@ -119,8 +120,10 @@ std::uint64_t identity_number(const DirectoryIdentity& identity) {
 }
 
 Bytes encode_directory_identity(const DirectoryIdentity& identity) {
-  std::string text = fmt::format("{}\nformat {}\ncluster {}\nnode {}\n", first_line, format_version,
-                                 quoted(identity.cluster), quoted(identity.node));
+  std::string text = fmt::format("{}\nformat {}\ncluster {}\nnode {}\n", first_line,
+                                 identity.disk == 0 ? 1 : format_version, quoted(identity.cluster),
+                                 quoted(identity.node));
+  if (identity.disk != 0) text += fmt::format("disk {}\n", identity.disk);
   const std::uint64_t checksum = xxh3(text);
   text += fmt::format("checksum {:016x}\n", checksum);
   return text;
@@ -134,7 +137,8 @@ Result<DirectoryIdentity> decode_directory_identity(ByteView text) {
   const auto title = take_line(sealed, first_line);
   const auto format = take_line(sealed, "format ");
   if (!title || !title->empty() || !format || format->empty()) return damaged();
-  if (*format != fmt::format("{}", format_version)) {
+  const bool first_format = *format == "1";
+  if (!first_format && *format != fmt::format("{}", format_version)) {
     return fail(
         ErrorCode::unsupported,
         fmt::format("the data directory is of format {}, and this program knows formats up to {}; use the program "
@@ -143,11 +147,17 @@ Result<DirectoryIdentity> decode_directory_identity(ByteView text) {
   }
   const auto cluster_line = take_line(sealed, "cluster ");
   const auto node_line = take_line(sealed, "node ");
-  if (!cluster_line || !node_line || !sealed.empty()) return damaged();
+  const auto disk_line = first_format ? std::optional<std::string_view>("0") : take_line(sealed, "disk ");
+  if (!cluster_line || !node_line || !disk_line || !sealed.empty()) return damaged();
+  std::uint64_t disk = 0;
+  const auto [end, bad] = std::from_chars(disk_line->data(), disk_line->data() + disk_line->size(), disk);
+  if (bad != std::errc{} || end != disk_line->data() + disk_line->size() || (disk == 0) != first_format) {
+    return damaged();
+  }
   auto cluster = unquoted(*cluster_line);
   auto node = unquoted(*node_line);
   if (!cluster || !node) return damaged();
-  return DirectoryIdentity{std::move(*cluster), std::move(*node)};
+  return DirectoryIdentity{std::move(*cluster), std::move(*node), disk};
 }
 
 Result<DirectoryIdentity> read_directory_identity(Disk& disk) {
@@ -156,21 +166,28 @@ Result<DirectoryIdentity> read_directory_identity(Disk& disk) {
   return decode_directory_identity(*text);
 }
 
-Result<void> claim_data_directory(Disk& disk, const DirectoryIdentity& identity) {
+Result<DirectoryIdentity> claim_data_directory(Disk& disk, const DirectoryIdentity& identity) {
   auto found = read_directory_identity(disk);
   if (!found && found.error().code == ErrorCode::not_found) {
-    if (auto unmarked = refuse_unmarked_data(disk); !unmarked) return unmarked;
-    return write_identity(disk, identity);
+    if (auto unmarked = refuse_unmarked_data(disk); !unmarked) return fail(std::move(unmarked.error()));
+    if (auto written = write_identity(disk, identity); !written) return fail(std::move(written.error()));
+    return identity;
   }
   if (!found) return fail(std::move(found.error()));
-  if (*found != identity) {
+  if (found->cluster != identity.cluster || found->node != identity.node) {
     return fail(ErrorCode::refused,
                 fmt::format("the data directory belongs to {}, and this process is {}; name the right directory, or an "
                             "empty one",
                             described(*found), described(identity)));
   }
+  if (identity.disk != 0 && found->disk == 0) {
+    return fail(ErrorCode::refused,
+                "--rejoin is for a node that lost its data directory, and this one is still here; start the node "
+                "without --rejoin, or name an empty directory");
+  }
   // The rename may have been seen before a crash and not be durable yet.
-  return disk.sync_directory("");
+  if (auto kept = disk.sync_directory(""); !kept) return fail(std::move(kept.error()));
+  return found;
 }
 
 }  // namespace assent

@@ -18,6 +18,9 @@ namespace assent {
 struct DirectoryIdentity {
   std::string cluster;
   std::string node;
+  // 0: the directory that the node founded its groups with. Another number for each one that came after the loss of the
+  // one before: the node is another member of its groups then (base/membership.h).
+  std::uint64_t disk = 0;
 
   bool operator==(const DirectoryIdentity&) const = default;
 };
@@ -25,9 +28,11 @@ struct DirectoryIdentity {
 // For WalOptions::identity.
 [[nodiscard]] std::uint64_t identity_number(const DirectoryIdentity& identity);
 
-// Marks an empty directory as this node's, or checks that it is. refused: it is another's, or it holds data and no
-// identity file; unsupported: a newer format; corruption: the identity file is damaged; io.
-[[nodiscard]] Result<void> claim_data_directory(Disk& disk, const DirectoryIdentity& identity);
+// Marks an empty directory as this node's, or checks that it is; what stands there then. identity.disk counts for an
+// empty directory, and tells that the node lost its former one: refused where that is still here. refused: it is
+// another's, or it holds data and no identity file; unsupported: a newer format; corruption: the identity file is
+// damaged; io.
+[[nodiscard]] Result<DirectoryIdentity> claim_data_directory(Disk& disk, const DirectoryIdentity& identity);
 
 // not_found when the directory has none yet.
 [[nodiscard]] Result<DirectoryIdentity> read_directory_identity(Disk& disk);

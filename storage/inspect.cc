@@ -32,10 +32,8 @@ std::string hex(ByteView bytes) {
 
 std::string described(const SnapshotMark& mark) {
   if (mark.last.index.none()) return "none";
-  std::vector<std::uint64_t> members;
-  for (const NodeId member : mark.members) members.push_back(member.value);
   return fmt::format("up to entry {} of epoch {}, stamped {}, members {}", mark.last.index, mark.last.epoch, mark.stamp,
-                     fmt::join(members, " "));
+                     to_string(mark.members));
 }
 
 // What a run of batches in a segment holds.
@@ -231,7 +229,8 @@ class Inspector {
   }
 
   void entry(GroupId id, const Entry& entry) {
-    const std::string kind = entry.kind == EntryKind::epoch_start ? "start of epoch" : "command";
+    constexpr std::array<const char*, 3> kinds{"command", "start of epoch", "members"};
+    const char* const kind = kinds.at(static_cast<std::size_t>(entry.kind));
     line("      {} epoch {} stamp {} {}, {} bytes{}", entry.index, entry.epoch, entry.stamp, kind, entry.payload.size(),
          options_.describe_entry ? ": " + options_.describe_entry(id, entry) : "");
   }

@@ -80,6 +80,7 @@ Result<Snapshot> decode(ByteView file, const Name& name) {
   if (!in.ok() || found_magic != magic || xxh3(file.substr(0, fixed_bytes + mark_bytes)) != checksum) {
     return fail(ErrorCode::corruption, "the snapshot's header is damaged");
   }
+  if (version == 0) return fail(ErrorCode::corruption, "the snapshot is of format 0, which there never was");
   if (version > format_version) {
     return fail(ErrorCode::unsupported,
                 fmt::format("written in format {}, and this program knows formats up to {}; use "

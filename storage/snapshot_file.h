@@ -12,7 +12,7 @@
 
 namespace assent::snapshot_file {
 
-inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::uint32_t format_version = 2;  // 1 knows founders alone; it is read as well
 inline constexpr std::string_view unfinished_ending = ".tmp";
 
 struct Name {

@@ -41,18 +41,29 @@ bool within(ByteView file, std::uint64_t offset, std::uint64_t size) {
   return offset <= file.size() && size <= file.size() - offset;
 }
 
+// Instead of a number of founders: the bytes of a membership follow, and this is how many.
+constexpr std::uint32_t whole_membership = 1U << 31U;
+
+void fail_reader(ByteReader& in) { (void)in.raw(in.remaining() + 1); }
+
 SnapshotMark read_mark(ByteReader& in) {
   SnapshotMark mark;
   mark.last.epoch = in.id<Epoch>();
   mark.last.index = in.id<Index>();
   mark.stamp = in.id<ClusterMillis>();
-  const std::uint32_t members = in.u32();
-  if (members > in.remaining() / 8) {
-    (void)in.raw(in.remaining() + 1);  // fails the reader
+  const std::uint32_t count = in.u32();
+  if ((count & whole_membership) != 0) {
+    auto membership = decode_membership(in.raw(count & ~whole_membership));
+    if (!membership || membership->plain()) return fail_reader(in), mark;  // each has one form
+    mark.members = std::move(*membership);
     return mark;
   }
-  mark.members.reserve(members);
-  for (std::uint32_t i = 0; i < members; ++i) mark.members.push_back(in.id<NodeId>());
+  if (count > in.remaining() / 8) return fail_reader(in), mark;
+  std::vector<NodeId> founders;
+  founders.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) founders.push_back(in.id<NodeId>());
+  mark.members = Membership(founders);
+  if (!mark.members.empty() && !mark.members.valid()) fail_reader(in);
   return mark;
 }
 
@@ -193,7 +204,7 @@ std::optional<Entry> decode_entry(ByteView body) {
   entry.index = in.id<Index>();
   entry.stamp = in.id<ClusterMillis>();
   const std::uint8_t kind = in.u8();
-  if (!in.ok() || kind > static_cast<std::uint8_t>(EntryKind::epoch_start) || entry.index.none()) return std::nullopt;
+  if (!in.ok() || kind > static_cast<std::uint8_t>(EntryKind::membership) || entry.index.none()) return std::nullopt;
   entry.kind = static_cast<EntryKind>(kind);
   entry.payload = in.raw(in.remaining());
   return entry;
@@ -214,8 +225,13 @@ std::optional<GroupRecord> decode_group(ByteView body) {
 void encode_mark(Bytes& out, const SnapshotMark& mark) {
   ByteWriter writer(out);
   writer.id(mark.last.epoch).id(mark.last.index).id(mark.stamp);
-  writer.u32(static_cast<std::uint32_t>(mark.members.size()));
-  for (const NodeId member : mark.members) writer.id(member);
+  if (mark.members.plain()) {
+    writer.u32(static_cast<std::uint32_t>(mark.members.voters.size()));
+    for (const Member& member : mark.members.voters) writer.id(member.node);
+    return;
+  }
+  const Bytes membership = encode_membership(mark.members);
+  writer.u32(whole_membership | static_cast<std::uint32_t>(membership.size())).raw(membership);
 }
 
 std::uint64_t entry_record_bytes(const Entry& entry) {

@@ -17,7 +17,7 @@
 
 namespace assent::wal_format {
 
-inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::uint32_t format_version = 2;  // 1 knows founders alone; it is read as well
 inline constexpr std::uint64_t segment_header_bytes = 72;
 inline constexpr std::uint64_t batch_header_bytes = 32;
 inline constexpr std::uint64_t record_header_bytes = 24;

@@ -21,7 +21,8 @@ enum class Kind : std::uint8_t {
   stale_term = 11,
 };
 
-constexpr std::size_t header_bytes = 17;
+constexpr std::uint8_t between_incarnations = 0x80;  // added to the kind
+constexpr std::size_t header_bytes = 17 + 16;
 constexpr std::size_t entry_header_bytes = 21;
 
 // ---- writing ----
@@ -110,9 +111,10 @@ Entry read_entry(Fields& in, Index index) {
   entry.index = index;
   entry.stamp = ClusterMillis(in.u64());
   const std::uint8_t kind = in.u8();
-  in.require(kind <= static_cast<std::uint8_t>(EntryKind::epoch_start));
+  in.require(kind <= static_cast<std::uint8_t>(EntryKind::membership));
   entry.kind = static_cast<EntryKind>(kind);
   entry.payload = in.bytes();
+  in.require(entry.kind != EntryKind::membership || decode_membership(entry.payload));
   return entry;
 }
 
@@ -155,28 +157,43 @@ Message read_body(Fields& in, Kind kind, Epoch term) {
 
 }  // namespace
 
-Bytes encode(GroupId group, const Message& message) {
+Bytes encode(GroupId group, const Message& message, const Incarnations& between) {
   return std::visit(
-      [group](const auto& m) {
+      [&](const auto& m) {
         Bytes bytes;
         bytes.reserve(size_hint(m));
         ByteWriter out(bytes);
-        out.u8(static_cast<std::uint8_t>(kind_of(m))).id(group).id(m.term);
+        const bool founders = between.from == 0 && between.to == 0;
+        const auto kind = static_cast<std::uint8_t>(kind_of(m));
+        out.u8(founders ? kind : kind | between_incarnations).id(group).id(m.term);
+        if (!founders) out.u64(between.from).u64(between.to);
         body(out, m);
         return bytes;
       },
       message);
 }
 
-std::optional<Message> decode(GroupId group, ByteView bytes) {
+std::optional<Letter> decode_letter(GroupId group, ByteView bytes) {
   Fields in(bytes);
-  const auto kind = static_cast<Kind>(in.u8());
+  const std::uint8_t first = in.u8();
   in.require(in.u64() == group.value);
   const auto term = in.number<Epoch>();
+  Incarnations between;
+  if ((first & between_incarnations) != 0) {
+    between.from = in.u64();
+    between.to = in.u64();
+    in.require(between.from != 0 || between.to != 0);
+  }
   if (!in.ok()) return std::nullopt;
-  Message message = read_body(in, kind, term);
+  Message message = read_body(in, static_cast<Kind>(first & ~between_incarnations), term);
   if (!in.complete()) return std::nullopt;
-  return message;
+  return Letter{between, std::move(message)};
+}
+
+std::optional<Message> decode(GroupId group, ByteView bytes) {
+  auto letter = decode_letter(group, bytes);
+  if (!letter) return std::nullopt;
+  return std::move(letter->message);
 }
 
 }  // namespace assent::raft

@@ -1,7 +1,8 @@
 // The bytes of Raft messages (base/byte_codec.h, little-endian). Decoding is total: any bytes give a well-formed
 // message or nothing.
 //
-//     u8 kind | u64 group | u64 term | body
+//     u8 kind | u64 group | u64 term | body                                     between founders
+//     u8 kind + 128 | u64 group | u64 term | u64 from | u64 to | body           between members of these incarnations
 //     kind 1 PreVoteRequest   u64 last.epoch, u64 last.index
 //          2 PreVoteReply     u64 proposed, u8 granted
 //          3 VoteRequest      u64 last.epoch, u64 last.index, u8 forced
@@ -16,7 +17,7 @@
 //         11 StaleTerm        -
 //
 // Well-formed means: nothing left over, the group is the expected one, no term, epoch or index reaches number_max,
-// booleans are 0 or 1, and entries ascend as a log does: indices by one, epochs and stamps never down, epochs at most
+// booleans are 0 or 1, memberships are valid, and entries ascend as a log does: indices by one, epochs and stamps never down, epochs at most
 // the term.
 #pragma once
 
@@ -35,7 +36,21 @@ constexpr std::uint64_t number_max = 1ULL << 62U;
 constexpr std::size_t entry_overhead_bytes = 64;
 [[nodiscard]] inline std::size_t entry_bytes(const Entry& entry) { return entry.payload.size() + entry_overhead_bytes; }
 
-[[nodiscard]] Bytes encode(GroupId group, const Message& message);
+// Of sender and addressee: a message is between members, not nodes. Who lost a disk has nothing to do with what was
+// said to, or by, the member that was there before.
+struct Incarnations {
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+};
+
+struct Letter {
+  Incarnations between;
+  Message message;
+};
+
+[[nodiscard]] Bytes encode(GroupId group, const Message& message, const Incarnations& between = {});
+[[nodiscard]] std::optional<Letter> decode_letter(GroupId group, ByteView bytes);
+// The message alone.
 [[nodiscard]] std::optional<Message> decode(GroupId group, ByteView bytes);
 
 }  // namespace assent::raft

@@ -42,7 +42,7 @@ bool Progress::rejected(Index rejected, Index suggested) {
 }
 
 void Progress::alive(Index last) {
-  recently_active = true;
+  heard();
   paused_ = false;
   if (state_ == State::replicate && match_ < last) question_ = true;
 }
@@ -63,6 +63,7 @@ void Progress::snapshot_ended(std::uint32_t patience_ticks) {
 }
 
 void Progress::tick() {
+  if (silent_ticks < std::numeric_limits<std::uint32_t>::max()) ++silent_ticks;
   if (state_ != State::snapshot || patience_ticks_ == 0) return;
   if (--patience_ticks_ == 0) become_probe(match_.next());
 }

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 
 #include "base/ids.h"
 
@@ -54,7 +55,13 @@ class Progress {
   void snapshot_ended(std::uint32_t patience_ticks);
   void tick();
 
+  void heard() {
+    recently_active = true;
+    silent_ticks = 0;
+  }
+
   bool recently_active = false;      // heard from in this check-quorum interval
+  std::uint32_t silent_ticks = std::numeric_limits<std::uint32_t>::max();  // since it was heard; the maximum: never
   Index commit_told;                 // the newest commit index that was sent to it
   std::uint64_t round_answered = 0;  // of read barriers
 

@@ -22,10 +22,6 @@ std::vector<NodeId> ascending(std::vector<NodeId> nodes) {
   return nodes;
 }
 
-bool strictly_ascending(const std::vector<NodeId>& nodes) {
-  return std::adjacent_find(nodes.begin(), nodes.end(), [](NodeId a, NodeId b) { return a >= b; }) == nodes.end();
-}
-
 // Only the leader of the message's term sends these.
 bool comes_from_leader(const Message& message) {
   return std::holds_alternative<AppendRequest>(message) || std::holds_alternative<Heartbeat>(message) ||
@@ -35,24 +31,26 @@ bool comes_from_leader(const Message& message) {
 }  // namespace
 
 Raft::Raft(const LogSetup& setup, const RaftOptions& options)
-    : self_(setup.self),
+    : self_(setup.self, planted(Bug::disk_loss_forgotten) ? 0 : setup.incarnation),
       group_(setup.group),
       options_(options),
       rng_(Rng(setup.seed).split(fmt::format("raft {} {}", setup.group, setup.self))),
       silent_(!check_durable_log(setup.durable)) {
-  members_ = ascending(setup.durable.snapshot.members.empty() ? setup.members : setup.durable.snapshot.members);
+  const SnapshotMark& snapshot = setup.durable.snapshot;
+  memberships_ = {snapshot.last.index, snapshot.members.empty() ? ascending(setup.members) : snapshot.members};
   if (!silent_) {
     const HardState hard = *decode_hard_state(setup.durable.hard_state);
     term_ = hard.term;
-    vote_ = planted(Bug::vote_forgotten) ? NodeId{} : hard.vote;
+    vote_ = planted(Bug::vote_forgotten) ? Member{} : hard.vote;
     log_ = RaftLog(setup.durable);
+    adopt_from(setup.durable.entries);
     commit_ = handed_ = log_.snapshot().last.index;
   }
   options_.heartbeat_ticks = std::max(options_.heartbeat_ticks, 1U);
   Follower start = follower_of({});
   // Nobody is known to lead. Ask soon: if there is a leader, the others are loyal to it and nothing is disturbed.
-  start.timeout_ticks =
-      members_.size() == 1 ? 1 : 2 * options_.heartbeat_ticks + start.timeout_ticks - options_.election_ticks;
+  const bool alone = memberships_.current() == Membership{setup.self} && may_lead();
+  start.timeout_ticks = alone ? 1 : 2 * options_.heartbeat_ticks + start.timeout_ticks - options_.election_ticks;
   role_ = start;
 }
 
@@ -60,8 +58,6 @@ std::string_view Raft::role_name() const {
   constexpr std::array<std::string_view, 4> names{"follower", "pre-candidate", "candidate", "leader"};
   return names.at(role_.index());
 }
-
-bool Raft::is_member(NodeId node) const { return std::binary_search(members_.begin(), members_.end(), node); }
 
 bool Raft::plausible(Epoch term) const {
   return term.value < number_max && (term <= term_ || term.value - term_.value <= term_jump_max);
@@ -77,15 +73,18 @@ void Raft::tick() {
 }
 
 void Raft::receive(NodeId from, ByteView bytes) {
-  if (silent_ || !is_peer(from)) return ignore();
-  const std::optional<Message> message = decode(group_, bytes);
-  if (!message || !plausible(term_of(*message))) return ignore();
-  if (!settle_term(from, *message)) return;
-  std::visit([this, from](const auto& m) { dispatch(from, m); }, *message);
+  if (silent_ || from.none() || from == self_.node) return ignore();
+  const std::optional<Letter> letter = decode_letter(group_, bytes);
+  if (!letter || letter->between.to != self_.incarnation || !plausible(term_of(letter->message))) return ignore();
+  // Whether the sender belongs to the group is not asked: its log may know of a membership that is still unknown here
+  // (4.1), and what it asks for is judged by terms and logs alone.
+  const Member sender(from, letter->between.from);
+  if (!settle_term(sender, letter->message)) return;
+  std::visit([this, &sender](const auto& m) { dispatch(sender, m); }, letter->message);
 }
 
 template <class M>
-void Raft::dispatch(NodeId from, const M& message) {
+void Raft::dispatch(const Member& from, const M& message) {
   Next next = std::visit([&](auto& role) { return on(role, from, message); }, role_);
   if (next) enter(std::move(*next));
 }
@@ -106,7 +105,7 @@ void Raft::durable(std::uint64_t output_number) {
 
 // The one place where terms are compared (3.3). True when the message is of the present term and for the role to
 // handle.
-bool Raft::settle_term(NodeId from, const Message& message) {
+bool Raft::settle_term(const Member& from, const Message& message) {
   if (const auto* request = std::get_if<PreVoteRequest>(&message)) {
     answer_pre_vote(from, *request);  // changes no term on either side
     return false;
@@ -128,7 +127,7 @@ bool Raft::settle_term(NodeId from, const Message& message) {
   return !comes_from_leader(message) || follow(from);
 }
 
-void Raft::answer_stale(NodeId from, const Message& message) {
+void Raft::answer_stale(const Member& from, const Message& message) {
   if (comes_from_leader(message)) {
     // Without this answer a node that got ahead in terms could never be led again: loyal voters ignore its campaign.
     send_after_sync(from, StaleTerm{.term = term_});
@@ -151,9 +150,13 @@ void Raft::enter_term(Epoch term) {
 }
 
 // The sender leads the present term. False when that cannot be: this node leads it, or follows another one in it.
-bool Raft::follow(NodeId leader) {
+// No node leads a term in two incarnations: whoever was elected is known to a majority of those that would elect again.
+bool Raft::follow(const Member& leader) {
   if (auto* follower = std::get_if<Follower>(&role_); follower != nullptr && !follower->leader.none()) {
-    if (follower->leader == leader) return true;
+    if (follower->leader.node == leader.node) {
+      follower->leader = leader;
+      return true;
+    }
     ignore();
     return false;
   }
@@ -173,13 +176,20 @@ void Raft::enter(Role next) {
 
 // ---- output ----
 
-void Raft::send_now(NodeId to, const Message& message) { out_.send_now.push_back({to, encode(group_, message)}); }
+Bytes Raft::letter(const Member& to, const Message& message) const {
+  return encode(group_, message, {.from = self_.incarnation, .to = to.incarnation});
+}
 
-void Raft::send_after_sync(NodeId to, const Message& message) {
-  out_.send_after_sync.push_back({to, encode(group_, message)});
+void Raft::send_now(const Member& to, const Message& message) {
+  out_.send_now.push_back({to.node, letter(to, message)});
+}
+
+void Raft::send_after_sync(const Member& to, const Message& message) {
+  out_.send_after_sync.push_back({to.node, letter(to, message)});
 }
 
 Output Raft::take_output() {
+  settle_membership();
   if (auto* leader = std::get_if<Leader>(&role_)) flush(*leader);
   if (accept_) {
     const AppendAccept accept{.term = term_, .match = accept_->second};
@@ -199,13 +209,17 @@ Output Raft::take_output() {
     out.leadership = now;
     reported_ = now;
   }
+  if (std::exchange(reported_members_, memberships_.version()) != memberships_.version()) {
+    out.membership = memberships_.current();
+  }
   return out;
 }
 
 bool Raft::has_output() const {
   const auto* leader = std::get_if<Leader>(&role_);
   return accept_ || hard_dirty_ || install_ || handed_ < commit_ || log_.has_unsaved() || out_.has_news() ||
-         leadership() != reported_ || (leader != nullptr && has_to_send(*leader));
+         leadership() != reported_ || memberships_.version() != reported_members_ ||
+         (leader != nullptr && has_to_send(*leader));
 }
 
 void Raft::hand_out_committed(Output& out) {
@@ -217,10 +231,10 @@ void Raft::hand_out_committed(Output& out) {
 Leadership Raft::leadership() const {
   if (const auto* leader = std::get_if<Leader>(&role_)) {
     const bool ready = handed_ >= leader->epoch_start || planted(Bug::ready_too_early);
-    return {.epoch = term_, .leader = self_, .self_leads = true, .self_ready = ready};
+    return {.epoch = term_, .leader = self_.node, .self_leads = true, .self_ready = ready};
   }
   const auto* follower = std::get_if<Follower>(&role_);
-  return {.epoch = term_, .leader = follower != nullptr ? follower->leader : NodeId{}};
+  return {.epoch = term_, .leader = follower != nullptr ? follower->leader.node : NodeId{}};
 }
 
 // ---- snapshots (chapter 5) ----
@@ -228,6 +242,7 @@ Leadership Raft::leadership() const {
 void Raft::snapshot_taken(const SnapshotMark& mark) {
   if (mark.last.index <= log_.snapshot().last.index || mark.last.index > handed_ || !log_.holds(mark.last)) return;
   log_.compact(mark, options_.tail_entries_max, options_.tail_bytes_max);
+  memberships_.forget_before(log_.base().index);
   narrate("has a snapshot at {}, keeps entries from {}", mark.last.index, log_.first_index());
 }
 
@@ -235,11 +250,12 @@ void Raft::snapshot_taken(const SnapshotMark& mark) {
 // depends on the term. Entries that it replaces lie before it, or contradict it and so were never committed.
 void Raft::receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) {
   const bool sane = mark.last.epoch <= epoch && !mark.last.epoch.none() && mark.last.index.value < number_max &&
-                    !mark.members.empty() && strictly_ascending(mark.members);
-  if (silent_ || !is_peer(from) || !plausible(epoch) || !sane) return ignore();
+                    mark.members.valid();
+  if (silent_ || from.none() || from == self_.node || !plausible(epoch) || !sane) return ignore();
   if (epoch > term_) enter_term(epoch);
   const bool current = epoch == term_;
-  if (current && !follow(from)) return;
+  const Member sender = sender_of_snapshot(from, mark);
+  if (current && !follow(sender)) return;
   if (!std::holds_alternative<Follower>(role_)) return ignore();
   if (mark.last.index <= commit_) {
     narrate("ignores the snapshot at {}: committed {}", mark.last.index, commit_);
@@ -248,23 +264,34 @@ void Raft::receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) 
   } else {
     install(mark);
   }
-  if (current) accept(from, mark.last.index);  // a match further on is acknowledged with the entries that make it
+  if (current) accept(sender, mark.last.index);  // a match further on is acknowledged with the entries that make it
+}
+
+// The host says which node it came from, not in which incarnation. A wrong guess costs the acknowledgement, and the next
+// heartbeat says better.
+Member Raft::sender_of_snapshot(NodeId from, const SnapshotMark& mark) const {
+  const auto* follower = std::get_if<Follower>(&role_);
+  if (follower != nullptr && follower->leader.node == from) return follower->leader;
+  const Member voter = mark.members.voter_on(from);
+  return voter.none() ? Member(from) : voter;
 }
 
 void Raft::install(const SnapshotMark& mark) {
   narrate("installs the snapshot at {}, log was {}@{}", mark.last.index, log_.last().epoch, log_.last_index());
   log_.install(mark);
   commit_ = handed_ = mark.last.index;
-  members_ = mark.members;
+  memberships_.restart(mark.last.index, mark.members);
   install_ = mark;
 }
 
 void Raft::snapshot_sent(NodeId to, bool delivered) {
   auto* leader = std::get_if<Leader>(&role_);
-  Progress* progress = leader != nullptr ? leader->find(to) : nullptr;
-  if (progress == nullptr) return;
-  // A follower may need long to make a delivered snapshot durable; one that was not delivered is tried again soon.
-  progress->snapshot_ended(delivered ? 10 * options_.election_ticks : options_.heartbeat_ticks);
+  if (leader == nullptr) return;
+  for (Peer& peer : leader->peers) {
+    if (peer.member.node != to) continue;
+    // A follower may need long to make a delivered snapshot durable; one that was not delivered is tried again soon.
+    peer.progress.snapshot_ended(delivered ? 10 * options_.election_ticks : options_.heartbeat_ticks);
+  }
 }
 
 Result<SnapshotMark> Raft::mark_at(Index index) const {
@@ -274,7 +301,7 @@ Result<SnapshotMark> Raft::mark_at(Index index) const {
                 fmt::format("no mark at index {}: handed out are {} to {}", index, log_.first_index(), handed_));
   }
   const Entry& entry = *log_.at(index);
-  return SnapshotMark{.last = {entry.epoch, entry.index}, .stamp = entry.stamp, .members = members_};
+  return SnapshotMark{.last = {entry.epoch, entry.index}, .stamp = entry.stamp, .members = memberships_.at(index)};
 }
 
 // ---- looking in ----
@@ -287,11 +314,12 @@ LogStatus Raft::status() const {
                    .snapshot = log_.snapshot(),
                    .log_bytes = log_.bytes(),
                    .ignored_messages = ignored_,
-                   .members = members_,
+                   .members = memberships_.current(),
+                   .members_since = memberships_.since(),
                    .peers = {}};
   if (const auto* leader = std::get_if<Leader>(&role_)) {
     for (const Peer& peer : leader->peers) {
-      status.peers.push_back({peer.node, peer.progress.match(), peer.progress.recently_active});
+      status.peers.push_back({peer.member, peer.progress.match(), peer.progress.recently_active});
     }
   }
   return status;
@@ -299,7 +327,8 @@ LogStatus Raft::status() const {
 
 std::uint64_t Raft::digest() const {
   Digest digest;
-  digest.add(term_).add(vote_).add(commit_).add(handed_).add(output_number_).add(durable_output_).add(ignored_);
+  digest.add(self_.incarnation).add(encode_membership(memberships_.current())).add(memberships_.since());
+  digest.add(term_).add(vote_.node).add(vote_.incarnation).add(commit_).add(handed_).add(output_number_).add(durable_output_).add(ignored_);
   digest.add(role_.index()).add(Rng(rng_).next()).add(ticks_ % options_.heartbeat_ticks);
   digest.add(log_.base().epoch).add(log_.base().index).add(log_.last().epoch).add(log_.last_index());
   digest.add(log_.last_stamp()).add(log_.bytes()).add(log_.durable_index()).add(log_.snapshot().last.index);
@@ -308,15 +337,15 @@ std::uint64_t Raft::digest() const {
         using R = std::decay_t<decltype(role)>;
         if constexpr (std::is_same_v<R, Leader>) {
           digest.add(role.epoch_start).add(role.reads.round()).add(role.reads.size()).add(role.uncommitted_bytes);
-          digest.add(role.quorum_ticks).add(role.transfer ? role.transfer->to : NodeId{});
+          digest.add(role.quorum_ticks).add(role.transfer ? role.transfer->to.node : NodeId{});
           for (const Peer& peer : role.peers) {
-            digest.add(peer.node).add(static_cast<std::uint64_t>(peer.progress.state())).add(peer.progress.match());
+            digest.add(peer.member.node).add(peer.member.incarnation).add(static_cast<std::uint64_t>(peer.progress.state())).add(peer.progress.match());
             digest.add(peer.progress.next()).add(peer.progress.inflight()).add(peer.progress.round_answered);
           }
         } else {
           digest.add(role.elapsed_ticks).add(role.timeout_ticks);
           if constexpr (std::is_same_v<R, Follower>) {
-            digest.add(role.leader);
+            digest.add(role.leader.node).add(role.leader.incarnation);
           } else {
             for (const auto& [voter, granted] : role.tally.votes()) digest.add(voter.node).add(granted ? 1 : 0);
           }

@@ -15,6 +15,9 @@
 //     Output::send_after_sync. A leader's appends may overtake its own disk, and it counts itself only when durable
 //     (10.2.1).
 //   * committed entries may be handed out before the own disk has them: a majority's disks do.
+//   * the membership in force is that of the log's end, committed or not; a leader starts a change only when the one
+//     before is committed, and an entry of its own term too (4.1, and Ongaro's correction of it on raft-dev, 2015).
+//   * everybody is a member, a node in one incarnation: messages of or to another incarnation are not heard.
 #pragma once
 
 #include <fmt/format.h>
@@ -27,6 +30,7 @@
 
 #include "base/rng.h"
 #include "consensus/log_contract.h"
+#include "consensus/raft/membership_history.h"
 #include "consensus/raft/messages.h"
 #include "consensus/raft/raft_log.h"
 #include "consensus/raft/raft_options.h"
@@ -41,6 +45,7 @@ class Raft final : public ReplicatedLog {
   void tick() override;
   void receive(NodeId from, ByteView message) override;
   [[nodiscard]] Result<Position> propose(Bytes command, ClusterMillis now) override;
+  [[nodiscard]] Result<Position> change_membership(std::span<const MemberChange> changes, ClusterMillis now) override;
   [[nodiscard]] Result<void> request_read(ReadId id) override;
   void durable(std::uint64_t output_number) override;
   [[nodiscard]] Output take_output() override;
@@ -56,11 +61,13 @@ class Raft final : public ReplicatedLog {
 
   // For transcripts and traces.
   [[nodiscard]] Epoch term() const { return term_; }
-  [[nodiscard]] NodeId vote() const { return vote_; }
+  [[nodiscard]] const Member& self() const { return self_; }
+  [[nodiscard]] const Member& vote() const { return vote_; }
   [[nodiscard]] const Role& role() const { return role_; }
   [[nodiscard]] std::string_view role_name() const;
   [[nodiscard]] const RaftLog& log() const { return log_; }
   [[nodiscard]] Index commit() const { return commit_; }
+  [[nodiscard]] const MembershipHistory& memberships() const { return memberships_; }
 
  private:
   using Next = std::optional<Role>;  // none: stay as it is
@@ -69,19 +76,20 @@ class Raft final : public ReplicatedLog {
   struct EncodedAppend {
     Index prev;
     Index end;
+    std::uint64_t incarnation = 0;  // of whom they are for
     Bytes bytes;
   };
 
   // ---- terms and roles (raft.cc) ----
-  [[nodiscard]] bool settle_term(NodeId from, const Message& message);
-  void answer_stale(NodeId from, const Message& message);
+  [[nodiscard]] bool settle_term(const Member& from, const Message& message);
+  void answer_stale(const Member& from, const Message& message);
   void enter_term(Epoch term);
-  [[nodiscard]] bool follow(NodeId leader);
+  [[nodiscard]] bool follow(const Member& leader);
   void enter(Role next);
   template <class M>
-  void dispatch(NodeId from, const M& message);
-  [[nodiscard]] bool is_member(NodeId node) const;
-  [[nodiscard]] bool is_peer(NodeId node) const { return node != self_ && is_member(node); }
+  void dispatch(const Member& from, const M& message);
+  [[nodiscard]] std::vector<Member> voters() const { return memberships_.current().voting(); }  // of either half
+  [[nodiscard]] bool may_lead() const { return memberships_.may_lead(self_, commit_); }
   [[nodiscard]] bool plausible(Epoch term) const;
   [[nodiscard]] bool hard_state_durable() const { return !hard_dirty_ && hard_output_ <= durable_output_; }
   [[nodiscard]] Leadership leadership() const;
@@ -91,43 +99,46 @@ class Raft final : public ReplicatedLog {
   [[nodiscard]] Next on_tick(Follower& role);
   [[nodiscard]] Next on_tick(PreCandidate& role);
   [[nodiscard]] Next on_tick(Candidate& role);
-  [[nodiscard]] Follower follower_of(NodeId leader);
+  [[nodiscard]] Follower follower_of(const Member& leader);
   [[nodiscard]] std::uint32_t draw_timeout();
   [[nodiscard]] Role pre_campaign();
   [[nodiscard]] Role campaign(bool forced);
   [[nodiscard]] Next try_to_lead(const Candidate& role);
   [[nodiscard]] bool loyal() const;
-  void answer_pre_vote(NodeId from, const PreVoteRequest& message);
-  [[nodiscard]] bool answer_vote(NodeId from, const VoteRequest& message, NodeId leader);
-  [[nodiscard]] Next on(Follower& role, NodeId from, const VoteRequest& message);
-  [[nodiscard]] Next on(PreCandidate& role, NodeId from, const VoteRequest& message);
-  [[nodiscard]] Next on(Candidate& role, NodeId from, const VoteRequest& message);
-  [[nodiscard]] Next on(Leader& role, NodeId from, const VoteRequest& message);
-  [[nodiscard]] Next on(PreCandidate& role, NodeId from, const PreVoteReply& message);
-  [[nodiscard]] Next on(Candidate& role, NodeId from, const VoteReply& message);
-  [[nodiscard]] Next on(Follower& role, NodeId from, const TimeoutNow& message);
+  void answer_pre_vote(const Member& from, const PreVoteRequest& message);
+  [[nodiscard]] bool answer_vote(const Member& from, const VoteRequest& message, NodeId leader);
+  [[nodiscard]] Next on(Follower& role, const Member& from, const VoteRequest& message);
+  [[nodiscard]] Next on(PreCandidate& role, const Member& from, const VoteRequest& message);
+  [[nodiscard]] Next on(Candidate& role, const Member& from, const VoteRequest& message);
+  [[nodiscard]] Next on(Leader& role, const Member& from, const VoteRequest& message);
+  [[nodiscard]] Next on(PreCandidate& role, const Member& from, const PreVoteReply& message);
+  [[nodiscard]] Next on(Candidate& role, const Member& from, const VoteReply& message);
+  [[nodiscard]] Next on(Follower& role, const Member& from, const TimeoutNow& message);
 
   // ---- followers (raft_replication.cc) ----
-  [[nodiscard]] Next on(Follower& role, NodeId from, const AppendRequest& message);
-  [[nodiscard]] Next on(Follower& role, NodeId from, const Heartbeat& message);
-  void store(NodeId leader, std::span<const EntryPtr> entries, Index end, Index leader_commit);
-  void reject(NodeId leader, const Position& prev);
-  void accept(NodeId leader, Index match);
+  [[nodiscard]] Next on(Follower& role, const Member& from, const AppendRequest& message);
+  [[nodiscard]] Next on(Follower& role, const Member& from, const Heartbeat& message);
+  void store(const Member& leader, std::span<const EntryPtr> entries, Index end, Index leader_commit);
+  void reject(const Member& leader, const Position& prev);
+  void accept(const Member& leader, Index match);
   void commit_to(Index index);
+  [[nodiscard]] Member sender_of_snapshot(NodeId from, const SnapshotMark& mark) const;
   void install(const SnapshotMark& mark);
 
   // ---- leaders (raft_leader.cc) ----
   [[nodiscard]] Leader lead();
   [[nodiscard]] Next on_tick(Leader& role);
   [[nodiscard]] bool majority_is_active(Leader& role);
-  [[nodiscard]] Next on(Leader& role, NodeId from, const AppendAccept& message);
-  [[nodiscard]] Next on(Leader& role, NodeId from, const AppendReject& message);
-  [[nodiscard]] Next on(Leader& role, NodeId from, const HeartbeatReply& message);
+  [[nodiscard]] Next on(Leader& role, const Member& from, const AppendAccept& message);
+  [[nodiscard]] Next on(Leader& role, const Member& from, const AppendReject& message);
+  [[nodiscard]] Next on(Leader& role, const Member& from, const HeartbeatReply& message);
   void advance_commit(Leader& role);
   void hand_over_if_ready(Leader& role);
   void confirm_reads(Leader& role);
   void send_heartbeats(Leader& role);
   void send_heartbeat(const Leader& role, Peer& peer);
+  [[nodiscard]] Result<void> make_room(const Leader& role, std::size_t bytes) const;
+  Position append(Leader& role, EntryKind kind, Bytes payload, ClusterMillis now);
   void flush(Leader& role);
   [[nodiscard]] bool may_send_to(const Progress& progress) const;
   [[nodiscard]] bool has_to_send(const Leader& role) const;
@@ -135,31 +146,50 @@ class Raft final : public ReplicatedLog {
   void send_snapshot(Peer& peer);
   void send_entries(Peer& peer, std::vector<EntryPtr> entries, EncodedAppend& newest);
 
+  // ---- membership (raft_membership.cc) ----
+  void adopt(Index index, Membership membership);
+  void adopt_from(std::span<const EntryPtr> entries);
+  void follow_membership(Leader& role, Index next);
+  [[nodiscard]] Result<void> check_change(const Leader& role, const Membership& after,
+                                          std::span<const MemberChange> changes) const;
+  [[nodiscard]] bool alive(const Leader& role, const Member& member) const;
+  void settle_membership();
+  void leave_to_others(Leader& role);
+  template <class ValueOf>  // of(peer's progress); own for this node
+  [[nodiscard]] std::uint64_t agreed(const Leader& role, std::uint64_t own, const ValueOf& of) const {
+    return reached_by_quorum(memberships_.current(), [&](const Member& member) -> std::uint64_t {
+      if (member == self_) return own;
+      const Progress* progress = role.find(member);
+      return progress == nullptr ? 0 : of(*progress);
+    });
+  }
+
   // What does not concern the role: an answer to a question of a former one.
   template <class R, class M>
-  [[nodiscard]] Next on(R&, NodeId, const M&) {
+  [[nodiscard]] Next on(R&, const Member&, const M&) {
     ignore();
     return std::nullopt;
   }
 
   // ---- output ----
-  void send_now(NodeId to, const Message& message);
-  void send_after_sync(NodeId to, const Message& message);
+  [[nodiscard]] Bytes letter(const Member& to, const Message& message) const;
+  void send_now(const Member& to, const Message& message);
+  void send_after_sync(const Member& to, const Message& message);
   void hand_out_committed(Output& out);
   template <class... Args>
   void narrate(fmt::format_string<Args...> format, Args&&... args) {
     if (options_.narrate) out_.narration.push_back(fmt::format(format, std::forward<Args>(args)...));
   }
 
-  NodeId self_;
+  Member self_;
   GroupId group_;
   RaftOptions options_;
   Rng rng_;
-  std::vector<NodeId> members_;  // voters, ascending
-  bool silent_ = false;          // rebuilt from something that cannot be trusted
+  MembershipHistory memberships_;
+  bool silent_ = false;  // rebuilt from something that cannot be trusted
 
   Epoch term_;
-  NodeId vote_;
+  Member vote_;
   bool hard_dirty_ = false;        // term or vote changed since the last output
   std::uint64_t hard_output_ = 0;  // the last output that carried them
   RaftLog log_;
@@ -169,11 +199,12 @@ class Raft final : public ReplicatedLog {
   std::uint64_t ticks_ = 0;
 
   Output out_;                                      // what gathers for the next output
-  std::optional<std::pair<NodeId, Index>> accept_;  // the newest acknowledgement owed; one an output says it all
+  std::optional<std::pair<Member, Index>> accept_;  // the newest acknowledgement owed; one an output says it all
   std::optional<SnapshotMark> install_;
   std::uint64_t output_number_ = 0;
   std::uint64_t durable_output_ = 0;
   Leadership reported_;
+  std::uint64_t reported_members_ = 0;  // MembershipHistory::version()
   std::uint64_t ignored_ = 0;
 };
 

@@ -12,13 +12,13 @@ std::uint32_t Raft::draw_timeout() {
   return options_.election_ticks + static_cast<std::uint32_t>(rng_.below(options_.election_ticks));
 }
 
-Follower Raft::follower_of(NodeId leader) {
+Follower Raft::follower_of(const Member& leader) {
   return {.leader = leader, .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
 }
 
 Raft::Next Raft::on_tick(Follower& role) {
   if (role.elapsed_ticks < role.timeout_ticks) ++role.elapsed_ticks;
-  if (role.elapsed_ticks < role.timeout_ticks || !is_member(self_)) return std::nullopt;
+  if (role.elapsed_ticks < role.timeout_ticks || !may_lead()) return std::nullopt;
   narrate("heard no leader for {} ticks", role.elapsed_ticks);
   if (planted(Bug::no_pre_vote)) return campaign(false);
   return pre_campaign();
@@ -40,10 +40,10 @@ Raft::Next Raft::on_tick(Candidate& role) {
 Role Raft::pre_campaign() {
   PreCandidate next{.tally = Tally(), .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
   next.tally.add(self_, true);
-  if (next.tally.ballot(members_) == Ballot::won) return campaign(false);
+  if (next.tally.ballot(memberships_.current()) == Ballot::won) return campaign(false);
   narrate("asks for pre-votes of term {}", term_.next());
-  for (const NodeId peer : members_) {
-    if (peer != self_) send_now(peer, PreVoteRequest{.term = term_, .last = log_.last()});
+  for (const Member& peer : voters()) {
+    if (peer.node != self_.node) send_now(peer, PreVoteRequest{.term = term_, .last = log_.last()});
   }
   return next;
 }
@@ -56,14 +56,14 @@ Role Raft::campaign(bool forced) {
   narrate("campaigns in term {}{}", term_, forced ? ", asked to" : "");
   // Parked until term, own vote and log are durable: after a crash a stale answer must not elect this node with another
   // log.
-  for (const NodeId peer : members_) {
-    if (peer != self_) send_after_sync(peer, VoteRequest{.term = term_, .last = log_.last(), .forced = forced});
+  for (const Member& peer : voters()) {
+    if (peer.node != self_.node) send_after_sync(peer, VoteRequest{.term = term_, .last = log_.last(), .forced = forced});
   }
   return Candidate{.tally = Tally(), .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
 }
 
 Raft::Next Raft::try_to_lead(const Candidate& role) {
-  switch (role.tally.ballot(members_)) {
+  switch (role.tally.ballot(memberships_.current())) {
     case Ballot::open: return std::nullopt;
     case Ballot::won:
       if (!hard_state_durable()) return std::nullopt;  // durable() asks again
@@ -83,7 +83,7 @@ bool Raft::loyal() const {
   return follower != nullptr && !follower->leader.none() && follower->elapsed_ticks < options_.election_ticks;
 }
 
-void Raft::answer_pre_vote(NodeId from, const PreVoteRequest& message) {
+void Raft::answer_pre_vote(const Member& from, const PreVoteRequest& message) {
   if (message.term >= term_ && loyal()) {
     narrate("ignores the pre-vote request of n{}: a leader is alive", from);
     return;
@@ -94,7 +94,7 @@ void Raft::answer_pre_vote(NodeId from, const PreVoteRequest& message) {
 }
 
 // One vote a term, first come first served, and only for a log at least as new as the own (3.4, 3.6.1).
-bool Raft::answer_vote(NodeId from, const VoteRequest& message, NodeId leader) {
+bool Raft::answer_vote(const Member& from, const VoteRequest& message, NodeId leader) {
   const bool free = vote_ == from || (vote_.none() && leader.none());
   const bool granted = free && message.last >= log_.last();
   if (granted && vote_ != from) {
@@ -108,35 +108,35 @@ bool Raft::answer_vote(NodeId from, const VoteRequest& message, NodeId leader) {
   return granted;
 }
 
-Raft::Next Raft::on(Follower& role, NodeId from, const VoteRequest& message) {
-  if (answer_vote(from, message, role.leader)) role.elapsed_ticks = 0;
+Raft::Next Raft::on(Follower& role, const Member& from, const VoteRequest& message) {
+  if (answer_vote(from, message, role.leader.node)) role.elapsed_ticks = 0;
   return std::nullopt;
 }
 
-Raft::Next Raft::on(PreCandidate&, NodeId from, const VoteRequest& message) {
+Raft::Next Raft::on(PreCandidate&, const Member& from, const VoteRequest& message) {
   if (!answer_vote(from, message, {})) return std::nullopt;
   return follower_of({});
 }
 
-Raft::Next Raft::on(Candidate&, NodeId from, const VoteRequest& message) {
+Raft::Next Raft::on(Candidate&, const Member& from, const VoteRequest& message) {
   (void)answer_vote(from, message, {});  // refused: it voted for itself
   return std::nullopt;
 }
 
-Raft::Next Raft::on(Leader&, NodeId from, const VoteRequest& message) {
-  (void)answer_vote(from, message, self_);
+Raft::Next Raft::on(Leader&, const Member& from, const VoteRequest& message) {
+  (void)answer_vote(from, message, self_.node);
   return std::nullopt;
 }
 
 // ---- candidates ----
 
-Raft::Next Raft::on(PreCandidate& role, NodeId from, const PreVoteReply& message) {
+Raft::Next Raft::on(PreCandidate& role, const Member& from, const PreVoteReply& message) {
   if (message.proposed != term_.next()) {
     ignore();
     return std::nullopt;
   }
   role.tally.add(from, message.granted);
-  switch (role.tally.ballot(members_)) {
+  switch (role.tally.ballot(memberships_.current())) {
     case Ballot::open: return std::nullopt;
     case Ballot::won: return campaign(false);
     case Ballot::lost: narrate("would not win term {}", term_.next()); return follower_of({});
@@ -144,15 +144,15 @@ Raft::Next Raft::on(PreCandidate& role, NodeId from, const PreVoteReply& message
   return std::nullopt;
 }
 
-Raft::Next Raft::on(Candidate& role, NodeId from, const VoteReply& message) {
+Raft::Next Raft::on(Candidate& role, const Member& from, const VoteReply& message) {
   role.tally.add(from, message.granted);
   return try_to_lead(role);
 }
 
 // ---- transfer ----
 
-Raft::Next Raft::on(Follower&, NodeId from, const TimeoutNow&) {
-  if (!is_member(self_)) return std::nullopt;
+Raft::Next Raft::on(Follower&, const Member& from, const TimeoutNow&) {
+  if (!may_lead()) return std::nullopt;
   narrate("is asked by n{} to take over", from);
   return campaign(true);
 }

@@ -19,6 +19,9 @@ Result<void> check_entries(const DurableLog& durable) {
       return fail(ErrorCode::corruption,
                   fmt::format("the stored log goes back in epoch or time at index {}", entry->index));
     }
+    if (entry->kind == EntryKind::membership && !decode_membership(entry->payload)) {
+      return fail(ErrorCode::corruption, fmt::format("the stored membership at index {} cannot be read", entry->index));
+    }
     last = {entry->epoch, entry->index};
     stamp = entry->stamp;
   }

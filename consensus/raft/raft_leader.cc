@@ -10,22 +10,13 @@ namespace assent::raft {
 
 Leader Raft::lead() {
   Leader role;
-  for (const NodeId node : members_) {
-    if (node != self_) role.peers.push_back({node, Progress(log_.last_index().next())});
-  }
+  follow_membership(role, log_.last_index().next());
   for (Index index = commit_.next(); log_.in_memory(index); index = index.next()) {
     role.uncommitted_bytes += entry_bytes(*log_.at(index));
   }
   // 3.6.2: entries of older terms become committed only under one of the own term. 6.4: so do reads.
-  Entry start{.epoch = term_,
-              .index = log_.last_index().next(),
-              .stamp = log_.last_stamp(),
-              .kind = EntryKind::epoch_start,
-              .payload = {}};
-  role.epoch_start = start.index;
-  role.uncommitted_bytes += entry_bytes(start);
-  narrate("leads term {} from index {}", term_, start.index);
-  log_.append(std::make_shared<const Entry>(std::move(start)));
+  role.epoch_start = append(role, EntryKind::epoch_start, {}, log_.last_stamp()).index;
+  narrate("leads term {} from index {}", term_, role.epoch_start);
   return role;
 }
 
@@ -40,21 +31,29 @@ Result<Position> Raft::propose(Bytes command, ClusterMillis now) {
                             options_.command_bytes_max));
   }
   if (role->transfer) return fail(ErrorCode::busy, "leadership is being handed over; retry");
-  const std::size_t bytes = command.size() + entry_overhead_bytes;
-  if (role->uncommitted_bytes > 0 && role->uncommitted_bytes + bytes > options_.uncommitted_bytes_max) {
+  if (auto room = make_room(*role, command.size() + entry_overhead_bytes); !room) return fail(room.error());
+  return append(*role, EntryKind::command, std::move(command), now);
+}
+
+Result<void> Raft::make_room(const Leader& role, std::size_t bytes) const {
+  if (role.uncommitted_bytes > 0 && role.uncommitted_bytes + bytes > options_.uncommitted_bytes_max) {
     return fail(ErrorCode::busy, "too many bytes wait to be committed; retry later");
   }
   if (log_.bytes() + bytes > options_.log_bytes_max) {
     return fail(ErrorCode::busy, "the log in memory is full until the next snapshot; retry later");
   }
-  const Position at{term_, log_.last_index().next()};
-  role->uncommitted_bytes += bytes;
-  log_.append(std::make_shared<const Entry>(Entry{.epoch = at.epoch,
-                                                  .index = at.index,
-                                                  .stamp = std::max(now, log_.last_stamp()),
-                                                  .kind = EntryKind::command,
-                                                  .payload = std::move(command)}));
-  return at;
+  return {};
+}
+
+Position Raft::append(Leader& role, EntryKind kind, Bytes payload, ClusterMillis now) {
+  auto entry = std::make_shared<const Entry>(Entry{.epoch = term_,
+                                                   .index = log_.last_index().next(),
+                                                   .stamp = std::max(now, log_.last_stamp()),
+                                                   .kind = kind,
+                                                   .payload = std::move(payload)});
+  role.uncommitted_bytes += entry_bytes(*entry);
+  log_.append(entry);
+  return {entry->epoch, entry->index};
 }
 
 Result<void> Raft::request_read(ReadId id) {
@@ -70,9 +69,10 @@ Result<void> Raft::request_read(ReadId id) {
 
 void Raft::transfer_leadership(NodeId to) {
   auto* role = std::get_if<Leader>(&role_);
-  if (role == nullptr || role->find(to) == nullptr || role->transfer) return;
+  const Member voter = memberships_.current().voter_on(to);
+  if (role == nullptr || role->find(voter) == nullptr || role->transfer) return;
   narrate("hands over to n{}", to);
-  role->transfer = Transfer{.to = to};
+  role->transfer = Transfer{.to = voter};
   hand_over_if_ready(*role);
 }
 
@@ -106,20 +106,21 @@ Raft::Next Raft::on_tick(Leader& role) {
 }
 
 bool Raft::majority_is_active(Leader& role) {
-  std::size_t active = is_member(self_) ? 1 : 0;
-  for (Peer& peer : role.peers) active += std::exchange(peer.progress.recently_active, false) ? 1 : 0;
-  return active >= majority(members_.size());
+  const bool enough =
+      agreed(role, 1, [](const Progress& progress) -> std::uint64_t { return progress.recently_active ? 1 : 0; }) > 0;
+  for (Peer& peer : role.peers) peer.progress.recently_active = false;
+  return enough;
 }
 
 // ---- answers ----
 
-Raft::Next Raft::on(Leader& role, NodeId from, const AppendAccept& message) {
+Raft::Next Raft::on(Leader& role, const Member& from, const AppendAccept& message) {
   Progress* progress = role.find(from);
   if (progress == nullptr || message.match > log_.last_index()) {
     ignore();
     return std::nullopt;
   }
-  progress->recently_active = true;
+  progress->heard();
   const Index before = progress->match();
   progress->accepted(message.match, message.match >= log_.base().index);
   if (progress->match() > before) advance_commit(role);
@@ -127,13 +128,13 @@ Raft::Next Raft::on(Leader& role, NodeId from, const AppendAccept& message) {
   return std::nullopt;
 }
 
-Raft::Next Raft::on(Leader& role, NodeId from, const AppendReject& message) {
+Raft::Next Raft::on(Leader& role, const Member& from, const AppendReject& message) {
   Progress* progress = role.find(from);
   if (progress == nullptr) {
     ignore();
     return std::nullopt;
   }
-  progress->recently_active = true;
+  progress->heard();
   const Index suggested = log_.last_not_newer(message.hint.index, message.hint.epoch).next();
   if (progress->rejected(message.rejected, suggested)) {
     narrate("probes n{} from {}", from, progress->next());
@@ -143,7 +144,7 @@ Raft::Next Raft::on(Leader& role, NodeId from, const AppendReject& message) {
   return std::nullopt;
 }
 
-Raft::Next Raft::on(Leader& role, NodeId from, const HeartbeatReply& message) {
+Raft::Next Raft::on(Leader& role, const Member& from, const HeartbeatReply& message) {
   Progress* progress = role.find(from);
   if (progress == nullptr || message.round > role.reads.round()) {
     ignore();
@@ -159,9 +160,7 @@ Raft::Next Raft::on(Leader& role, NodeId from, const HeartbeatReply& message) {
 
 void Raft::advance_commit(Leader& role) {
   const Index own = planted(Bug::leader_counts_itself_early) ? log_.last_index() : log_.durable_index();
-  std::vector<std::uint64_t> matches{own.value};
-  for (const Peer& peer : role.peers) matches.push_back(peer.progress.match().value);
-  const Index reached(reached_by_majority(std::move(matches)));
+  const Index reached(agreed(role, own.value, [](const Progress& progress) { return progress.match().value; }));
   // 3.6.2 and Figure 3.7: only entries of the own term are committed by counting; older ones follow with them.
   if (reached <= commit_) return;
   if (log_.epoch_at(reached) != term_ && !planted(Bug::older_term_by_count)) return;
@@ -172,10 +171,10 @@ void Raft::advance_commit(Leader& role) {
 }
 
 void Raft::confirm_reads(Leader& role) {
-  std::vector<std::uint64_t> rounds{role.reads.round()};
-  for (const Peer& peer : role.peers) rounds.push_back(peer.progress.round_answered);
+  const std::uint64_t answered =
+      agreed(role, role.reads.round(), [](const Progress& progress) { return progress.round_answered; });
   const std::uint64_t asked = planted(Bug::read_without_quorum) ? role.reads.round() : 0;
-  role.reads.answered(std::max(reached_by_majority(std::move(rounds)), asked), out_.reads);
+  role.reads.answered(std::max(answered, asked), out_.reads);
 }
 
 void Raft::hand_over_if_ready(Leader& role) {
@@ -193,7 +192,7 @@ void Raft::send_heartbeats(Leader& role) {
 void Raft::send_heartbeat(const Leader& role, Peer& peer) {
   const Index commit = std::min(peer.progress.match(), commit_);
   peer.progress.commit_told = std::max(peer.progress.commit_told, commit);
-  send_now(peer.node, Heartbeat{.term = term_, .commit = commit, .round = role.reads.round()});
+  send_now(peer.member, Heartbeat{.term = term_, .commit = commit, .round = role.reads.round()});
 }
 
 void Raft::flush(Leader& role) {
@@ -229,9 +228,9 @@ void Raft::replicate(Peer& peer, EncodedAppend& newest) {
 
 void Raft::send_snapshot(Peer& peer) {
   if (!peer.progress.recently_active) return;  // nobody there to take it
-  narrate("has a snapshot sent to n{}: entries before {} are gone", peer.node, log_.first_index());
+  narrate("has a snapshot sent to n{}: entries before {} are gone", peer.member, log_.first_index());
   peer.progress.begin_snapshot();
-  out_.snapshots_to_send.push_back({.to = peer.node, .epoch = term_});
+  out_.snapshots_to_send.push_back({.to = peer.member.node, .epoch = term_});
 }
 
 void Raft::send_entries(Peer& peer, std::vector<EntryPtr> entries, EncodedAppend& newest) {
@@ -242,14 +241,15 @@ void Raft::send_entries(Peer& peer, std::vector<EntryPtr> entries, EncodedAppend
   for (const EntryPtr& entry : entries) bytes += entry_bytes(*entry);
   if (!entries.empty()) progress.sent(end, bytes);
   progress.commit_told = std::max(progress.commit_told, std::min(commit_, end));
-  if (newest.bytes.empty() || newest.prev != prev || newest.end != end) {
-    newest = {prev, end,
-              encode(group_, AppendRequest{.term = term_,
-                                           .prev = {log_.epoch_at(prev).value_or(Epoch{}), prev},
-                                           .commit = commit_,
-                                           .entries = std::move(entries)})};
+  const std::uint64_t incarnation = peer.member.incarnation;
+  if (newest.bytes.empty() || newest.prev != prev || newest.end != end || newest.incarnation != incarnation) {
+    newest = {prev, end, incarnation,
+              letter(peer.member, AppendRequest{.term = term_,
+                                                .prev = {log_.epoch_at(prev).value_or(Epoch{}), prev},
+                                                .commit = commit_,
+                                                .entries = std::move(entries)})};
   }
-  out_.send_now.push_back({peer.node, newest.bytes});
+  out_.send_now.push_back({peer.member.node, newest.bytes});
 }
 
 }  // namespace assent::raft

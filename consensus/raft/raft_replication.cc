@@ -2,12 +2,13 @@
 #include <algorithm>
 #include <span>
 
+#include "base/planted.h"
 #include "consensus/raft/message_codec.h"
 #include "consensus/raft/raft.h"
 
 namespace assent::raft {
 
-Raft::Next Raft::on(Follower& role, NodeId from, const AppendRequest& message) {
+Raft::Next Raft::on(Follower& role, const Member& from, const AppendRequest& message) {
   role.elapsed_ticks = 0;
   if (install_) return std::nullopt;  // the install leaves alone; the leader repeats itself
   std::span<const EntryPtr> entries = message.entries;
@@ -28,7 +29,7 @@ Raft::Next Raft::on(Follower& role, NodeId from, const AppendRequest& message) {
 }
 
 // entries: those that the log does not hold yet; end: where the log is known to match the leader's afterwards.
-void Raft::store(NodeId leader, std::span<const EntryPtr> entries, Index end, Index leader_commit) {
+void Raft::store(const Member& leader, std::span<const EntryPtr> entries, Index end, Index leader_commit) {
   if (!entries.empty()) {
     // An entry below commit_ never differs from an honest leader's.
     if (entries.front()->index <= commit_ || !log_.fits(entries)) return ignore();
@@ -39,12 +40,14 @@ void Raft::store(NodeId leader, std::span<const EntryPtr> entries, Index end, In
     }
     if (entries.front()->index <= log_.last_index()) narrate("cuts off its log from {}", entries.front()->index);
     log_.replace(entries);
+    if (!planted(Bug::change_survives_truncation)) memberships_.cut_from(entries.front()->index);
+    adopt_from(entries);
   }
   commit_to(std::min(leader_commit, end));
   accept(leader, end);
 }
 
-void Raft::reject(NodeId leader, const Position& prev) {
+void Raft::reject(const Member& leader, const Position& prev) {
   // 3.5, faster back-off: where the logs part is at or before the last place that is not newer than the leader's.
   const Index hint = std::max(commit_, log_.last_not_newer(prev.index, prev.epoch));
   const Position at{log_.epoch_at(hint).value_or(Epoch{}), hint};
@@ -52,12 +55,12 @@ void Raft::reject(NodeId leader, const Position& prev) {
   send_after_sync(leader, AppendReject{.term = term_, .rejected = prev.index, .hint = at});
 }
 
-void Raft::accept(NodeId leader, Index match) {
+void Raft::accept(const Member& leader, Index match) {
   if (accept_) match = std::max(match, accept_->second);
   accept_ = {leader, match};
 }
 
-Raft::Next Raft::on(Follower& role, NodeId from, const Heartbeat& message) {
+Raft::Next Raft::on(Follower& role, const Member& from, const Heartbeat& message) {
   role.elapsed_ticks = 0;
   commit_to(std::min(message.commit, log_.last_index()));
   // Promises nothing but the term, so it need not wait for entries that are being written.

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -23,7 +24,7 @@
 namespace assent::raft {
 
 struct Follower {
-  NodeId leader;                    // none when unknown
+  Member leader;                    // none when unknown
   std::uint32_t elapsed_ticks = 0;  // since the leader was heard or a vote was given
   std::uint32_t timeout_ticks = 0;
 };
@@ -41,28 +42,31 @@ struct Candidate {
 };
 
 struct Peer {
-  NodeId node;
+  Member member;
   Progress progress;
 };
 
 struct Transfer {
-  NodeId to;
+  Member to;
   std::uint32_t elapsed_ticks = 0;
 };
 
 struct Leader {
-  std::vector<Peer> peers;  // all members but itself, ascending
+  std::vector<Peer> peers;  // all members but itself, learners too, ascending
   Index epoch_start;        // its first entry
   ReadBarriers reads;
   std::size_t uncommitted_bytes = 0;
   std::uint32_t quorum_ticks = 0;
   std::optional<Transfer> transfer;
 
-  [[nodiscard]] Progress* find(NodeId node) {
-    for (Peer& peer : peers) {
-      if (peer.node == node) return &peer.progress;
+  [[nodiscard]] const Progress* find(const Member& member) const {
+    for (const Peer& peer : peers) {
+      if (peer.member == member) return &peer.progress;
     }
     return nullptr;
+  }
+  [[nodiscard]] Progress* find(const Member& member) {
+    return const_cast<Progress*>(std::as_const(*this).find(member));  // NOLINT: of this object, which is not const
   }
 };
 

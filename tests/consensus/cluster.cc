@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "consensus/raft/membership_change.h"
 #include "consensus/raft/quorum.h"
 
 namespace assent::testing {
@@ -45,12 +46,13 @@ Faults Faults::swarm(Rng& rng) {
   return faults;
 }
 
-Cluster::Cluster(const LogFactory& factory, CoreLimits limits, std::size_t nodes, std::uint64_t seed, Faults faults)
+Cluster::Cluster(const LogFactory& factory, CoreLimits limits, std::size_t nodes, std::uint64_t seed, Faults faults,
+                 std::size_t spares)
     : limits_(limits), faults_(faults), rng_(Rng(seed).split("cluster")) {
-  std::vector<NodeId> members;
-  for (std::size_t i = 1; i <= nodes; ++i) members.push_back(NodeId(i));
-  for (const NodeId id : members) {
-    LogSetup setup{.self = id, .group = GroupId(7), .members = members, .seed = seed, .durable = {}};
+  for (std::size_t i = 1; i <= nodes; ++i) founders_.push_back(NodeId(i));
+  for (std::size_t i = 1; i <= nodes + spares; ++i) {
+    const LogSetup setup{
+        .self = NodeId(i), .group = GroupId(7), .members = founders_, .seed = seed, .durable = {}, .incarnation = 0};
     nodes_.push_back(Node{.host = Host(factory, setup),
                           .handed = {},
                           .handed_epoch = {},
@@ -63,6 +65,13 @@ Cluster::Cluster(const LogFactory& factory, CoreLimits limits, std::size_t nodes
 std::string Cluster::report() const {
   std::string text;
   for (const std::string& violation : violations_) text += violation + "\n";
+  for (const Node& node : nodes_) {
+    if (!node.host.up()) continue;
+    const LogStatus status = node.host.log().status();
+    text += fmt::format("n{} epoch {} leader {} log {}..{} committed {} {}\n", node.host.member(),
+                        status.leadership.epoch, status.leadership.leader, status.first, status.last, status.committed,
+                        to_string(status.members));
+  }
   return text;
 }
 
@@ -133,6 +142,9 @@ void Cluster::clients(Node& node) {
     if (!propose(id, 8 + rng_.below(64))) break;
   }
   if (rng_.chance(faults_.read)) read(id);
+  if (faults_.change > 0 && rng_.chance(faults_.change)) {
+    static_cast<void>(change(id, draw_changes(node.host.log().status().members)));
+  }
   if (rng_.chance(faults_.transfer)) node.host.log().transfer_leadership(NodeId(rng_.between(1, nodes_.size())));
   if (faults_.snapshot_every == 0) return;
   const auto& newest = node.host.newest_snapshot();
@@ -144,6 +156,9 @@ void Cluster::clients(Node& node) {
 
 void Cluster::misfortune(Node& node) {
   if (rng_.chance(faults_.pause)) node.paused = true;
+  if (faults_.lose_disk > 0 && rng_.chance(faults_.lose_disk) && may_lose(node.host.member())) {
+    return lose_disk(node.host.id().value);
+  }
   if (rng_.chance(faults_.crash)) crash(node.host.id().value, rng_.below(node.host.writes() + 1));
   if (rng_.chance(faults_.heal / static_cast<double>(nodes_.size()))) heal();
   if (!rng_.chance(faults_.partition / static_cast<double>(nodes_.size()))) return;
@@ -176,12 +191,71 @@ void Cluster::converge() {
   }
   if (target == 0) return wrong("L9: no proposal was taken after healing");
   run(bound);
+  // A learner far behind, through the smallest of windows, may take longer.
+  const Membership members = members_at(Index(committed()));
   for (Node& node : nodes_) {
-    if (node.handed.value < target)
+    if (node.handed.value < target && members.votes(node.host.member()))
       wrong(fmt::format("L9: n{} handed out {} of {}", node.host.id(), node.handed, target));
     if (!node.reads.empty())
       wrong(fmt::format("L9: n{} left {} reads without an answer", node.host.id(), node.reads.size()));
   }
+}
+
+// One to three steps of those that operators take, sensible or not: the core refuses what may not be.
+std::vector<MemberChange> Cluster::draw_changes(const Membership& now) {
+  using Kind = MemberChange::Kind;
+  std::vector<MemberChange> changes;
+  const auto any = [this](const std::vector<Member>& of) { return of[rng_.below(of.size())]; };
+  for (std::uint64_t steps = rng_.between(1, 3); steps > 0; --steps) {
+    const Member here = nodes_[rng_.below(nodes_.size())].host.member();
+    switch (rng_.below(5)) {
+      case 0:
+      case 1:
+        if (!now.has(here)) changes.push_back({Kind::learner, here});
+        break;
+      case 2:
+        if (!now.learners.empty()) changes.push_back({Kind::voter, any(now.learners)});
+        break;
+      case 3: changes.push_back({Kind::remove, any(now.all())}); break;
+      default: {  // a disk that was lost: what the node is now takes the place of what it was
+        const Member former = any(now.voters);
+        const Member present = nodes_.at(former.node.value - 1).host.member();
+        if (former == present) break;
+        changes.push_back({Kind::remove, former});
+        changes.push_back({Kind::voter, present});
+      }
+    }
+  }
+  // Who has just lost its disk may still count as alive at the leader; whoever operates looks first.
+  const auto after = raft::change_membership(now, changes);
+  return !after || intact(*after, {}) ? changes : std::vector<MemberChange>{};
+}
+
+// Whether a majority still has the disk that it had.
+bool Cluster::intact(const Membership& members, const Member& without) const {
+  return raft::reached_by_quorum(members, [&](const Member& member) -> std::uint64_t {
+           return member != without && !graves_.contains(member) ? 1 : 0;
+         }) > 0;
+}
+
+// Whoever counts on this member has a majority without it.
+bool Cluster::may_lose(const Member& member) const {
+  if (!intact(members_at(Index(committed())), member)) return false;
+  return std::all_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
+    if (!node.host.up()) return false;  // it may know of a membership that nobody else does
+    return intact(node.host.log().status().members, member);
+  });
+}
+
+const DurableLog* Cluster::disk_of(const Member& member) const {
+  if (const auto grave = graves_.find(member); grave != graves_.end()) return &grave->second;
+  const Host& host = nodes_.at(member.node.value - 1).host;
+  return host.member() == member ? &host.disk() : nullptr;
+}
+
+Membership Cluster::members_at(Index index) const {
+  const auto after = memberships_.upper_bound(index);
+  return after == memberships_.begin() ? Membership(founders_) : std::prev(after)->second;
 }
 
 // ---- steering ----
@@ -232,6 +306,20 @@ bool Cluster::propose(std::uint64_t id, std::size_t bytes) {
   // Clocks of nodes differ, and jump back now and then.
   const ClusterMillis clock(1'000'000 + 10 * now_ + 100 * id - rng_.below(500));
   return at.log().propose(command, clock).has_value();
+}
+
+bool Cluster::change(std::uint64_t id, const std::vector<MemberChange>& changes) {
+  Host& at = host(id);
+  return at.up() && at.log().change_membership(changes, ClusterMillis(1'000'000 + 10 * now_)).has_value();
+}
+
+void Cluster::lose_disk(std::uint64_t id) {
+  Node& gone = node(NodeId(id));
+  const Member former = gone.host.member();
+  crash(id);
+  graves_[former] = gone.host.lose_disk(former.incarnation + 1);
+  gone.handed = {};
+  gone.handed_epoch = {};
 }
 
 bool Cluster::read(std::uint64_t id) {
@@ -337,16 +425,30 @@ void Cluster::check_committed(Node& at, const Output& out) {
     }
     if (known != committed_.begin() && std::prev(known)->second.stamp > entry->stamp)
       wrong("L2: committed stamps go back");
-    const auto holders = static_cast<std::size_t>(std::count_if(nodes_.begin(), nodes_.end(), [&](const Node& node) {
-      return node.host.durably_holds({entry->epoch, entry->index});
-    }));
-    if (holders < raft::majority(nodes_.size())) {
-      wrong(fmt::format("L4: {} committed with {} durable copies", text(*entry), holders));
+    if (entry->kind == EntryKind::membership) {
+      ++changes_;
+      memberships_[entry->index] = decode_membership(entry->payload).value();
     }
+    if (!durable_majority(*entry)) wrong(fmt::format("L4: {} committed without a durable majority", text(*entry)));
   }
   const Index committed = at.host.log().status().committed;
   if (committed < at.committed) wrong(fmt::format("n{}: the commit index went back", at.host.id()));
   at.committed = committed;
+}
+
+// By what was in force when it was written, or by a change that stands after it: those are in force before they are
+// committed.
+bool Cluster::durable_majority(const Entry& entry) const {
+  const auto holds = [&](const Member& member) -> std::uint64_t {
+    const DurableLog* disk = disk_of(member);
+    return disk != nullptr && Host::holds(*disk, {entry.epoch, entry.index}) ? 1 : 0;
+  };
+  if (raft::reached_by_quorum(members_at(entry.index), holds) > 0) return true;
+  return std::any_of(written_.begin(), written_.end(), [&](const auto& one) {
+    const auto& [at, later] = one;
+    return later.kind == EntryKind::membership && at.index > entry.index && at.epoch >= entry.epoch &&
+           raft::reached_by_quorum(decode_membership(later.payload).value(), holds) > 0;
+  });
 }
 
 void Cluster::check_leadership(Node& at, const Leadership& leadership) {

@@ -36,6 +36,8 @@ struct Faults {
   double pause = 0;  // a node and a tick; what arrives meanwhile is lost
   double skew = 0;   // a node ticks not at all or twice
   double transfer = 0;
+  double change = 0;     // of the members: a node and a tick
+  double lose_disk = 0;  // a node and a tick: as many as leave a majority of every membership with what it promised
   double propose = 0.3;
   double read = 0.1;
   std::uint64_t snapshot_every = 0;  // handed-out entries; 0: never
@@ -46,14 +48,16 @@ struct Faults {
 
 class Cluster {
  public:
-  Cluster(const LogFactory& factory, CoreLimits limits, std::size_t nodes, std::uint64_t seed, Faults faults = {});
+  // spares: further nodes, which belong to the group only once they are taken in.
+  Cluster(const LogFactory& factory, CoreLimits limits, std::size_t nodes, std::uint64_t seed, Faults faults = {},
+          std::size_t spares = 0);
 
   // One unit of time: messages and writes that are due, a tick of each node, clients, faults.
   void step();
   void run(std::uint64_t ticks) {
     for (std::uint64_t i = 0; i < ticks; ++i) step();
   }
-  // Ends all faults and client load, brings every node up; then within a bound a leader commits and all nodes agree
+  // Ends all faults and client load, brings every node up; then within a bound a leader commits and all members agree
   // (L9).
   void converge();
 
@@ -75,6 +79,8 @@ class Cluster {
   void restart(std::uint64_t node);
   bool propose(std::uint64_t node, std::size_t bytes = 8);
   bool read(std::uint64_t node);
+  bool change(std::uint64_t node, const std::vector<MemberChange>& changes);
+  void lose_disk(std::uint64_t node);
   void stop_disk(std::uint64_t node, bool stopped) { nodes_.at(node - 1).disk_stopped = stopped; }
   void pause(std::uint64_t node, bool paused) { nodes_.at(node - 1).paused = paused; }
   void replay_everything_sent();  // every message ever sent, once more
@@ -92,6 +98,8 @@ class Cluster {
   [[nodiscard]] std::uint64_t reads_lost() const { return reads_lost_; }
   [[nodiscard]] std::uint64_t elections() const { return leaders_.size(); }
   [[nodiscard]] std::uint64_t messages() const { return messages_; }
+  [[nodiscard]] std::uint64_t changes() const { return changes_; }        // memberships committed
+  [[nodiscard]] std::uint64_t disks_lost() const { return graves_.size(); }
 
  private:
   struct Node {
@@ -125,6 +133,12 @@ class Cluster {
   void sync_due(Node& node);
   void clients(Node& node);
   void misfortune(Node& node);
+  [[nodiscard]] std::vector<MemberChange> draw_changes(const Membership& now);
+  [[nodiscard]] bool may_lose(const Member& member) const;
+  [[nodiscard]] bool intact(const Membership& members, const Member& without) const;
+  [[nodiscard]] const DurableLog* disk_of(const Member& member) const;
+  [[nodiscard]] Membership members_at(Index index) const;
+  [[nodiscard]] bool durable_majority(const Entry& entry) const;
   void after_output(Node& node, const Output& out);
   void check_append(const Node& node, const Output& out);
   void check_committed(Node& node, const Output& out);
@@ -156,6 +170,10 @@ class Cluster {
   std::uint64_t reads_ready_ = 0;
   std::uint64_t reads_lost_ = 0;
   std::uint64_t messages_ = 0;
+  std::vector<NodeId> founders_;
+  std::map<Index, Membership> memberships_;  // committed
+  std::map<Member, DurableLog> graves_;      // what lost disks had
+  std::uint64_t changes_ = 0;
 };
 
 }  // namespace assent::testing

@@ -39,6 +39,32 @@ class Contract : public ::testing::TestWithParam<std::tuple<Core, std::uint64_t>
   }
 };
 
+TEST_P(Contract, L1_to_L9_hold_while_members_change_and_disks_are_lost_M01_M02_M04_M05_M06_M07_M09) {
+  std::uint64_t committed = 0;
+  std::uint64_t changes = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t installs = 0;
+  for (std::uint64_t seed = first_seed(); seed < first_seed() + seeds_a_shard; ++seed) {
+    Rng rng = Rng(seed).split("changes");
+    Faults faults = Faults::swarm(rng);
+    faults.change = 0.02 + 0.2 * rng.unit();
+    faults.lose_disk = rng.below(3) == 0 ? 0 : 0.01;
+    const std::size_t founders = 1 + 2 * rng.below(3);
+    Cluster cluster(core().factory, core().limits, founders, seed, faults, rng.between(1, 3));
+    cluster.run(faulty_ticks);
+    cluster.converge();
+    ASSERT_THAT(cluster.violations(), ::testing::IsEmpty()) << "seed " << seed << "\n" << cluster.report();
+    committed += cluster.committed();
+    changes += cluster.changes();
+    lost += cluster.disks_lost();
+    installs += cluster.installs();
+  }
+  EXPECT_GT(committed, 50 * seeds_a_shard);
+  EXPECT_GT(changes, 3 * seeds_a_shard);
+  EXPECT_GT(lost, seeds_a_shard / 4);
+  EXPECT_GT(installs, 0U);
+}
+
 TEST_P(Contract, L1_to_L9_hold_under_swarm_faults_C03_C05_C06_C12_C16_C18_C20_C22) {
   std::uint64_t committed = 0;
   std::uint64_t installs = 0;

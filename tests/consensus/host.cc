@@ -76,6 +76,14 @@ void Host::crash(std::size_t surviving) {
   queue_.clear();
 }
 
+DurableLog Host::lose_disk(std::uint64_t next_incarnation) {
+  crash(0);
+  newest_.reset();
+  received_.clear();
+  setup_.incarnation = next_incarnation;
+  return std::exchange(setup_.durable, {});
+}
+
 bool Host::take_snapshot(Index index) {
   const Result<SnapshotMark> mark = log_->mark_at(index);
   if (!mark || (newest_ && newest_->last.index >= index)) return false;
@@ -93,8 +101,7 @@ void Host::store_snapshot(const SnapshotMark& mark) {
   if (!newest_ || newest_->last.index < mark.last.index) newest_ = mark;
 }
 
-bool Host::durably_holds(const Position& at) const {
-  const DurableLog& disk = setup_.durable;
+bool Host::holds(const DurableLog& disk, const Position& at) {
   if (at.index <= disk.snapshot.last.index) return true;
   const std::uint64_t place = at.index.value - disk.snapshot.last.index.value - 1;
   return place < disk.entries.size() && disk.entries[place]->epoch == at.epoch;

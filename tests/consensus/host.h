@@ -24,7 +24,8 @@ class Host {
   [[nodiscard]] const ReplicatedLog& log() const { return *log_; }
   [[nodiscard]] const DurableLog& disk() const { return setup_.durable; }
   [[nodiscard]] DurableLog& disk() { return setup_.durable; }
-  [[nodiscard]] std::uint64_t incarnation() const { return incarnation_; }
+  [[nodiscard]] std::uint64_t incarnation() const { return incarnation_; }  // of the process
+  [[nodiscard]] Member member() const { return {setup_.self, setup_.incarnation}; }
 
   // Takes the core's output: what must be written is queued, what may leave is appended to leaving.
   [[nodiscard]] Output take(std::vector<ConsensusMessage>& leaving);
@@ -34,6 +35,8 @@ class Host {
   // The oldest `surviving` writes reached the disk without anybody having been told.
   void crash(std::size_t surviving);
   void start();
+  // Down, and everything is gone. It comes back as another member. What it had durably is returned.
+  DurableLog lose_disk(std::uint64_t next_incarnation);
 
   // The application's newest durable snapshot.
   [[nodiscard]] const std::optional<SnapshotMark>& newest_snapshot() const { return newest_; }
@@ -43,7 +46,8 @@ class Host {
   bool take_snapshot(Index index);
   void store_snapshot(const SnapshotMark& mark);
 
-  [[nodiscard]] bool durably_holds(const Position& at) const;
+  [[nodiscard]] bool durably_holds(const Position& at) const { return holds(setup_.durable, at); }
+  [[nodiscard]] static bool holds(const DurableLog& disk, const Position& at);
 
  private:
   struct Write {

@@ -77,6 +77,34 @@ TEST(MessageCodec, B04_foreign_groups_and_numbers_near_the_end_are_no_messages) 
   }
 }
 
+TEST(MessageCodec, M05_a_letter_says_which_incarnations_it_is_between) {
+  for (const Message& message : samples()) {
+    const Bytes bytes = encode(group, message, {.from = 3, .to = 0});
+    const auto letter = decode_letter(group, bytes);
+    ASSERT_TRUE(letter);
+    EXPECT_EQ(letter->between.from, 3U);
+    EXPECT_EQ(letter->between.to, 0U);
+    EXPECT_EQ(encode(group, letter->message, letter->between), bytes);
+    for (std::size_t cut = 0; cut < bytes.size(); ++cut) EXPECT_FALSE(decode_letter(group, bytes.substr(0, cut)));
+  }
+  Bytes founders = encode(group, samples()[0], {.from = 3, .to = 0});
+  founders.replace(17, 8, 8, '\0');
+  EXPECT_FALSE(decode_letter(group, founders)) << "one message has one form";
+}
+
+TEST(MessageCodec, a_membership_that_cannot_be_is_no_message) {
+  const auto with = [](Bytes payload) {
+    const Entry entry{Epoch(3), Index(10), ClusterMillis(1), EntryKind::membership, std::move(payload)};
+    return decode(group, encode(group, AppendRequest{.term = Epoch(5),
+                                                     .prev = {Epoch(3), Index(9)},
+                                                     .commit = {},
+                                                     .entries = {std::make_shared<const Entry>(entry)}}));
+  };
+  EXPECT_TRUE(with(encode_membership({NodeId(1), NodeId(2)})));
+  EXPECT_FALSE(with(encode_membership({NodeId(2), NodeId(1)})));
+  EXPECT_FALSE(with(""));
+}
+
 TEST(MessageCodec, entries_that_are_no_piece_of_a_log_are_no_message) {
   const auto with = [](std::vector<EntryPtr> entries) {
     return decode(group, encode(group, AppendRequest{.term = Epoch(5),
@@ -104,16 +132,16 @@ TEST(MessageCodec, B01_garbage_and_damaged_messages_are_messages_or_nothing) {
     if (rng.chance(0.5)) {
       bytes.resize(rng.below(80));
       for (char& c : bytes) c = static_cast<char>(rng.next());
-      if (!bytes.empty()) bytes[0] = static_cast<char>(rng.below(13));
+      if (!bytes.empty()) bytes[0] = static_cast<char>(rng.below(13) + 128 * rng.below(2));
     } else {
       const auto all = samples();
-      bytes = encode(group, all[rng.below(all.size())]);
+      bytes = encode(group, all[rng.below(all.size())], {.from = rng.below(2), .to = rng.below(2)});
       for (std::uint64_t n = rng.between(1, 3); n > 0; --n)
         bytes[rng.below(bytes.size())] = static_cast<char>(rng.next());
     }
-    if (const auto message = decode(group, bytes)) {
+    if (const auto letter = decode_letter(group, bytes)) {
       ++sound;
-      ASSERT_EQ(encode(group, *message), bytes);
+      ASSERT_EQ(encode(group, letter->message, letter->between), bytes);
     }
   }
   EXPECT_GT(sound, 1'000U);

@@ -22,6 +22,9 @@ class Wrapped : public ReplicatedLog {
   Result<Position> propose(Bytes command, ClusterMillis now) override {
     return core_->propose(std::move(command), now);
   }
+  Result<Position> change_membership(std::span<const MemberChange> changes, ClusterMillis now) override {
+    return core_->change_membership(changes, now);
+  }
   Result<void> request_read(ReadId id) override { return core_->request_read(id); }
   void durable(std::uint64_t output_number) override { core_->durable(output_number); }
   Output take_output() override { return core_->take_output(); }

@@ -10,6 +10,7 @@ inline RaftOptions small_raft_options() {
   RaftOptions options;
   options.election_ticks = 10;
   options.heartbeat_ticks = 2;
+  options.promote_lag_max = 20;  // of what a learner with windows of one or two has to catch up afterwards
   return options;
 }
 

@@ -287,7 +287,7 @@ TEST(Raft, snapshots_that_make_no_sense_are_ignored) {
   Raft raft = make(stored(1, {1}));
   const Position at{Epoch(1), Index(20)};
   const std::uint64_t huge = ~std::uint64_t{0};
-  raft.receive_snapshot(NodeId(9), Epoch(1), {.last = at, .stamp = {}, .members = three});
+  raft.receive_snapshot(NodeId(1), Epoch(1), {.last = at, .stamp = {}, .members = three});  // from itself
   raft.receive_snapshot(NodeId(2), Epoch(1), {.last = at, .stamp = {}, .members = {}});
   raft.receive_snapshot(NodeId(2), Epoch(1), {.last = at, .stamp = {}, .members = {NodeId(2), NodeId(1)}});
   raft.receive_snapshot(NodeId(2), Epoch(1), {.last = {Epoch(2), Index(20)}, .stamp = {}, .members = three});
@@ -336,14 +336,42 @@ TEST(Raft, a_core_that_cannot_know_what_it_promised_stays_silent) {
 TEST(Raft, B04_foreign_senders_groups_and_terms_are_counted_and_ignored) {
   Raft raft = make();
   const Message vote = VoteRequest{.term = Epoch(1), .last = {}};
-  tell(raft, 9, vote);                                                 // no member
   tell(raft, 1, vote);                                                 // itself
+  raft.receive(NodeId(2), encode(group, vote, {.from = 0, .to = 7}));  // for who is here with another disk
   raft.receive(NodeId(2), encode(GroupId(8), vote));                   // another group
   tell(raft, 2, VoteRequest{.term = Epoch(1ULL << 61U), .last = {}});  // no group holds that many elections
   raft.receive(NodeId(2), "");
   EXPECT_EQ(raft.status().ignored_messages, 5U);
   EXPECT_EQ(raft.term(), Epoch(0));
   EXPECT_THAT(raft.take_output().send_after_sync, IsEmpty());
+}
+
+TEST(Raft, M05_what_the_member_before_was_told_or_had_promised_is_not_its_own) {
+  Raft raft({.self = NodeId(1), .group = group, .members = three, .seed = 1, .durable = {}, .incarnation = 7}, {});
+  tell(raft, 2, VoteRequest{.term = Epoch(1), .last = {}});
+  EXPECT_EQ(raft.term(), Epoch(0)) << "meant for member 1.0";
+  raft.receive(NodeId(2), encode(group, VoteRequest{.term = Epoch(1), .last = {}}, {.from = 0, .to = 7}));
+  EXPECT_EQ(raft.vote(), Member(NodeId(2))) << "whoever is asked as a voter votes: the candidate knows a newer log";
+  const Output out = raft.take_output();
+  ASSERT_EQ(out.send_after_sync.size(), 1U);
+  const auto letter = decode_letter(group, out.send_after_sync[0].bytes);
+  ASSERT_TRUE(letter);
+  EXPECT_EQ(letter->between.from, 7U) << "nobody may count it as the vote of 1.0";
+  for (int i = 0; i < 1'000; ++i) raft.tick();
+  EXPECT_EQ(raft.role_name(), "follower") << "it belongs to nothing";
+}
+
+TEST(Raft, M05_a_vote_for_the_member_before_is_not_one_for_the_member_after) {
+  Raft raft = make();
+  raft.receive(NodeId(2), encode(group, VoteRequest{.term = Epoch(1), .last = {}}));
+  raft.receive(NodeId(2), encode(group, VoteRequest{.term = Epoch(1), .last = {}}, {.from = 5, .to = 0}));
+  const Output out = raft.take_output();
+  ASSERT_EQ(out.send_after_sync.size(), 2U);
+  const auto granted = [&](std::size_t i) { return std::get<VoteReply>(*decode(group, out.send_after_sync[i].bytes)).granted; };
+  EXPECT_TRUE(granted(0));
+  EXPECT_FALSE(granted(1));
+  const HardState kept{.term = Epoch(3), .vote = Member(NodeId(2), 5)};
+  EXPECT_EQ(decode_hard_state(encode_hard_state(kept)), kept);
 }
 
 TEST(Raft, a_second_leader_of_the_same_term_is_not_believed) {

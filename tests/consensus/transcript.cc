@@ -143,8 +143,15 @@ void Transcript::dispatch(const std::string& verb, const Arguments& arguments) {
   } else if (verb == "disk") {
     arguments.at(1) == "on" ? static_cast<void>(disk_off_.erase(node)) : static_cast<void>(disk_off_.insert(node));
     if (arguments[1] == "on") sync(node);
+  } else if (verb == "change") {
+    change(arguments);
+  } else if (verb == "members") {
+    say(fmt::format("n{}: {}", node, to_string(core(node).status().members)));
+  } else if (verb == "lose") {
+    static_cast<void>(host(node).lose_disk(std::stoull(arguments.at(1))));
+    host(node).start();
   } else if (verb == "isolate") {
-    for (const NodeId other : members_) cut_.insert({{node, other}, {other, node}});
+    for (const NodeId other : nodes_) cut_.insert({{node, other}, {other, node}});
   } else if (verb == "log") {
     show_log(node);
   } else {
@@ -163,9 +170,13 @@ void Transcript::nodes(const Arguments& arguments) {
   options_.inflight_max = number("window", options_.inflight_max);
   options_.append_bytes_max = number("append", options_.append_bytes_max);
   options_.tail_entries_max = number("tail", 0);
-  for (std::uint64_t i = 1; i <= std::stoull(arguments.at(0)); ++i) members_.push_back(NodeId(i));
-  for (const NodeId id : members_) {
-    const LogSetup setup{.self = id, .group = group, .members = members_, .seed = 1, .durable = {}};
+  options_.promote_lag_max = number("lag", options_.promote_lag_max);
+  for (std::uint64_t i = 1; i <= std::stoull(arguments.at(0)); ++i) founders_.push_back(NodeId(i));
+  nodes_ = founders_;
+  for (std::uint64_t i = 0; i < number("spares", 0); ++i) nodes_.push_back(NodeId(nodes_.size() + 1));
+  for (const NodeId id : nodes_) {
+    const LogSetup setup{
+        .self = id, .group = group, .members = founders_, .seed = 1, .durable = {}, .incarnation = 0};
     hosts_[id] = std::make_unique<Host>(make_raft_factory(options_), setup);
   }
 }
@@ -175,10 +186,10 @@ void Transcript::restore(const Arguments& arguments) {
   auto given = options_of(arguments, 1);
   DurableLog durable;
   const raft::HardState hard{.term = Epoch(std::stoull(given.at("term"))),
-                             .vote = given.contains("vote") ? node_of(given["vote"]) : NodeId{}};
+                             .vote = given.contains("vote") ? Member(node_of(given["vote"])) : Member{}};
   durable.hard_state = raft::encode_hard_state(hard);
   if (given.contains("snapshot"))
-    durable.snapshot = {.last = place_of(given["snapshot"]), .stamp = {}, .members = members_};
+    durable.snapshot = {.last = place_of(given["snapshot"]), .stamp = {}, .members = founders_};
   Index index = durable.snapshot.last.index;
   for (const std::string& epoch : split(given["log"], ',')) {
     index = index.next();
@@ -208,6 +219,21 @@ void Transcript::propose(const Arguments& arguments) {
     say(at ? fmt::format("n{} takes {} as {}@{}", node, arguments[i], at->epoch, at->index)
            : fmt::format("n{} refuses {}: {}", node, arguments[i], at.error().message));
   }
+  pump(node);
+}
+
+void Transcript::change(const Arguments& arguments) {
+  const NodeId node = node_of(arguments.at(0));
+  const std::map<std::string, MemberChange::Kind> kinds{{"voter", MemberChange::Kind::voter},
+                                                        {"learner", MemberChange::Kind::learner},
+                                                        {"remove", MemberChange::Kind::remove}};
+  std::vector<MemberChange> changes;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const auto colon = arguments[i].find(':');
+    changes.push_back({kinds.at(arguments[i].substr(0, colon)), member_of(arguments[i].substr(colon + 1))});
+  }
+  const auto at = core(node).change_membership(changes, ClusterMillis(100));
+  if (!at) say(fmt::format("n{} refuses: {}", node, at.error().message));
   pump(node);
 }
 
@@ -268,31 +294,42 @@ void Transcript::converge() {
   disk_off_.clear();
   for (Flight& flight : held_) flights_.push_back(std::move(flight));
   held_.clear();
-  for (const NodeId node : members_) {
+  for (const NodeId node : nodes_) {
     if (!host(node).up()) host(node).start();
     sync(node);
   }
-  const auto equal = [this] {
-    const LogStatus first = core(members_.front()).status();
-    return std::all_of(members_.begin(), members_.end(), [&](NodeId node) {
+  // The leader of the newest term, if any.
+  const auto led = [this] {
+    std::optional<LogStatus> best;
+    for (const NodeId node : nodes_) {
+      LogStatus status = core(node).status();
+      if (!status.leadership.self_leads || (best && best->leadership.epoch > status.leadership.epoch)) continue;
+      best = std::move(status);
+    }
+    return best;
+  };
+  const auto equal = [&, this] {
+    const std::optional<LogStatus> first = led();
+    return first && std::all_of(nodes_.begin(), nodes_.end(), [&](NodeId node) {
       const LogStatus status = core(node).status();
-      return !status.leadership.leader.none() && status.last == first.last && status.committed == first.last &&
-             status.leadership.epoch == first.leadership.epoch;
+      return !first->members.has(host(node).member()) ||
+             (!status.leadership.leader.none() && status.last == first->last && status.committed == first->last &&
+              status.leadership.epoch == first->leadership.epoch);
     });
   };
   for (int rounds = 0; rounds < 300 && !equal(); ++rounds) {
-    for (const NodeId node : members_) tick(node, 1);
+    for (const NodeId node : nodes_) tick(node, 1);
     settle();
   }
   if (!equal()) return error("does not converge");
-  const LogStatus status = core(members_.front()).status();
+  const LogStatus status = *led();
   say(fmt::format("all follow n{} in term {}, committed {}", status.leadership.leader, status.leadership.epoch,
                   status.committed));
   converged_ = true;
 }
 
 void Transcript::status() {
-  for (const NodeId node : members_) {
+  for (const NodeId node : nodes_) {
     if (!host(node).up()) {
       say(fmt::format("n{} down", node));
       continue;
@@ -306,7 +343,7 @@ void Transcript::status() {
     for (const raft::Peer& peer : leader == nullptr ? std::vector<raft::Peer>{} : leader->peers) {
       constexpr std::array<std::string_view, 3> states{"probe", "replicate", "snapshot"};
       const raft::Progress& progress = peer.progress;
-      say(fmt::format("   n{} {} match {} next {} inflight {}", peer.node,
+      say(fmt::format("   n{} {} match {} next {} inflight {}", peer.member,
                       states.at(static_cast<std::size_t>(progress.state())), progress.match(), progress.next(),
                       progress.inflight()));
     }
@@ -350,10 +387,10 @@ void Transcript::sync(NodeId node) {
 
 void Transcript::leave(NodeId from, std::vector<ConsensusMessage> messages) {
   for (ConsensusMessage& message : messages) {
-    const auto decoded = raft::decode(group, message.bytes);
-    if (!decoded) return error("an unreadable message");
-    if (const auto* reply = std::get_if<raft::VoteReply>(&*decoded); reply != nullptr && reply->granted) {
-      const auto [vote, fresh] = votes_.try_emplace({from, reply->term}, message.to);
+    const auto letter = raft::decode_letter(group, message.bytes);
+    if (!letter) return error("an unreadable message");
+    if (const auto* reply = std::get_if<raft::VoteReply>(&letter->message); reply != nullptr && reply->granted) {
+      const auto [vote, fresh] = votes_.try_emplace({Member(from, letter->between.from), reply->term}, message.to);
       if (!fresh && vote->second != message.to) error(fmt::format("n{} voted twice in term {}", from, reply->term));
     }
     flights_.push_back({from, message.to, std::move(message.bytes), {}, {}});
@@ -361,7 +398,7 @@ void Transcript::leave(NodeId from, std::vector<ConsensusMessage> messages) {
 }
 
 void Transcript::check() {
-  for (const NodeId node : members_) {
+  for (const NodeId node : nodes_) {
     if (!host(node).up()) continue;
     const raft::Raft& at = core(node);
     const LogStatus status = at.status();
@@ -384,8 +421,14 @@ void Transcript::check() {
 
 NodeId Transcript::node_of(const std::string& text) const {
   const NodeId node(std::stoull(text));
-  if (std::find(members_.begin(), members_.end(), node) == members_.end()) throw std::out_of_range("no node " + text);
+  if (std::find(nodes_.begin(), nodes_.end(), node) == nodes_.end()) throw std::out_of_range("no node " + text);
   return node;
+}
+
+Member Transcript::member_of(const std::string& text) const {
+  const auto dot = text.find('.');
+  const NodeId node = node_of(text.substr(0, dot));
+  return dot == std::string::npos ? Member(node) : Member(node, std::stoull(text.substr(dot + 1)));
 }
 
 Transcript::Link Transcript::link_of(const std::string& text) const {

@@ -1,14 +1,18 @@
 // Runs the scenarios of tests/transcripts/raft: a command, the line ----, and what happened, as the core narrates it.
 //
-//     nodes 3 [election=10] [heartbeat=3] [window=N] [append=BYTES] [tail=N]   makes nodes 1..3
+//     nodes 3 [election=10] [heartbeat=3] [window=N] [append=BYTES] [tail=N] [spares=N] [lag=N]
+//                                            makes nodes 1..3, the founders, and spares that belong to nothing yet
 //     restore 2 term=7 [vote=1] [log=1,1,4] [snapshot=EPOCH@INDEX]             rebuilds a node from this, with these
 //     epochs tick 1 [times] | campaign 1                                              campaign: ticks until it stops
-//     following propose 1 a b | read 1 5 | transfer 1 2 | snapshot 1                     calls into node 1 sync 1 |
+//     following propose 1 a b | read 1 5 | transfer 1 2 | snapshot 1                     calls into node 1
+//     change 1 learner:4 voter:4 remove:3.7 | members 1     asks node 1 for a change; who it takes for members
+//     lose 3 7                                               node 3's disk is lost; it comes back as member 3.7
+//     sync 1 |
 //     disk 1 off | disk 1 on                                          writes are done at once while a disk is on
 //     deliver [1->2] | drop [1->2] | hold 1->2 | release                       what is on its way now; shows each
 //     message settle                                                                   delivers until nothing moves;
-//     narration only cut 1->2 | isolate 1 | heal | crash 1 | restart 1 status | log 1 converge heals all; ends with all
-//     logs equal
+//     narration only cut 1->2 | isolate 1 | heal | crash 1 | restart 1 status | log 1 converge heals all; ends with the
+//     logs of all members equal
 //
 // Raft's invariants are checked after every command. consensus_transcript_test --rewrite writes what happened into the
 // file.
@@ -64,6 +68,7 @@ class Transcript {
   void hold(const Link& link);
   void settle();
   void converge();
+  void change(const Arguments& arguments);
   void status();
   void show_log(NodeId node);
   void pump(NodeId node);
@@ -75,11 +80,13 @@ class Transcript {
   [[nodiscard]] Host& host(NodeId node) { return *hosts_.at(node); }
   [[nodiscard]] raft::Raft& core(NodeId node) { return dynamic_cast<raft::Raft&>(host(node).log()); }
   [[nodiscard]] NodeId node_of(const std::string& text) const;
+  [[nodiscard]] Member member_of(const std::string& text) const;  // "3" or "3.17"
   [[nodiscard]] Link link_of(const std::string& text) const;
   [[nodiscard]] std::string describe(const Flight& flight) const;
 
   RaftOptions options_;
-  std::vector<NodeId> members_;
+  std::vector<NodeId> founders_;
+  std::vector<NodeId> nodes_;  // founders and spares
   std::map<NodeId, std::unique_ptr<Host>> hosts_;
   std::deque<Flight> flights_;
   std::deque<Flight> held_;
@@ -90,7 +97,7 @@ class Transcript {
 
   std::map<Index, Entry> committed_;
   std::map<Epoch, NodeId> leaders_;
-  std::map<std::pair<NodeId, Epoch>, NodeId> votes_;
+  std::map<std::pair<Member, Epoch>, NodeId> votes_;
   std::map<std::pair<NodeId, std::uint64_t>, Index> commits_;
 };
 

@@ -11,7 +11,8 @@ constexpr NodeId self{1};
 
 Router make() {
   return Router(self, {GroupConfig{here, "c0", GroupRole::coordinator, {NodeId(1), NodeId(2), NodeId(3)}},
-                       GroupConfig{elsewhere, "s1", GroupRole::shard, {NodeId(2), NodeId(3), NodeId(4)}}});
+                       GroupConfig{elsewhere, "s1", GroupRole::shard, {NodeId(2), NodeId(3), NodeId(4)}}},
+                {NodeId(1), NodeId(2), NodeId(3), NodeId(4)});
 }
 
 Leadership led_by(std::uint64_t epoch, std::uint64_t node) {
@@ -27,6 +28,19 @@ TEST(Router, AsksTheOtherMembersInTurnWhileNobodyIsKnown) {
   EXPECT_EQ(router.route(elsewhere), NodeId(3));
   EXPECT_EQ(router.route(elsewhere), NodeId(4));
   EXPECT_EQ(router.route(elsewhere), NodeId(2));
+}
+
+TEST(Router, WhoBelongsToAGroupNowIsAskedAndWhereThatIsNotKnownEverybodyIs) {
+  Router router = make();
+  router.members(here, {NodeId(1), NodeId(4)});
+  EXPECT_EQ(router.route(here), NodeId(4));
+  EXPECT_EQ(router.route(here), NodeId(4));
+  router.learn(here, {Epoch(1), NodeId(4)});
+  EXPECT_EQ(router.route(here), NodeId(4));
+  Router outside(NodeId(9), {GroupConfig{elsewhere, "s1", GroupRole::shard, {NodeId(2)}}},
+                 {NodeId(2), NodeId(3), NodeId(9)});
+  EXPECT_EQ(outside.route(elsewhere), NodeId(3));
+  EXPECT_EQ(outside.route(elsewhere), NodeId(2));
 }
 
 TEST(Router, AnUnknownGroupHasNoPlace) {

@@ -39,6 +39,11 @@ class ScriptedLog final : public ReplicatedLog {
     proposed.push_back(std::move(command));
     return Position{};
   }
+  Result<Position> change_membership(std::span<const MemberChange> changes, ClusterMillis) override {
+    if (refuse) return fail(*refuse);
+    changed.emplace_back(changes.begin(), changes.end());
+    return Position{};
+  }
   Result<void> request_read(ReadId id) override {
     if (refuse) return fail(*refuse);
     reads.push_back(id);
@@ -83,6 +88,7 @@ class ScriptedLog final : public ReplicatedLog {
   std::map<Index, EntryPtr> entries;
   std::vector<Bytes> received;
   std::vector<Bytes> proposed;
+  std::vector<std::vector<MemberChange>> changed;
   std::vector<ReadId> reads;
   std::vector<std::uint64_t> durable_outputs;
   std::vector<SnapshotMark> snapshots_taken;

@@ -160,12 +160,16 @@ TEST_F(DaemonTest, APortInUseLeavesNothingBehind) {
 
 TEST_F(DaemonTest, AnIncarnationIsNeverUsedTwice) {
   const std::string path = folder.string();
-  EXPECT_EQ(next_incarnation(path, 100), 100U);
-  EXPECT_EQ(next_incarnation(path, 100), 101U);
-  EXPECT_EQ(next_incarnation(path, 50), 102U);  // the clock was set back
-  EXPECT_EQ(next_incarnation(path, 5000), 5000U);
+  const auto next = [&path](std::uint64_t now) {
+    const auto incarnation = next_incarnation(path, now);
+    return std::pair(incarnation->now, incarnation->previous);
+  };
+  EXPECT_EQ(next(100), std::pair(100UL, 0UL));
+  EXPECT_EQ(next(100), std::pair(101UL, 100UL));
+  EXPECT_EQ(next(50), std::pair(102UL, 101UL));  // the clock was set back
+  EXPECT_EQ(next(5000), std::pair(5000UL, 102UL));
   std::ofstream(path + "/INCARNATION") << "garbage";
-  EXPECT_EQ(next_incarnation(path, 6000), 6000U);
+  EXPECT_EQ(next(6000), std::pair(6000UL, 0UL));
   EXPECT_EQ(next_incarnation(path + "/missing", 1).error().code, ErrorCode::io);
 }
 

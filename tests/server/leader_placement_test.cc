@@ -19,9 +19,10 @@ GroupStatus group(const char* name, GroupRole role, NodeId leader, Epoch epoch =
   status.log.leadership = {
       .epoch = epoch, .leader = leader, .self_leads = leader == self, .self_ready = leader == self};
   status.log.last = Index(5000);
+  status.log.members = status.config.members;
   if (leader == self) {
-    status.log.peers.push_back({.node = other, .match = Index(5000), .recently_active = true});
-    status.log.peers.push_back({.node = third, .match = Index(5000), .recently_active = true});
+    status.log.peers.push_back({.member = other, .match = Index(5000), .recently_active = true});
+    status.log.peers.push_back({.member = third, .match = Index(5000), .recently_active = true});
   }
   return status;
 }
@@ -70,7 +71,7 @@ TEST(LeaderPlacement, NotToWhoIsAwayOrBehindOrNoMember) {
   std::vector groups{group("c0", GroupRole::coordinator, other), group("s1", GroupRole::shard, self)};
   groups[1].log.peers[0].recently_active = false;
   EXPECT_TRUE(placement.moves(groups).empty());
-  groups[1].log.peers[0] = {.node = other, .match = Index(100), .recently_active = true};
+  groups[1].log.peers[0] = {.member = other, .match = Index(100), .recently_active = true};
   EXPECT_TRUE(placement.moves(groups).empty());
   groups[1].log.peers.erase(groups[1].log.peers.begin());
   EXPECT_TRUE(placement.moves(groups).empty());

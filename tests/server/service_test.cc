@@ -41,6 +41,11 @@ class FakeLoop final : public Loop {
   }
   void tick() override {}
   void flush() override {}
+  Result<Position> change_membership(GroupId, std::span<const MemberChange> asked) override {
+    changes.assign(asked.begin(), asked.end());
+    if (refusal) return fail(*refusal);
+    return Position{Epoch(5), Index(17)};
+  }
   std::vector<ClientReply> take_replies() override { return {}; }
   std::vector<ServiceCall> take_calls() override { return {}; }
   [[nodiscard]] std::optional<Error> failure() const override { return std::nullopt; }
@@ -54,6 +59,8 @@ class FakeLoop final : public Loop {
 
   std::vector<GroupStatus> groups;
   std::vector<TransferLeadership> transfers;
+  std::vector<MemberChange> changes;
+  std::optional<Error> refusal;
   WalRecovery recovered;
 };
 
@@ -317,6 +324,9 @@ TEST_F(ServiceTest, ShowsTheStatusOfTheNode) {
   ASSERT_EQ(response.replicas_size(), 1);
   EXPECT_EQ(response.replicas(0).leader(), "n2");
   EXPECT_EQ(response.replicas(0).committed_index(), 9U);
+  ASSERT_EQ(response.replicas(0).membership_size(), 2);
+  EXPECT_EQ(response.replicas(0).membership(0).role(), "voter");
+  EXPECT_TRUE(response.replicas(0).membership_committed());
   EXPECT_EQ(response.replicas(0).digest(), "0000000000000abc");
   EXPECT_GT(response.counters().cpu_micros(), 0U);
   EXPECT_GT(response.counters().resident_bytes(), 0U);
@@ -343,7 +353,40 @@ TEST_F(ServiceTest, HandsLeadershipOverOnlyAsLeader) {
   ASSERT_EQ(loop.transfers.size(), 1U);
   EXPECT_EQ(loop.transfers[0].to, node_id("n2"));
   loop.groups[0].log.members = {node_id("n1")};
-  EXPECT_THAT(transfer().error_message(), HasSubstr("n2 is no member of group s1"));
+  EXPECT_THAT(transfer().error_message(), HasSubstr("n2 does not vote in group s1"));
+}
+
+TEST_F(ServiceTest, ChangesMembersOnlyAsLeaderAndSaysWhyNot) {
+  GroupStatus group;
+  group.config = {.id = group_id("s1"), .name = "s1", .role = GroupRole::shard, .members = {}};
+  group.log.members = {node_id("n1")};
+  group.log.leadership = {.epoch = Epoch(4), .leader = node_id("n2"), .self_leads = false, .self_ready = false};
+  loop.groups.push_back(group);
+  v1::ChangeMembersRequest request;
+  v1::ChangeMembersResponse response;
+  const auto change = [&] {
+    return call([&](grpc::ClientContext& context) { return admin->ChangeMembers(&context, request, &response); });
+  };
+  EXPECT_THAT(change().error_message(), StartsWith("group: there is no group"));
+  request.set_group("s1");
+  EXPECT_EQ(change().error_message(), "changes: none are named");
+  v1::MemberChange& one = *request.add_changes();
+  EXPECT_THAT(change().error_message(), StartsWith("changes: there is no action \"\""));
+  one.set_action("learner");
+  one.set_node("n7");
+  EXPECT_EQ(change().error_message(), "changes: there is no node \"n7\"");
+  one.set_node("n2");
+  one.set_disk(7);
+  EXPECT_EQ(from_status(change()).metadata.at("leader"), "n2");
+  loop.groups[0].log.leadership = {.epoch = Epoch(5), .leader = node_id("n1"), .self_leads = true, .self_ready = true};
+  ASSERT_TRUE(change().ok());
+  EXPECT_EQ(response.index(), 17U);
+  ASSERT_EQ(loop.changes.size(), 1U);
+  EXPECT_EQ(loop.changes[0], (MemberChange{MemberChange::Kind::learner, Member(node_id("n2"), 7)}));
+  loop.refusal = Error{ErrorCode::refused, "nothing changes", {}};
+  const grpc::Status refused = change();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(refused.error_message(), "group s1: nothing changes; its members are n1 (voter)");
 }
 
 TEST_F(ServiceTest, StopsWithEveryCallAnswered) {

@@ -188,13 +188,14 @@ TEST_F(TransportTest, CarriesSnapshotsWhole) {
   b.start();
   SnapshotTransfer transfer{.group = GroupId(7),
                             .epoch = Epoch(3),
-                            .mark = {.last = {Epoch(2), Index(99)}, .stamp = ClusterMillis(5), .members = {n1, n2}},
+                            .mark = {.last = {Epoch(2), Index(99)}, .stamp = ClusterMillis(5), .members = {std::min(n1, n2), std::max(n1, n2)}},
                             .data = {}};
   for (int i = 0; i < 3'000'000; ++i) transfer.data += static_cast<char>(i * 31 >> 3);
   const Bytes data = transfer.data;
   a.transport->send_snapshot(n2, transfer);
   a.transport->send_snapshot(n2, transfer);  // a second one of the same group meanwhile is refused at once
   transfer.group = GroupId(8);
+  transfer.mark.members.learners = {Member(NodeId(~0ULL), 7)};
   transfer.data.clear();
   a.transport->send_snapshot(n2, transfer);
   ASSERT_TRUE(pump_until({&a, &b}, [&] { return a.ends.size() == 3 && b.snapshots.size() == 2; }));
@@ -206,7 +207,9 @@ TEST_F(TransportTest, CarriesSnapshotsWhole) {
   EXPECT_EQ(received.from, n1);
   EXPECT_EQ(received.transfer.epoch, Epoch(3));
   EXPECT_EQ(received.transfer.mark.last, (Position{Epoch(2), Index(99)}));
-  EXPECT_EQ(received.transfer.mark.members, (std::vector<NodeId>{n1, n2}));
+  EXPECT_EQ(received.transfer.mark.members, (Membership{std::min(n1, n2), std::max(n1, n2)}));
+  const SnapshotReceived& later = b.snapshots[b.snapshots[0].transfer.group == GroupId(7) ? 1 : 0];
+  EXPECT_EQ(later.transfer.mark.members, transfer.mark.members);
   EXPECT_EQ(received.transfer.data, data);
 }
 
@@ -311,6 +314,10 @@ TEST_F(TransportTest, RefusesDamagedSnapshots) {
   identity(ports, "n1").write_hello(n2, *header.mutable_header()->mutable_hello());
   header.mutable_header()->set_size(4);
   header.mutable_header()->set_checksum(xxh3("good"));
+  v1::SnapshotChunk of_nobody = header;
+  v1::SnapshotChunk of_whom = header;
+  of_whom.mutable_header()->set_membership("x");
+  header.mutable_header()->add_members(1);
   v1::SnapshotChunk chunk;
   chunk.set_data("good");
   v1::SnapshotChunk damaged;
@@ -325,6 +332,8 @@ TEST_F(TransportTest, RefusesDamagedSnapshots) {
   EXPECT_EQ(Stranger(b, port).snapshot({}).error_code(), grpc::StatusCode::DATA_LOSS);
   EXPECT_EQ(Stranger(b, port).snapshot({chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(Stranger(b, port).snapshot({header, chunk, half}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Stranger(b, port).snapshot({of_nobody, chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Stranger(b, port).snapshot({of_whom, chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(Stranger(b, port).snapshot({endless, chunk}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_TRUE(Stranger(b, port).snapshot({header, half, half}).error_code() == grpc::StatusCode::DATA_LOSS);
   EXPECT_TRUE(Stranger(b, port).snapshot({header, chunk}).ok());

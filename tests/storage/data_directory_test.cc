@@ -22,6 +22,30 @@ TEST(DataDirectory, ClaimedOnceAndKnownAgain) {
   EXPECT_EQ(*read_directory_identity(disk), n1);
 }
 
+TEST(DataDirectory, WhatComesAfterALossHasANumberAndKeepsIt) {
+  SimDisk disk(1);
+  DirectoryIdentity later = n1;
+  later.disk = 77;
+  EXPECT_EQ(*claim_data_directory(disk, later), later);
+  EXPECT_EQ(*claim_data_directory(disk, n1), later) << "started again without --rejoin";
+  DirectoryIdentity again = n1;
+  again.disk = 78;
+  EXPECT_EQ(*claim_data_directory(disk, again), later) << "started again with it";
+  EXPECT_EQ(identity_number(later), identity_number(n1));
+
+  SimDisk first(1);
+  EXPECT_EQ(*claim_data_directory(first, n1), n1);
+  const auto refused = claim_data_directory(first, later);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("--rejoin is for a node that lost its data directory"));
+  for (const char* const bad : {"0", "", "x", "7x", "99999999999999999999"}) {
+    std::string text = fmt::format("assent data directory\nformat 2\ncluster \"bank\"\nnode \"n1\"\ndisk {}\n", bad);
+    text += fmt::format("checksum {:016x}\n", xxh3(text));
+    EXPECT_FALSE(decode_directory_identity(text)) << bad;
+  }
+}
+
 TEST(DataDirectory, RefusesAnotherNodeOrCluster) {
   SimDisk disk(1);
   ASSERT_TRUE(claim_data_directory(disk, n1));
@@ -36,14 +60,14 @@ TEST(DataDirectory, RefusesAnotherNodeOrCluster) {
 }
 
 TEST(DataDirectory, RefusesANewerFormat) {
-  std::string text = "assent data directory\nformat 2\nsomething new\n";
+  std::string text = "assent data directory\nformat 3\nsomething new\n";
   text += fmt::format("checksum {:016x}\n", xxh3(text));
   SimDisk disk(1);
   disk.put("identity", text);
   const auto claimed = claim_data_directory(disk, n1);
   ASSERT_FALSE(claimed);
   EXPECT_EQ(claimed.error().code, ErrorCode::unsupported);
-  EXPECT_THAT(claimed.error().message, HasSubstr("format 2"));
+  EXPECT_THAT(claimed.error().message, HasSubstr("format 3"));
 }
 
 TEST(DataDirectory, RefusesDataWithoutAName) {

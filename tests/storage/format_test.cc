@@ -39,9 +39,9 @@ Bytes small_segment() {
 }
 
 TEST(Formats, SegmentGolden) {
-  EXPECT_EQ(hex(small_segment()), R"(41534e5457414c0a 0100000040000000 8877665544332211 0900000000000000
+  EXPECT_EQ(hex(small_segment()), R"(41534e5457414c0a 0200000040000000 8877665544332211 0900000000000000
 0800000000000000 0010000000000000 0700000000000000 0100000000000000
-9fc7f4426ce0626f 0000000000000000 0000000000000000 0000000000000000
+33a76cc36618914f 0000000000000000 0000000000000000 0000000000000000
 0000000000000000 0000000000000000 0000000000000000 0000000000000000
 09cbc7ae4ebaf735 4f50454e03000000 4600000000000000 c800000000000000
 f610efc3ca0e21bd 4000000005000000 0300000000000000 1500000000000000
@@ -97,10 +97,10 @@ TEST(Formats, SegmentByTheBook) {
 
 TEST(Formats, SnapshotGolden) {
   EXPECT_EQ(hex(snapshot_file::encode(GroupId(5), {make_mark(3, 17), "state"})),
-            R"(41534e54534e4150 0100000034000000 0500000000000000 0500000000000000
+            R"(41534e54534e4150 0200000034000000 0500000000000000 0500000000000000
 ca76d252b61990fb 0300000000000000 1100000000000000 f903000000000000
-0300000001000000 0000000002000000 0000000003000000 0000000069c76cac
-304506a673746174 65)");
+0300000001000000 0000000002000000 0000000003000000 0000000087d8ad5c
+dba34b6673746174 65)");
   EXPECT_EQ(snapshot_file::name({GroupId(5), {Epoch(3), Index(17)}}),
             "g5-00000000000000000017-00000000000000000003.snap");
 }
@@ -108,6 +108,8 @@ ca76d252b61990fb 0300000000000000 1100000000000000 f903000000000000
 TEST(Formats, IdentityGolden) {
   EXPECT_EQ(encode_directory_identity({"bank", "n1"}),
             "assent data directory\nformat 1\ncluster \"bank\"\nnode \"n1\"\nchecksum 9d941bc744db03fe\n");
+  EXPECT_THAT(encode_directory_identity({"bank", "n1", 77}),
+              ::testing::StartsWith("assent data directory\nformat 2\ncluster \"bank\"\nnode \"n1\"\ndisk 77\nchecksum "));
 }
 
 TEST(Formats, SegmentNames) {
@@ -147,19 +149,56 @@ TEST(Formats, BatchesHoldInTheirOwnPlaceOnly) {
   EXPECT_FALSE(find_later_batch(moved, {1, 2}, 0, 0));
 }
 
-TEST(Formats, NewerSegmentIsNamedAsSuch) {
-  Bytes bytes = small_segment();
-  bytes[8] = 2;
+void sealed_as_version(Bytes& segment, char version) {
+  segment[8] = version;
   Bytes seed;
   for (const std::uint64_t value : {std::uint64_t{0x1122334455667788}, std::uint64_t{9}, std::uint64_t{0}}) {
     for (unsigned i = 0; i < 8; ++i) seed.push_back(static_cast<char>(value >> (8U * i)));
   }
-  const std::uint64_t checksum = xxh3(ByteView(bytes).substr(0, 64), xxh3(seed));
-  for (unsigned i = 0; i < 8; ++i) bytes[64 + i] = static_cast<char>(checksum >> (8U * i));
+  const std::uint64_t checksum = xxh3(ByteView(segment).substr(0, 64), xxh3(seed));
+  for (unsigned i = 0; i < 8; ++i) segment[64 + i] = static_cast<char>(checksum >> (8U * i));
+}
+
+TEST(Formats, Version1IsRead) {
+  Bytes segment = small_segment();
+  sealed_as_version(segment, 1);
+  const auto header = read_segment_header(segment, {0x1122334455667788, 9});
+  ASSERT_TRUE(header) << header.error().message;
+  EXPECT_EQ(header->number, 9U);
+
+  Bytes snapshot = snapshot_file::encode(GroupId(5), {make_mark(3, 17), "state"});
+  snapshot[8] = 1;
+  const std::size_t sealed = snapshot.size() - 8 - std::string_view("state").size();
+  const std::uint64_t checksum = xxh3(ByteView(snapshot).substr(0, sealed));
+  for (unsigned i = 0; i < 8; ++i) snapshot[sealed + i] = static_cast<char>(checksum >> (8U * i));
+  const auto read = snapshot_file::decode(snapshot, {GroupId(5), {Epoch(3), Index(17)}});
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->mark, make_mark(3, 17));
+}
+
+// Written from the specification: what version 1 could not say.
+TEST(Formats, MarkWithAMembershipGolden) {
+  SnapshotMark mark = make_mark(3, 17);
+  mark.members.outgoing = {Member(NodeId(2)), Member(NodeId(4), 9)};
+  mark.members.learners = {Member(NodeId(5), 7)};
+  Bytes bytes;
+  encode_mark(bytes, mark);
+  EXPECT_EQ(hex(bytes), R"(0300000000000000 1100000000000000 f903000000000000 7100008001030000
+0001000000000000 0000000000000000 0002000000000000 0000000000000000
+0003000000000000 0000000000000000 0002000000020000 0000000000000000
+0000000000040000 0000000000090000 0000000000010000 0005000000000000
+0007000000000000 0000000000)");
+  EXPECT_EQ(decode_mark(bytes), mark);
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) EXPECT_FALSE(decode_mark(ByteView(bytes).substr(0, cut))) << cut;
+}
+
+TEST(Formats, NewerSegmentIsNamedAsSuch) {
+  Bytes bytes = small_segment();
+  sealed_as_version(bytes, 3);
   const auto header = read_segment_header(bytes, {0x1122334455667788, 9});
   ASSERT_FALSE(header);
   EXPECT_EQ(header.error().code, ErrorCode::unsupported);
-  EXPECT_THAT(header.error().message, ::testing::HasSubstr("format 2"));
+  EXPECT_THAT(header.error().message, ::testing::HasSubstr("format 3"));
 }
 
 }  // namespace

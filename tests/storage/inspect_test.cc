@@ -53,7 +53,7 @@ TEST_F(InspectTest, SaysWhatIsThere) {
   const Inspection inspection = inspect(options);
   EXPECT_FALSE(inspection.damaged) << inspection.text;
   for (const char* part : {"node \"n1\", cluster \"bank\"", "write-ahead log: 3 segments", "opened by rotation",
-                           "group 3", "hard state: 2 bytes, 0102", "up to entry 4 of epoch 2", "members 1 2 3",
+                           "group 3", "hard state: 2 bytes, 0102", "up to entry 4 of epoch 2", "members voters=(1 2 3)",
                            "entries: 5 to 40", "<pay 39>", "<pay 40>", "5 bytes of data, whole"}) {
     EXPECT_THAT(inspection.text, HasSubstr(part));
   }

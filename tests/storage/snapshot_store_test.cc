@@ -50,7 +50,7 @@ TEST_F(SnapshotStoreTest, NewestOfEachGroup) {
   EXPECT_EQ(store_->load(GroupId(1), make_mark(1, 5))->data, "five");
   EXPECT_EQ(store_->load(GroupId(1), make_mark(1, 6)).error().code, ErrorCode::not_found);
   SnapshotMark other = make_mark(1, 5);
-  other.members.pop_back();
+  other.members.voters.pop_back();
   EXPECT_EQ(store_->load(GroupId(1), other).error().code, ErrorCode::not_found);
 }
 

@@ -1,0 +1,53 @@
+#include "server/durable_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+namespace assent {
+
+namespace {
+
+tl::unexpected<Error> io_error(const std::string& path) {
+  return fail(ErrorCode::io, fmt::format("cannot write {}: {}", path, std::system_category().message(errno)));
+}
+
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags) : number_(open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+}  // namespace
+
+Result<void> replace_file(const std::string& path, std::string_view text) {
+  const std::string temporary = path + ".new";
+  {
+    const Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    if (file.number() < 0 ||
+        write(file.number(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+        fdatasync(file.number()) != 0) {
+      return io_error(temporary);
+    }
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) return io_error(path);
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const Descriptor directory(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+  if (directory.number() < 0 || fsync(directory.number()) != 0) return io_error(folder);
+  return {};
+}
+
+}  // namespace assent

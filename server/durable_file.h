@@ -1,0 +1,14 @@
+// A small file that is replaced as a whole, and is there after a power loss.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace assent {
+
+// Written beside it, synced, renamed, and its folder synced. io; what was there before then stays.
+[[nodiscard]] Result<void> replace_file(const std::string& path, std::string_view text);
+
+}  // namespace assent
