@@ -7,7 +7,6 @@
 
 namespace assent::sim {
 namespace {
-constexpr unsigned curious_tries_max = 4;  // of questions that nobody needs the answer of
 constexpr unsigned asks_without_seal_max = 3;
 }  // namespace
 
@@ -122,10 +121,10 @@ void Client::timed_out(std::uint64_t serial) {
       return send();
     case Phase::asking: return send();
     case Phase::querying:
-      if (tries_ >= curious_tries_max) return end_query(std::nullopt);
+      if (tries_ >= options_.curious_tries_max) return end_query(std::nullopt);
       return send();
     case Phase::curious:
-      if (tries_ >= curious_tries_max) return end_curious(std::nullopt);
+      if (tries_ >= options_.curious_tries_max) return end_curious(std::nullopt);
       return send();
   }
 }
@@ -156,7 +155,7 @@ void Client::failed(const Error& error) {
   aim_elsewhere();
   const bool again =
       error.code == ErrorCode::not_leader || error.code == ErrorCode::busy || error.code == ErrorCode::cancelled;
-  if (curious && (tries_ >= curious_tries_max || !again)) {
+  if (curious && (tries_ >= options_.curious_tries_max || !again)) {
     return phase_ == Phase::querying ? end_query(std::nullopt) : end_curious(std::nullopt);
   }
   if (again || phase_ == Phase::asking) return send_later(backoff());

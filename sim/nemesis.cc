@@ -19,6 +19,8 @@ bool could_be_taken_for(ByteView mine, ByteView theirs) {
   return kind == "OPEN" || (kind == "BTCH" && mine.substr(16, 8) == theirs.substr(16, 8));
 }
 
+constexpr Micros repair_gap = 300 * millisecond;
+
 CrashKind draw_crash(Rng& rng) { return rng.chance(0.5) ? CrashKind::power : CrashKind::process; }
 }  // namespace
 
@@ -30,9 +32,11 @@ Nemesis::Nemesis(const Swarm& swarm, Rng rng, Schedule& schedule, Recorder& reco
       recorder_(recorder),
       network_(network),
       processes_(processes),
+      operator_(recorder, processes),
       before_crash_(std::move(before_crash)) {
   for (const auto& [node, process] : processes_) nodes_.push_back(node);
   victim_ = nodes_[rng_.split("victim").below(nodes_.size())];
+  if (rots()) operator_.doubt(victim_);
 }
 
 void Nemesis::begin() {
@@ -44,6 +48,9 @@ void Nemesis::begin() {
   every(swarm_.life.partition_gap, "partition", [this](Rng& rng) { partition(rng); });
   every(swarm_.life.swizzle_gap, "swizzle", [this](Rng& rng) { swizzle(rng); });
   every(swarm_.life.transfer_gap, "transfer", [this](Rng& rng) { transfer(rng); });
+  every(swarm_.life.change_gap, "membership", [this](Rng& rng) { operator_.change_members(rng); });
+  every(swarm_.disk.loss_gap, "lost-disk", [this](Rng& rng) { lose_disk(rng); });
+  every(swarm_.disk.loss_gap == 0 ? 0 : repair_gap, "repair", [this](Rng&) { operator_.repair(); });
   every(swarm_.disk.sync_error_gap, "sync-error", [this](Rng& rng) { fail_sync(rng); });
   every(swarm_.disk.no_space_gap, "no-space", [this](Rng& rng) { fill_disk(rng); });
   every(swarm_.disk.rot_gap, "rot", [this](Rng& rng) { damage_running(rng); });
@@ -215,6 +222,17 @@ void Nemesis::fail_sync(Rng& rng) {
   } else {
     process->disk().fail_next_write();
   }
+}
+
+// As many as may be; and where disks are damaged besides, only the one whose damage the others survive.
+void Nemesis::lose_disk(Rng& rng) {
+  Process& process = rots() ? *processes_.at(victim_) : any(rng);
+  if (!process.up() || !operator_.may_lose_disk(process)) return;
+  recorder_.fault("disk lost");
+  recorder_.say("node {} loses its disk", process.node());
+  before_crash_({&process});
+  process.crash(CrashKind::power);
+  process.lose_disk();
 }
 
 void Nemesis::fill_disk(Rng& rng) {

@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "sim/network.h"
+#include "sim/operator.h"
 #include "sim/process.h"
 #include "sim/recorder.h"
 #include "sim/schedule.h"
@@ -46,8 +47,10 @@ class Nemesis {
   void fill_disk(Rng& rng);
   void step_clock(Rng& rng);
   void transfer(Rng& rng);
+  void lose_disk(Rng& rng);
   void restart_later(Process& process, Rng& rng);
   [[nodiscard]] Process& any(Rng& rng);
+  [[nodiscard]] bool rots() const { return swarm_.disk.rot > 0 || swarm_.disk.rot_gap > 0; }
   [[nodiscard]] Process* anyone_awake(Rng& rng);
 
   const Swarm& swarm_;
@@ -56,6 +59,7 @@ class Nemesis {
   Recorder& recorder_;
   Network& network_;
   Processes& processes_;
+  Operator operator_;
   std::function<void(const std::vector<Process*>&)> before_crash_;
   std::vector<NodeId> nodes_;
   NodeId victim_;  // the only one whose disk is damaged at rest: a majority of every group keeps good copies

@@ -41,7 +41,9 @@ NodeConfig Process::config() const {
   config.self = setup_.node;
   config.incarnation = life_;
   config.seed = Digest().add(setup_.seed).add(life_).value();
+  config.nodes = setup_.nodes;
   config.groups = setup_.groups;
+  config.disk = disk_number_;
   config.snapshot_every = swarm_.snapshot_every;
   config.wal.segment_bytes = swarm_.wal_segment_bytes;
   config.wal.identity = setup_.node.value;
@@ -107,6 +109,18 @@ void Process::crash(CrashKind kind) {
   end_life();
   disk_.crash(kind);
   around_.went_down(*this);
+}
+
+void Process::lose_disk() {
+  disk_.wipe();
+  ++disk_number_;
+  damaged_ = false;
+}
+
+Result<Position> Process::change_membership(GroupId group, const std::vector<MemberChange>& changes) {
+  auto position = loop_->change_membership(group, changes);
+  step();
+  return position;
 }
 
 void Process::stop_itself(const Error& error) {

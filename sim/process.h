@@ -42,6 +42,7 @@ class Process final : public Transport {
  public:
   struct Setup {
     NodeId node;
+    std::vector<NodeId> nodes;
     std::vector<GroupConfig> groups;
     LogFactory logs;
     std::uint64_t seed = 0;
@@ -61,6 +62,10 @@ class Process final : public Transport {
   // Its disk is damaged at rest. It must come up with what it had, or say that it cannot and retire for good.
   void damaged() { damaged_ = true; }
   [[nodiscard]] bool retired() const { return retired_; }
+  // Everything it kept is gone; it is down, and comes back as another member.
+  void lose_disk();
+  [[nodiscard]] Member member() const { return {setup_.node, disk_number_}; }
+  Result<Position> change_membership(GroupId group, const std::vector<MemberChange>& changes);
   [[nodiscard]] Life life() const { return Life{setup_.node, life_}; }
   [[nodiscard]] NodeId node() const { return setup_.node; }
   [[nodiscard]] Loop& loop() { return *loop_; }
@@ -110,6 +115,7 @@ class Process final : public Transport {
   std::unique_ptr<Loop> loop_;
   std::uint64_t life_ = 0;
   bool paused_ = false;
+  std::uint64_t disk_number_ = 0;
   bool damaged_ = false;
   bool retired_ = false;
   Micros started_ = 0;

@@ -91,6 +91,11 @@ const std::vector<std::string_view>& rare_states() {
       "entry of an older epoch committed by a new leader",
       "more than ten entries committed at once",
       "damage found while running",
+      "joint membership",
+      "leader left out of its group",
+      "new disk in the place of a lost one",
+      "group of one",
+      "members changed with prepared transactions",
   };
   return names;
 }

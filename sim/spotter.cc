@@ -1,5 +1,7 @@
 #include "sim/spotter.h"
 
+#include <algorithm>
+
 #include "consensus/raft/raft.h"
 
 namespace assent::sim {
@@ -35,9 +37,19 @@ void Spotter::gave(const Replica& at, const Output& output, const ReplicatedLog&
   if (output.install && view != nullptr && view->last() > output.install->last.index) {
     recorder_.rare("snapshot installed over a longer log");
   }
+  if (output.membership) look_at_members(*core, *output.membership);
   if (!output.reads_lost.empty()) recorder_.rare("read barrier lost with its leader");
   if (output.reads.size() > 1) recorder_.rare("several reads satisfied by one round");
   if (!output.snapshots_to_send.empty()) recorder_.rare("follower too far behind for the log");
+}
+
+void Spotter::look_at_members(const raft::Raft& core, const Membership& members) {
+  const bool leads = std::holds_alternative<raft::Leader>(core.role());
+  if (members.joint()) recorder_.rare("joint membership");
+  if (leads && !members.votes(core.self())) recorder_.rare("leader left out of its group");
+  const auto later = [](const Member& member) { return member.incarnation != 0; };
+  if (std::any_of(members.voters.begin(), members.voters.end(), later)) recorder_.rare("new disk in the place of a lost one");
+  if (core.log().last_index() > core.commit() && members.voters.size() == 1) recorder_.rare("group of one");
 }
 
 void Spotter::look_at_role(const Replica& at, const raft::Raft& core, const Output& /*output*/) {

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "base/membership.h"
 #include "sim/durability_checker.h"
 #include "sim/recorder.h"
 #include "sim/watched_log.h"
@@ -26,6 +27,7 @@ class Spotter final : public LogWatcher {
     Epoch term;
     Index commit;
   };
+  void look_at_members(const raft::Raft& core, const Membership& members);
   void look_at_role(const Replica& at, const raft::Raft& core, const Output& output);
   void look_at_commit(const Replica& at, const raft::Raft& core, Index before);
 

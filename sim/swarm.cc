@@ -88,19 +88,27 @@ const std::vector<FaultKind>& fault_kinds() {
        }},
       {"mischief", [](Swarm& s, Rng& r) { s.mischief = r.unit() * 0.3; }},
       {"first-sends", [](Swarm& s, Rng&) { s.drop_first_sends = true; }},
+      {"membership", [](Swarm& s, Rng& r) { s.life.change_gap = span(r, 100 * millisecond, 2 * second); }},
+      {"lost-disk", [](Swarm& s, Rng& r) { s.disk.loss_gap = span(r, 500 * millisecond, 4 * second); }},
   };
   return kinds;
 }
 
+// The kinds after these are drawn by themselves, so that the seeds of before stay what they were.
+constexpr std::size_t first_kinds = 25;
+
 // Which kinds come, by the seed: none, one, or each with a probability that is itself drawn.
 std::vector<bool> draw_kinds(Rng& rng) {
-  std::vector<bool> on(fault_kinds().size(), false);
+  std::vector<bool> on(first_kinds, false);
   const std::uint64_t style = rng.below(10);
   if (style == 1 || style == 2) on[rng.below(on.size())] = true;
   if (style >= 3) {
     const double density = rng.unit() * 0.7;
     for (std::size_t i = 0; i < on.size(); ++i) on[i] = rng.chance(density);
   }
+  Rng later = rng.split("later kinds");
+  const bool any = style > 0 && later.chance(0.3);
+  while (on.size() < fault_kinds().size()) on.push_back(later.chance(0.6) && any);
   return on;
 }
 

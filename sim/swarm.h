@@ -47,6 +47,7 @@ struct DiskFaults {
   double read_error = 0;  // of the crashes after which a read fails at the start
   double rot = 0;         // of the crashes of the run's one victim that leave damage at rest
   Micros rot_gap = 0;     // between damages at rest while it runs
+  Micros loss_gap = 0;    // between losses of a whole disk, which an operator repairs
 };
 
 // Mean times between faults of a kind over the whole cluster, and how long each lasts; 0: never.
@@ -60,6 +61,7 @@ struct LifeFaults {
   Micros partition_mean = 0;
   Micros swizzle_gap = 0;   // nodes are cut off one after the other and come back in another order
   Micros transfer_gap = 0;  // an operator asks a leader to hand over
+  Micros change_gap = 0;    // ... to change its group's members
 };
 
 struct ClockFaults {
@@ -134,6 +136,7 @@ struct Swarm {
   LifeFaults life;
   ClockFaults clock;
 
+  [[nodiscard]] bool members_change() const { return life.change_gap > 0 || disk.loss_gap > 0; }
   [[nodiscard]] bool faultless() const { return faults == "none"; }
   std::string faults;  // the kinds switched on, in words
 

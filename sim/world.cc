@@ -1,6 +1,8 @@
 #include "sim/world.h"
 
 #include <algorithm>
+#include <optional>
+#include <tuple>
 #include <utility>
 
 #include "check/judge.h"
@@ -86,9 +88,11 @@ void World::build_processes() {
   const LogFactory logs = watch(make_logs(swarm_), log_watchers_);
   Surroundings& around = *this;
   Rng clocks = rng_.split("clocks");
+  std::vector<NodeId> nodes;
+  for (unsigned i = 1; i <= swarm_.nodes; ++i) nodes.emplace_back(i);
   for (unsigned i = 1; i <= swarm_.nodes; ++i) {
     const NodeId node(i);
-    Process::Setup setup{node, groups_, logs, rng_.split(fmt::format("node {}", i)).next(), 0, 0};
+    Process::Setup setup{node, nodes, groups_, logs, rng_.split(fmt::format("node {}", i)).next(), 0, 0};
     setup.drift = (clocks.unit() * 2 - 1) * swarm_.clock.drift_max;
     setup.offset_millis = static_cast<std::int64_t>(clocks.below(swarm_.clock.offset_max_millis + 1));
     processes_[node] = std::make_unique<Process>(std::move(setup), swarm_, schedule_, recorder_, network_, around);
@@ -103,7 +107,14 @@ Client::Options World::client_options(unsigned number) const {
   options.reply_timeout = swarm_.reply_timeout;
   options.seal_share = swarm_.seal_share;
   options.cancel_share = swarm_.client_cancel;
-  for (const GroupConfig& group : groups_) options.members[group.id] = group.members;
+  for (const GroupConfig& group : groups_) {
+    std::vector<NodeId>& members = options.members[group.id];
+    members = group.members;
+    if (!swarm_.members_change()) continue;  // else whoever it is, they may belong to it no more
+    options.curious_tries_max = 8 * swarm_.nodes;
+    members.clear();
+    for (const auto& [node, process] : processes_) members.push_back(node);
+  }
   options.coordinator = groups_.front().id;
   return options;
 }
@@ -234,14 +245,15 @@ std::string World::unrest() const {
 
 std::string World::unrest_of(const GroupConfig& group) const {
   unsigned leaders = 0;
-  for (const NodeId member : group.members) {
-    const Process& process = *processes_.at(member);
-    if (process.retired()) continue;
-    if (!process.up()) return fmt::format("node {} is down", member);
-    for (const GroupStatus& status : const_cast<Process&>(process).loop().status()) {
+  const Membership members = members_of(group);
+  for (const auto& [node, process] : processes_) {
+    if (process->retired()) continue;
+    if (!process->up()) return fmt::format("node {} is down", node);
+    for (const GroupStatus& status : process->loop().status()) {
       if (status.config.id != group.id) continue;
       if (status.log.leadership.self_ready) ++leaders;
-      const std::string where = fmt::format("of group {} on node {}", group.id, member);
+      if (!members.has(process->member())) continue;
+      const std::string where = fmt::format("of group {} on node {}", group.id, node);
       if (status.applied != logs_.newest(group.id)) {
         return fmt::format("index {} {} is applied, not {}", status.applied, where, logs_.newest(group.id));
       }
@@ -253,6 +265,20 @@ std::string World::unrest_of(const GroupConfig& group) const {
     }
   }
   return leaders == 1 ? std::string() : fmt::format("group {} has {} leaders", group.id, leaders);
+}
+
+// As its leader has them, or else whoever is furthest.
+Membership World::members_of(const GroupConfig& group) const {
+  std::optional<LogStatus> best;
+  for (const auto& [node, process] : processes_) {
+    if (!process->up()) continue;
+    for (GroupStatus& status : process->loop().status()) {
+      if (status.config.id != group.id) continue;
+      const auto rank = [](const LogStatus& log) { return std::tuple(log.leadership.self_ready, log.committed); };
+      if (!best || rank(status.log) > rank(*best)) best = std::move(status.log);
+    }
+  }
+  return best ? best->members : Membership(group.members);
 }
 
 // ---- the last phase ----

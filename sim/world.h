@@ -111,6 +111,7 @@ class World final : private Surroundings {
   void settle(Micros time_max, std::string_view when);
   [[nodiscard]] std::string unrest() const;  // what is not quiet yet; empty when everything is
   [[nodiscard]] std::string unrest_of(const GroupConfig& group) const;
+  [[nodiscard]] Membership members_of(const GroupConfig& group) const;
 
   // ---- checks ----
   void look_around();
