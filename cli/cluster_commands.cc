@@ -10,18 +10,22 @@ namespace assent::cli {
 
 namespace {
 
-const client::NodeView* node_named(const client::ClusterStatus& status, const std::string& name) {
-  const auto found = std::find_if(status.nodes.begin(), status.nodes.end(),
-                                  [&](const client::NodeView& node) { return node.name == name; });
-  return found == status.nodes.end() ? nullptr : &*found;
-}
-
+// "n1* n2 n3(down) n4(learner)"; a node that lost the disk with which it belongs to the group is "(lost)".
 std::string members_of(const client::GroupView& group, const client::ClusterStatus& status) {
   std::vector<std::string> marks;
-  for (const std::string& member : group.members) {
-    const client::NodeView* node = node_named(status, member);
-    const bool up = node != nullptr && node->reachable;
-    marks.push_back(member + (member == group.leader ? "*" : "") + (up ? "" : "(down)"));
+  const client::ReplicaStatus* const known = group.best_status();
+  if (known == nullptr) return "";
+  for (const client::MemberView& member : known->membership) {
+    const client::NodeView* node = status.node(member.node);
+    std::string mark = member.node;
+    if (member.node == group.leader) mark += "*";
+    if (member.role != "voter") mark += "(" + member.role + ")";
+    if (node == nullptr || !node->reachable) {
+      mark += "(down)";
+    } else if (node->disk != member.disk) {
+      mark += "(lost)";
+    }
+    marks.push_back(std::move(mark));
   }
   return fmt::format("{}", fmt::join(marks, " "));
 }

@@ -103,12 +103,38 @@ void add_kv(CLI::App& app, Draft& draft) {
   verb->add_option("value", expect->value, "The value; none: the key must not exist");
 }
 
+template <class MemberCommand>
+struct MemberLeaf {
+  CLI::App* app;
+  std::shared_ptr<MemberCommand> command;
+};
+
+template <class MemberCommand>
+MemberLeaf<MemberCommand> add_member_command(CLI::App& group, Draft& draft, const char* name, const char* help) {
+  CLI::App& app = *group.add_subcommand(name, help);
+  const auto command = leaf<MemberCommand>(app, draft);
+  app.add_option("group", command->group, "The group")->required();
+  app.add_option("node", command->node, "The node")->required();
+  add_duration(app, "--wait", command->wait, "How long it may take to catch up (default 10m)");
+  return {&app, command};
+}
+
 void add_group(CLI::App& app, Draft& draft) {
-  CLI::App& group = heading(app, "group", "Groups: their leaders and locks");
+  CLI::App& group = heading(app, "group", "Groups: their members, leaders and locks");
   CLI::App& transfer = *group.add_subcommand("transfer-leader", "Ask a group's leader to hand over to another node");
   const auto specific = leaf<TransferLeaderCommand>(transfer, draft);
   transfer.add_option("group", specific->group, "The group")->required();
   transfer.add_option("--to", specific->to, "The node")->required();
+  CLI::App& members = *group.add_subcommand("members", "Who belongs to a group, and how far each one's log is");
+  members.add_option("group", leaf<GroupMembersCommand>(members, draft)->group, "The group")->required();
+  const auto add =
+      add_member_command<AddReplicaCommand>(group, draft, "add-replica", "Let a node keep a replica of the group");
+  add.app->add_flag("--learner", add.command->learner, "It is sent everything and never votes, until it is promoted");
+  add_member_command<PromoteReplicaCommand>(group, draft, "promote", "Let a learner vote, once it has caught up");
+  add_member_command<RemoveReplicaCommand>(group, draft, "remove-replica", "Take a node's replica out of the group");
+  const auto replace = add_member_command<ReplaceReplicaCommand>(
+      group, draft, "replace", "Put a node that lost its disk, or another node, in the place of a replica");
+  replace.app->add_option("--by", replace.command->by, "The other node (default: the same one, with its new disk)");
   CLI::App& locks = *group.add_subcommand("locks",
                                           "Who holds what others wait for, and who waits for whom, in all groups. Ends "
                                           "with 5 when a group could not be asked");

@@ -101,6 +101,31 @@ struct TransferLeaderCommand {
   std::string group;
   std::string to;
 };
+struct GroupMembersCommand {
+  std::string group;
+};
+struct AddReplicaCommand {
+  std::string group;
+  std::string node;
+  bool learner = false;  // it stays one
+  std::chrono::milliseconds wait{600'000};
+};
+struct PromoteReplicaCommand {
+  std::string group;
+  std::string node;
+  std::chrono::milliseconds wait{600'000};
+};
+struct RemoveReplicaCommand {
+  std::string group;
+  std::string node;
+  std::chrono::milliseconds wait{600'000};
+};
+struct ReplaceReplicaCommand {
+  std::string group;
+  std::string node;
+  std::string by;  // another node; empty: the same one, with the disk that it has now
+  std::chrono::milliseconds wait{600'000};
+};
 enum class BenchWorkload : std::uint8_t { bank, append, registers, hot, keys };
 struct BenchRunCommand {
   BenchWorkload workload = BenchWorkload::bank;
@@ -148,8 +173,10 @@ struct VersionCommand {};
 using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
                              TxnGetCommand, TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand,
                              TxnResolveCommand, TxnForgetCommand, TxnListCommand, TxnTraceCommand, TxnWatchCommand,
-                             KvCommand, TransferLeaderCommand, GroupLocksCommand, BenchRunCommand, BenchCheckCommand,
-                             BenchFailoverCommand, CheckHistoryCommand, DemoBankCommand, ConformanceCommand, VersionCommand>;
+                             KvCommand, TransferLeaderCommand, GroupLocksCommand, GroupMembersCommand,
+                             AddReplicaCommand, PromoteReplicaCommand, RemoveReplicaCommand, ReplaceReplicaCommand, BenchRunCommand,
+                             BenchCheckCommand, BenchFailoverCommand, CheckHistoryCommand, DemoBankCommand,
+                             ConformanceCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

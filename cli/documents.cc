@@ -74,6 +74,8 @@ Json replica_json(const client::GroupView::Replica& replica) {
            {"heuristicsForgotten", text(status.heuristics_forgotten)}};
   if (!status.digest.empty()) out["digest"] = status.digest;
   if (status.leads) out["activePeers"] = status.active_peers;
+  out["membership"] = to_json(status.membership);
+  out["membershipCommitted"] = status.membership_committed;
   return out;
 }
 
@@ -97,6 +99,7 @@ Json node_json(const client::NodeView& node) {
   }
   const client::NodeCounters& counters = node.counters;
   out["version"] = node.version;
+  out["disk"] = text(node.disk);
   out["counters"] = {{"walSyncs", text(counters.wal_syncs)},
                      {"walBytes", text(counters.wal_bytes)},
                      {"walRecords", text(counters.wal_records)},
@@ -242,13 +245,30 @@ std::string time_of(ClusterMillis time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), time.value % 1000);
 }
 
+Json to_json(const std::vector<client::MemberView>& membership) {
+  Json members = Json::array();
+  for (const client::MemberView& member : membership) {
+    members.push_back({{"node", member.node},
+                       {"disk", text(member.disk)},
+                       {"role", member.role},
+                       {"matchIndex", text(member.match_index)},
+                       {"active", member.active}});
+  }
+  return members;
+}
+
 std::string health_of(const client::GroupView& group, const client::ClusterStatus& status) {
   if (group.leader.empty()) return "no leader";
-  const auto up = std::count_if(group.members.begin(), group.members.end(), [&](const std::string& member) {
-    return std::any_of(status.nodes.begin(), status.nodes.end(),
-                       [&](const client::NodeView& node) { return node.name == member && node.reachable; });
-  });
-  const auto all = static_cast<std::ptrdiff_t>(group.members.size());
+  std::size_t all = 0;
+  std::size_t up = 0;
+  const client::ReplicaStatus* const known = group.best_status();
+  if (known == nullptr) return "no leader";
+  for (const client::MemberView& member : known->membership) {
+    if (member.role == "learner") continue;
+    const client::NodeView* node = status.node(member.node);
+    all += 1;
+    up += node != nullptr && node->reachable && node->disk == member.disk ? 1 : 0;
+  }
   return up == all ? "ok" : fmt::format("degraded: {}/{}", up, all);
 }
 

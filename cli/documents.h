@@ -20,6 +20,7 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const client::TxnOutcome& outcome);
 [[nodiscard]] Json to_json(const client::QueryResult& result, const std::string& shard);
 [[nodiscard]] Json to_json(const client::ClusterStatus& status);
+[[nodiscard]] Json to_json(const std::vector<client::MemberView>& membership);
 [[nodiscard]] Json to_json(const client::Error& error);  // {"error":{...}}
 [[nodiscard]] Json to_json(const bank::Report& report, std::uint32_t clients);
 // Exactly what scripts/demo.sh promises as its last line.

@@ -27,6 +27,11 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const ClusterStatusCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const ClusterHealthCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TransferLeaderCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const GroupMembersCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const AddReplicaCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const PromoteReplicaCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const RemoveReplicaCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const ReplaceReplicaCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const SqlCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnExecCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnReadCommand& command);

@@ -87,6 +87,10 @@ TEST(Documents, BenchFiguresAreNumbers) {
 TEST(Documents, HealthSaysWhatIsMissing) {
   client::GroupView group;
   group.members = {"n1", "n2", "n3"};
+  client::ReplicaStatus leader;
+  for (const char* name : {"n1", "n2", "n3"}) leader.membership.push_back({name, 0, "voter", 0, true});
+  leader.membership.push_back({"n4", 0, "learner", 0, false});
+  group.replicas.push_back({"n1", leader});
   client::ClusterStatus status;
   for (const char* name : {"n1", "n2", "n3"}) {
     client::NodeView node;
@@ -98,7 +102,10 @@ TEST(Documents, HealthSaysWhatIsMissing) {
   group.leader = "n1";
   EXPECT_EQ(health_of(group, status), "ok");
   status.nodes[1].reachable = false;
-  EXPECT_EQ(health_of(group, status), "degraded: 2/3");
+  EXPECT_EQ(health_of(group, status), "degraded: 2/3") << "a learner's absence costs nothing";
+  status.nodes[1].reachable = true;
+  status.nodes[2].disk = 9;
+  EXPECT_EQ(health_of(group, status), "degraded: 2/3") << "it has lost the disk that votes";
 }
 
 }  // namespace

@@ -198,7 +198,12 @@ void FakeCluster::fill_status(const std::string& node, v1::StatusResponse& respo
     v1::Replica& replica = *response.add_replicas();
     replica.set_group(group);
     replica.set_role(group == "c0" ? "coordinator" : "shard");
-    for (const char* member : node_names) replica.add_members(member);
+    for (const char* member : node_names) {
+      replica.add_members(member);
+      v1::ReplicaMember& one = *replica.add_membership();
+      one.set_node(member);
+      one.set_role("voter");
+    }
     replica.set_leader(hints_.contains(group) ? hints_.at(group) : leader);
     replica.set_leads(leader == node && !hints_.contains(group));
     replica.set_epoch(epochs_.at(group));

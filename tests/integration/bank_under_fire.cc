@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -81,9 +82,15 @@ void BankUnderFire::judge_replicas() {
     if (!status) return false;
     difference.clear();
     for (const auto& group : status->groups) {
+      // A replica that was taken out of the group stays where it is, and behind.
       std::set<std::pair<std::uint64_t, std::string>> states;
-      for (const auto& replica : group.replicas) states.emplace(replica.status.applied_index, replica.status.digest);
-      if (group.replicas.size() != group.members.size() || states.size() != 1) {
+      std::size_t members = 0;
+      for (const auto& replica : group.replicas) {
+        if (std::find(group.members.begin(), group.members.end(), replica.node) == group.members.end()) continue;
+        ++members;
+        states.emplace(replica.status.applied_index, replica.status.digest);
+      }
+      if (members != group.members.size() || states.size() != 1) {
         difference += group.name + ":";
         for (const auto& [index, digest] : states) difference += " " + std::to_string(index) + "=" + digest;
       }

@@ -115,7 +115,7 @@ CommandResult run_command(std::vector<std::string> command, std::chrono::millise
 // ---- the cluster ----
 
 Cluster::Cluster(std::string_view name, ClusterOptions options) : folder_(name), options_(std::move(options)) {
-  for (const auto& members : {options_.s1_nodes, options_.coordinator_nodes, options_.s2_nodes}) {
+  for (const auto& members : {options_.s1_nodes, options_.coordinator_nodes, options_.s2_nodes, options_.spare_nodes}) {
     for (const std::string& node : members) {
       if (std::find(all_.begin(), all_.end(), node) == all_.end()) all_.push_back(node);
     }
@@ -159,9 +159,10 @@ void Cluster::run_under(std::string_view node, std::vector<std::string> command)
   wrappers_[std::string(node)] = std::move(command);
 }
 
-void Cluster::start(std::string_view node) {
+void Cluster::start(std::string_view node, const std::vector<std::string>& flags) {
   std::vector<std::string> command = wrappers_[std::string(node)];
   command.insert(command.end(), {program("assentd"), "start", "--config", config_of(node)});
+  command.insert(command.end(), flags.begin(), flags.end());
   processes_[std::string(node)] =
       std::make_unique<Process>(std::move(command), folder_.path() / fmt::format("{}.log", node));
 }

@@ -72,6 +72,7 @@ struct ClusterOptions {
   std::vector<std::string> coordinator_nodes{"n1", "n2", "n3"};  // where c0 lives; may be others than the shards'
   std::vector<std::string> s1_nodes{"n1", "n2", "n3"};           // where s1 lives
   std::vector<std::string> s2_nodes{"n1", "n2", "n3"};           // where s2 lives
+  std::vector<std::string> spare_nodes;                          // that belong to no group at first
   std::map<std::string, std::filesystem::path> data_dirs;        // of nodes whose data lies elsewhere
 };
 
@@ -84,7 +85,7 @@ class Cluster {
 
   // The node's next starts are run by this command, which ends in the node itself: `env`, `strace -D`. Empty: no more.
   void run_under(std::string_view node, std::vector<std::string> command);
-  void start(std::string_view node);
+  void start(std::string_view node, const std::vector<std::string>& flags = {});
   void start_all();
   void kill(std::string_view node);                    // SIGKILL, and waits for its end
   void kill(const std::vector<std::string>& victims);  // all of them before waiting for any

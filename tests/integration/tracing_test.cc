@@ -138,7 +138,7 @@ TEST_F(Traced, actions_need_a_token_and_refuse_with_their_reason) {
   EXPECT_THAT(answer->body, HasSubstr("ABORTED"));
   answer = post("/api/v1/groups/c0/transfer-leader", R"({"to":"m1"})", token);
   EXPECT_EQ(answer->status, 409) << answer->body;
-  EXPECT_THAT(answer->body, HasSubstr("is no member"));
+  EXPECT_THAT(answer->body, HasSubstr("does not vote"));
   EXPECT_EQ(post("/api/v1/groups/c7/transfer-leader", R"({"to":"n1"})", token)->status, 404);
   const std::string leader = cluster.leader_of("c0");
   const std::string other = leader == "n1" ? "n2" : "n1";
