@@ -102,6 +102,7 @@ class Raft final : public ReplicatedLog {
   [[nodiscard]] Follower follower_of(const Member& leader);
   [[nodiscard]] std::uint32_t draw_timeout();
   [[nodiscard]] Role pre_campaign();
+  void ask_for_pre_votes(const Tally& tally);
   [[nodiscard]] Role campaign(bool forced);
   [[nodiscard]] Next try_to_lead(const Candidate& role);
   [[nodiscard]] bool loyal() const;

@@ -24,9 +24,11 @@ Raft::Next Raft::on_tick(Follower& role) {
   return pre_campaign();
 }
 
+// Who is still loyal to the leader of before says nothing, and will not be for long: it is asked again.
 Raft::Next Raft::on_tick(PreCandidate& role) {
-  if (++role.elapsed_ticks < role.timeout_ticks) return std::nullopt;
-  return pre_campaign();
+  if (++role.elapsed_ticks >= role.timeout_ticks) return pre_campaign();
+  if (role.elapsed_ticks % options_.heartbeat_ticks == 0) ask_for_pre_votes(role.tally);
+  return std::nullopt;
 }
 
 Raft::Next Raft::on_tick(Candidate& role) {
@@ -42,10 +44,16 @@ Role Raft::pre_campaign() {
   next.tally.add(self_, true);
   if (next.tally.ballot(memberships_.current()) == Ballot::won) return campaign(false);
   narrate("asks for pre-votes of term {}", term_.next());
-  for (const Member& peer : voters()) {
-    if (peer.node != self_.node) send_now(peer, PreVoteRequest{.term = term_, .last = log_.last()});
-  }
+  ask_for_pre_votes(next.tally);
   return next;
+}
+
+// Those who have not answered.
+void Raft::ask_for_pre_votes(const Tally& tally) {
+  for (const Member& peer : voters()) {
+    if (peer.node == self_.node || tally.votes().contains(peer)) continue;
+    send_now(peer, PreVoteRequest{.term = term_, .last = log_.last()});
+  }
 }
 
 Role Raft::campaign(bool forced) {
