@@ -261,7 +261,7 @@ void NodeLoop::drain(Group& group) {
   for (const GroupMessage& message : outbox.messages) deliver(group, message);
 }
 
-// To the group's leader, wherever it is. When that is here, the message is in its hands before this returns.
+// To the group's leader, wherever it may be. When that is here, the message is in its hands before this returns.
 void NodeLoop::deliver(Group& from, const GroupMessage& message) {
   Group* local = find(message.to);
   if (local != nullptr && local->leads()) {
@@ -269,12 +269,15 @@ void NodeLoop::deliver(Group& from, const GroupMessage& message) {
     local->receive(message.from, message.payload);
     return;
   }
-  const NodeId to = router_.route(message.to);
-  if (to.none() || to == config_.self) {  // nobody to ask, or elected here and not ready yet
+  const std::span<const NodeId> route = router_.route(message.to);
+  const bool here = route.size() == 1 && route.front() == config_.self;
+  if (route.empty() || here) {  // nobody to ask, or elected here and not ready yet
     ++statistics_.messages_dropped;
     return;
   }
-  peers_.queue(to, MessageItem{message.from, message.to, from.epoch(), message.payload});
+  for (const NodeId to : route) {
+    peers_.queue(to, MessageItem{message.from, message.to, from.epoch(), message.payload});
+  }
 }
 
 void NodeLoop::submit() {

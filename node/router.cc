@@ -14,19 +14,12 @@ bool holds(const std::vector<NodeId>& nodes, NodeId node) {
 
 Router::Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes) : self_(self) {
   std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(nodes_), [self](NodeId node) { return node != self; });
-  for (const GroupConfig& group : groups) {
-    members(group.id, group.members);
-    if (holds(group.members, self)) continue;
-    std::vector<NodeId>& others = groups_[group.id].others;
-    std::copy_if(nodes_.begin(), nodes_.end(), std::back_inserter(others),
-                 [&](NodeId node) { return !holds(group.members, node); });
-  }
+  for (const GroupConfig& group : groups) members(group.id, group.members);
 }
 
 void Router::members(GroupId group, const std::vector<NodeId>& nodes) {
   Entry& entry = groups_[group];
   entry.others.clear();
-  entry.turn = 0;
   std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(entry.others),
                [this](NodeId node) { return node != self_; });
 }
@@ -65,18 +58,19 @@ Router::Leader Router::leader(GroupId group) const {
   return {};
 }
 
-NodeId Router::route(GroupId group) {
+std::span<const NodeId> Router::route(GroupId group) {
   const auto found = groups_.find(group);
   if (found == groups_.end()) return {};
   Entry& entry = found->second;
   const Leader known = leader(group);
   if (!known.node.none()) {
     if (known == entry.learned && known != entry.local && entry.used_since == 0) entry.used_since = now_;
-    return known.node;
+    known_ = known.node;
+    entry.unknown_since = 0;
+    return {&known_, 1};
   }
-  if (entry.others.empty()) return {};
-  entry.turn = (entry.turn + 1) % entry.others.size();
-  return entry.others[entry.turn];
+  if (entry.unknown_since == 0) entry.unknown_since = now_;
+  return entry.others.empty() || now_ - entry.unknown_since > unconfirmed_ticks ? nodes_ : entry.others;
 }
 
 }  // namespace assent

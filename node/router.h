@@ -1,7 +1,8 @@
-// Where is a group's leader? The belief of the own replica, what other nodes told, or else the next member in turn.
+// Where is a group's leader? The belief of the own replica, what other nodes told, or else everybody who may know.
 //
 // Not a source of truth: every answer may be wrong. A message that reaches a non-leader is answered with a hint or
-// lost, and whoever sent it repeats it on ticks. Called from the loop.
+// lost, and whoever sent it repeats it on ticks, slower and slower: so one that has nowhere to go is sent to all, of
+// whom only a leader takes it. Called from the loop.
 //
 // Invariants: of two beliefs the one of the higher epoch wins (L3: an epoch has at most one leader). What was learned
 // is forgotten when it was used and nothing was heard from that group's leader for unconfirmed_ticks: the leader may be
@@ -10,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "base/ids.h"
@@ -30,8 +32,8 @@ class Router {
   // nodes: all of the cluster.
   Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes);
 
-  // Who belongs to the group, as its own replica here knows it. A node without one asks the founders first, and then
-  // everybody: they may all have left the group since.
+  // Who belongs to the group, as its own replica here knows it: they are asked first. They may all have left the group
+  // since, as the founders may whom a node without a replica asks: then everybody is.
   void members(GroupId group, const std::vector<NodeId>& nodes);
   // What the own replica of the group believes.
   void believe(GroupId group, const Leadership& leadership);
@@ -41,14 +43,14 @@ class Router {
 
   [[nodiscard]] bool knows(GroupId group) const { return groups_.contains(group); }
   [[nodiscard]] Leader leader(GroupId group) const;
-  // Where to send a message now: the leader, this very node included, or the next other node in turn that may know.
-  // none for a group that does not exist or has nobody else.
-  [[nodiscard]] NodeId route(GroupId group);
+  // Where to send a message now: to the leader, this very node included, or to all others that may know. Nobody for a
+  // group that does not exist or has nobody else. Good until the next call.
+  [[nodiscard]] std::span<const NodeId> route(GroupId group);
 
  private:
   struct Entry {
-    std::vector<NodeId> others;  // who may know, without this node
-    std::size_t turn = 0;
+    std::vector<NodeId> others;       // who may know, without this node
+    std::uint64_t unknown_since = 0;  // tick of the first use without a leader; 0: there is one, or nobody asked
     Leader local;
     Leader learned;
     std::uint64_t used_since = 0;  // tick of the first use of learned that nothing confirmed; 0: none
@@ -56,6 +58,7 @@ class Router {
   NodeId self_;
   std::vector<NodeId> nodes_;  // without this one
   std::uint64_t now_ = 1;      // ticks
+  NodeId known_;               // what route() shows
   std::map<GroupId, Entry> groups_;
 };
 

@@ -18,7 +18,11 @@ Follower Raft::follower_of(const Member& leader) {
 
 Raft::Next Raft::on_tick(Follower& role) {
   if (role.elapsed_ticks < role.timeout_ticks) ++role.elapsed_ticks;
-  if (role.elapsed_ticks < role.timeout_ticks || !may_lead()) return std::nullopt;
+  if (role.elapsed_ticks < role.timeout_ticks) return std::nullopt;
+  if (!may_lead()) {
+    role.leader = {};  // who was left out of the group is told nothing any more: it knows of no leader
+    return std::nullopt;
+  }
   narrate("heard no leader for {} ticks", role.elapsed_ticks);
   if (planted(Bug::no_pre_vote)) return campaign(false);
   return pre_campaign();
@@ -65,7 +69,8 @@ Role Raft::campaign(bool forced) {
   // Parked until term, own vote and log are durable: after a crash a stale answer must not elect this node with another
   // log.
   for (const Member& peer : voters()) {
-    if (peer.node != self_.node) send_after_sync(peer, VoteRequest{.term = term_, .last = log_.last(), .forced = forced});
+    if (peer.node != self_.node)
+      send_after_sync(peer, VoteRequest{.term = term_, .last = log_.last(), .forced = forced});
   }
   return Candidate{.tally = Tally(), .elapsed_ticks = 0, .timeout_ticks = draw_timeout()};
 }
