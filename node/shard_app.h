@@ -37,8 +37,8 @@ class ShardBinding {
   [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView data);
   // Of rows and records; the machine is a function of the records.
   [[nodiscard]] Result<std::uint64_t> digest() { return store_->digest(); }
-  // A store that failed answers everything with an error or a refusal, until the next batch ends the node.
-  [[nodiscard]] Result<void> healthy() const { return {}; }
+  // What a failed store refuses is told to nobody: the node ends.
+  [[nodiscard]] Result<void> healthy() const { return store_->healthy(); }
   [[nodiscard]] ApplicationStatus status() const;
 
   [[nodiscard]] const Shard& machine() const { return shard_; }

@@ -46,6 +46,8 @@ class Store {
   [[nodiscard]] virtual Result<void> put_machine_record(ByteView record) = 0;
   [[nodiscard]] virtual Result<Bytes> machine_record() const = 0;
 
+  // An error of the disk, also one that an evaluation met: nothing that this says can be trusted any more.
+  [[nodiscard]] virtual Result<void> healthy() const { return {}; }
   [[nodiscard]] virtual Index applied() const = 0;
   virtual void set_applied(Index index) = 0;
   // The end of a batch of applies: the store may make what it holds durable now, or gather further batches.

@@ -549,6 +549,7 @@ Result<void> SqliteStore::put_machine_record(ByteView record) {
 
 Result<Bytes> SqliteStore::machine_record() const { return parts_->machine_record(); }
 
+Result<void> SqliteStore::healthy() const { return parts_->healthy(); }
 Index SqliteStore::applied() const { return parts_->applied(); }
 void SqliteStore::set_applied(Index index) { parts_->set_applied(index); }
 Result<void> SqliteStore::checkpoint() { return parts_->checkpoint(); }

@@ -79,6 +79,7 @@ class SqliteStore final : public Store, public ResourceManager {
   [[nodiscard]] Result<void> put_machine_record(ByteView record) override;
   [[nodiscard]] Result<Bytes> machine_record() const override;
 
+  [[nodiscard]] Result<void> healthy() const override;
   [[nodiscard]] Index applied() const override;
   void set_applied(Index index) override;
   // Commits SQLite's transaction once options.changes_per_commit installs or commit_bytes_max are gathered, else
