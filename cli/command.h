@@ -170,13 +170,13 @@ struct ConformanceCommand {
 };
 struct VersionCommand {};
 
-using Command = std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
-                             TxnGetCommand, TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand,
-                             TxnResolveCommand, TxnForgetCommand, TxnListCommand, TxnTraceCommand, TxnWatchCommand,
-                             KvCommand, TransferLeaderCommand, GroupLocksCommand, GroupMembersCommand,
-                             AddReplicaCommand, PromoteReplicaCommand, RemoveReplicaCommand, ReplaceReplicaCommand, BenchRunCommand,
-                             BenchCheckCommand, BenchFailoverCommand, CheckHistoryCommand, DemoBankCommand,
-                             ConformanceCommand, VersionCommand>;
+using Command =
+    std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand, TxnGetCommand,
+                 TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand, TxnResolveCommand,
+                 TxnForgetCommand, TxnListCommand, TxnTraceCommand, TxnWatchCommand, KvCommand, TransferLeaderCommand,
+                 GroupLocksCommand, GroupMembersCommand, AddReplicaCommand, PromoteReplicaCommand, RemoveReplicaCommand,
+                 ReplaceReplicaCommand, BenchRunCommand, BenchCheckCommand, BenchFailoverCommand, CheckHistoryCommand,
+                 DemoBankCommand, ConformanceCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

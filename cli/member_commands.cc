@@ -1,8 +1,8 @@
 // assentctl group members|add-replica|promote|remove-replica|replace: who belongs to a group.
 //
 // Each is a few steps, and each step is one change that the group's leader takes or refuses by itself: a command that
-// was cut off in the middle is given again, and goes on where the first one stopped. A new member is a learner first; it
-// votes once it has caught up, so that nothing waits for it meanwhile.
+// was cut off in the middle is given again, and goes on where the first one stopped. A new member is a learner first;
+// it votes once it has caught up, so that nothing waits for it meanwhile.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -26,9 +26,8 @@ constexpr std::chrono::seconds tell_every{2};
 constexpr std::uint64_t lag_max = 1'000;  // entries; the leader's own limit for who becomes a voter
 
 const MemberView* find(const ReplicaStatus& status, const std::string& node, std::uint64_t disk) {
-  const auto found = std::find_if(status.membership.begin(), status.membership.end(), [&](const MemberView& member) {
-    return member.node == node && member.disk == disk;
-  });
+  const auto found = std::find_if(status.membership.begin(), status.membership.end(),
+                                  [&](const MemberView& member) { return member.node == node && member.disk == disk; });
   return found == status.membership.end() ? nullptr : &*found;
 }
 
@@ -66,8 +65,8 @@ class Change {
       }
       const std::string trouble = view == nullptr ? status.error().message : view->trouble;
       if (Clock::now() >= deadline_) {
-        return client::fail(client::ErrorCode::unreachable, fmt::format("node {} does not answer ({}); start it", node,
-                                                                        trouble));
+        return client::fail(client::ErrorCode::unreachable,
+                            fmt::format("node {} does not answer ({}); start it", node, trouble));
       }
       tell_now_and_then(told, fmt::format("waiting for {} to answer ({})", node, trouble));
     }
@@ -92,8 +91,8 @@ class Change {
     const client::Result<ReplicaStatus> ready =
         await(fmt::format("{} to catch up", node), [&](const ReplicaStatus& status) {
           const MemberView* member = find(status, node, disk);
-          return member == nullptr || (member->active && member->match_index > 0 &&
-                                       member->match_index + lag_max >= status.last_index);
+          return member == nullptr ||
+                 (member->active && member->match_index > 0 && member->match_index + lag_max >= status.last_index);
         });
     if (!ready) return tl::unexpected(ready.error());
     if (find(*ready, node, disk) != nullptr) return {};
@@ -131,9 +130,9 @@ class Change {
       const ReplicaStatus* leader = group == nullptr ? nullptr : group->leader_status();
       if (leader != nullptr && done(*leader)) return *leader;
       if (Clock::now() >= deadline_) {
-        return client::fail(client::ErrorCode::timed_out,
-                            fmt::format("group {}: still waiting for {}; nothing is lost, give the command again",
-                                        group_, what));
+        return client::fail(
+            client::ErrorCode::timed_out,
+            fmt::format("group {}: still waiting for {}; nothing is lost, give the command again", group_, what));
       }
       tell_now_and_then(told, progress(what, leader));
       std::this_thread::sleep_for(poll_every);
@@ -192,9 +191,9 @@ ExitCode run(const Session& session, const GroupMembersCommand& command) {
   if (!status) return fail(session, status.error());
   const client::GroupView* group = status->group(command.group);
   if (group == nullptr) {
-    return fail(session, 
-        client::fail(client::ErrorCode::not_found, fmt::format("no node that answers has a group {}", command.group))
-            .value());
+    return fail(session, client::fail(client::ErrorCode::not_found,
+                                      fmt::format("no node that answers has a group {}", command.group))
+                             .value());
   }
   return Change::print(session, *group->best_status(), "");
 }
@@ -227,9 +226,8 @@ ExitCode run(const Session& session, const PromoteReplicaCommand& command) {
   const client::Result<ReplicaStatus> before = change.look();
   if (!before) return fail(session, before.error());
   const auto learner =
-      std::find_if(before->membership.begin(), before->membership.end(), [&](const MemberView& member) {
-        return member.node == command.node && member.role == "learner";
-      });
+      std::find_if(before->membership.begin(), before->membership.end(),
+                   [&](const MemberView& member) { return member.node == command.node && member.role == "learner"; });
   if (learner == before->membership.end()) {
     return refused(session, fmt::format("{} is no learner of {}; see: assentctl group members {}", command.node,
                                         command.group, command.group));

@@ -139,8 +139,8 @@ Result<TxnOutcome> Client::forget(ForgetRequest request, Timeout timeout) {
 }
 
 Result<Position> Client::change_members(std::string_view group, std::vector<MemberChange> changes, Timeout timeout) {
-  return wait_for(courier_->runtime(), client::change_members(*courier_, {std::string(group), std::move(changes)},
-                                                              deadline(timeout)));
+  return wait_for(courier_->runtime(),
+                  client::change_members(*courier_, {std::string(group), std::move(changes)}, deadline(timeout)));
 }
 
 Result<void> Client::transfer_leader(std::string_view group, std::string_view to, Timeout timeout) {

@@ -43,7 +43,7 @@ struct MemberChange {
 // One replica of one group, as its own node sees it.
 struct ReplicaStatus {
   std::string group;
-  std::string role;  // coordinator, shard
+  std::string role;                  // coordinator, shard
   std::vector<std::string> members;  // the nodes that vote
   std::vector<MemberView> membership;
   bool membership_committed = false;
@@ -95,9 +95,9 @@ struct GroupView {
   std::string name;
   std::string role;
   std::vector<std::string> members;  // the nodes that vote, as the leader or else the newest replica says
-  std::string leader;             // a node that says it leads, of the highest epoch; empty: none does
-  std::uint64_t epoch = 0;        // the highest that a replica knows
-  std::vector<Replica> replicas;  // of the nodes that answered, by name
+  std::string leader;                // a node that says it leads, of the highest epoch; empty: none does
+  std::uint64_t epoch = 0;           // the highest that a replica knows
+  std::vector<Replica> replicas;     // of the nodes that answered, by name
 
   [[nodiscard]] const ReplicaStatus* leader_status() const;
   [[nodiscard]] const ReplicaStatus* replica_on(std::string_view node) const;

@@ -98,9 +98,9 @@ struct LogStatus {
   SnapshotMark snapshot;
   std::uint64_t log_bytes = 0;
   std::uint64_t ignored_messages = 0;  // malformed, foreign or stale input
-  Membership members;               // in force, committed or not
-  Index members_since;              // the entry that made it; at most committed once it is
-  std::vector<PeerProgress> peers;  // on the leader
+  Membership members;                  // in force, committed or not
+  Index members_since;                 // the entry that made it; at most committed once it is
+  std::vector<PeerProgress> peers;     // on the leader
 };
 
 class ReplicatedLog {

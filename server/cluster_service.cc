@@ -217,9 +217,9 @@ Result<std::vector<MemberChange>> read_changes(const ClusterView& cluster, const
   for (const v1::MemberChange& change : request.changes()) {
     const auto kind = kinds.find(change.action());
     if (kind == kinds.end()) {
-      return fail(ErrorCode::malformed,
-                  fmt::format("changes: there is no action \"{:.63}\"; there are learner, voter, remove",
-                              change.action()));
+      return fail(
+          ErrorCode::malformed,
+          fmt::format("changes: there is no action \"{:.63}\"; there are learner, voter, remove", change.action()));
     }
     const NodeId node = node_id(change.node());
     if (cluster.find(node) == nullptr || cluster.node_name(node) != change.node()) {

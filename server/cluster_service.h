@@ -1,5 +1,5 @@
-// The service Cluster of the public API: what the answering node sees of itself, handing over leadership, and changing the members of a group. The
-// questions run as tasks on the loop's thread, between events; answers are made there too.
+// The service Cluster of the public API: what the answering node sees of itself, handing over leadership, and changing
+// the members of a group. The questions run as tasks on the loop's thread, between events; answers are made there too.
 #pragma once
 
 #include "assent/v1/assent.grpc.pb.h"

@@ -37,8 +37,7 @@ Result<void> replace_file(const std::string& path, std::string_view text) {
   const std::string temporary = path + ".new";
   {
     const Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
-    if (file.number() < 0 ||
-        write(file.number(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+    if (file.number() < 0 || write(file.number(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
         fdatasync(file.number()) != 0) {
       return io_error(temporary);
     }

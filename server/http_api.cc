@@ -197,9 +197,8 @@ class Api {
 std::string health_of(const v1::Group& group) {
   if (group.leader().empty()) return "no leader";
   const auto voters = [&group](const auto& also) {
-    return std::count_if(group.members().begin(), group.members().end(), [&](const v1::GroupMember& member) {
-      return member.role() != "learner" && also(member);
-    });
+    return std::count_if(group.members().begin(), group.members().end(),
+                         [&](const v1::GroupMember& member) { return member.role() != "learner" && also(member); });
   };
   const auto all = voters([](const v1::GroupMember&) { return true; });
   const auto up = voters([](const v1::GroupMember& member) { return member.up(); });

@@ -14,7 +14,7 @@
 namespace assent::v1 {
 class PeerAccepted;
 class PeerHello;
-}
+}  // namespace assent::v1
 
 namespace assent {
 
@@ -28,7 +28,7 @@ struct PeerIdentity {
     std::string name;
     Endpoint endpoint;
   };
-  std::map<NodeId, Node> nodes;                 // the whole cluster, this node included
+  std::map<NodeId, Node> nodes;                  // the whole cluster, this node included
   std::shared_ptr<PeerMemory> memory = nullptr;  // of the others' pasts; null: every past is believed
 
   [[nodiscard]] const std::string& self_name() const { return nodes.at(self).name; }

@@ -25,10 +25,11 @@ Result<PeerMemory> PeerMemory::open(const std::string& data_dir) {
     Known known;
     std::string more;
     if (!(words >> node >> known.life >> known.disk) || words >> more) {
-      return fail(ErrorCode::corruption,
-                  fmt::format("{} is damaged: \"{:.80}\" is not a node, its last start and its disk; remove the file if "
-                              "no other node has lost its disk",
-                              memory.path_, line));
+      return fail(
+          ErrorCode::corruption,
+          fmt::format("{} is damaged: \"{:.80}\" is not a node, its last start and its disk; remove the file if "
+                      "no other node has lost its disk",
+                      memory.path_, line));
     }
     memory.known_[node] = known;
   }

@@ -53,7 +53,7 @@ class Client {
     unsigned number = 0;
     Micros reply_timeout = 500 * millisecond;
     double seal_share = 0.3;
-    double cancel_share = 0;  // of the calls that execute
+    double cancel_share = 0;         // of the calls that execute
     unsigned curious_tries_max = 4;  // of questions that nobody needs the answer of
     std::map<GroupId, std::vector<NodeId>> members;
     GroupId coordinator;

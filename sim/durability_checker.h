@@ -2,8 +2,8 @@
 // at once, where LogChecker would need the luck of a crash at the right moment to see an entry lost.
 //
 //   commitment  when an entry is first handed out as committed, a majority of its group holds it durably: of those who
-//               belong to it at that place of the log, or after a change that stands behind it, which is in force before
-//               it is committed
+//               belong to it at that place of the log, or after a change that stands behind it, which is in force
+//               before it is committed
 //   restart     a replica is rebuilt from at least what it was told to be durable: hard state, entries, snapshot
 //   ready       a leader serves only after it has handed out an entry of its own epoch (L5)
 //   reads       a read reported at an index reflects every entry that anybody held for committed when it was asked
@@ -62,7 +62,7 @@ class DurabilityChecker final : public LogWatcher {
     Epoch handed;                   // of the newest entry handed out
   };
   struct Group {
-    Index committed;  // by anybody
+    Index committed;                          // by anybody
     std::map<Index, Membership> memberships;  // committed; the founders at 0
     std::map<Position, Membership> written;   // by anybody
     std::map<Member, DurableView> lost;       // with the disks that they were on

@@ -27,9 +27,8 @@ bool Operator::may_lose_disk(const Process& process) const {
     if (other.retired()) return true;
     if (!other.up()) return false;  // it may know of a membership that nobody else does
     const auto groups = other.loop().status();
-    return std::all_of(groups.begin(), groups.end(), [&](const GroupStatus& group) {
-      return majority_intact(group.log.members, process.node());
-    });
+    return std::all_of(groups.begin(), groups.end(),
+                       [&](const GroupStatus& group) { return majority_intact(group.log.members, process.node()); });
   });
 }
 

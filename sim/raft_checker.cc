@@ -19,10 +19,10 @@ void judge_match(Recorder& recorder, const Replica& at, const Member& follower, 
   const Index match = progress->match();
   const auto epoch = core->log().epoch_at(match);
   if (!epoch || view->holds(match, *epoch)) return;
-  recorder.wrong(
-      fmt::format("R2 matching: node {}, which leads epoch {} of group {}, takes member {} for matched up to {}, and it "
-                  "is not",
-                  at.node, core->term(), at.group, follower, match));
+  recorder.wrong(fmt::format(
+      "R2 matching: node {}, which leads epoch {} of group {}, takes member {} for matched up to {}, and it "
+      "is not",
+      at.node, core->term(), at.group, follower, match));
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ void Spotter::look_at_members(const raft::Raft& core, const Membership& members)
   if (members.joint()) recorder_.rare("joint membership");
   if (leads && !members.votes(core.self())) recorder_.rare("leader left out of its group");
   const auto later = [](const Member& member) { return member.incarnation != 0; };
-  if (std::any_of(members.voters.begin(), members.voters.end(), later)) recorder_.rare("new disk in the place of a lost one");
+  if (std::any_of(members.voters.begin(), members.voters.end(), later))
+    recorder_.rare("new disk in the place of a lost one");
   if (core.log().last_index() > core.commit() && members.voters.size() == 1) recorder_.rare("group of one");
 }
 

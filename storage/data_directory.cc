@@ -120,9 +120,9 @@ std::uint64_t identity_number(const DirectoryIdentity& identity) {
 }
 
 Bytes encode_directory_identity(const DirectoryIdentity& identity) {
-  std::string text = fmt::format("{}\nformat {}\ncluster {}\nnode {}\n", first_line,
-                                 identity.disk == 0 ? 1 : format_version, quoted(identity.cluster),
-                                 quoted(identity.node));
+  std::string text =
+      fmt::format("{}\nformat {}\ncluster {}\nnode {}\n", first_line, identity.disk == 0 ? 1 : format_version,
+                  quoted(identity.cluster), quoted(identity.node));
   if (identity.disk != 0) text += fmt::format("disk {}\n", identity.disk);
   const std::uint64_t checksum = xxh3(text);
   text += fmt::format("checksum {:016x}\n", checksum);

@@ -17,8 +17,8 @@
 //         11 StaleTerm        -
 //
 // Well-formed means: nothing left over, the group is the expected one, no term, epoch or index reaches number_max,
-// booleans are 0 or 1, memberships are valid, and entries ascend as a log does: indices by one, epochs and stamps never down, epochs at most
-// the term.
+// booleans are 0 or 1, memberships are valid, and entries ascend as a log does: indices by one, epochs and stamps never
+// down, epochs at most the term.
 #pragma once
 
 #include <optional>

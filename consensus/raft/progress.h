@@ -60,7 +60,7 @@ class Progress {
     silent_ticks = 0;
   }
 
-  bool recently_active = false;      // heard from in this check-quorum interval
+  bool recently_active = false;                                            // heard from in this check-quorum interval
   std::uint32_t silent_ticks = std::numeric_limits<std::uint32_t>::max();  // since it was heard; the maximum: never
   Index commit_told;                 // the newest commit index that was sent to it
   std::uint64_t round_answered = 0;  // of read barriers

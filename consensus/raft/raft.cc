@@ -249,8 +249,8 @@ void Raft::snapshot_taken(const SnapshotMark& mark) {
 // A snapshot holds only what was committed, so it is good whatever term it was sent in; only the sender's claim to lead
 // depends on the term. Entries that it replaces lie before it, or contradict it and so were never committed.
 void Raft::receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) {
-  const bool sane = mark.last.epoch <= epoch && !mark.last.epoch.none() && mark.last.index.value < number_max &&
-                    mark.members.valid();
+  const bool sane =
+      mark.last.epoch <= epoch && !mark.last.epoch.none() && mark.last.index.value < number_max && mark.members.valid();
   if (silent_ || from.none() || from == self_.node || !plausible(epoch) || !sane) return ignore();
   if (epoch > term_) enter_term(epoch);
   const bool current = epoch == term_;
@@ -267,8 +267,8 @@ void Raft::receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) 
   if (current) accept(sender, mark.last.index);  // a match further on is acknowledged with the entries that make it
 }
 
-// The host says which node it came from, not in which incarnation. A wrong guess costs the acknowledgement, and the next
-// heartbeat says better.
+// The host says which node it came from, not in which incarnation. A wrong guess costs the acknowledgement, and the
+// next heartbeat says better.
 Member Raft::sender_of_snapshot(NodeId from, const SnapshotMark& mark) const {
   const auto* follower = std::get_if<Follower>(&role_);
   if (follower != nullptr && follower->leader.node == from) return follower->leader;
@@ -328,7 +328,14 @@ LogStatus Raft::status() const {
 std::uint64_t Raft::digest() const {
   Digest digest;
   digest.add(self_.incarnation).add(encode_membership(memberships_.current())).add(memberships_.since());
-  digest.add(term_).add(vote_.node).add(vote_.incarnation).add(commit_).add(handed_).add(output_number_).add(durable_output_).add(ignored_);
+  digest.add(term_)
+      .add(vote_.node)
+      .add(vote_.incarnation)
+      .add(commit_)
+      .add(handed_)
+      .add(output_number_)
+      .add(durable_output_)
+      .add(ignored_);
   digest.add(role_.index()).add(Rng(rng_).next()).add(ticks_ % options_.heartbeat_ticks);
   digest.add(log_.base().epoch).add(log_.base().index).add(log_.last().epoch).add(log_.last_index());
   digest.add(log_.last_stamp()).add(log_.bytes()).add(log_.durable_index()).add(log_.snapshot().last.index);
@@ -339,7 +346,10 @@ std::uint64_t Raft::digest() const {
           digest.add(role.epoch_start).add(role.reads.round()).add(role.reads.size()).add(role.uncommitted_bytes);
           digest.add(role.quorum_ticks).add(role.transfer ? role.transfer->to.node : NodeId{});
           for (const Peer& peer : role.peers) {
-            digest.add(peer.member.node).add(peer.member.incarnation).add(static_cast<std::uint64_t>(peer.progress.state())).add(peer.progress.match());
+            digest.add(peer.member.node)
+                .add(peer.member.incarnation)
+                .add(static_cast<std::uint64_t>(peer.progress.state()))
+                .add(peer.progress.match());
             digest.add(peer.progress.next()).add(peer.progress.inflight()).add(peer.progress.round_answered);
           }
         } else {

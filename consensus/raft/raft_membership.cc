@@ -51,8 +51,8 @@ void Raft::adopt_from(std::span<const EntryPtr> entries) {
   }
 }
 
-// Followers that stay keep what is known of them. New ones are probed from the entry `next` on, which is there, or comes
-// with this call: somebody who is never sent anything never says what it lacks.
+// Followers that stay keep what is known of them. New ones are probed from the entry `next` on, which is there, or
+// comes with this call: somebody who is never sent anything never says what it lacks.
 void Raft::follow_membership(Leader& role, Index next) {
   std::vector<Peer> peers;
   for (const Member& member : memberships_.current().all()) {

@@ -181,8 +181,8 @@ TEST_F(CommandTest, HelpIsPrintedForTheCommandThatWasAskedAbout) {
 }
 
 TEST_F(CommandTest, RecordedTransactionsAreListedByStateAndDuration) {
-  const auto list = parsed<TxnListCommand>(
-      {"txn", "list", "--state", "preparing,Aborted", "--slower-than", "200ms", "--limit", "7"});
+  const auto list =
+      parsed<TxnListCommand>({"txn", "list", "--state", "preparing,Aborted", "--slower-than", "200ms", "--limit", "7"});
   EXPECT_EQ(list.filter.states, (std::vector<std::string>{"PREPARING", "ABORTED"}));
   EXPECT_EQ(list.filter.slower_than, 200ms);
   EXPECT_EQ(list.filter.limit, 7U);

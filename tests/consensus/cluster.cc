@@ -68,9 +68,9 @@ std::string Cluster::report() const {
   for (const Node& node : nodes_) {
     if (!node.host.up()) continue;
     const LogStatus status = node.host.log().status();
-    text += fmt::format("n{} epoch {} leader {} log {}..{} committed {} {}\n", node.host.member(),
-                        status.leadership.epoch, status.leadership.leader, status.first, status.last, status.committed,
-                        to_string(status.members));
+    text +=
+        fmt::format("n{} epoch {} leader {} log {}..{} committed {} {}\n", node.host.member(), status.leadership.epoch,
+                    status.leadership.leader, status.first, status.last, status.committed, to_string(status.members));
   }
   return text;
 }

@@ -98,7 +98,7 @@ class Cluster {
   [[nodiscard]] std::uint64_t reads_lost() const { return reads_lost_; }
   [[nodiscard]] std::uint64_t elections() const { return leaders_.size(); }
   [[nodiscard]] std::uint64_t messages() const { return messages_; }
-  [[nodiscard]] std::uint64_t changes() const { return changes_; }        // memberships committed
+  [[nodiscard]] std::uint64_t changes() const { return changes_; }  // memberships committed
   [[nodiscard]] std::uint64_t disks_lost() const { return graves_.size(); }
 
  private:

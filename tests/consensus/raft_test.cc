@@ -367,7 +367,9 @@ TEST(Raft, M05_a_vote_for_the_member_before_is_not_one_for_the_member_after) {
   raft.receive(NodeId(2), encode(group, VoteRequest{.term = Epoch(1), .last = {}}, {.from = 5, .to = 0}));
   const Output out = raft.take_output();
   ASSERT_EQ(out.send_after_sync.size(), 2U);
-  const auto granted = [&](std::size_t i) { return std::get<VoteReply>(*decode(group, out.send_after_sync[i].bytes)).granted; };
+  const auto granted = [&](std::size_t i) {
+    return std::get<VoteReply>(*decode(group, out.send_after_sync[i].bytes)).granted;
+  };
   EXPECT_TRUE(granted(0));
   EXPECT_FALSE(granted(1));
   const HardState kept{.term = Epoch(3), .vote = Member(NodeId(2), 5)};

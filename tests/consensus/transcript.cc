@@ -175,8 +175,7 @@ void Transcript::nodes(const Arguments& arguments) {
   nodes_ = founders_;
   for (std::uint64_t i = 0; i < number("spares", 0); ++i) nodes_.push_back(NodeId(nodes_.size() + 1));
   for (const NodeId id : nodes_) {
-    const LogSetup setup{
-        .self = id, .group = group, .members = founders_, .seed = 1, .durable = {}, .incarnation = 0};
+    const LogSetup setup{.self = id, .group = group, .members = founders_, .seed = 1, .durable = {}, .incarnation = 0};
     hosts_[id] = std::make_unique<Host>(make_raft_factory(options_), setup);
   }
 }
@@ -311,11 +310,11 @@ void Transcript::converge() {
   const auto equal = [&, this] {
     const std::optional<LogStatus> first = led();
     return first && std::all_of(nodes_.begin(), nodes_.end(), [&](NodeId node) {
-      const LogStatus status = core(node).status();
-      return !first->members.has(host(node).member()) ||
-             (!status.leadership.leader.none() && status.last == first->last && status.committed == first->last &&
-              status.leadership.epoch == first->leadership.epoch);
-    });
+             const LogStatus status = core(node).status();
+             return !first->members.has(host(node).member()) ||
+                    (!status.leadership.leader.none() && status.last == first->last &&
+                     status.committed == first->last && status.leadership.epoch == first->leadership.epoch);
+           });
   };
   for (int rounds = 0; rounds < 300 && !equal(); ++rounds) {
     for (const NodeId node : nodes_) tick(node, 1);

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "server/peer_identity.h"
 #include "assent/v1/peer.pb.h"
+#include "server/peer_identity.h"
 #include "txn_proto/names.h"
 
 namespace assent {

@@ -188,7 +188,9 @@ TEST_F(TransportTest, CarriesSnapshotsWhole) {
   b.start();
   SnapshotTransfer transfer{.group = GroupId(7),
                             .epoch = Epoch(3),
-                            .mark = {.last = {Epoch(2), Index(99)}, .stamp = ClusterMillis(5), .members = {std::min(n1, n2), std::max(n1, n2)}},
+                            .mark = {.last = {Epoch(2), Index(99)},
+                                     .stamp = ClusterMillis(5),
+                                     .members = {std::min(n1, n2), std::max(n1, n2)}},
                             .data = {}};
   for (int i = 0; i < 3'000'000; ++i) transfer.data += static_cast<char>(i * 31 >> 3);
   const Bytes data = transfer.data;

@@ -108,8 +108,9 @@ dba34b6673746174 65)");
 TEST(Formats, IdentityGolden) {
   EXPECT_EQ(encode_directory_identity({"bank", "n1"}),
             "assent data directory\nformat 1\ncluster \"bank\"\nnode \"n1\"\nchecksum 9d941bc744db03fe\n");
-  EXPECT_THAT(encode_directory_identity({"bank", "n1", 77}),
-              ::testing::StartsWith("assent data directory\nformat 2\ncluster \"bank\"\nnode \"n1\"\ndisk 77\nchecksum "));
+  EXPECT_THAT(
+      encode_directory_identity({"bank", "n1", 77}),
+      ::testing::StartsWith("assent data directory\nformat 2\ncluster \"bank\"\nnode \"n1\"\ndisk 77\nchecksum "));
 }
 
 TEST(Formats, SegmentNames) {
