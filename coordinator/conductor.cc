@@ -35,7 +35,7 @@ void Conductor::lead(Epoch epoch) {
 void Conductor::resign() {
   for (const auto& [txn, running] : running_) {
     const bool prepares_left = running.attempt != Attempt{};
-    for (const RequestId client : running.executes) {
+    for (const auto& [client, fingerprint] : running.executes) {
       if (prepares_left) {
         fail_client(client, ErrorCode::unknown_outcome,
                     "the coordinator lost its leadership while the transaction ran; ask for its outcome");
@@ -201,7 +201,7 @@ void Conductor::begin(RequestId id, const Execute& execute, std::uint64_t print)
   running.age = execute.age.none() ? execute.txn : execute.age;
   running.branches = execute.branches;
   running.deadline = now_ + ticks;
-  running.executes.push_back(id);
+  running.executes.push_back({id, print});
   if (is_recorded(running.mode)) {
     running.phase = Phase::beginning;
     propose_phase(execute.txn, running);
@@ -224,7 +224,7 @@ Conductor::Finishing Conductor::finishing_of(const Running& running, bool commit
 
 void Conductor::decide(const TxnId& txn, Running& running) {
   running.phase = Phase::proposed;
-  if (planted(Bug::answer_before_commit)) tell(running.executes, committed_answer(txn));
+  if (planted(Bug::answer_before_commit)) tell_executes(txn, running, committed_answer(txn));
   propose_phase(txn, running);
   schedule(txn, running);
 }
@@ -246,7 +246,7 @@ void Conductor::seal(const TxnId& txn, Running& running, Refusal refusal) {
   running.phase = Phase::sealing;
   running.refusal = std::move(refusal);
   running.yes.clear();
-  if (planted(Bug::abort_before_no)) tell(running.executes, aborted_answer(txn, running.refusal, {}));
+  if (planted(Bug::abort_before_no)) tell_executes(txn, running, aborted_answer(txn, running.refusal, {}));
   propose_phase(txn, running);
   schedule(txn, running);
 }
@@ -269,10 +269,10 @@ void Conductor::abort(const TxnId& txn, Refusal refusal) {
 void Conductor::end_running(const TxnId& txn, TxnAnswer answer) {
   const auto found = running_.find(txn);
   if (options_.bills) answer.bill = bill_answered(txn, found->second);
-  const std::vector<RequestId> executes = std::move(found->second.executes);
+  const Running ended = std::move(found->second);
   running_.erase(found);
   running_due_.erase(txn);
-  tell(executes, answer);
+  tell_executes(txn, ended, answer);
   if (answer.refusal.reason != AbortReason::reused_id) return answer_askers(txn, answer);
   // That is about other content than the first. Who asked what came of the id must hear of the first.
   const auto asked = askers_of_.find(txn);
@@ -304,7 +304,7 @@ void Conductor::settle(const TxnId& txn, const Decisions::Applied& applied) {
   if (answer.state == TxnState::committed && ended.attempt == applied.attempt) {
     for (const auto& [shard, result] : ended.yes) answer.results.push_back(BranchResult{shard, result});
   }
-  tell(ended.executes, answer);
+  tell_executes(txn, ended, answer);
 }
 
 void Conductor::finish(const TxnId& txn, Finishing finishing, const std::vector<GroupId>& participants) {

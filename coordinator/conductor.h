@@ -140,10 +140,15 @@ class Conductor {
 
  private:
   enum class Phase : std::uint8_t { beginning, collecting, proposed, sealing, resolving, accepting };
+  // An Execute, and what it wants executed: not always what runs under its id.
+  struct Waiting {
+    RequestId id;
+    std::uint64_t fingerprint = 0;
+  };
   struct Running {
     Phase phase = Phase::collecting;
-    Attempt attempt;  // none when nothing but a seal runs, unless it is recorded
-    std::uint64_t fingerprint = 0;
+    Attempt attempt;                // none when nothing but a seal runs, unless it is recorded
+    std::uint64_t fingerprint = 0;  // 0: of an earlier leader or of nobody, and its content is not known yet
     Protocol protocol = Protocol::two_phase;
     Mode mode = Mode::atomic;
     TxnId age;
@@ -154,7 +159,7 @@ class Conductor {
     Backoff backoff;
     bool in_log = false;  // what phase wants proposed is on its way
     Refusal refusal;      // with sealing; with resolving, what is told if nothing but the seal speaks against T
-    std::vector<RequestId> executes;
+    std::vector<Waiting> executes;
     // With resolving. Until somebody names the participants every shard is asked.
     bool look = false;                     // asks without sealing
     std::optional<Resolution> resolution;  // where the votes decide
@@ -296,7 +301,8 @@ class Conductor {
   void send(GroupId to, TxnMessage message);
   void send_prepares(const TxnId& txn, Running& running);
   void send_finishes(const TxnId& txn, Finishing& finishing);
-  void tell(const std::vector<RequestId>& clients, const TxnAnswer& answer);
+  void tell_executes(const TxnId& txn, const Running& ended, const TxnAnswer& answer);
+  [[nodiscard]] std::uint64_t content_of(const TxnId& txn, const Running& running) const;
   void tell(RequestId client, const TxnAnswer& answer);
   void fail_client(RequestId client, ErrorCode code, std::string message);
   void answer_askers(const TxnId& txn, const TxnAnswer& answer);

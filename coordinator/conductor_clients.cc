@@ -110,13 +110,14 @@ bool Conductor::answer_known(RequestId id, const Execute& execute, std::uint64_t
   return true;
 }
 
+// Who joins while the content is not known is compared at the end (tell_executes).
 void Conductor::join(RequestId id, std::uint64_t print, Running& running) {
   const bool content_unknown = running.fingerprint == 0;
   if (!content_unknown && running.fingerprint != print) return refuse_other_content(id);
   if (running.executes.size() >= options_.waiters_max) {
     return fail_client(id, ErrorCode::busy, "as many clients as may wait for this transaction already do");
   }
-  running.executes.push_back(id);
+  running.executes.push_back({id, print});
 }
 
 // No log holds yet what would make "aborted" final for this content: an error, not an outcome.
@@ -230,8 +231,24 @@ void Conductor::remember_abort(const TxnId& txn, std::uint64_t print, const Refu
   recent_abort_order_.pop_front();
 }
 
-void Conductor::tell(const std::vector<RequestId>& clients, const TxnAnswer& answer) {
-  for (const RequestId client : clients) tell(client, answer);
+// A8: an outcome is told as that of the content that it is the outcome of.
+void Conductor::tell_executes(const TxnId& txn, const Running& ended, const TxnAnswer& answer) {
+  const std::uint64_t content = content_of(txn, ended);
+  for (const auto& [client, fingerprint] : ended.executes) {
+    if (content != 0 && content != fingerprint) {
+      refuse_other_content(client);
+    } else {
+      tell(client, answer);
+    }
+  }
+}
+
+// 0: nobody knows, or no content was ever seen.
+std::uint64_t Conductor::content_of(const TxnId& txn, const Running& running) const {
+  if (running.fingerprint != 0) return running.fingerprint;
+  if (const auto record = decisions_->find(txn)) return record->fingerprint;
+  const auto told = notes_.find(txn);
+  return told != notes_.end() ? told->second.fingerprint : 0;
 }
 
 void Conductor::tell(RequestId client, const TxnAnswer& answer) {

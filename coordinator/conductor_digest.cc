@@ -31,7 +31,7 @@ std::uint64_t Conductor::digest() const {
     for (const auto& [shard, standing] : running.survey) digest.add(shard).add(static_cast<std::uint64_t>(standing));
     digest.add(running.backoff.pause).add(running.in_log ? 1 : 0);
     add_encoded(digest, running.refusal);
-    add_ids(digest, running.executes);
+    for (const Waiting& one : running.executes) digest.add(one.id).add(one.fingerprint);
     for (const Cost& cost : {running.votes, running.seals, running.own}) add_to(digest, cost);
   }
   add_to(digest, running_due_, now_);

@@ -45,7 +45,7 @@ void Conductor::tick_beginning(const TxnId& txn, Running& running) {
     propose_phase(txn, running);
     return schedule(txn, running);
   }
-  for (const RequestId client : std::exchange(running.executes, {})) {
+  for (const auto& [client, fingerprint] : std::exchange(running.executes, {})) {
     fail_client(client, ErrorCode::busy, "the coordinator's log took no entry in time; nothing was started");
   }
   TxnAnswer answer = outcome_of(txn);

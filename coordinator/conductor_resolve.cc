@@ -197,6 +197,7 @@ void Conductor::hear_survey(const TxnId& txn, Running& running, GroupId from, co
   if (content_seen && (report.standing == Standing::committed || report.standing == Standing::aborted)) {
     // Finished there: that is its outcome everywhere.
     const bool commit = report.standing == Standing::committed;
+    running.fingerprint = report.fingerprint;
     TxnAnswer answer;
     answer.txn = txn;
     answer.state = commit ? TxnState::committed : TxnState::aborted;
@@ -291,7 +292,7 @@ void Conductor::conclude(const TxnId& txn, Running& running) {
 void Conductor::presume(const TxnId& txn, Running& running, AbortReason reason) {
   const TxnAnswer known = outcome_of(txn);
   if (decisions_->may_be_forgotten(txn)) {
-    for (const RequestId client : std::exchange(running.executes, {})) {
+    for (const auto& [client, fingerprint] : std::exchange(running.executes, {})) {
       fail_client(client, ErrorCode::too_old, "the id is older than the shards' retention");
     }
     if (running.way) note(end_of_ballots(txn, running.fingerprint));
@@ -305,7 +306,7 @@ void Conductor::presume(const TxnId& txn, Running& running, AbortReason reason) 
 
 // Of those who wait. The shards in doubt, if there are any, go on without this leader.
 void Conductor::give_up(const TxnId& txn, Running& running) {
-  for (const RequestId client : std::exchange(running.executes, {})) {
+  for (const auto& [client, fingerprint] : std::exchange(running.executes, {})) {
     fail_client(client, ErrorCode::unknown_outcome,
                 "a participant that may have voted does not answer; ask for the outcome");
   }

@@ -322,7 +322,7 @@ void NodeLoop::on_item(NodeId from, const ConsensusItem& item) {
 }
 
 void NodeLoop::on_item(NodeId from, const MessageItem& item) {
-  router_.learn(item.from, {item.epoch, from});
+  router_.hear(item.from, {item.epoch, from});
   Group* group = find(item.to);
   if (group != nullptr && group->leads()) {
     group->receive(item.from, item.payload);

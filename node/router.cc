@@ -30,14 +30,27 @@ void Router::believe(GroupId group, const Leadership& leadership) {
   }
 }
 
+// The group's entry, if what is said of its leader may be news.
+Router::Entry* Router::find_for(GroupId group, const Leader& leader) {
+  const auto found = groups_.find(group);
+  if (found == groups_.end() || leader.node == self_) return nullptr;  // of itself a node asks its own replica
+  const bool may_be = holds(nodes_, leader.node) && leader.epoch >= found->second.learned.epoch;
+  return may_be ? &found->second : nullptr;
+}
+
 void Router::learn(GroupId group, const Leader& leader) {
-  auto found = groups_.find(group);
-  if (found == groups_.end() || leader.node == self_) return;  // of itself a node asks its own replica
-  Entry& entry = found->second;
-  if (!holds(nodes_, leader.node)) return;
-  if (leader.epoch < entry.learned.epoch) return;
-  entry.learned = leader;
-  entry.used_since = 0;
+  Entry* entry = find_for(group, leader);
+  if (entry == nullptr || entry->learned == leader) return;
+  entry->learned = leader;
+  entry->used_since = 0;
+}
+
+void Router::hear(GroupId group, const Leader& leader) {
+  Entry* entry = find_for(group, leader);
+  if (entry == nullptr) return;
+  entry->learned = leader;
+  entry->used_since = 0;
+  entry->unknown_since = 0;
 }
 
 void Router::tick() {
@@ -66,7 +79,7 @@ std::span<const NodeId> Router::route(GroupId group) {
   if (!known.node.none()) {
     if (known == entry.learned && known != entry.local && entry.used_since == 0) entry.used_since = now_;
     known_ = known.node;
-    entry.unknown_since = 0;
+    if (known == entry.local) entry.unknown_since = 0;
     return {&known_, 1};
   }
   if (entry.unknown_since == 0) entry.unknown_since = now_;

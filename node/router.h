@@ -5,8 +5,9 @@
 // whom only a leader takes it. Called from the loop.
 //
 // Invariants: of two beliefs the one of the higher epoch wins (L3: an epoch has at most one leader). What was learned
-// is forgotten when it was used and nothing was heard from that group's leader for unconfirmed_ticks: the leader may be
-// dead, and any living member knows better.
+// is forgotten when it was used and that leader itself was not heard for unconfirmed_ticks: it may be dead, and any
+// living member knows better. A hint is no sign of life: who gives it may be as wrong as who asks, and would be
+// believed for ever.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +38,10 @@ class Router {
   void members(GroupId group, const std::vector<NodeId>& nodes);
   // What the own replica of the group believes.
   void believe(GroupId group, const Leadership& leadership);
-  // A hint of another node, or a message that only a leader of the group sends.
+  // A hint of another node.
   void learn(GroupId group, const Leader& leader);
+  // A message came that only the group's leader sends.
+  void hear(GroupId group, const Leader& leader);
   void tick();
 
   [[nodiscard]] bool knows(GroupId group) const { return groups_.contains(group); }
@@ -50,11 +53,12 @@ class Router {
  private:
   struct Entry {
     std::vector<NodeId> others;       // who may know, without this node
-    std::uint64_t unknown_since = 0;  // tick of the first use without a leader; 0: there is one, or nobody asked
+    std::uint64_t unknown_since = 0;  // tick of the first use without a leader since one was heard; 0: none
     Leader local;
     Leader learned;
-    std::uint64_t used_since = 0;  // tick of the first use of learned that nothing confirmed; 0: none
+    std::uint64_t used_since = 0;  // tick of the first use of learned since that leader was heard; 0: none
   };
+  [[nodiscard]] Entry* find_for(GroupId group, const Leader& leader);
   NodeId self_;
   std::vector<NodeId> nodes_;  // without this one
   std::uint64_t now_ = 1;      // ticks

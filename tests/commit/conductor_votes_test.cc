@@ -7,9 +7,11 @@ namespace {
 using testing::answer_to;
 using testing::error_to;
 using testing::proposed;
+using testing::put;
 using testing::sent;
 using testing::shard_1;
 using testing::shard_2;
+using testing::transfer;
 using testing::txn;
 
 class ConductorVotesTest : public testing::ConductorFixture {
@@ -159,6 +161,37 @@ TEST_F(ConductorVotesTest, S07_ANewLeaderFindsOutFromTheShards) {
   const auto output = take();
   EXPECT_EQ(answer_to(output.reply, 1)->state, TxnState::committed);
   EXPECT_EQ(sent<Finish>(output.send).size(), 2U);
+}
+
+// An id is used again with other content while this leader, who did not run the first use, finds out what came of it
+// (simulator, seed 7259).
+TEST_F(ConductorVotesTest, WhoJoinsWhatIsNotKnownYetHearsItsOutcomeOnlyForItsOwnContent) {
+  Execute other = transfer(txn(1), put("a", "other"), put("b", "content"));
+  other.protocol = Protocol::paxos_commit;
+  ask(1, txn(1), true);
+  execute(2, other);
+  execute(3, by_votes());
+  EXPECT_TRUE(take().reply.empty());
+  report(shard_1, txn(1), Standing::prepared, Protocol::paxos_commit, print());
+  report(shard_2, txn(1), Standing::prepared, Protocol::paxos_commit, print());
+  const auto output = take();
+  EXPECT_EQ(answer_to(output.reply, 1)->state, TxnState::committed);
+  ASSERT_NE(error_to(output.reply, 2), nullptr);
+  EXPECT_EQ(error_to(output.reply, 2)->code, ErrorCode::refused);
+  EXPECT_EQ(answer_to(output.reply, 3)->state, TxnState::committed);
+}
+
+TEST_F(ConductorVotesTest, WhoJoinsWhatAShardHasFinishedHearsItsOutcomeOnlyForItsOwnContent) {
+  for (const std::uint64_t n : {1, 2}) {  // the second with other content than the shard has seen
+    ask(10, txn(n), true);
+    execute(11, by_votes(n));
+    take();
+    report(shard_1, txn(n), Standing::committed, Protocol::paxos_commit, n == 1 ? print(1) : print(2) + 1);
+    const auto output = take();
+    EXPECT_EQ(answer_to(output.reply, 10)->state, TxnState::committed);
+    EXPECT_EQ(n == 1, answer_to(output.reply, 11) != nullptr);
+    EXPECT_EQ(n == 2, error_to(output.reply, 11) != nullptr);
+  }
 }
 
 TEST_F(ConductorVotesTest, AShardInDoubtHearsTheOutcomeOrThatItMustResolveIt) {

@@ -29,6 +29,10 @@ Nodes routed(Router& router, GroupId group) {
   return {route.begin(), route.end()};
 }
 
+void pass(Router& router, std::uint64_t ticks) {
+  for (std::uint64_t i = 0; i < ticks; ++i) router.tick();
+}
+
 TEST(Router, AsksAllOtherMembersWhileNobodyIsKnown) {
   Router router = make();
   EXPECT_TRUE(router.leader(here).node.none());
@@ -46,7 +50,7 @@ TEST(Router, WhoBelongsToAGroupNowIsAskedAndWhereThatIsNotKnownEverybodyIs) {
   Router outside(NodeId(9), {GroupConfig{elsewhere, "s1", GroupRole::shard, {NodeId(2)}}},
                  {NodeId(2), NodeId(3), NodeId(9)});
   EXPECT_EQ(routed(outside, elsewhere), Nodes{NodeId(2)});
-  for (std::uint64_t i = 0; i <= Router::unconfirmed_ticks; ++i) outside.tick();
+  pass(outside, Router::unconfirmed_ticks + 1);
   EXPECT_EQ(routed(outside, elsewhere), (Nodes{NodeId(2), NodeId(3)})) << "the only founder has said nothing";
   outside.members(elsewhere, {NodeId(9)});
   outside.learn(elsewhere, {Epoch(1), NodeId(3)});
@@ -97,16 +101,32 @@ TEST(Router, HintsToStrangersOrToItselfAreIgnored) {
 TEST(Router, AHintThatNothingConfirmsIsForgottenAfterUse) {
   Router router = make();
   router.learn(elsewhere, {Epoch(5), NodeId(4)});
-  for (std::uint64_t i = 0; i < 3 * Router::unconfirmed_ticks; ++i) router.tick();
+  pass(router, 3 * Router::unconfirmed_ticks);
   EXPECT_EQ(routed(router, elsewhere), Nodes{NodeId(4)}) << "idle time does not make it wrong";
 
-  for (std::uint64_t i = 0; i < Router::unconfirmed_ticks; ++i) router.tick();
-  router.learn(elsewhere, {Epoch(5), NodeId(4)});
-  for (std::uint64_t i = 0; i < Router::unconfirmed_ticks; ++i) router.tick();
-  EXPECT_EQ(routed(router, elsewhere), Nodes{NodeId(4)}) << "it was confirmed";
+  pass(router, Router::unconfirmed_ticks);
+  router.hear(elsewhere, {Epoch(5), NodeId(4)});
+  pass(router, Router::unconfirmed_ticks);
+  EXPECT_EQ(routed(router, elsewhere), Nodes{NodeId(4)}) << "it was heard";
 
-  for (std::uint64_t i = 0; i <= Router::unconfirmed_ticks; ++i) router.tick();
+  pass(router, Router::unconfirmed_ticks + 1);
   EXPECT_TRUE(router.leader(elsewhere).node.none());
+}
+
+// Members who left a group may go on to name a leader who left it, too (simulator, seed 2189).
+TEST(Router, AWrongHintThatIsRepeatedDoesNotKeepEverybodyFromBeingAsked) {
+  Router router(NodeId(9), {GroupConfig{elsewhere, "s1", GroupRole::shard, {NodeId(2), NodeId(3)}}},
+                {NodeId(2), NodeId(3), NodeId(4), NodeId(9)});
+  EXPECT_EQ(routed(router, elsewhere), (Nodes{NodeId(2), NodeId(3)}));
+  for (std::uint64_t i = 0; i < 2 * Router::unconfirmed_ticks; ++i) {
+    router.learn(elsewhere, {Epoch(5), NodeId(3)});
+    if (!router.leader(elsewhere).node.none()) EXPECT_EQ(routed(router, elsewhere), Nodes{NodeId(3)});
+    router.tick();
+    if (!router.leader(elsewhere).node.none()) continue;
+    EXPECT_EQ(routed(router, elsewhere), (Nodes{NodeId(2), NodeId(3), NodeId(4)}));
+    return;
+  }
+  FAIL() << "the hint was followed for ever";
 }
 
 }  // namespace
