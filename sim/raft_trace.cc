@@ -19,13 +19,13 @@ struct Told {
   std::size_t entries = 0;
   Position place;
   Index commit;
-  NodeId vote;
+  Member vote;
   bool reject = false;
   Index hint;
 };
 
 struct Teller {
-  NodeId to;
+  Member to;
   Told operator()(const AppendRequest& m) const {
     return {"MsgApp", "AppendEntriesRequest", m.entries.size(), m.prev, m.commit, {}, false, {}};
   }
@@ -46,14 +46,14 @@ struct Teller {
     return {"MsgVote", "RequestVoteRequest", 0, m.last, {}, {}, false, {}};
   }
   Told operator()(const VoteReply& m) const {
-    return {"MsgVoteResp", "RequestVoteResponse", 0, {}, {}, m.granted ? to : NodeId{}, !m.granted, {}};
+    return {"MsgVoteResp", "RequestVoteResponse", 0, {}, {}, m.granted ? to : Member{}, !m.granted, {}};
   }
   Told operator()(const PreVoteRequest&) const { return {}; }
   Told operator()(const PreVoteReply&) const { return {}; }
   Told operator()(const TimeoutNow&) const { return {}; }
 };
 
-std::string to_json(const Told& told, Epoch term, NodeId from, NodeId to) {
+std::string to_json(const Told& told, Epoch term, const Member& from, const Member& to) {
   return fmt::format(
       R"(,"msg":{{"type":"{}","term":{},"from":"{}","to":"{}","entries":{},"logTerm":{},"index":{},"commit":{},"vote":"{}","reject":{},"rejectHint":{}}})",
       told.type, term, from, to, told.entries, told.place.epoch, told.place.index, told.commit, told.vote, told.reject,
@@ -74,9 +74,9 @@ void RaftTrace::event(const Replica& at, const Raft& core, std::string_view name
   constexpr std::array<std::string_view, 4> roles = {"StateFollower", "StatePreCandidate", "StateCandidate",
                                                      "StateLeader"};
   file_.line(fmt::format(
-      R"({{"tag":"trace","event":{{"name":"{}","nid":"{}","gid":"{}","state":{{"term":{},"vote":"{}","commit":{}}},"role":"{}","log":{},"conf":[[{}],[{}]]{}}}}})",
-      name, at.node, at.group, core.term(), core.vote(), core.commit(), roles.at(core.role().index()),
-      core.log().last_index(), to_json(core.memberships().current().voters),
+      R"({{"tag":"trace","event":{{"name":"{}","nid":"{}","gid":"{}","state":{{"term":{},"vote":"{}","commit":{}}},"role":"{}","log":{},"logTerm":{},"conf":[[{}],[{}]]{}}}}})",
+      name, core.self(), at.group, core.term(), core.vote(), core.commit(), roles.at(core.role().index()),
+      core.log().last().index, core.log().last().epoch, to_json(core.memberships().current().voters),
       to_json(core.memberships().current().outgoing), message));
 }
 
@@ -102,21 +102,32 @@ void RaftTrace::moved(const Replica& at, const Raft& core) {
 void RaftTrace::received(const Replica& at, NodeId from, ByteView bytes, const ReplicatedLog& log) {
   const Raft* core = core_of(log);
   if (!file_.on() || core == nullptr) return;
-  if (const auto message = decode(at.group, bytes)) {
-    const Told told = std::visit(Teller{at.node}, *message);
-    if (!told.type.empty()) {
-      event(at, *core, fmt::format("Receive{}", told.event), to_json(told, term_of(*message), from, at.node));
+  if (const auto letter = decode_letter(at.group, bytes)) {
+    const Member to(at.node, letter->between.to);
+    const Told told = std::visit(Teller{to}, letter->message);
+    if (!told.type.empty() && to == core->self()) {
+      event(at, *core, fmt::format("Receive{}", told.event),
+            to_json(told, term_of(letter->message), Member(from, letter->between.from), to));
     }
   }
   moved(at, *core);
 }
 
+void RaftTrace::received_snapshot(const Replica& at, NodeId from, Epoch epoch, const SnapshotMark& mark,
+                                  const ReplicatedLog& log) {
+  const Raft* core = core_of(log);
+  if (!file_.on() || core == nullptr) return;
+  event(at, *core, "ReceiveAppendEntriesRequest",
+        to_json(Told{"MsgSnap", "", 0, mark.last, {}, {}, false, {}}, epoch, from, core->self()));
+}
+
 void RaftTrace::sent(const Replica& at, const Raft& core, NodeId to, ByteView bytes) {
-  const auto message = decode(at.group, bytes);
-  if (!message) return;
-  const Told told = std::visit(Teller{to}, *message);
+  const auto letter = decode_letter(at.group, bytes);
+  if (!letter) return;
+  const Member member(to, letter->between.to);
+  const Told told = std::visit(Teller{member}, letter->message);
   if (told.type.empty()) return;
-  event(at, core, fmt::format("Send{}", told.event), to_json(told, term_of(*message), at.node, to));
+  event(at, core, fmt::format("Send{}", told.event), to_json(told, term_of(letter->message), core.self(), member));
 }
 
 void RaftTrace::gave(const Replica& at, const Output& output, const ReplicatedLog& log) {
@@ -127,7 +138,7 @@ void RaftTrace::gave(const Replica& at, const Output& output, const ReplicatedLo
   for (const ConsensusMessage& message : output.send_now) sent(at, *core, message.to, message.bytes);
   for (const SnapshotSend& snapshot : output.snapshots_to_send) {
     event(at, *core, "SendAppendEntriesRequest",
-          to_json(Told{"MsgSnap", "", 0, {}, {}, {}, false, {}}, snapshot.epoch, at.node, snapshot.to));
+          to_json(Told{"MsgSnap", "", 0, {}, {}, {}, false, {}}, snapshot.epoch, core->self(), snapshot.to));
   }
   for (const ConsensusMessage& message : output.send_after_sync) {
     cores_[at].parked.push_back({output.number, message.to, message.bytes});

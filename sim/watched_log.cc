@@ -45,7 +45,10 @@ Output WatchedLog::take_output() {
 
 void WatchedLog::receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) {
   real_->receive_snapshot(from, epoch, mark);
-  for (LogWatcher* watcher : watchers_) watcher->stepped(at_, *real_);
+  for (LogWatcher* watcher : watchers_) {
+    watcher->received_snapshot(at_, from, epoch, mark, *real_);
+    watcher->stepped(at_, *real_);
+  }
 }
 
 LogFactory watch(LogFactory real, const std::vector<LogWatcher*>& watchers) {

@@ -27,6 +27,8 @@ class LogWatcher {
   virtual void built(const Replica& /*at*/, const LogSetup& /*setup*/, const ReplicatedLog& /*log*/) {}
   // After the core has taken it in.
   virtual void received(const Replica& /*at*/, NodeId /*from*/, ByteView /*message*/, const ReplicatedLog& /*log*/) {}
+  virtual void received_snapshot(const Replica& /*at*/, NodeId /*from*/, Epoch /*epoch*/, const SnapshotMark& /*mark*/,
+                                 const ReplicatedLog& /*log*/) {}
   virtual void gave(const Replica& /*at*/, const Output& /*output*/, const ReplicatedLog& /*log*/) {}
   // Before the core hears of it.
   virtual void synced(const Replica& /*at*/, std::uint64_t /*output_number*/, const ReplicatedLog& /*log*/) {}
