@@ -15,21 +15,24 @@ const T* as(const ShardCommand& command) {
 }  // namespace
 
 void CommitTrace::line(const TxnId& txn, std::string_view event, GroupId participant, std::string_view verdict,
-                       const std::optional<Attempt>& attempt, const std::optional<Index>& index) {
+                       const std::optional<Attempt>& attempt, const std::optional<Index>& index,
+                       const std::vector<GroupId>& participants) {
   if (!file_.on()) return;
   std::string text = fmt::format(R"({{"time":{},"id":"{}","event":"{}","participant":"{}",{})", schedule_.now() * 1000,
                                  txn.to_hex(), event, participant, verdict);
   if (attempt) text += fmt::format(R"(,"attempt":[{},{}])", attempt->epoch, attempt->number);
   if (index) text += fmt::format(R"(,"index":{})", *index);
+  if (!participants.empty()) text += fmt::format(R"(,"participants":["{}"])", fmt::join(participants, R"(",")"));
   file_.line(text + "}");
 }
 
 void CommitTrace::decided(GroupId coordinator, const Decide& decide, Index index) {
-  line(decide.txn, "decide", coordinator, committed, decide.attempt, index);
+  line(decide.txn, "decide", coordinator, committed, decide.attempt, index, decide.participants);
 }
 
-void CommitTrace::decided_by_vote(GroupId shard, const TxnId& txn, Index index) {
-  line(txn, "decide", shard, committed, std::nullopt, index);
+void CommitTrace::decided_by_vote(GroupId shard, const TxnId& txn, const std::vector<GroupId>& participants,
+                                  Index index) {
+  line(txn, "decide", shard, committed, std::nullopt, index, participants);
 }
 
 void CommitTrace::applied(GroupId shard, const ShardCommand& command, Index index, const Register& before,
@@ -48,7 +51,7 @@ void CommitTrace::applied(GroupId shard, const ShardCommand& command, Index inde
   }
   if (const auto* execute = as<ExecuteWork>(command)) {
     line(execute->txn, "prepare", shard, commits ? yes : no, Attempt{}, index);
-    if (commits) line(execute->txn, "decide", shard, committed, Attempt{}, index);
+    if (commits) line(execute->txn, "decide", shard, committed, Attempt{}, index, {shard});
     return line(execute->txn, "finish applied", shard, commits ? committed : aborted, Attempt{}, index);
   }
   if (const auto* finish = as<FinishWork>(command)) {
@@ -64,6 +67,7 @@ void CommitTrace::vote_received(const Vote& vote, GroupId from) {
 
 void CommitTrace::told(GroupId by, const TxnAnswer& answer) {
   if (answer.state == TxnState::committed) line(answer.txn, "outcome told", by, committed, std::nullopt, std::nullopt);
+  if (answer.refusal.reason == AbortReason::reused_id) return;
   if (answer.state == TxnState::aborted) line(answer.txn, "outcome told", by, aborted, std::nullopt, std::nullopt);
 }
 

@@ -217,7 +217,7 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
     txns_.coordinator_applied(entry, *command, ballot == nullptr ? std::nullopt : acceptor_of(process, *ballot),
                               machine == nullptr ? std::nullopt : machine->forgotten_up_to());
     const Fate* fate = ballot == nullptr ? nullptr : txns_.find(ballot->txn);
-    if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, ballot->txn, entry.index);
+    if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, ballot->txn, fate->participants, entry.index);
     return;
   }
   if (!fresh && process.life().number == 1) return;
@@ -240,7 +240,7 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
   const bool open = before == nullptr || !before->committed();
   txns_.shard_applied(group, entry, *command, after);
   const Fate* fate = txns_.find(txn);
-  if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, txn, entry.index);
+  if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, txn, fate->participants, entry.index);
 }
 
 Register World::register_before(GroupId shard, const TxnId& txn) const {

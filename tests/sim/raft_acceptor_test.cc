@@ -3,55 +3,24 @@
 #include "raft_acceptor.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "sim/world.h"
+#include "traces.h"
 
 namespace assent::sim {
 namespace {
 
 using nlohmann::json;
-using testing::RaftAcceptor;
-using Trace = std::vector<json>;
+using testing::Trace;
+using testing::trace_seeds;
 
-// Seeds of the test run; ASSENT_TRACES=1000 for more.
-unsigned seeds() {
-  const char* more = std::getenv("ASSENT_TRACES");
-  return more == nullptr ? 40 : static_cast<unsigned>(std::strtoul(more, nullptr, 10));
+Trace raft_trace(std::uint64_t seed, const Choices& choices) {
+  return testing::trace_of(seed, choices, &RunOptions::raft_trace_path);
 }
 
-Trace trace_of(std::uint64_t seed, const Choices& choices) {
-  const auto file = std::filesystem::path(::testing::TempDir()) / fmt::format("assent-raft-{}-{}", ::getpid(), seed);
-  {
-    World world({seed, choices, std::nullopt, {}, file.string(), {}});
-    const auto result = world.run();
-    EXPECT_TRUE(result) << result.error().message;
-  }
-  Trace trace;
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);) trace.push_back(json::parse(line));
-  std::filesystem::remove(file);
-  return trace;
-}
-
-// Why a trace is rejected, and at which line; empty when it is accepted.
-struct Judgement {
-  std::string why;
-  std::size_t line = 0;
-};
-Judgement judge(const Trace& trace) {
-  RaftAcceptor acceptor;
-  for (std::size_t i = 0; i < trace.size(); ++i) {
-    if (auto why = acceptor.accept(trace[i])) return {*why, i};
-  }
-  return {};
-}
+testing::TraceJudgement judge(const Trace& trace) { return testing::judge_trace<testing::RaftAcceptor>(trace); }
 
 Choices mixed() {
   Choices choices;
@@ -70,8 +39,8 @@ Choices few() {
 }
 
 TEST(RaftAcceptor, C24_AcceptsWhatDrawnSeedsLeave) {
-  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
-    const Trace trace = trace_of(seed, mixed());
+  for (std::uint64_t seed = 1; seed <= trace_seeds(); ++seed) {
+    const Trace trace = raft_trace(seed, mixed());
     ASSERT_GT(trace.size(), 300U) << seed;
     const auto [why, line] = judge(trace);
     ASSERT_EQ(why, "") << "seed " << seed << ", line " << line + 1 << ": " << trace[line].dump();
@@ -84,8 +53,8 @@ TEST(RaftAcceptor, C24_AcceptsChangesOfMembersAndLostDisks) {
       std::vector<std::string>{"membership", "lost-disk", "crash", "partition", "loss", "duplicate", "stale"};
   std::size_t changes = 0;
   std::size_t incarnations = 0;
-  for (std::uint64_t seed = 1; seed <= seeds() / 2; ++seed) {
-    const Trace trace = trace_of(seed, choices);
+  for (std::uint64_t seed = 1; seed <= trace_seeds() / 2; ++seed) {
+    const Trace trace = raft_trace(seed, choices);
     const auto [why, line] = judge(trace);
     ASSERT_EQ(why, "") << "seed " << seed << ", line " << line + 1 << ": " << trace[line].dump();
     for (const json& one : trace) {
@@ -222,7 +191,7 @@ std::vector<Tampering> tamperings() {
 // Of the first seed in which somebody comes back to what he had.
 Trace trace_with_a_restart() {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-    Trace trace = trace_of(seed, few());
+    Trace trace = raft_trace(seed, few());
     const bool restarts = std::any_of(trace.begin(), trace.end(), [](const json& line) {
       const json& event = line["event"];
       return event["name"] == "InitState" && event["state"]["term"] > 0 && event["log"] > 0;
@@ -246,7 +215,7 @@ TEST(RaftAcceptor, C24_RejectsALineThatWasTamperedWith) {
 
 // Whichever line it is: only a leader may have appended.
 TEST(RaftAcceptor, C24_RejectsAnotherLogAtAnyLine) {
-  const Trace honest = trace_of(3, few());
+  const Trace honest = raft_trace(3, few());
   for (std::size_t i = 0; i < std::min<std::size_t>(honest.size(), 400); ++i) {
     if (leads(honest[i]["event"])) continue;
     Trace trace(honest.begin(), honest.begin() + static_cast<std::ptrdiff_t>(i) + 1);
