@@ -205,7 +205,11 @@ RaftAcceptor::Verdict RaftAcceptor::change_role(Group& group, const Id& id, Node
   if (!decides(node.now.members, votes)) return "it leads without the votes of a majority";
   const auto [leader, first] = group.leaders.emplace(next.term, id);
   if (!first && leader->second != id) return "two lead in one term";
-  if (!holds(group, node.now.last, group.committed)) return "it leads without all that is committed";
+  // The votes may come when a later term has begun: what that committed it need not have.
+  const auto later = group.commits.lower_bound(next.term);
+  if (later != group.commits.begin() && !holds(group, node.now.last, std::prev(later)->second)) {
+    return "it leads without all that is committed";
+  }
   return std::nullopt;
 }
 
@@ -320,6 +324,7 @@ RaftAcceptor::Verdict RaftAcceptor::change_commit(Group& group, const Id& id, No
   if (!decides(next.members, who) && !decides(node.now.members, who)) return "an entry is committed without a majority";
   if (!holds(group, next.last, group.committed)) return "two members commit different entries at one index";
   group.committed = place;
+  group.commits[next.term] = place;
   return std::nullopt;
 }
 

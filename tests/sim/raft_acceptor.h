@@ -87,6 +87,7 @@ class RaftAcceptor {
     std::set<std::pair<Term, std::string>> snapshots;  // sent in a term, to a node
     std::map<std::pair<Id, Term>, Place> campaigns;    // the last place that a candidate named
     Place committed;
+    std::map<Term, Place> commits;  // up to where the leader of a term has committed
     Term highest_term = 0;
   };
   using Verdict = std::optional<std::string>;
