@@ -56,6 +56,7 @@ struct ServerConfig {
   std::string admin_tokens_file;  // empty: nobody acts by http
   bool dev_faults = false;
   bool rejoin = false;  // by flag alone: the data directory was lost, and with it what this node promised
+  std::uint64_t generation = 0;  // by flag alone: of the cluster that it rejoins (server/recovery.h)
   std::string log_level;
   std::string log_format;  // auto: text on a terminal, json otherwise
   std::uint64_t active_txns_max = 0;

@@ -163,8 +163,10 @@ Result<void> Daemon::open_loop() {
   if (!disk) return fail(std::move(disk.error()));
   disk_ = std::move(*disk);
   const std::uint64_t disk_number = config_.rejoin ? SystemClock::wall_micros() : 0;
-  const auto mine =
-      claim_data_directory(*disk_, {.cluster = config_.cluster_name, .node = config_.node_name, .disk = disk_number});
+  const auto mine = claim_data_directory(*disk_, {.cluster = config_.cluster_name,
+                                                  .node = config_.node_name,
+                                                  .disk = disk_number,
+                                                  .generation = config_.generation});
   if (!mine) return fail(mine.error());
   cluster_.disk = mine->disk;
   const Result<Incarnation> incarnation = next_incarnation(config_.data_dir, SystemClock::wall_micros());
@@ -173,6 +175,7 @@ Result<void> Daemon::open_loop() {
   if (!memory) return fail(memory.error());
   PeerIdentity identity = peer_identity(config_, *incarnation);
   identity.disk = mine->disk;
+  identity.generation = mine->generation;
   identity.memory = std::make_shared<PeerMemory>(std::move(*memory));
   transport_ = std::make_unique<GrpcTransport>(std::move(identity), api_.queue(), inbox_);
   services_ = std::make_unique<ServiceGateway>(

@@ -1,5 +1,5 @@
-// assentd: start | check-config | inspect | version. Exit codes: 0 ended as asked, 1 an error, 2 usage or
-// configuration.
+// assentd: start | check-config | inspect | recover | dev | version. Exit codes: 0 ended as asked, 1 an error, 2 usage
+// or configuration, 8 refused for safety.
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -25,6 +25,7 @@
 #include "server/foreign_logs.h"
 #include "server/inspect_command.h"
 #include "server/log.h"
+#include "server/recovery.h"
 #include "server/version.h"
 
 namespace {
@@ -33,6 +34,7 @@ using namespace assent;
 
 constexpr int exit_error = 1;
 constexpr int exit_usage = 2;
+constexpr int exit_refused = 8;
 
 void say_error(const std::string& text) { fmt::print(stderr, "assentd: {}\n", text); }
 
@@ -43,6 +45,7 @@ struct ConfigArguments {
   std::map<std::string, std::string> flags;
   bool print = false;
   bool rejoin = false;
+  std::uint64_t generation = 0;
 };
 
 void add_config_options(CLI::App& command, ConfigArguments& arguments) {
@@ -164,7 +167,12 @@ int run_start(const ConfigArguments& arguments) {
     return 0;
   }
   ServerConfig config = loaded->config;
+  if (arguments.generation != 0 && !arguments.rejoin) {
+    say_error("--generation is for a node that comes back with an empty data directory: give --rejoin, too");
+    return exit_usage;
+  }
   config.rejoin = arguments.rejoin;
+  config.generation = arguments.generation;
   const bool json = config.log_format == "json" || (config.log_format == "auto" && isatty(STDERR_FILENO) == 0);
   set_up_log({.level = log_level_of(config.log_level), .json = json, .node = config.node_name, .sink = {}});
   route_foreign_logs();
@@ -208,6 +216,19 @@ int run_inspect(const std::string& folder, std::size_t entries) {
   return inspection->damaged ? exit_error : 0;
 }
 
+int run_recover(const ConfigArguments& arguments, const RecoveryOptions& options) {
+  const std::optional<LoadedConfig> loaded = load(arguments);
+  if (!loaded) return exit_usage;
+  const Result<RecoveryReport> report = recover_node(loaded->config, options);
+  if (!report) {
+    say_error(report.error().message);
+    if (report.error().code == ErrorCode::malformed) return exit_usage;
+    return report.error().code == ErrorCode::refused ? exit_refused : exit_error;
+  }
+  fmt::print("{}", report->text);
+  return report->done ? 0 : exit_refused;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -221,6 +242,18 @@ int main(int argc, char** argv) {
   start->add_flag("--rejoin", arguments.rejoin,
                   "the node lost its data directory: begin with an empty one, as a member that votes nowhere until "
                   "'assentctl group replace' takes it in");
+  start
+      ->add_option("--generation", arguments.generation,
+                   "with --rejoin: of the cluster, which was recovered by force; its nodes' logs tell it")
+      ->type_name("N");
+  CLI::App* const recover = app.add_subcommand(
+      "recover", "a majority is lost for good: let groups go on with this stopped node alone; docs/OPERATIONS.md");
+  add_config_options(*recover, arguments);
+  RecoveryOptions recovery;
+  recover->add_flag("--force", recovery.force, "do it; without, say what would be done");
+  recover->add_option("--group", recovery.groups, "only these, each on one node only; again for more")->type_name("G");
+  recover->add_flag("--no-groups", recovery.no_groups, "join the next generation, and recover no group here")
+      ->excludes("--group");
   CLI::App* const check = app.add_subcommand("check-config", "judge a configuration; exit 2 when it is bad");
   add_config_options(*check, arguments);
   check->add_flag("--print-config", arguments.print, "print every value with where it came from");
@@ -243,6 +276,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : exit_usage;
   }
   if (start->parsed()) return run_start(arguments);
+  if (recover->parsed()) return run_recover(arguments, recovery);
   if (check->parsed()) return run_check_config(arguments);
   if (dev->parsed()) {
     std::error_code ignored;

@@ -15,6 +15,20 @@ std::optional<std::string> believed(PeerMemory* memory, const std::string& node,
   return memory->meet(node, {message.incarnation(), message.previous(), message.disk()});
 }
 
+std::optional<std::string> other_generation(const std::string& node, std::uint64_t theirs, std::uint64_t ours) {
+  if (theirs == ours) return std::nullopt;
+  const std::string what =
+      fmt::format("node {} is of generation {} of the cluster and this one of {}", node, theirs, ours);
+  if (theirs > ours) {
+    return what +
+           ": the cluster was recovered without this node, which must come back with an empty data directory (assentd "
+           "start --rejoin --generation " +
+           fmt::format("{})", theirs);
+  }
+  return what + ": it must come back with an empty data directory (assentd start --rejoin --generation " +
+         fmt::format("{})", ours);
+}
+
 }  // namespace
 
 void PeerIdentity::write_hello(NodeId to, v1::PeerHello& hello) const {
@@ -24,16 +38,20 @@ void PeerIdentity::write_hello(NodeId to, v1::PeerHello& hello) const {
   hello.set_incarnation(incarnation);
   hello.set_previous(previous);
   hello.set_disk(disk);
+  hello.set_generation(generation);
 }
 
 void PeerIdentity::write_accepted(v1::PeerAccepted& accepted) const {
   accepted.set_incarnation(incarnation);
   accepted.set_previous(previous);
   accepted.set_disk(disk);
+  accepted.set_generation(generation);
 }
 
 std::optional<std::string> PeerIdentity::check(NodeId called, const v1::PeerAccepted& accepted) const {
-  return believed(memory.get(), nodes.at(called).name, accepted);
+  const std::string& name = nodes.at(called).name;
+  if (auto other = other_generation(name, accepted.generation(), generation)) return other;
+  return believed(memory.get(), name, accepted);
 }
 
 PeerIdentity::Verdict PeerIdentity::check(const v1::PeerHello& hello) const {
@@ -53,6 +71,9 @@ PeerIdentity::Verdict PeerIdentity::check(const v1::PeerHello& hello) const {
     return {.from = {},
             .refusal = fmt::format("node {} does not know the caller \"{:.63}\"; add it to cluster.peers", self_name(),
                                    hello.from())};
+  }
+  if (auto other = other_generation(hello.from(), hello.generation(), generation)) {
+    return {.from = from, .refusal = std::move(other)};
   }
   return {.from = from, .refusal = believed(memory.get(), hello.from(), hello)};
 }

@@ -24,6 +24,7 @@ struct PeerIdentity {
   std::uint64_t incarnation = 0;
   std::uint64_t previous = 0;  // the incarnation before, on the same disk; 0: none
   std::uint64_t disk = 0;
+  std::uint64_t generation = 0;  // only nodes of the same one are spoken to
   struct Node {
     std::string name;
     Endpoint endpoint;

@@ -14,7 +14,8 @@ namespace {
 constexpr std::string_view file_name = "identity";
 constexpr std::string_view unfinished_name = "identity.tmp";
 constexpr std::string_view first_line = "assent data directory";
-constexpr std::uint64_t format_version = 2;  // 1 has no line "disk"; it is written still where that would be 0
+// 1 has no line "disk", 2 none "generation"; they are written still where those would be 0.
+constexpr std::uint64_t format_version = 3;
 constexpr std::uint64_t file_bytes_max = 64ULL << 10U;
 
 std::string quoted(std::string_view text) {
@@ -98,7 +99,24 @@ Result<void> refuse_unmarked_data(Disk& disk) {
   return {};
 }
 
-Result<void> write_identity(Disk& disk, const DirectoryIdentity& identity) {
+std::uint64_t format_of(const DirectoryIdentity& identity) {
+  if (identity.generation != 0) return 3;
+  return identity.disk != 0 ? 2 : 1;
+}
+
+// "word 17" as the next line; takes it off.
+std::optional<std::uint64_t> take_number(ByteView& text, std::string_view word) {
+  const auto line = take_line(text, word);
+  if (!line) return std::nullopt;
+  std::uint64_t number = 0;
+  const auto [end, bad] = std::from_chars(line->data(), line->data() + line->size(), number);
+  if (bad != std::errc{} || end != line->data() + line->size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+Result<void> replace_directory_identity(Disk& disk, const DirectoryIdentity& identity) {
   if (auto removed = disk.remove(unfinished_name); !removed && removed.error().code != ErrorCode::not_found)
     return removed;
   auto file = disk.open(unfinished_name, 0);
@@ -110,8 +128,6 @@ Result<void> write_identity(Disk& disk, const DirectoryIdentity& identity) {
   return disk.sync_directory("");
 }
 
-}  // namespace
-
 std::uint64_t identity_number(const DirectoryIdentity& identity) {
   std::string text = identity.cluster;
   text += '\0';
@@ -120,10 +136,10 @@ std::uint64_t identity_number(const DirectoryIdentity& identity) {
 }
 
 Bytes encode_directory_identity(const DirectoryIdentity& identity) {
-  std::string text =
-      fmt::format("{}\nformat {}\ncluster {}\nnode {}\n", first_line, identity.disk == 0 ? 1 : format_version,
-                  quoted(identity.cluster), quoted(identity.node));
-  if (identity.disk != 0) text += fmt::format("disk {}\n", identity.disk);
+  std::string text = fmt::format("{}\nformat {}\ncluster {}\nnode {}\n", first_line, format_of(identity),
+                                 quoted(identity.cluster), quoted(identity.node));
+  if (format_of(identity) >= 2) text += fmt::format("disk {}\n", identity.disk);
+  if (format_of(identity) >= 3) text += fmt::format("generation {}\n", identity.generation);
   const std::uint64_t checksum = xxh3(text);
   text += fmt::format("checksum {:016x}\n", checksum);
   return text;
@@ -137,8 +153,7 @@ Result<DirectoryIdentity> decode_directory_identity(ByteView text) {
   const auto title = take_line(sealed, first_line);
   const auto format = take_line(sealed, "format ");
   if (!title || !title->empty() || !format || format->empty()) return damaged();
-  const bool first_format = *format == "1";
-  if (!first_format && *format != fmt::format("{}", format_version)) {
+  if (*format != "1" && *format != "2" && *format != fmt::format("{}", format_version)) {
     return fail(
         ErrorCode::unsupported,
         fmt::format("the data directory is of format {}, and this program knows formats up to {}; use the program "
@@ -147,17 +162,15 @@ Result<DirectoryIdentity> decode_directory_identity(ByteView text) {
   }
   const auto cluster_line = take_line(sealed, "cluster ");
   const auto node_line = take_line(sealed, "node ");
-  const auto disk_line = first_format ? std::optional<std::string_view>("0") : take_line(sealed, "disk ");
-  if (!cluster_line || !node_line || !disk_line || !sealed.empty()) return damaged();
-  std::uint64_t disk = 0;
-  const auto [end, bad] = std::from_chars(disk_line->data(), disk_line->data() + disk_line->size(), disk);
-  if (bad != std::errc{} || end != disk_line->data() + disk_line->size() || (disk == 0) != first_format) {
-    return damaged();
-  }
+  const auto disk = *format == "1" ? std::optional<std::uint64_t>(0) : take_number(sealed, "disk ");
+  const auto generation = *format == "3" ? take_number(sealed, "generation ") : std::optional<std::uint64_t>(0);
+  if (!cluster_line || !node_line || !disk || !generation || !sealed.empty()) return damaged();
   auto cluster = unquoted(*cluster_line);
   auto node = unquoted(*node_line);
   if (!cluster || !node) return damaged();
-  return DirectoryIdentity{std::move(*cluster), std::move(*node), disk};
+  DirectoryIdentity identity{std::move(*cluster), std::move(*node), *disk, *generation};
+  if (fmt::format("{}", format_of(identity)) != *format) return damaged();
+  return identity;
 }
 
 Result<DirectoryIdentity> read_directory_identity(Disk& disk) {
@@ -170,7 +183,7 @@ Result<DirectoryIdentity> claim_data_directory(Disk& disk, const DirectoryIdenti
   auto found = read_directory_identity(disk);
   if (!found && found.error().code == ErrorCode::not_found) {
     if (auto unmarked = refuse_unmarked_data(disk); !unmarked) return fail(std::move(unmarked.error()));
-    if (auto written = write_identity(disk, identity); !written) return fail(std::move(written.error()));
+    if (auto written = replace_directory_identity(disk, identity); !written) return fail(std::move(written.error()));
     return identity;
   }
   if (!found) return fail(std::move(found.error()));
@@ -184,6 +197,12 @@ Result<DirectoryIdentity> claim_data_directory(Disk& disk, const DirectoryIdenti
     return fail(ErrorCode::refused,
                 "--rejoin is for a node that lost its data directory, and this one is still here; start the node "
                 "without --rejoin, or name an empty directory");
+  }
+  if (identity.generation != 0 && found->generation != identity.generation) {
+    return fail(ErrorCode::refused,
+                fmt::format("the data directory is of generation {}, and --generation says {}; leave the flag away, or "
+                            "name an empty directory",
+                            found->generation, identity.generation));
   }
   // The rename may have been seen before a crash and not be durable yet.
   if (auto kept = disk.sync_directory(""); !kept) return fail(std::move(kept.error()));

@@ -21,6 +21,9 @@ struct DirectoryIdentity {
   // 0: the directory that the node founded its groups with. Another number for each one that came after the loss of the
   // one before: the node is another member of its groups then (base/membership.h).
   std::uint64_t disk = 0;
+  // How often a majority was lost, and the cluster recovered by force (server/recovery.h). Nodes of different ones have
+  // nothing to say to each other.
+  std::uint64_t generation = 0;
 
   bool operator==(const DirectoryIdentity&) const = default;
 };
@@ -29,10 +32,14 @@ struct DirectoryIdentity {
 [[nodiscard]] std::uint64_t identity_number(const DirectoryIdentity& identity);
 
 // Marks an empty directory as this node's, or checks that it is; what stands there then. identity.disk counts for an
-// empty directory, and tells that the node lost its former one: refused where that is still here. refused: it is
+// empty directory, and tells that the node lost its former one: refused where that is still here. identity.generation
+// counts for an empty directory, too, and is refused where another one stands, if it is not 0. refused: it is
 // another's, or it holds data and no identity file; unsupported: a newer format; corruption: the identity file is
 // damaged; io.
 [[nodiscard]] Result<DirectoryIdentity> claim_data_directory(Disk& disk, const DirectoryIdentity& identity);
+
+// The directory is this node's, and goes on as that. io.
+[[nodiscard]] Result<void> replace_directory_identity(Disk& disk, const DirectoryIdentity& identity);
 
 // not_found when the directory has none yet.
 [[nodiscard]] Result<DirectoryIdentity> read_directory_identity(Disk& disk);

@@ -145,6 +145,61 @@ TEST(Membership, M05_who_comes_back_with_an_empty_disk_is_not_believed_until_it_
   bank.judge();
 }
 
+TEST(Membership, R12_after_the_loss_of_a_majority_one_node_goes_on_only_when_it_is_forced) {
+  Cluster cluster("majority");
+  cluster.start_all();
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  BankUnderFire bank(cluster);
+  ASSERT_TRUE(bank.set_up());
+  bank.start_load();
+  ASSERT_TRUE(bank.wait_for_commits(50));
+  const auto recover = [&](std::vector<std::string> flags) {
+    std::vector<std::string> command{program("assentd"), "recover", "--config", cluster.config_of("n3")};
+    command.insert(command.end(), flags.begin(), flags.end());
+    return run_command(std::move(command));
+  };
+  const CommandResult running = recover({"--force"});
+  EXPECT_EQ(running.status, 8) << running.output;
+  EXPECT_THAT(running.output, HasSubstr("another process")) << "the node runs";
+
+  cluster.kill("n1");
+  ASSERT_TRUE(bank.wait_for_commits(50)) << "two of three";
+  cluster.kill(std::vector<std::string>{
+      "n2", "n3"});  // whatever was acknowledged since n1 is gone, n3 has, and all that was before it
+  std::filesystem::remove_all(cluster.data_of("n2"));
+  const CommandResult asked = recover({});
+  EXPECT_EQ(asked.status, 8) << asked.output;
+  EXPECT_THAT(asked.output, HasSubstr("nothing was changed"));
+  EXPECT_EQ(recover({"--group", "s9", "--force"}).status, 2);
+  cluster.start("n3");
+  EXPECT_FALSE(bank.wait_for_commits(1, 1s)) << "one of three";
+  cluster.stop("n3");
+  const CommandResult forced = recover({"--force"});
+  ASSERT_EQ(forced.status, 0) << forced.output;
+  cluster.start("n3");
+  ASSERT_TRUE(bank.wait_for_commits(20)) << "n3 alone";
+
+  cluster.start("n1");  // with what it had
+  for (const char* const witness : {"n1", "n3"}) {
+    EXPECT_TRUE(eventually(30s, [&] {
+      return cluster.log_of(witness).find("--rejoin --generation 1") != std::string::npos;
+    })) << cluster.log_of(witness);
+  }
+  cluster.kill("n1");
+  std::filesystem::remove_all(cluster.data_of("n1"));
+  for (const char* const node : {"n1", "n2"}) {
+    cluster.start(node, {"--rejoin", "--generation", "1"});
+    for (const std::string_view group : groups) {
+      expect_done(cluster, {"group", "add-replica", std::string(group), node});
+    }
+  }
+  cluster.kill("n3");
+  ASSERT_TRUE(bank.wait_for_commits(20)) << "n1 and n2 are two of three again";
+  cluster.start("n3");
+  bank.stop_load();
+  bank.judge();
+}
+
 TEST(Membership, M04_M07_what_may_not_be_is_refused_and_a_leader_may_leave) {
   Cluster cluster("refusals", with_a_spare());
   cluster.start_all();

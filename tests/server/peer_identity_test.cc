@@ -42,5 +42,24 @@ TEST(PeerIdentity, RefusesStrangersAndSaysWhy) {
   EXPECT_TRUE(self.check({}).refusal.has_value());
 }
 
+TEST(PeerIdentity, RefusesAnotherGenerationAndSaysWhoMustComeBackEmpty) {
+  PeerIdentity recovered = identity("n2");
+  recovered.generation = 1;
+  const PeerIdentity left = identity("n1");
+  EXPECT_THAT(
+      recovered.check(hello_of(left, "n2")).refusal.value(),
+      HasSubstr("node n1 is of generation 0 of the cluster and this one of 1: it must come back with an empty"));
+  EXPECT_THAT(left.check(hello_of(recovered, "n1")).refusal.value(),
+              HasSubstr("recovered without this node, which must come back with an empty data directory (assentd start "
+                        "--rejoin --generation 1)"));
+  v1::PeerAccepted accepted;
+  recovered.write_accepted(accepted);
+  EXPECT_TRUE(left.check(node_id("n2"), accepted).has_value());
+  PeerIdentity back = identity("n1");
+  back.generation = 1;
+  EXPECT_EQ(recovered.check(hello_of(back, "n2")).refusal, std::nullopt);
+  EXPECT_EQ(back.check(node_id("n2"), accepted), std::nullopt);
+}
+
 }  // namespace
 }  // namespace assent

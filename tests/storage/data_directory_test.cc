@@ -46,6 +46,31 @@ TEST(DataDirectory, WhatComesAfterALossHasANumberAndKeepsIt) {
   }
 }
 
+TEST(DataDirectory, KeepsItsGenerationAndIsRefusedForAnother) {
+  SimDisk disk(1);
+  ASSERT_TRUE(claim_data_directory(disk, n1));
+  DirectoryIdentity next = n1;
+  next.generation = 1;
+  EXPECT_EQ(claim_data_directory(disk, next).error().code, ErrorCode::refused);
+  ASSERT_TRUE(replace_directory_identity(disk, next));
+  disk.crash(CrashKind::power);
+  EXPECT_EQ(*claim_data_directory(disk, n1), next) << "started without the flag";
+  EXPECT_EQ(*claim_data_directory(disk, next), next);
+  EXPECT_EQ(identity_number(next), identity_number(n1)) << "its log stays its own";
+  next.generation = 2;
+  EXPECT_THAT(claim_data_directory(disk, next).error().message, HasSubstr("of generation 1, and --generation says 2"));
+
+  SimDisk empty(1);
+  next.disk = 77;
+  EXPECT_EQ(*claim_data_directory(empty, next), next);
+  EXPECT_EQ(*read_directory_identity(empty), next);
+  for (const char* const bad : {"disk 7\ngeneration 0\n", "generation 1\n", "disk 7\n", "disk 7\ngeneration x\n"}) {
+    std::string text = fmt::format("assent data directory\nformat 3\ncluster \"bank\"\nnode \"n1\"\n{}", bad);
+    text += fmt::format("checksum {:016x}\n", xxh3(text));
+    EXPECT_FALSE(decode_directory_identity(text)) << bad;
+  }
+}
+
 TEST(DataDirectory, RefusesAnotherNodeOrCluster) {
   SimDisk disk(1);
   ASSERT_TRUE(claim_data_directory(disk, n1));
