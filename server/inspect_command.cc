@@ -128,9 +128,9 @@ void describe_archives(const std::string& path, Inspection& inspection) {
   }
   for (const std::filesystem::path& file : files) {
     const auto text = describe_archive(file.string());
-    inspection.text += fmt::format("coordinators/{}: {}\n", file.filename().string(),
-                                   text ? *text : fmt::format("DAMAGED: {}", text.error().message));
-    inspection.damaged = inspection.damaged || !text;
+    const std::string name = fmt::format("coordinators/{}", file.filename().string());
+    inspection.text += fmt::format("{}: {}\n", name, text ? *text : fmt::format("DAMAGED: {}", text.error().message));
+    if (!text) inspection.damages.push_back(fmt::format("{}: {}", name, text.error().message));
   }
 }
 

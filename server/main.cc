@@ -1,5 +1,5 @@
-// assentd: start | check-config | inspect | recover | dev | version. Exit codes: 0 ended as asked, 1 an error, 2 usage
-// or configuration, 8 refused for safety.
+// assentd: start | check-config | inspect | verify | recover | dev | version. Exit codes: 0 ended as asked, 1 an error,
+// 2 usage or configuration, 8 refused for safety.
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -26,6 +26,7 @@
 #include "server/inspect_command.h"
 #include "server/log.h"
 #include "server/recovery.h"
+#include "server/verify_command.h"
 #include "server/version.h"
 
 namespace {
@@ -213,7 +214,17 @@ int run_inspect(const std::string& folder, std::size_t entries) {
     return exit_error;
   }
   fmt::print("{}", inspection->text);
-  return inspection->damaged ? exit_error : 0;
+  return inspection->damaged() ? exit_error : 0;
+}
+
+int run_verify(const std::string& folder) {
+  const Result<Verification> verification = verify_directory(folder);
+  if (!verification) {
+    say_error(verification.error().message);
+    return exit_error;
+  }
+  fmt::print("{}", verification->text);
+  return verification->sound ? 0 : exit_error;
 }
 
 int run_recover(const ConfigArguments& arguments, const RecoveryOptions& options) {
@@ -263,6 +274,10 @@ int main(int argc, char** argv) {
   std::size_t entries = 20;
   inspect->add_option("DIR", folder, "a node's data_dir")->required();
   inspect->add_option("--entries", entries, "newest log entries of each group to show");
+  CLI::App* const verify = app.add_subcommand(
+      "verify",
+      "read everything in a data directory, and say what is damaged; exit 1 when anything is; the node must not run");
+  verify->add_option("DIR", folder, "a node's data_dir")->required();
   CLI::App* const dev = app.add_subcommand(
       "dev", "a whole cluster on this machine, with dashboard and a bank on it, to look at and to break");
   dev::DevOptions development{.program = "/proc/self/exe", .directory = {}};
@@ -284,6 +299,7 @@ int main(int argc, char** argv) {
     if (!self.empty()) development.program = self.string();
     return dev::run_dev(development);
   }
+  if (verify->parsed()) return run_verify(folder);
   if (inspect->parsed()) return run_inspect(folder, entries);
   fmt::print("assentd {}\n", version);
   return 0;

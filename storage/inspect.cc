@@ -89,7 +89,7 @@ class Inspector {
 
   void damage(std::string_view what) {
     line("  DAMAGED: {}", what);
-    inspection_.damaged = true;
+    inspection_.damages.emplace_back(what);
   }
 
   Result<void> directory() {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/log_entry.h"
@@ -26,7 +27,9 @@ struct InspectOptions {
 
 struct Inspection {
   std::string text;
-  bool damaged = false;  // a node would refuse to start on it
+  std::vector<std::string> damages;  // each in a sentence; a node would refuse to start on any of them
+
+  [[nodiscard]] bool damaged() const { return !damages.empty(); }
 };
 
 // Errors only for what the operating system refuses.

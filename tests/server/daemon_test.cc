@@ -14,6 +14,7 @@
 #include "server/incarnation.h"
 #include "server/inspect_command.h"
 #include "server/log.h"
+#include "server/verify_command.h"
 #include "tests/local.h"
 
 namespace assent {
@@ -120,7 +121,7 @@ TEST_F(DaemonTest, KeepsWhatItCommittedOverARestart) {
 
   const auto inspection = inspect_directory((folder / "data").string(), 50);
   ASSERT_TRUE(inspection) << inspection.error().message;
-  EXPECT_FALSE(inspection->damaged);
+  EXPECT_FALSE(inspection->damaged());
   EXPECT_THAT(inspection->text, HasSubstr("s1: finish " + both.txn_id()));
   EXPECT_THAT(inspection->text, HasSubstr("s2: prepare " + both.txn_id()));
 
@@ -128,6 +129,38 @@ TEST_F(DaemonTest, KeepsWhatItCommittedOverARestart) {
   ASSERT_NE(daemon, nullptr);
   EXPECT_EQ(query("s1", "SELECT v FROM t").results(0).rows(0).values(0).text(), "a");
   EXPECT_EQ(query("s2", "SELECT v FROM t").results(0).rows(0).values(0).text(), "b");
+}
+
+TEST_F(DaemonTest, VerifySaysWhatOfItsDirectoryIsDamaged) {
+  auto daemon = start();
+  ASSERT_NE(daemon, nullptr);
+  EXPECT_EQ(execute({{"s1", "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)"}}).state(), v1::COMMITTED);
+  daemon->stop();
+  daemon = nullptr;
+  const std::filesystem::path data = folder / "data";
+  auto verification = verify_directory(data.string());
+  ASSERT_TRUE(verification) << verification.error().message;
+  EXPECT_TRUE(verification->sound) << verification->text;
+  EXPECT_THAT(verification->text, HasSubstr("is sound"));
+  EXPECT_EQ(verify_directory((folder / "nowhere").string()).error().code, ErrorCode::not_found);
+
+  const auto overwrite = [](const std::filesystem::path& file, std::streamoff at) {
+    std::fstream out(file, std::ios::binary | std::ios::in | std::ios::out);
+    out.seekp(at);
+    out << std::string(64, '?');
+  };
+  std::filesystem::remove((data / "shards" / "s1.db-wal"));  // which would mend it
+  overwrite(data / "shards" / "s1.db", 4'096);
+  verification = verify_directory(data.string());
+  ASSERT_TRUE(verification);
+  EXPECT_FALSE(verification->sound);
+  EXPECT_THAT(verification->text, HasSubstr("DAMAGED: shards/s1.db: "));
+  EXPECT_THAT(verification->text, HasSubstr("move it away with its -wal and -shm"));
+
+  overwrite(data / "identity", 30);
+  verification = verify_directory(data.string());
+  ASSERT_TRUE(verification);
+  EXPECT_THAT(verification->text, HasSubstr("DAMAGED: the file \"identity\" of the data directory is damaged"));
 }
 
 TEST_F(DaemonTest, RefusesTheDirectoryOfAnotherNode) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "sql_adapter/database_check.h"
 #include "support.h"
 
 namespace assent::testing {
@@ -86,6 +87,20 @@ TEST_F(DamagedFile, B09_cut_short) {
     if (HasFailure()) return;
   }
   EXPECT_GT(refused_, 10);
+}
+
+TEST_F(DamagedFile, ACheckFindsNothingInAGoodFileAndMuchInDamagedOnes) {
+  EXPECT_EQ(check_database(path_).value(), std::vector<std::string>{});
+  std::size_t found = 0;
+  for (std::size_t at = 4'096; at < good_.size(); at += 61) {
+    Bytes bytes = good_;
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x55);
+    for (const char* ending : {"-wal", "-shm"}) std::filesystem::remove(path_ + ending);
+    std::ofstream(path_, std::ios::binary) << bytes;
+    const auto problems = check_database(path_);
+    found += !problems || !problems->empty() ? 1 : 0;
+  }
+  EXPECT_GT(found, 0U);
 }
 
 }  // namespace

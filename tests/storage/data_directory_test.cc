@@ -85,14 +85,14 @@ TEST(DataDirectory, RefusesAnotherNodeOrCluster) {
 }
 
 TEST(DataDirectory, RefusesANewerFormat) {
-  std::string text = "assent data directory\nformat 3\nsomething new\n";
+  std::string text = "assent data directory\nformat 4\nsomething new\n";
   text += fmt::format("checksum {:016x}\n", xxh3(text));
   SimDisk disk(1);
   disk.put("identity", text);
   const auto claimed = claim_data_directory(disk, n1);
   ASSERT_FALSE(claimed);
   EXPECT_EQ(claimed.error().code, ErrorCode::unsupported);
-  EXPECT_THAT(claimed.error().message, HasSubstr("format 3"));
+  EXPECT_THAT(claimed.error().message, HasSubstr("format 4"));
 }
 
 TEST(DataDirectory, RefusesDataWithoutAName) {

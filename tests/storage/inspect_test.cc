@@ -51,7 +51,7 @@ TEST_F(InspectTest, SaysWhatIsThere) {
   options.entries_max = 2;
   options.describe_entry = [](GroupId, const Entry& entry) { return "<" + entry.payload.substr(0, 6) + ">"; };
   const Inspection inspection = inspect(options);
-  EXPECT_FALSE(inspection.damaged) << inspection.text;
+  EXPECT_FALSE(inspection.damaged()) << inspection.text;
   for (const char* part : {"node \"n1\", cluster \"bank\"", "write-ahead log: 3 segments", "opened by rotation",
                            "group 3", "hard state: 2 bytes, 0102", "up to entry 4 of epoch 2", "members voters=(1 2 3)",
                            "entries: 5 to 40", "<pay 39>", "<pay 40>", "5 bytes of data, whole"}) {
@@ -64,7 +64,7 @@ TEST_F(InspectTest, TellsDamageWithItsPlace) {
   ASSERT_TRUE(disk_.rot("wal/00000000000000000001.wal", 512 * 3 + 40, 1));
   ASSERT_TRUE(disk_.rot("snapshots/g3-00000000000000000004-00000000000000000002.snap", 60, 1));
   const Inspection inspection = inspect();
-  EXPECT_TRUE(inspection.damaged);
+  EXPECT_TRUE(inspection.damaged());
   EXPECT_THAT(inspection.text, HasSubstr("DAMAGED: wal/00000000000000000001.wal is damaged at offset 1568"));
   EXPECT_THAT(inspection.text, HasSubstr("no valid batch at offsets 1536 to"));
   EXPECT_THAT(inspection.text, HasSubstr("DAMAGED: snapshots/g3-"));
@@ -75,7 +75,7 @@ TEST_F(InspectTest, TellsATornEnd) {
   const Bytes bytes = *disk_.contents(newest);
   ASSERT_TRUE(disk_.rot(newest, bytes.size() - 500, 1));
   const Inspection inspection = inspect();
-  EXPECT_FALSE(inspection.damaged) << inspection.text;
+  EXPECT_FALSE(inspection.damaged()) << inspection.text;
   EXPECT_THAT(inspection.text, HasSubstr("torn end: "));
   EXPECT_THAT(inspection.text, HasSubstr("entries: 5 to 39"));
 }
@@ -84,14 +84,14 @@ TEST_F(InspectTest, EmptyAndForeignDirectories) {
   SimDisk empty(1);
   const auto nothing = inspect_data_directory(empty);
   ASSERT_TRUE(nothing);
-  EXPECT_FALSE(nothing->damaged);
+  EXPECT_FALSE(nothing->damaged());
   EXPECT_THAT(nothing->text, HasSubstr("no identity file"));
   // Without the identity file the log's own word is taken.
   ASSERT_TRUE(disk_.remove("identity"));
   EXPECT_THAT(inspect().text, HasSubstr("entries: 5 to 40"));
   disk_.put("identity", encode_directory_identity({"bank", "n2"}));
   const Inspection foreign = inspect();
-  EXPECT_TRUE(foreign.damaged);
+  EXPECT_TRUE(foreign.damaged());
   EXPECT_THAT(foreign.text, HasSubstr("another node or cluster"));
 }
 
