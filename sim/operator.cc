@@ -5,6 +5,7 @@
 
 #include "consensus/raft/membership_change.h"
 #include "consensus/raft/quorum.h"
+#include "sim/member_changes.h"
 
 namespace assent::sim {
 
@@ -41,36 +42,12 @@ void Operator::change_members(Rng& rng) {
   if (groups.empty()) return;
   const GroupStatus& group = groups[rng.below(groups.size())];
   if (!group.log.leadership.self_leads) return;
-  const std::vector<MemberChange> changes = draw(group.log.members, rng);
+  std::vector<Member> nodes;
+  for (const auto& [node, other] : processes_) nodes.push_back(other->member());
+  const std::vector<MemberChange> changes = draw_member_changes(group.log.members, nodes, rng);
   // Who has just lost its disk may still count as alive at the leader; whoever operates looks first.
   const auto after = raft::change_membership(group.log.members, changes);
   if (after && majority_intact(*after, {})) ask(process, group, changes);
-}
-
-std::vector<MemberChange> Operator::draw(const Membership& now, Rng& rng) const {
-  std::vector<MemberChange> changes;
-  const auto any = [&rng](const std::vector<Member>& of) { return of[rng.below(of.size())]; };
-  for (std::uint64_t steps = rng.between(1, 3); steps > 0; --steps) {
-    auto place = processes_.begin();
-    std::advance(place, static_cast<std::ptrdiff_t>(rng.below(processes_.size())));
-    const Member here = place->second->member();
-    switch (rng.below(5)) {
-      case 0:
-      case 1:
-        if (!now.has(here)) changes.push_back({Kind::learner, here});
-        break;
-      case 2:
-        if (!now.learners.empty()) changes.push_back({Kind::voter, any(now.learners)});
-        break;
-      case 3: changes.push_back({Kind::remove, any(now.all())}); break;
-      default: {
-        if (now.learners.empty()) break;
-        changes.push_back({Kind::remove, any(now.voters)});
-        changes.push_back({Kind::voter, any(now.learners)});
-      }
-    }
-  }
-  return changes;
 }
 
 void Operator::repair() {

@@ -33,7 +33,6 @@ class Operator {
 
  private:
   void ask(Process& leader, const GroupStatus& group, const std::vector<MemberChange>& changes);
-  [[nodiscard]] std::vector<MemberChange> draw(const Membership& now, Rng& rng) const;
   [[nodiscard]] std::vector<MemberChange> next_step(const GroupStatus& group) const;
   // It is who it was: awake or not, with its disk.
   [[nodiscard]] bool intact(const Member& member) const;

@@ -6,6 +6,7 @@
 
 #include "consensus/raft/membership_change.h"
 #include "consensus/raft/quorum.h"
+#include "sim/member_changes.h"
 
 namespace assent::testing {
 namespace {
@@ -142,9 +143,7 @@ void Cluster::clients(Node& node) {
     if (!propose(id, 8 + rng_.below(64))) break;
   }
   if (rng_.chance(faults_.read)) read(id);
-  if (faults_.change > 0 && rng_.chance(faults_.change)) {
-    static_cast<void>(change(id, draw_changes(node.host.log().status().members)));
-  }
+  if (faults_.change > 0 && rng_.chance(faults_.change)) change_members(node);
   if (rng_.chance(faults_.transfer)) node.host.log().transfer_leadership(NodeId(rng_.between(1, nodes_.size())));
   if (faults_.snapshot_every == 0) return;
   const auto& newest = node.host.newest_snapshot();
@@ -201,34 +200,14 @@ void Cluster::converge() {
   }
 }
 
-// One to three steps of those that operators take, sensible or not: the core refuses what may not be.
-std::vector<MemberChange> Cluster::draw_changes(const Membership& now) {
-  using Kind = MemberChange::Kind;
-  std::vector<MemberChange> changes;
-  const auto any = [this](const std::vector<Member>& of) { return of[rng_.below(of.size())]; };
-  for (std::uint64_t steps = rng_.between(1, 3); steps > 0; --steps) {
-    const Member here = nodes_[rng_.below(nodes_.size())].host.member();
-    switch (rng_.below(5)) {
-      case 0:
-      case 1:
-        if (!now.has(here)) changes.push_back({Kind::learner, here});
-        break;
-      case 2:
-        if (!now.learners.empty()) changes.push_back({Kind::voter, any(now.learners)});
-        break;
-      case 3: changes.push_back({Kind::remove, any(now.all())}); break;
-      default: {  // a disk that was lost: what the node is now takes the place of what it was
-        const Member former = any(now.voters);
-        const Member present = nodes_.at(former.node.value - 1).host.member();
-        if (former == present) break;
-        changes.push_back({Kind::remove, former});
-        changes.push_back({Kind::voter, present});
-      }
-    }
-  }
+void Cluster::change_members(Node& leader) {
+  const Membership now = leader.host.log().status().members;
+  std::vector<Member> nodes;
+  for (const Node& node : nodes_) nodes.push_back(node.host.member());
+  const std::vector<MemberChange> changes = sim::draw_member_changes(now, nodes, rng_);
   // Who has just lost its disk may still count as alive at the leader; whoever operates looks first.
   const auto after = raft::change_membership(now, changes);
-  return !after || intact(*after, {}) ? changes : std::vector<MemberChange>{};
+  if (!after || intact(*after, {})) static_cast<void>(change(leader.host.id().value, changes));
 }
 
 // Whether a majority still has the disk that it had.

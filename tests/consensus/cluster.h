@@ -133,7 +133,7 @@ class Cluster {
   void sync_due(Node& node);
   void clients(Node& node);
   void misfortune(Node& node);
-  [[nodiscard]] std::vector<MemberChange> draw_changes(const Membership& now);
+  void change_members(Node& leader);
   [[nodiscard]] bool may_lose(const Member& member) const;
   [[nodiscard]] bool intact(const Membership& members, const Member& without) const;
   [[nodiscard]] const DurableLog* disk_of(const Member& member) const;
