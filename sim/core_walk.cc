@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "consensus/raft/messages.h"
 #include "consensus/raft/raft_factory.h"
 #include "sim/durability_checker.h"
+#include "sim/member_changes.h"
 #include "sim/raft_checker.h"
 #include "sim/recorder.h"
 #include "sim/spotter.h"
@@ -25,7 +25,6 @@ namespace assent::sim {
 namespace {
 
 constexpr std::uint64_t steps_max = 2'000;
-constexpr std::size_t nodes = 3;
 constexpr GroupId group{1};
 
 RaftOptions draw_options(Rng rng) {
@@ -73,12 +72,20 @@ class Walk {
         watchers_{&durability_, &raft_, &spotter_},
         factory_(watch(make_raft_factory(draw_options(rng_.split("options"))), watchers_)) {
     result_.seed = seed;
-    for (std::size_t i = 0; i < nodes; ++i) {
+    // In every other walk members change. Two voters, or four, are no better than one, or three, at outliving
+    // anything; but two changes of theirs that know nothing of each other may have majorities that do not meet.
+    Rng crowd = rng_.split("members");
+    const bool changing = crowd.chance(0.5);
+    const std::size_t founders = changing ? crowd.between(2, 4) : 3;
+    change_ = changing ? 10 + crowd.below(70) : 0;
+    nodes_.resize(changing ? 5 : founders);
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
       Node& node = nodes_[i];
       node.setup.self = NodeId(i + 1);
       node.setup.group = group;
-      for (std::size_t member = 1; member <= nodes; ++member) node.setup.members.emplace_back(member);
+      for (std::size_t member = 1; member <= founders; ++member) node.setup.members.emplace_back(member);
       node.setup.seed = rng_.split(fmt::format("node {}", i)).next();
+      members_.emplace_back(node.setup.self);
       rebuild(node);
     }
     // Some walks lose and cut off more than others.
@@ -109,7 +116,7 @@ class Walk {
       draw -= hit ? 0 : share;
       return hit;
     };
-    Node& node = nodes_[rng_.below(nodes)];
+    Node& node = any();
     if (falls(old_)) return deliver_old();
     if (falls(cut_)) return cut();
     if (falls(crash_)) return crash(node);
@@ -117,9 +124,12 @@ class Walk {
     if (falls(compact_)) return compact(node);
     if (falls(120)) return tick(node);
     if (falls(60)) return propose();
-    if (falls(5)) return node.log->transfer_leadership(nodes_[rng_.below(nodes)].setup.self), collect(node);
+    if (falls(change_)) return change_members();
+    if (falls(5)) return node.log->transfer_leadership(any().setup.self), collect(node);
     deliver_fresh();
   }
+
+  Node& any() { return nodes_[rng_.below(nodes_.size())]; }
 
   void rebuild(Node& node) {
     node.log = factory_(node.setup).value();  // the disk never holds what the core may not hear
@@ -154,8 +164,20 @@ class Walk {
     }
   }
 
+  // Of whoever leads, or thinks so.
+  void change_members() {
+    for (Node& node : nodes_) {
+      const LogStatus status = node.log->status();
+      if (!status.leadership.self_leads || !rng_.chance(0.7)) continue;
+      const auto changes = draw_member_changes(status.members, members_, rng_);
+      const auto position = node.log->change_membership(changes, ClusterMillis(1));
+      if (position) recorder_.say("n{} changes the members in {}", node.setup.self, position->index);
+      collect(node);
+    }
+  }
+
   void cut() {
-    cut_off_ = rng_.chance(0.4) ? NodeId{} : nodes_[rng_.below(nodes)].setup.self;
+    cut_off_ = rng_.chance(0.4) ? NodeId{} : any().setup.self;
     recorder_.say("cut off: {}", cut_off_);
   }
 
@@ -225,15 +247,24 @@ class Walk {
     if (output.leadership && output.leadership->self_leads != node.led) {
       node.led = output.leadership->self_leads;
       result_.elections += node.led ? 1 : 0;
+      if (node.led) judge_leader(node, output.leadership->epoch);
       recorder_.say("n{} {} epoch {}", node.setup.self, node.led ? "leads" : "leads no more", output.leadership->epoch);
     }
     node.unsynced.push_back({std::move(output)});
+  }
+
+  void judge_leader(const Node& node, Epoch epoch) {
+    const auto [found, fresh] = leaders_.try_emplace(epoch, node.setup.self);
+    if (fresh) return;
+    recorder_.wrong(fmt::format("L3 one leader: node {} leads epoch {}, and node {} has led it", node.setup.self, epoch,
+                                found->second));
   }
 
   void judge_committed(Node& node, const Entry& entry) {
     node.handed = entry.index;
     const auto [found, fresh] = committed_.try_emplace(entry.index, entry.epoch);
     result_.committed += fresh ? 1 : 0;
+    result_.changes += fresh && entry.kind == EntryKind::membership ? 1 : 0;
     if (found->second == entry.epoch) return;
     recorder_.wrong(fmt::format("L1 agreement: node {} hands out index {} of epoch {}, and another one of epoch {}",
                                 node.setup.self, entry.index, entry.epoch, found->second));
@@ -298,17 +329,20 @@ class Walk {
   Spotter spotter_;
   std::vector<LogWatcher*> watchers_;
   LogFactory factory_;
-  std::array<Node, nodes> nodes_;
+  std::vector<Node> nodes_;
+  std::vector<Member> members_;    // the same, as members
   std::vector<Letter> sent_;       // all, ever
   std::deque<std::size_t> fresh_;  // of them: not delivered yet
   NodeId cut_off_;                 // hears and is heard by nobody, but for what was sent before
   std::map<Index, Epoch> committed_;
+  std::map<Epoch, NodeId> leaders_;
   WalkResult result_;
   std::uint64_t old_ = 0;
   std::uint64_t cut_ = 0;
   std::uint64_t crash_ = 0;
   std::uint64_t sync_ = 0;
   std::uint64_t compact_ = 0;
+  std::uint64_t change_ = 0;
   double loss_ = 0;
 };
 

@@ -1,7 +1,9 @@
-// Random walks of three bare consensus cores: any message that was ever sent may arrive at any step, any number of
-// times; disks sync when they like and lose what they have not synced in crashes; nodes are cut off and come back. The
-// same checkers judge as in whole runs. A walk of two thousand steps takes some ten milliseconds, so that it reaches
-// what needs several rare things in a row, such as an answer that outlives two elections.
+// Random walks of bare consensus cores, three or five of them: any message that was ever sent may arrive at any step,
+// any number of times; disks sync when they like and lose what they have not synced in crashes; nodes are cut off and
+// come back; and in every other walk an operator changes the members, sensibly or not. The same checkers judge as in
+// whole runs. A walk of two thousand steps takes some ten milliseconds, so that it reaches what needs several rare
+// things in a row, such as an answer that outlives two elections, or two changes by leaders that do not know of each
+// other.
 //
 // Not a run of the system: there is no loop, no application and no time, and a snapshot is no more than its mark.
 // Called by `assent-sim walk`, by the hunt for planted bugs, and by tests. A walk is a function of its seed.
@@ -16,6 +18,7 @@ struct WalkResult {
   std::uint64_t seed = 0;
   std::uint64_t steps = 0;
   std::uint64_t committed = 0;    // entries, by anybody
+  std::uint64_t changes = 0;      // of the members, committed
   std::uint64_t elections = 0;    // won
   std::uint64_t repeated = 0;     // messages that had been sent, and perhaps delivered, before
   std::uint64_t longer_logs = 0;  // over which a snapshot was installed

@@ -21,6 +21,7 @@ int walk(const Arguments& arguments, const std::string& program) {
     const WalkResult one = walk_cores(seed, arguments.narrate);
     all.steps += one.steps;
     all.committed += one.committed;
+    all.changes += one.changes;
     all.elections += one.elections;
     all.repeated += one.repeated;
     all.longer_logs += one.longer_logs;
@@ -30,10 +31,10 @@ int walk(const Arguments& arguments, const std::string& program) {
     return static_cast<int>(Verdict::wrong);
   }
   fmt::print(
-      "{} walks, none failed; {} steps, {} elections, {} entries committed, {} messages repeated, "
-      "{} snapshots installed over a longer log\n",
-      arguments.seeds.last - arguments.seeds.first + 1, all.steps, all.elections, all.committed, all.repeated,
-      all.longer_logs);
+      "{} walks, none failed; {} steps, {} elections, {} entries committed, {} of them changes of the members, "
+      "{} messages repeated, {} snapshots installed over a longer log\n",
+      arguments.seeds.last - arguments.seeds.first + 1, all.steps, all.elections, all.committed, all.changes,
+      all.repeated, all.longer_logs);
   return 0;
 }
 

@@ -8,16 +8,19 @@ namespace {
 TEST(CoreWalk, BareCoresKeepTheirPromisesWheneverMessagesArrive) {
   std::uint64_t elections = 0;
   std::uint64_t committed = 0;
+  std::uint64_t changes = 0;
   std::uint64_t longer_logs = 0;
   for (std::uint64_t seed = 1; seed <= 1'500; ++seed) {
     const WalkResult result = walk_cores(seed);
     EXPECT_EQ(result.wrong, "") << "seed " << seed;
     elections += result.elections;
     committed += result.committed;
+    changes += result.changes;
     longer_logs += result.longer_logs;
   }
   EXPECT_GT(elections, 300U);
   EXPECT_GT(committed, 1'000U);
+  EXPECT_GT(changes, 1'000U);
   EXPECT_GT(longer_logs, 0U);
 }
 
