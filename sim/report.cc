@@ -27,6 +27,18 @@ void Report::add(const RunResult& result) {
   if (result.verdict != Verdict::ok) failures.push_back(result);
 }
 
+void Report::add(const Report& more) {
+  seeds += more.seeds;
+  failures.insert(failures.end(), more.failures.begin(), more.failures.end());
+  merge(faults, more.faults);
+  merge(outcomes, more.outcomes);
+  merge(rare, more.rare);
+  events += more.events;
+  virtual_time += more.virtual_time;
+  seconds += more.seconds;
+  processor_seconds += more.processor_seconds;
+}
+
 // The exit code: the lowest that occurred, because a crash is worse than a wrong answer, and that worse than a stuck
 // run.
 Verdict Report::worst() const {

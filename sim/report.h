@@ -27,6 +27,7 @@ struct Report {
   double processor_seconds = 0;  // of all jobs together
 
   void add(const RunResult& result);
+  void add(const Report& more);
   [[nodiscard]] Verdict worst() const;
   // In the order of rare_states().
   [[nodiscard]] std::vector<std::string_view> never_reached() const;
