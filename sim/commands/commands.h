@@ -30,6 +30,7 @@ struct Command {
 [[nodiscard]] Command add_canaries(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_report(CLI::App& main, const std::string& program);
 [[nodiscard]] Command add_explore(CLI::App& main);
+[[nodiscard]] Command add_matrix(CLI::App& main);
 [[nodiscard]] Command add_walk(CLI::App& main, const std::string& program);
 
 // ---- what they share ----

@@ -329,6 +329,46 @@ void CrashMatrix::pass_time() {
   }
 }
 
+// ---- many runs
+// -------------------------------------------------------------------------------------------------------
+
+std::vector<Strike> every_strike(const CrashMatrix& matrix) {
+  std::vector<Strike> all;
+  for (const Point& point : matrix.points()) {
+    for (const Fault fault : all_faults) all.push_back(Strike{point, fault});
+  }
+  return all;
+}
+
+std::vector<Strike> every_loss(const CrashMatrix& matrix, std::size_t place) {
+  std::vector<Strike> all;
+  for (const Point& point : matrix.points()) {
+    if (point.place == place) all.push_back(Strike{point, Fault::gone});
+  }
+  return all;
+}
+
+PairsResult run_pairs(const Model& model, std::span<const Strike> first, std::span<const Strike> second,
+                      const std::function<void(const PairsResult&)>& progress) {
+  PairsResult all;
+  CrashMatrix matrix(model);
+  for (const Strike& one : first) {
+    for (const Strike& other : second) {
+      const std::vector<Strike> plan = {one, other};
+      const DrillResult result = matrix.run(plan);
+      ++all.plans;
+      all.both_struck += result.struck == 2 ? 1 : 0;
+      all.committed += result.committed ? 1 : 0;
+      if (result.broken.empty()) continue;
+      all.broken = result.broken;
+      all.plan = plan;
+      return all;
+    }
+    if (progress) progress(all);
+  }
+  return all;
+}
+
 Model crash_matrix_model(Protocol protocol, unsigned shards) {
   const std::string base(to_string(protocol));
   Model model = *find_model(shards == 3 ? base + "-3" : base);

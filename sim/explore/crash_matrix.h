@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -107,6 +108,22 @@ class CrashMatrix {
   std::string broken_;
   std::vector<std::string>* lines_ = nullptr;
 };
+
+// Each of all_faults at each point.
+[[nodiscard]] std::vector<Strike> every_strike(const CrashMatrix& matrix);
+// The group at this place is lost for ever at each of its points.
+[[nodiscard]] std::vector<Strike> every_loss(const CrashMatrix& matrix, std::size_t place);
+
+struct PairsResult {
+  std::uint64_t plans = 0;
+  std::uint64_t both_struck = 0;
+  std::uint64_t committed = 0;
+  std::string broken;        // of the first plan that broke a rule, and there it ended; empty: none did
+  std::vector<Strike> plan;  // that one
+};
+// Each of these, and then each of those. progress: called after each of the first.
+[[nodiscard]] PairsResult run_pairs(const Model& model, std::span<const Strike> first, std::span<const Strike> second,
+                                    const std::function<void(const PairsResult&)>& progress = {});
 
 // Of a model of one transaction on so many shards. With one shard the protocol is one-phase, and with one-phase one.
 [[nodiscard]] Model crash_matrix_model(Protocol protocol, unsigned shards);

@@ -51,19 +51,11 @@ TEST(PlantedBallots, EachIsRefutedByAShortStory) {
 unsigned strikes_needed(Protocol protocol, unsigned shards) {
   const Model model = crash_matrix_model(protocol, shards);
   CrashMatrix matrix(model);
-  std::vector<Strike> all;
-  for (const Point& point : matrix.points()) {
-    for (const Fault fault : all_faults) all.push_back(Strike{point, fault});
-  }
+  const std::vector<Strike> all = every_strike(matrix);
   for (const Strike& one : all) {
     if (!matrix.run(std::vector{one}).broken.empty()) return 1;
   }
-  for (const Strike& one : all) {
-    for (const Strike& two : all) {
-      if (!matrix.run(std::vector{one, two}).broken.empty()) return 2;
-    }
-  }
-  return 0;
+  return run_pairs(model, all, all).broken.empty() ? 0 : 2;
 }
 
 // Those that it cannot see need a second transaction, a log that carries entries, or time beyond the horizon.
