@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/http_api.h"
+#include "server/http_bodies.h"
 #include "server/log.h"
 #include "server/loop_question.h"
 
@@ -146,11 +147,9 @@ void add_action_routes(HttpPort& port, const HttpSources& sources, ObserveServic
   about_txn("/api/v1/txns/{id}/seal", "seal", &Actions::seal);
   port.action("/api/v1/groups/{group}/transfer-leader", [actions, &tokens](const HttpRequest& request) {
     if (auto no = refuse_without_token(tokens, request)) return *no;
-    const auto body = nlohmann::json::parse(request.body, nullptr, false);
-    if (!body.is_object() || !body.contains("to") || !body["to"].is_string()) {
-      return http_bad_request("the body is {\"to\": \"a node's name\"}");
-    }
-    HttpAnswer answer = actions->transfer(request.path.at("group"), body["to"].get<std::string>());
+    const auto to = read_transfer_body(request.body);
+    if (!to) return http_bad_request(to.error().message);
+    HttpAnswer answer = actions->transfer(request.path.at("group"), *to);
     audit("transfer leader", request.path.at("group"), answer);
     return answer;
   });

@@ -7,22 +7,17 @@
 // again. Safe from any thread; `done` runs on one of those threads, also for what stop() cut off.
 #pragma once
 
-#include <grpcpp/support/status.h>
-
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "assent/v1/participant.pb.h"
-#include "observe/trace_context.h"
+#include "server/http_callback_codec.h"
 #include "server/http_post.h"
-#include "txn_proto/service_target.h"
 
 namespace assent {
 
@@ -31,23 +26,6 @@ struct HttpCallbackOptions {
   std::size_t waiting_max = 1'000;
   std::size_t answer_bytes_max = 1UL << 20U;
 };
-
-struct HttpCallback {
-  HttpTarget target;
-  std::string verb;                // prepare, commit, abort
-  v1::PrepareRequest request;      // of all three: the fields that they have in common, and the payload of a prepare
-  std::chrono::milliseconds time;  // for all of it
-  TraceHeaders trace = {};
-};
-
-struct HttpCallbackAnswer {
-  grpc::Status status;
-  v1::PrepareResponse response;  // of a prepare that is OK
-};
-
-// Pure, for whoever wants to know what is sent and how an answer is read.
-[[nodiscard]] std::string body_of(const HttpCallback& call);
-[[nodiscard]] HttpCallbackAnswer read_answer(const HttpCallback& call, int status, const std::string& body);
 
 class HttpCallbacks {
  public:

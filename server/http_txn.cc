@@ -1,7 +1,6 @@
 #include "server/http_txn.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -21,6 +20,7 @@
 
 #include "assent/v1/assent.grpc.pb.h"
 #include "server/http_actions.h"
+#include "server/http_bodies.h"
 #include "txn_proto/api_error.h"
 
 namespace assent {
@@ -97,13 +97,10 @@ int http_status(grpc::StatusCode code) {
 }
 
 HttpAnswer document(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
+  std::optional<std::string> text = write_json(message);
+  if (!text) return http_error(500, "INTERNAL", "the answer cannot be written as JSON");
   HttpAnswer answer;
-  if (!google::protobuf::util::MessageToJsonString(message, &answer.body, options).ok()) {
-    return http_error(500, "INTERNAL", "the answer cannot be written as JSON");
-  }
-  answer.body += "\n";
+  answer.body = std::move(*text) + "\n";
   return answer;
 }
 
@@ -141,11 +138,9 @@ class TxnCalls {
   }
 
   HttpAnswer execute(const HttpRequest& asked) {
-    v1::ExecuteRequest request;
-    const auto read = google::protobuf::util::JsonStringToMessage(asked.body, &request);
-    if (!read.ok()) {
-      return http_bad_request(fmt::format("the body is no ExecuteRequest: {}", read.ToString()));
-    }
+    auto read = read_execute_body(asked.body);
+    if (!read) return http_bad_request(read.error().message);
+    v1::ExecuteRequest& request = *read;
     if (request.txn_id().empty()) request.set_txn_id(new_txn_id());
     const milliseconds timeout(request.timeout_millis());
     // A little more than the transaction has, so that its own answer is heard.

@@ -1,6 +1,5 @@
 #include "server/service_gateway.h"
 
-#include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -8,8 +7,8 @@
 #include <variant>
 
 #include "assent/v1/participant.grpc.pb.h"
+#include "server/service_answer.h"
 #include "txn_proto/api_codec.h"
-#include "txn_proto/api_error.h"
 
 namespace assent {
 
@@ -33,20 +32,6 @@ std::shared_ptr<grpc::Channel> connect(const std::string& target, std::size_t me
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
 }
 
-std::string reason_in(const grpc::Status& status) { return has_details(status) ? from_status(status).reason : ""; }
-
-// A stranger's words go into terminals, logs and protobuf strings.
-std::string printable(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, 300)) out += c >= ' ' && c < 127 ? c : '?';
-  return out;
-}
-
-std::string words(const ServiceCall& call, std::string_view did, const grpc::Status& status) {
-  return fmt::format("service {} at {} {}: {}: {}", call.at.name, call.at.target, did, name_of(status.error_code()),
-                     printable(status.error_message()));
-}
-
 template <class Request>
 void write_head(const ServiceCall& call, const TxnId& txn, const Attempt& attempt, const GroupDirectory& groups,
                 Request& request) {
@@ -56,12 +41,6 @@ void write_head(const ServiceCall& call, const TxnId& txn, const Attempt& attemp
   request.mutable_attempt()->set_number(attempt.number);
   request.set_coordinator(groups.name(call.from));
   request.set_participant(call.at.participant);
-}
-
-// Of assent.v1.Participant.
-std::string_view method_of(const TxnMessage& message) {
-  const auto* finish = std::get_if<Finish>(&message);
-  return finish == nullptr ? "Prepare" : finish->commit ? "Commit" : "Abort";
 }
 
 }  // namespace
@@ -133,70 +112,13 @@ class ServiceGateway::Call final : public RpcTag {
 void ServiceGateway::heard(const ServiceCall& call, std::chrono::steady_clock::time_point began,
                            const grpc::Status& status, const v1::PrepareResponse& response) {
   if (stopping_) return;
-  const auto* prepare = std::get_if<Prepare>(&call.message);
   if (options_.figures != nullptr) {
     const auto took = std::chrono::steady_clock::now() - began;
     options_.figures->participant(
         method_of(call.message), status.error_code(),
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
   }
-  if (prepare != nullptr) return prepared(call, *prepare, status, response);
-  finished(call, std::get<Finish>(call.message), status);
-}
-
-void ServiceGateway::prepared(const ServiceCall& call, const Prepare& prepare, const grpc::Status& status,
-                              const v1::PrepareResponse& response) {
-  Vote vote;
-  vote.txn = prepare.txn;
-  vote.attempt = prepare.attempt;
-  vote.fingerprint = prepare.fingerprint;
-  if (status.ok()) {
-    const bool yes = response.vote() == v1::VOTE_YES || response.vote() == v1::VOTE_READ_ONLY;
-    if (!yes || !response.has_attempt()) {
-      return trouble(call, fmt::format("service {} at {} answered Prepare without a vote and its attempt", call.at.name,
-                                       call.at.target));
-    }
-    if (response.result().size() > options_.result_bytes_max) {
-      return trouble(call, fmt::format("service {} at {} answered with {} bytes; the most is {}", call.at.name,
-                                       call.at.target, response.result().size(), options_.result_bytes_max));
-    }
-    vote.yes = true;
-    vote.attempt = Attempt{Epoch(response.attempt().epoch()), response.attempt().number()};
-    OperationResult result;
-    result.columns = {"result"};
-    result.rows = {{SqlBlob{response.result()}}};
-    vote.result = {std::move(result)};
-    return answer(call, std::move(vote));
-  }
-  if (status.error_code() == grpc::StatusCode::ABORTED) {
-    vote.refusal.reason = reason_in(status) == "TXN_TOO_OLD" ? AbortReason::too_old : AbortReason::refused;
-    vote.refusal.participant = call.number;
-    vote.refusal.message = printable(status.error_message());
-    return answer(call, std::move(vote));
-  }
-  trouble(call, words(call, "has not voted", status));
-}
-
-void ServiceGateway::finished(const ServiceCall& call, const Finish& finish, const grpc::Status& status) {
-  const grpc::StatusCode code = status.error_code();
-  const std::string reason = reason_in(status);
-  // What is prepared is never forgotten; and an attempt that is not recorded there holds nothing.
-  const bool over = status.ok() ||
-                    (finish.commit && code == grpc::StatusCode::NOT_FOUND && reason == "BRANCH_FORGOTTEN") ||
-                    (!finish.commit && code == grpc::StatusCode::ABORTED && reason == "OTHER_ATTEMPT");
-  if (over) {
-    Finished done;
-    done.txn = finish.txn;
-    done.attempt = finish.attempt;
-    done.commit = finish.commit;
-    done.protocol = finish.protocol;
-    done.fingerprint = finish.fingerprint;
-    return answer(call, done);
-  }
-  const bool contradicts = code == grpc::StatusCode::ABORTED || code == grpc::StatusCode::NOT_FOUND;
-  const std::string_view did = finish.commit ? (contradicts ? "CONTRADICTS the commit" : "has not committed")
-                                             : (contradicts ? "CONTRADICTS the abort" : "has not aborted");
-  trouble(call, words(call, did, status));
+  answer(call, service_answer(call, status, response, options_.result_bytes_max));
 }
 
 ServiceGateway::ServiceGateway(RpcQueue& queue, Inbox& inbox, const GroupDirectory& groups,
@@ -218,7 +140,7 @@ void ServiceGateway::call(ServiceCall call) {
   if (const auto at = http_target(call.at.target)) return call_back(std::move(key), std::move(call), *at);
   Target* const to = target(call.at.target);
   if (to == nullptr || calls_.size() >= options_.calls_max || to->calls >= options_.calls_per_target_max) {
-    return trouble(call, "this node has as many calls to services under way as it may");
+    return answer(call, service_trouble(call, "this node has as many calls to services under way as it may"));
   }
   to->calls += 1;
   to->used = ++uses_;
@@ -252,7 +174,7 @@ void ServiceGateway::call_back(Key key, ServiceCall call, const HttpTarget& at) 
   };
   if (callbacks_.call(std::move(one), done)) return;
   callbacks_under_way_.erase(key);
-  trouble(call, "this node has as many calls to services by HTTP under way as it may");
+  answer(call, service_trouble(call, "this node has as many calls to services by HTTP under way as it may"));
 }
 
 TraceHeaders ServiceGateway::trace(const TxnId& txn, std::string_view method, const std::string& branch) const {
@@ -276,20 +198,6 @@ ServiceGateway::Target* ServiceGateway::target(const std::string& address) {
 
 void ServiceGateway::answer(const ServiceCall& call, TxnMessage message) {
   inbox_.push(ServiceAnswered{call.from, call.number, std::move(message)});
-}
-
-void ServiceGateway::trouble(const ServiceCall& call, std::string message) {
-  Trouble out;
-  if (const auto* prepare = std::get_if<Prepare>(&call.message)) {
-    out.txn = prepare->txn;
-    out.attempt = prepare->attempt;
-  } else {
-    const Finish& finish = std::get<Finish>(call.message);
-    out.txn = finish.txn;
-    out.attempt = finish.attempt;
-  }
-  out.message = std::move(message);
-  answer(call, std::move(out));
 }
 
 void ServiceGateway::ended(const Key& key, const ServiceCall& call) {

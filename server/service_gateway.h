@@ -68,11 +68,7 @@ class ServiceGateway {
   // What came of it, and when it had begun.
   void heard(const ServiceCall& call, std::chrono::steady_clock::time_point began, const grpc::Status& status,
              const v1::PrepareResponse& response);
-  void prepared(const ServiceCall& call, const Prepare& prepare, const grpc::Status& status,
-                const v1::PrepareResponse& response);
-  void finished(const ServiceCall& call, const Finish& finish, const grpc::Status& status);
   void answer(const ServiceCall& call, TxnMessage message);
-  void trouble(const ServiceCall& call, std::string message);
   void ended(const Key& key, const ServiceCall& call);
 
   RpcQueue& queue_;
