@@ -9,15 +9,17 @@
 namespace assent::fuzz {
 namespace {
 
-constexpr std::array<Target, 14> all{{
+constexpr std::array<Target, 16> all{{
     {"api", run_api, api_seeds},
     {"changes", run_changes, changes_seeds},
     {"config", run_config, config_seeds},
     {"coordinator", run_coordinator, coordinator_seeds},
     {"frames", run_frames, frames_seeds},
+    {"http_bodies", run_http_bodies, http_bodies_seeds},
     {"node", run_node, node_seeds},
     {"raft", run_raft, raft_seeds},
     {"records", run_records, records_seeds},
+    {"services", run_services, services_seeds},
     {"shard", run_shard, shard_seeds},
     {"snapshots", run_snapshots, snapshots_seeds},
     {"sql", run_sql, sql_seeds},

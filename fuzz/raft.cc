@@ -1,6 +1,7 @@
 // A live Raft core among peers that may say anything, with a disk that syncs when the input says so: raw bytes,
-// messages made of small numbers, time, proposals, reads, snapshots, restarts. Lies may stop it from getting anywhere;
-// they may not crash it, and not make it take back what it handed out as committed or promised on disk.
+// messages made of small numbers, time, proposals, changes of the members, reads, snapshots, restarts. Lies may stop it
+// from getting anywhere; they may not crash it, and not make it take back what it handed out as committed or promised
+// on disk, or take anybody for a member but whom the end of its log says.
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -39,6 +40,39 @@ RaftOptions small_options(std::uint64_t choices) {
   return options;
 }
 
+Member member(Input& input) {
+  const NodeId node(1 + input.below(4));
+  return {node, input.below(2)};
+}
+
+// Mostly of two voters or three.
+Membership membership(Input& input) {
+  Membership of = members;
+  const auto put = [&](std::vector<Member>& list) {
+    list.push_back(member(input));
+    std::sort(list.begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+  };
+  switch (input.below(6)) {
+    case 0: of.voters.pop_back(); break;
+    case 1: put(of.voters); break;
+    case 2: put(of.learners); break;
+    case 3: put(of.outgoing); break;
+    case 4: of = Membership{NodeId(1 + input.below(3))}; break;
+    default: break;
+  }
+  return of;
+}
+
+std::vector<MemberChange> member_changes(Input& input) {
+  std::vector<MemberChange> changes;
+  for (std::uint64_t left = 1 + input.below(3); left > 0; --left) {
+    const auto kind = MemberChange::Kind(input.below(3));
+    changes.push_back({kind, member(input)});
+  }
+  return changes;
+}
+
 Position position(Input& input) {
   const Epoch epoch(input.number());
   return {epoch, Index(input.number())};
@@ -51,8 +85,10 @@ raft::AppendRequest append_request(Input& input, Epoch term) {
   for (std::uint64_t left = input.below(4); left > 0; --left) {
     last = {Epoch(last.epoch.value + input.below(3)), last.index.next()};
     stamp += input.below(3);
-    request.entries.push_back(std::make_shared<const Entry>(
-        Entry{last.epoch, last.index, ClusterMillis(stamp), EntryKind(input.below(2)), Bytes(input.piece())}));
+    const auto kind = EntryKind(input.below(3));
+    Bytes payload = kind == EntryKind::membership ? encode_membership(membership(input)) : Bytes(input.piece());
+    request.entries.push_back(
+        std::make_shared<const Entry>(Entry{last.epoch, last.index, ClusterMillis(stamp), kind, std::move(payload)}));
   }
   return request;
 }
@@ -86,7 +122,7 @@ class Node {
   explicit Node(std::uint64_t choices) : factory_(make_raft_factory(small_options(choices))) { start(); }
 
   void step(Input& input) {
-    switch (input.below(14)) {
+    switch (input.below(15)) {
       case 0:
       case 1:
         for (std::uint64_t ticks = input.below(16); ticks > 0; --ticks) log_->tick();
@@ -98,8 +134,8 @@ class Node {
       case 3:
       case 4:
       case 5: {
-        const NodeId from(2 + input.below(2));
-        return log_->receive(from, raft::encode(group, message(input)));
+        const Member from = member(input);
+        return log_->receive(from.node, raft::encode(group, message(input), {.from = from.incarnation, .to = 0}));
       }
       case 6: return take();
       case 7: return sync(1 + input.below(3));
@@ -117,6 +153,10 @@ class Node {
       case 12: {
         const NodeId peer(input.below(5));
         return input.flag() ? log_->transfer_leadership(peer) : log_->snapshot_sent(peer, input.flag());
+      }
+      case 13: {
+        const ClusterMillis now(input.number());
+        return static_cast<void>(log_->change_membership(member_changes(input), now));
       }
       default: return restart(input.below(4));
     }
@@ -142,12 +182,14 @@ class Node {
     require(made.has_value(), "a core goes on with what it had stored");
     log_ = std::move(*made);
     handed_ = durable_.snapshot.last.index;
+    written_ = durable_;
   }
 
   static SnapshotMark mark(Input& input) {
     const Position last = position(input);
     SnapshotMark mark{last, ClusterMillis(input.number()), members};
-    if (input.below(8) == 7) mark.members = {NodeId(input.below(5)), NodeId(input.below(5))};
+    if (input.below(8) == 7) mark.members = {NodeId(input.below(5)), NodeId(input.below(5))};  // or none that may be
+    if (input.below(8) == 6) mark.members = membership(input);
     return mark;
   }
 
@@ -170,7 +212,16 @@ class Node {
       const auto [known, fresh] = committed_.emplace(entry->index, entry);
       require(fresh || *known->second == *entry, "a committed entry never changes");
     }
+    write_log(out, written_);
+    require(log_->status().members == members_of(written_), "the members are those that the end of the log says");
     writes_.push_back({out.number, std::move(out), {}});
+  }
+
+  static Membership members_of(const DurableLog& log) {
+    const auto newest = std::find_if(log.entries.rbegin(), log.entries.rend(),
+                                     [](const EntryPtr& entry) { return entry->kind == EntryKind::membership; });
+    if (newest != log.entries.rend()) return decode_membership((*newest)->payload).value();
+    return log.snapshot.members.empty() ? members : log.snapshot.members;
   }
 
   void sync(std::size_t count) {
@@ -192,15 +243,21 @@ class Node {
       require(after->term > before->term || same_vote, "a vote is given once a term");
       durable_.hard_state = *out.hard_state;
     }
-    if (out.install) durable_ = {durable_.hard_state, *out.install, {}};
-    if (!out.append.empty()) {
-      std::erase_if(durable_.entries, [&](const EntryPtr& e) { return e->index >= out.append.front()->index; });
-      durable_.entries.insert(durable_.entries.end(), out.append.begin(), out.append.end());
-    }
-    if (write.compact && write.compact->last.index > durable_.snapshot.last.index) {
-      durable_.snapshot = *write.compact;
-      std::erase_if(durable_.entries, [&](const EntryPtr& e) { return e->index <= write.compact->last.index; });
-    }
+    write_log(out, durable_);
+    if (write.compact) compact(*write.compact, durable_);
+  }
+
+  static void write_log(const Output& out, DurableLog& log) {
+    if (out.install) log = {log.hard_state, *out.install, {}};
+    if (out.append.empty()) return;
+    std::erase_if(log.entries, [&](const EntryPtr& e) { return e->index >= out.append.front()->index; });
+    log.entries.insert(log.entries.end(), out.append.begin(), out.append.end());
+  }
+
+  static void compact(const SnapshotMark& mark, DurableLog& log) {
+    if (mark.last.index <= log.snapshot.last.index) return;
+    log.snapshot = mark;
+    std::erase_if(log.entries, [&](const EntryPtr& e) { return e->index <= mark.last.index; });
   }
 
   void snapshot(Index index) {
@@ -208,6 +265,7 @@ class Node {
     const auto found = log_->mark_at(index);
     if (!found) return;
     log_->snapshot_taken(*found);
+    compact(*found, written_);
     writes_.push_back({0, {}, *found});
   }
 
@@ -223,6 +281,7 @@ class Node {
 
   LogFactory factory_;
   DurableLog durable_;
+  DurableLog written_;  // durable or not: the log as the core has it
   std::unique_ptr<ReplicatedLog> log_;
   std::deque<Write> writes_;
   Index handed_;
@@ -247,7 +306,7 @@ std::vector<Bytes> raft_seeds() {
   Seed follower;
   follower.byte(0).rest(Bytes(from_2(raft::VoteRequest{Epoch(1), {}, false}))).byte(6).byte(7).byte(0);
   follower.rest(Bytes(from_2(raft::AppendRequest{Epoch(1), {}, Index(0), {entry}}))).byte(6).byte(7).byte(0);
-  follower.rest(Bytes(from_2(raft::Heartbeat{Epoch(1), Index(1), 3}))).byte(6).byte(10).byte(1).byte(13).byte(3);
+  follower.rest(Bytes(from_2(raft::Heartbeat{Epoch(1), Index(1), 3}))).byte(6).byte(10).byte(1).byte(14).byte(3);
   follower.rest(Bytes(from_2(raft::TimeoutNow{Epoch(1)}))).byte(6);
   Seed leader;
   leader.byte(1).byte(0).byte(15).byte(6);
@@ -264,7 +323,7 @@ std::vector<Bytes> raft_seeds() {
   leader.byte(6).byte(7).byte(2).rest(Bytes(from_2(raft::HeartbeatReply{Epoch(1), 1}))).byte(6);
   leader.rest(Bytes(from_2(raft::AppendReject{Epoch(1), Index(1), {}}))).byte(12).byte(3).byte(1).byte(6);
   Seed snapshot;
-  snapshot.byte(0).byte(11).byte(1).byte(2).byte(1).byte(9).byte(5).byte(0).byte(6).byte(7).byte(2).byte(13).byte(0);
+  snapshot.byte(0).byte(11).byte(1).byte(2).byte(1).byte(9).byte(5).byte(0).byte(6).byte(7).byte(2).byte(14).byte(0);
   // A liar of the next term replaces what the leader of term 1 committed.
   const auto other = [](std::uint64_t index) {
     return std::make_shared<const Entry>(Entry{Epoch(2), Index(index), ClusterMillis(5), EntryKind::command, "b"});
@@ -272,7 +331,18 @@ std::vector<Bytes> raft_seeds() {
   Seed liar;
   liar.byte(0).rest(Bytes(from_2(raft::AppendRequest{Epoch(1), {}, Index(1), {entry}}))).byte(6).byte(7).byte(2);
   liar.rest(Bytes(from_2(raft::AppendRequest{Epoch(2), {}, Index(2), {other(1), other(2)}}))).byte(6).byte(7).byte(2);
-  return {follower, leader, liar, snapshot};
+  // A change of the members that another leader cuts off, and one more that it makes.
+  Seed changes;
+  changes.byte(1).byte(0).byte(15).byte(6);
+  changes.rest(Bytes(from_2(raft::PreVoteReply{Epoch(0), Epoch(1), true}))).byte(6).byte(7).byte(2);
+  changes.rest(Bytes(from_2(raft::VoteReply{Epoch(1), true}))).byte(6).byte(7).byte(2);
+  changes.rest(Bytes(from_2(raft::AppendAccept{Epoch(1), Index(1)}))).byte(6);
+  changes.byte(13).byte(5).byte(0).byte(1).byte(3).byte(0).byte(6).byte(7).byte(2);
+  const auto fewer = std::make_shared<const Entry>(Entry{Epoch(2), Index(2), ClusterMillis(5), EntryKind::membership,
+                                                         encode_membership(Membership{NodeId(1), NodeId(2)})});
+  changes.rest(Bytes(from_2(raft::AppendRequest{Epoch(2), {Epoch(1), Index(1)}, Index(2), {fewer}})));
+  changes.byte(6).byte(7).byte(2).byte(14).byte(0).byte(6);
+  return {follower, leader, liar, snapshot, changes};
 }
 
 }  // namespace assent::fuzz
