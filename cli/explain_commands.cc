@@ -19,6 +19,13 @@ std::vector<std::string> hex(const std::vector<TxnId>& txns) {
 
 std::string age_of(std::uint64_t millis) { return fmt::format("{:.1f}s", static_cast<double>(millis) / 1000.0); }
 
+// What it waits for, then what it keeps from others.
+std::string keys_of(const Sight& sight) {
+  std::vector<std::string> all = sight.wanted_keys;
+  all.insert(all.end(), sight.contested_keys.begin(), sight.contested_keys.end());
+  return fmt::format("{}", fmt::join(all, ", "));
+}
+
 Json to_json(const client::Explanation& one) {
   return {{"txnId", one.id.to_hex()},
           {"state", one.state},
@@ -91,7 +98,7 @@ ExitCode run(const Session& session, const GroupLocksCommand&) {
   const client::Result<client::Sights> sights = session.client.sights({});
   if (!sights) return session.fail(sights.error());
   Json list = Json::array();
-  Table table({"GROUP", "TXID", "STAGE", "AGE", "LOCKS", "WAITS FOR", "BLOCKS", "QUERIES"});
+  Table table({"GROUP", "TXID", "STAGE", "AGE", "LOCKS", "WAITS FOR", "BLOCKS", "QUERIES", "KEYS"});
   for (const client::GroupSight& one : sights->seen) {
     const Sight& sight = one.sight;
     if (sight.waits_for.empty() && sight.blocks.empty() && sight.queries_blocked == 0) continue;
@@ -104,10 +111,12 @@ ExitCode run(const Session& session, const GroupLocksCommand&) {
                     {"locks", std::to_string(sight.locks)},
                     {"waitsFor", waits_for},
                     {"blocks", blocks},
-                    {"queriesBlocked", std::to_string(sight.queries_blocked)}});
+                    {"queriesBlocked", std::to_string(sight.queries_blocked)},
+                    {"wantedKeys", sight.wanted_keys},
+                    {"contestedKeys", sight.contested_keys}});
     table.add({one.group, sight.txn.to_hex(), std::string(to_string(sight.stage)), age_of(sight.millis),
                std::to_string(sight.locks), fmt::format("{}", fmt::join(waits_for, " ")),
-               fmt::format("{}", fmt::join(blocks, " ")), std::to_string(sight.queries_blocked)});
+               fmt::format("{}", fmt::join(blocks, " ")), std::to_string(sight.queries_blocked), keys_of(sight)});
   }
   if (session.json()) {
     session.print(Json{{"locks", std::move(list)}, {"unreachable", unreachable_json(*sights)}});

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "observe/utf8.h"
+#include "base/utf8.h"
 
 namespace assent {
 namespace {

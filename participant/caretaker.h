@@ -265,9 +265,12 @@ class Caretaker {
   struct Waiters {  // whom each transaction keeps waiting here
     std::map<TxnId, std::vector<TxnId>> txns;
     std::map<TxnId, std::uint64_t> queries;
+    std::map<TxnId, std::vector<std::string>> wanted;  // by who waits: keys
+    std::map<TxnId, std::vector<std::string>> held;    // by who keeps others waiting
     void add_to(Sight& sight) const;
   };
   [[nodiscard]] Waiters waiters() const;
+  void name_keys(const Job& job, Waiters& waiters) const;
   [[nodiscard]] std::vector<TxnId> holders_of(const Job& job) const;
   [[nodiscard]] Sight sight_of(const TxnId& txn, const PreparedTxn& prepared, ClusterMillis now) const;
   [[nodiscard]] Sight sight_of(const Job& job, ClusterMillis now) const;

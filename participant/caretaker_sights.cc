@@ -33,6 +33,7 @@ Caretaker::Waiters Caretaker::waiters() const {
   for (const auto& [id, job] : jobs_) {
     if (job.phase == Phase::settling) add(job.settling_for, id);
     if (job.phase == Phase::waiting) add(holders_of(job), id);
+    if (job.phase == Phase::waiting) name_keys(job, out);
   }
   for (const auto& [key, read] : queries_) {
     for (const TxnId& holder : read.waiting_for) ++out.queries[holder];
@@ -40,7 +41,25 @@ Caretaker::Waiters Caretaker::waiters() const {
   return out;
 }
 
+void Caretaker::name_keys(const Job& job, Waiters& waiters) const {
+  const auto add = [](std::vector<std::string>& keys, const std::string& name) {
+    const bool known = std::find(keys.begin(), keys.end(), name) != keys.end();
+    if (!known && keys.size() < sight_keys_max) keys.push_back(name);
+  };
+  for (const LockRequest& lock : job.wanted) {
+    std::vector<TxnId> holders = shard_->locks().conflicts({&lock, 1}, job.txn);
+    const std::vector<TxnId> reserved = reservations_.conflicts({&lock, 1}, job.txn);
+    holders.insert(holders.end(), reserved.begin(), reserved.end());
+    if (holders.empty()) continue;
+    const std::string name = resources_->lock_name(lock.key);
+    add(waiters.wanted[job.txn], name);
+    for (const TxnId& holder : holders) add(waiters.held[holder], name);
+  }
+}
+
 void Caretaker::Waiters::add_to(Sight& sight) const {
+  if (const auto found = wanted.find(sight.txn); found != wanted.end()) sight.wanted_keys = found->second;
+  if (const auto found = held.find(sight.txn); found != held.end()) sight.contested_keys = found->second;
   if (const auto found = txns.find(sight.txn); found != txns.end()) sight.blocks = found->second;
   if (const auto found = queries.find(sight.txn); found != queries.end()) sight.queries_blocked = found->second;
 }

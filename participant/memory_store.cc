@@ -6,10 +6,14 @@
 
 #include "base/byte_codec.h"
 #include "base/digest.h"
+#include "base/utf8.h"
 #include "participant/escrow.h"
+#include "txn_proto/sight.h"
 
 namespace assent {
 namespace {
+
+constexpr std::string_view lock_prefix = "kv/";
 
 using Value = std::optional<Bytes>;  // absent is a value too
 
@@ -128,7 +132,7 @@ class Run {
     Bytes body;
     ByteWriter out(body);
     for (const auto& [key, row] : touched_) {
-      effects.locks.push_back(LockRequest{.key = "kv/" + key, .mode = row.mode});
+      effects.locks.push_back(LockRequest{.key = Bytes(lock_prefix) + key, .mode = row.mode});
       if (row.mode == LockMode::escrow) {
         effects.adds.push_back(row.add);
         effects.adds.back().key = key;
@@ -289,6 +293,10 @@ tl::expected<Evaluation, Refusal> MemoryStore::query(const Work& work) {
     }
   }
   return evaluate(work);
+}
+
+std::string MemoryStore::lock_name(ByteView key) const {
+  return as_name(key.substr(std::min(key.size(), lock_prefix.size())), sight_key_bytes_max);
 }
 
 std::optional<Bytes> MemoryStore::get(const std::string& key) const {

@@ -35,6 +35,7 @@ class MemoryStore final : public Store, public ResourceManager {
 
   [[nodiscard]] tl::expected<Evaluation, Refusal> evaluate(const Work& work) override;
   [[nodiscard]] tl::expected<Evaluation, Refusal> query(const Work& work) override;
+  [[nodiscard]] std::string lock_name(ByteView key) const override;
 
   // For tests and checkers.
   [[nodiscard]] std::optional<Bytes> get(const std::string& key) const;

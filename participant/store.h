@@ -77,6 +77,9 @@ class ResourceManager {
   [[nodiscard]] virtual tl::expected<Evaluation, Refusal> evaluate(const Work& work) = 0;
   // Read-only work. The locks say what it read, so that the caller can wait for prepared transactions that hold them.
   [[nodiscard]] virtual tl::expected<Evaluation, Refusal> query(const Work& work) = 0;
+
+  // What people call the thing that a lock of an evaluation is on: one line of UTF-8, at most sight_key_bytes_max.
+  [[nodiscard]] virtual std::string lock_name(ByteView key) const = 0;
 };
 
 }  // namespace assent

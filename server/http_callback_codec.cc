@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "observe/utf8.h"
+#include "base/utf8.h"
 #include "txn_proto/api_error.h"
 
 namespace assent {

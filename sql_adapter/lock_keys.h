@@ -23,6 +23,10 @@ namespace assent::sql {
 [[nodiscard]] Bytes row_lock(std::string_view table, std::string_view key);     // key: of key_of()
 [[nodiscard]] Bytes unique_lock(std::string_view index, std::string_view key);  // key: of key_of()
 
+// For people: the schema; table accounts; accounts('alice'); unique accounts_email('a@b.c'); a key of the key-value API
+// as it is. Total.
+[[nodiscard]] std::string show_lock(ByteView lock);
+
 // Collects in any order; gives what Effects asks for: ascending by key, one per key, modes joined by cover().
 class LockSet {
  public:

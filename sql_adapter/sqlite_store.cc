@@ -10,11 +10,14 @@
 #include "base/byte_codec.h"
 #include "base/digest.h"
 #include "base/planted.h"
+#include "base/utf8.h"
 #include "sql_adapter/applier.h"
 #include "sql_adapter/counters.h"
 #include "sql_adapter/evaluator.h"
 #include "sql_adapter/image.h"
+#include "sql_adapter/lock_keys.h"
 #include "sql_adapter/schema_cache.h"
+#include "txn_proto/sight.h"
 
 namespace assent {
 
@@ -561,5 +564,6 @@ Result<std::uint64_t> SqliteStore::digest() { return parts_->digest(); }
 
 tl::expected<Evaluation, Refusal> SqliteStore::evaluate(const Work& work) { return parts_->evaluate(work, true); }
 tl::expected<Evaluation, Refusal> SqliteStore::query(const Work& work) { return parts_->evaluate(work, false); }
+std::string SqliteStore::lock_name(ByteView key) const { return as_name(sql::show_lock(key), sight_key_bytes_max); }
 
 }  // namespace assent

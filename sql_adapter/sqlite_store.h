@@ -93,6 +93,7 @@ class SqliteStore final : public Store, public ResourceManager {
 
   [[nodiscard]] tl::expected<Evaluation, Refusal> evaluate(const Work& work) override;
   [[nodiscard]] tl::expected<Evaluation, Refusal> query(const Work& work) override;
+  [[nodiscard]] std::string lock_name(ByteView key) const override;
 
   // Commits SQLite's transaction now, whatever is gathered; for a graceful stop, after the last checkpoint().
   [[nodiscard]] Result<void> commit();

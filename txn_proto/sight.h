@@ -32,6 +32,9 @@ enum class Stage : std::uint8_t {
   forced = 9,  // over, but an operator forced an end on it before
 };
 inline constexpr Stage stage_last = Stage::forced;
+
+inline constexpr std::size_t sight_keys_max = 8;        // that one sight names of each kind
+inline constexpr std::size_t sight_key_bytes_max = 96;  // of each
 [[nodiscard]] std::string_view to_string(Stage stage);
 
 struct Sight {
@@ -51,6 +54,10 @@ struct Sight {
   std::optional<Heuristic> heuristic;         // what an operator forced on it here
   std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
   std::vector<std::string> troubles = {};     // what services said last that was neither a vote nor an end
+  // What the locks are on, as people call it, some of it: with waiting what it waits for, and of what it holds here
+  // what others wait for.
+  std::vector<std::string> wanted_keys = {};
+  std::vector<std::string> contested_keys = {};
   bool operator==(const Sight&) const = default;
 };
 

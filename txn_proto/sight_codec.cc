@@ -47,6 +47,8 @@ v1::Sight to_api(const Sight& sight, const GroupDirectory& groups) {
   if (sight.left_millis) out.set_left_millis(*sight.left_millis);
   write_services(sight.services, *out.mutable_services());
   for (const std::string& words : sight.troubles) out.add_troubles(is_utf8(words) ? words : "?");
+  for (const std::string& key : sight.wanted_keys) out.add_wanted_keys(is_utf8(key) ? key : "?");
+  for (const std::string& key : sight.contested_keys) out.add_contested_keys(is_utf8(key) ? key : "?");
   if (sight.heuristic) {
     v1::Heuristic& forced = *out.mutable_heuristic();
     forced.set_commit(sight.heuristic->commit);
@@ -70,6 +72,8 @@ Sight from_api(const v1::Sight& message) {
   for (const std::string& name : message.missing()) out.missing.push_back(participant_named(name, out.services));
   read_txns(message.waits_for(), out.waits_for);
   read_txns(message.blocks(), out.blocks);
+  out.wanted_keys.assign(message.wanted_keys().begin(), message.wanted_keys().end());
+  out.contested_keys.assign(message.contested_keys().begin(), message.contested_keys().end());
   out.queries_blocked = message.queries_blocked();
   out.locks = message.locks();
   out.millis = message.millis();

@@ -59,12 +59,15 @@ TEST_F(CaretakerSights, AYesIsInDoubtAndBlocksWhoWaitsForItsLocks) {
   EXPECT_THAT(sight.missing, ElementsAre(coordinator_group));
   EXPECT_THAT(sight.blocks, ElementsAre(txn(1)));
   EXPECT_EQ(sight.queries_blocked, 1U);
+  EXPECT_THAT(sight.contested_keys, ElementsAre("a"));
+  EXPECT_THAT(sight.wanted_keys, IsEmpty());
   EXPECT_EQ(sight.locks, 1U);
   EXPECT_EQ(sight.millis, 500U);
   ASSERT_THAT(see(txn(1)), SizeIs(1));
   sight = see(txn(1)).front();
   EXPECT_EQ(sight.stage, Stage::waiting);
   EXPECT_THAT(sight.waits_for, ElementsAre(txn(2)));
+  EXPECT_THAT(sight.wanted_keys, ElementsAre("a"));
   EXPECT_EQ(sight.left_millis, options().prepare_timeout_ticks * 10);
   const std::vector<Sight> all = caretaker.sights({});
   ASSERT_THAT(all, SizeIs(2)) << "who is in doubt, then who waits";
@@ -74,6 +77,25 @@ TEST_F(CaretakerSights, AYesIsInDoubtAndBlocksWhoWaitsForItsLocks) {
   finish(txn(2), true);
   commit();
   EXPECT_THAT(see(txn(2)), IsEmpty());
+}
+
+// Some of the keys, and each of them short: what people gave may be long and hold anything.
+TEST_F(CaretakerSights, ItNamesSomeKeysAndCutsThem) {
+  Work many;
+  for (int i = 0; i < 20; ++i) many.push_back(KvPut{"key" + std::to_string(10 + i), "1"});
+  many.push_back(KvPut{std::string("\n\xFF<b>") + std::string(200, 'k'), "1"});
+  prepare(txn(2), many);
+  commit_all();
+  std::reverse(many.begin(), many.end());
+  prepare(txn(1), many);
+  prepare(txn(0), {many.front()});
+  const Sight holder = see(txn(2)).front();
+  EXPECT_THAT(holder.contested_keys, SizeIs(sight_keys_max));
+  const Sight waiter = see(txn(0)).front();
+  ASSERT_THAT(waiter.wanted_keys, SizeIs(1));
+  EXPECT_EQ(waiter.wanted_keys[0].substr(0, 12), "\\x0a\\xff<b>k");
+  EXPECT_EQ(waiter.wanted_keys[0].size(), sight_key_bytes_max);
+  EXPECT_THAT(waiter.wanted_keys[0], ::testing::EndsWith("k..."));
 }
 
 TEST_F(CaretakerSights, WhereTheVotesDecideItSaysWhoseVoteItAsksFor) {

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "observe/utf8.h"
+#include "base/utf8.h"
 #include "otlp_test.pb.h"
 #include "tests/observe/golden_span.h"
 
@@ -69,6 +69,15 @@ TEST(OtlpWire, TextKeepsWhatIsUtf8) {
   const std::string good = "\x01 a \xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80 \xEF\xBF\xBD";
   EXPECT_EQ(as_utf8(good), good);
   EXPECT_EQ(as_utf8("\xC0\x80|\xE0\x80\x80|\xF0\x80\x80\x80|\xF4\x90\x80\x80|\xE2\x82"), "??|???|????|????|??");
+}
+
+TEST(Utf8, AnyBytesAreANameOnOneLine) {
+  EXPECT_EQ(as_name("a\nb\x7F", 100), "a\\x0ab\\x7f");
+  EXPECT_EQ(as_name("\xFF\xC3\xA4", 100), "\\xff\xC3\xA4");
+  EXPECT_EQ(as_name("abcdefgh", 8), "abcdefgh");
+  EXPECT_EQ(as_name("abcdefghi", 8), "abcde...");
+  EXPECT_EQ(as_name("abcd\xC3\xA4\xC3\xA4\xC3\xA4", 8), "abcd...") << "no character is cut";
+  EXPECT_EQ(as_name("", 8), "");
 }
 
 TEST(OtlpWire, APartialSuccessIsReadInBothForms) {

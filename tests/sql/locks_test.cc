@@ -40,6 +40,27 @@ class LocksTest : public ::testing::Test {
   Shard shard;
 };
 
+TEST_F(LocksTest, EachHasANameForPeople) {
+  const auto names_of = [&](const Work& work) {
+    std::vector<std::string> names;
+    for (const LockRequest& lock : shard.evaluate(work).effects.locks) {
+      if (lock.mode == LockMode::exclusive) names.push_back(shard.leader().lock_name(lock.key));
+    }
+    return names;
+  };
+  EXPECT_THAT(names_of({sql("UPDATE accounts SET balance = 1 WHERE id = 'a'")}),
+              ::testing::ElementsAre("accounts('a')"));
+  EXPECT_THAT(names_of({sql("DELETE FROM pairs WHERE a = 1 AND b = 'x'")}), ::testing::ElementsAre("pairs(1, 'x')"));
+  EXPECT_THAT(names_of({KvPut{"acct/alice\n", "1"}}), ::testing::ElementsAre("acct/alice\\x0a"));
+  EXPECT_THAT(names_of({sql("INSERT INTO accounts VALUES('d', 1, 'd@')")}),
+              ::testing::Contains(::testing::AllOf(::testing::StartsWith("unique "), ::testing::EndsWith("('d@')"))));
+  for (const Bytes& odd : {Bytes(), Bytes("r"), Bytes("rname"), Bytes("rname\0\x09", 7), Bytes("\xFF\0", 2)}) {
+    EXPECT_LE(shard.leader().lock_name(odd).size(), sight_key_bytes_max);
+  }
+  EXPECT_EQ(shard.leader().lock_name(sql::root_lock()), "the schema");
+  EXPECT_EQ(shard.leader().lock_name(sql::table_lock("accounts")), "table accounts");
+}
+
 TEST_F(LocksTest, TransfersMeetOnlyAtTheirRows) {
   const std::string pay_a = "UPDATE accounts SET balance = balance - 1 WHERE id = 'a'";
   EXPECT_FALSE(together(pay_a, pay_a));

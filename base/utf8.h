@@ -1,4 +1,4 @@
-// Text for those who take nothing but UTF-8.
+// Text for those who take nothing but UTF-8, and for people.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,27 @@ namespace assent {
     text.remove_prefix(length == 0 ? 1 : length);
   }
   return out;
+}
+
+// Any bytes as a name on one line: control characters and what is no part of a character as \xHH. At most so many
+// bytes; what is longer ends with three dots.
+[[nodiscard]] inline std::string as_name(std::string_view bytes, std::size_t most) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  constexpr std::string_view dots = "...";
+  std::string out;
+  std::size_t whole = 0;  // up to where there is room for the dots behind it
+  while (!bytes.empty() && out.size() <= most) {
+    const std::size_t length = utf8_length(bytes);
+    const auto first = static_cast<unsigned char>(bytes.front());
+    if (length == 0 || first < 0x20U || first == 0x7FU) {
+      out.append({'\\', 'x', digits[first >> 4U], digits[first & 0xFU]});
+    } else {
+      out += bytes.substr(0, length);
+    }
+    bytes.remove_prefix(length == 0 ? 1 : length);
+    if (out.size() + dots.size() <= most) whole = out.size();
+  }
+  return out.size() <= most ? out : out.substr(0, whole).append(dots);
 }
 
 }  // namespace assent
