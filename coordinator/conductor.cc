@@ -200,6 +200,7 @@ void Conductor::begin(RequestId id, const Execute& execute, std::uint64_t print)
   running.mode = execute.mode;
   running.age = execute.age.none() ? execute.txn : execute.age;
   running.branches = execute.branches;
+  running.trace = execute.trace;
   running.deadline = now_ + ticks;
   running.executes.push_back({id, print});
   if (is_recorded(running.mode)) {
@@ -219,6 +220,7 @@ Conductor::Finishing Conductor::finishing_of(const Running& running, bool commit
   finishing.mode = running.mode;
   finishing.fingerprint = running.fingerprint;
   finishing.services = services_of(running.branches);
+  finishing.trace = running.trace;
   return finishing;
 }
 
@@ -460,7 +462,8 @@ void Conductor::propose_phase(const TxnId& txn, Running& running) {
                                           .mode = running.mode,
                                           .participants = participants_of(running.branches),
                                           .fingerprint = running.fingerprint,
-                                          .services = services_of(running.branches)});
+                                          .services = services_of(running.branches),
+                                          .trace = running.trace});
   } else if (running.phase == Phase::proposed) {
     std::vector<GroupId> participants = participants_of(running.branches);
     if (planted(Bug::decision_not_logged)) return finish(txn, finishing_of(running, true), participants);
@@ -470,7 +473,8 @@ void Conductor::propose_phase(const TxnId& txn, Running& running) {
                                         .protocol = running.protocol,
                                         .participants = std::move(participants),
                                         .fingerprint = running.fingerprint,
-                                        .services = services_of(running.branches)});
+                                        .services = services_of(running.branches),
+                                        .trace = running.trace});
   } else {
     output_.propose.emplace_back(
         SealOutcome{.txn = txn, .refusal = running.refusal, .fingerprint = running.fingerprint});
@@ -498,7 +502,8 @@ void Conductor::send_prepares(const TxnId& txn, Running& running) {
                     .fingerprint = running.fingerprint,
                     .age = running.age,
                     .work = branch.work,
-                    .protocol = running.protocol};
+                    .protocol = running.protocol,
+                    .trace = running.trace};
     if (branch.service) {
       call_prepare(running, branch, std::move(prepare));
     } else {
@@ -514,7 +519,8 @@ void Conductor::send_finishes(const TxnId& txn, Finishing& finishing) {
                        .attempt = finishing.attempt,
                        .commit = finishing.commit,
                        .protocol = finishing.protocol,
-                       .fingerprint = finishing.fingerprint});
+                       .fingerprint = finishing.fingerprint,
+                       .trace = finishing.trace});
   }
   ++finishing.sends;
   finishing_due_.set(txn, now_ + finishing.backoff.next(options_.resend_ticks, options_.resend_ticks_max));

@@ -153,6 +153,7 @@ class Conductor {
     Mode mode = Mode::atomic;
     TxnId age;
     std::vector<Branch> branches;
+    Bytes trace;
     std::map<GroupId, WorkResult> yes;
     std::map<GroupId, std::string> trouble;  // of services, since their last answer
     std::uint64_t deadline = 0;
@@ -181,6 +182,7 @@ class Conductor {
     std::uint64_t fingerprint = 0;
     std::set<GroupId> left;  // not known to have finished
     std::vector<ServiceAddress> services;
+    Bytes trace;
     std::map<GroupId, std::string> trouble;
     Backoff backoff;
     std::uint64_t sends = 0;

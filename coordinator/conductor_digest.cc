@@ -19,7 +19,7 @@ std::uint64_t Conductor::digest() const {
       digest.add(shard);
       add_encoded(digest, result);
     }
-    digest.add(static_cast<std::uint64_t>(running.mode));
+    digest.add(static_cast<std::uint64_t>(running.mode)).add(running.trace);
     const bool timed = running.phase != Phase::proposed && running.phase != Phase::sealing;
     for (const auto& [service, trouble] : running.trouble) digest.add(service).add(trouble);
     if (timed) digest.add(ticks_left(running.deadline, now_));
@@ -40,7 +40,7 @@ std::uint64_t Conductor::digest() const {
     digest.add(txn).add(finishing.commit ? 1 : 0).add(finishing.backoff.pause);
     add_to(digest, finishing.attempt);
     digest.add(static_cast<std::uint64_t>(finishing.protocol)).add(finishing.fingerprint);
-    digest.add(static_cast<std::uint64_t>(finishing.mode));
+    digest.add(static_cast<std::uint64_t>(finishing.mode)).add(finishing.trace);
     add_ids(digest, finishing.left);
     for (const ServiceAddress& service : finishing.services)
       digest.add(service.name).add(service.target).add(service.participant);

@@ -17,6 +17,7 @@ void Conductor::lead_begun() {
     running.attempt = begun.attempt;
     running.fingerprint = begun.fingerprint;
     running.mode = begun.mode;
+    running.trace = begun.trace;
     running.refusal = refusal_of(AbortReason::superseded, {}, "the leader that ran it was replaced");
     running_due_.set(txn, now_ + 1);
   }
@@ -71,6 +72,7 @@ Conductor::Finishing Conductor::finishing_of(const OpenOutcome& open) {
   finishing.fingerprint = open.fingerprint;
   finishing.left.insert(open.participants.begin(), open.participants.end());
   finishing.services = open.services;
+  finishing.trace = open.trace;
   return finishing;
 }
 

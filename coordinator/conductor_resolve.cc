@@ -215,6 +215,7 @@ void Conductor::hear_survey(const TxnId& txn, Running& running, GroupId from, co
 
 // A shard is in doubt about it, and knows who takes part.
 void Conductor::adopt(const TxnId& txn, Running& running, GroupId from, const Report& report) {
+  running.trace = report.trace;
   if (by_content(report.protocol)) {
     running.protocol = report.protocol;
     running.fingerprint = report.fingerprint;

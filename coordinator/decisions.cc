@@ -51,7 +51,8 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const Decid
                                          .participants = command.participants,
                                          .fingerprint = command.fingerprint,
                                          .decided_at = context.stamp,
-                                         .services = command.services});
+                                         .services = command.services,
+                                         .trace = command.trace});
   return Applied{
       .outcome = Outcome::committed, .attempt = command.attempt, .reason = AbortReason::none, .changed = true};
 }
@@ -65,7 +66,8 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const Begin
                                                            .mode = command.mode,
                                                            .participants = command.participants,
                                                            .fingerprint = command.fingerprint,
-                                                           .services = command.services})
+                                                           .services = command.services,
+                                                           .trace = command.trace})
                         .second;
   return applied;
 }
@@ -83,7 +85,8 @@ void Decisions::add_abort(const SettledOutcome& record) {
                                         .participants = std::move(txn.participants),
                                         .fingerprint = txn.fingerprint,
                                         .decided_at = record.decided_at,
-                                        .services = std::move(txn.services)});
+                                        .services = std::move(txn.services),
+                                        .trace = std::move(txn.trace)});
   begun_.erase(begun);
 }
 
@@ -217,6 +220,7 @@ std::uint64_t Decisions::digest() const {
     digest.add(static_cast<std::uint64_t>(begun.mode)).add(begun.participants.size());
     for (const GroupId group : begun.participants) digest.add(group);
     add_to(digest, begun.services);
+    digest.add(begun.trace);
   }
   digest.add(open_.size());
   for (const auto& [txn, commit] : open_) {
@@ -226,6 +230,7 @@ std::uint64_t Decisions::digest() const {
     digest.add(static_cast<std::uint64_t>(commit.outcome)).add(static_cast<std::uint64_t>(commit.mode));
     digest.add(static_cast<std::uint64_t>(commit.reason));
     add_to(digest, commit.services);
+    digest.add(commit.trace);
   }
   history_.add_to(digest);
   digest.add(ballots_.size());

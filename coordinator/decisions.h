@@ -63,6 +63,7 @@ struct BegunTxn {
   std::vector<GroupId> participants;
   std::uint64_t fingerprint = 0;
   std::vector<ServiceAddress> services = {};
+  Bytes trace = {};
 
   bool operator==(const BegunTxn&) const = default;
 };
@@ -79,6 +80,7 @@ struct OpenOutcome {
   std::uint64_t fingerprint = 0;
   ClusterMillis decided_at;
   std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
+  Bytes trace = {};
 
   bool operator==(const OpenOutcome&) const = default;
 };

@@ -8,9 +8,9 @@
 namespace assent {
 namespace {
 
-// Of what is written; 5 has no recorded transactions, 4 no sequence numbers, 3 no services, 2 no ballots, 1 knows fewer
-// protocols as well.
-constexpr std::uint8_t version = 6;
+// Of what is written; 6 has no traces, 5 no recorded transactions, 4 no sequence numbers, 3 no services, 2 no ballots,
+// 1 knows fewer protocols as well.
+constexpr std::uint8_t version = 7;
 constexpr std::size_t open_bytes_least = 16 + 16 + 1 + 8 + 8 + 4;
 constexpr std::size_t begun_bytes_least = 16 + 16 + 1 + 8 + 4 + 4;
 constexpr std::size_t service_bytes_least = 4 + 4 + 4;
@@ -31,7 +31,7 @@ void write(ByteWriter& out, const TxnId& txn, const OpenOutcome& commit) {
   write(out, commit.participants);
   write(out, commit.services);
   out.u8(static_cast<std::uint8_t>(commit.outcome)).u8(static_cast<std::uint8_t>(commit.reason));
-  out.u8(static_cast<std::uint8_t>(commit.mode));
+  out.u8(static_cast<std::uint8_t>(commit.mode)).bytes(commit.trace);
 }
 
 void write(ByteWriter& out, const TxnId& txn, const BegunTxn& begun) {
@@ -40,6 +40,7 @@ void write(ByteWriter& out, const TxnId& txn, const BegunTxn& begun) {
   out.u8(static_cast<std::uint8_t>(begun.mode)).u64(begun.fingerprint);
   write(out, begun.participants);
   write(out, begun.services);
+  out.bytes(begun.trace);
 }
 
 bool read_services(ByteReader& in, std::vector<ServiceAddress>& services) {
@@ -54,6 +55,11 @@ bool read_services(ByteReader& in, std::vector<ServiceAddress>& services) {
   return in.ok();
 }
 
+bool read_trace(ByteReader& in, std::uint8_t found, Bytes& trace) {
+  if (found >= 7) trace = in.bytes();
+  return in.ok() && trace.size() <= trace_bytes_max;
+}
+
 bool read(ByteReader& in, OpenOutcome& commit, std::uint8_t found) {
   if (!read(in, commit.attempt) || !read_protocol(in, commit.protocol)) return false;
   commit.fingerprint = in.u64();
@@ -63,10 +69,10 @@ bool read(ByteReader& in, OpenOutcome& commit, std::uint8_t found) {
   if (found < 6) return true;
   return read_enum(in, commit.outcome, Outcome::committed, Outcome::aborted) &&
          read_enum(in, commit.reason, AbortReason::none, abort_reason_last) &&
-         read_enum(in, commit.mode, Mode::atomic, mode_last);
+         read_enum(in, commit.mode, Mode::atomic, mode_last) && read_trace(in, found, commit.trace);
 }
 
-bool read_begun(ByteReader& in, std::map<TxnId, BegunTxn>& begun) {
+bool read_begun(ByteReader& in, std::map<TxnId, BegunTxn>& begun, std::uint8_t found) {
   const std::uint64_t count = in.u64();
   if (!in.ok() || count > in.remaining() / begun_bytes_least) return false;
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -75,6 +81,7 @@ bool read_begun(ByteReader& in, std::map<TxnId, BegunTxn>& begun) {
     if (!read(in, one.attempt) || !read_enum(in, one.mode, Mode::tcc, mode_last)) return false;
     one.fingerprint = in.u64();
     if (!read(in, one.participants) || !read_services(in, one.services)) return false;
+    if (!read_trace(in, found, one.trace)) return false;
     if (!begun.empty() && txn <= begun.rbegin()->first) return false;
     begun.emplace_hint(begun.end(), txn, std::move(one));
   }
@@ -159,7 +166,7 @@ Result<Parts> parse(ByteView bytes) {
   good = good && (found < 5 ? read_old_history(in, parts.history) : read_history(in, parts.history));
   good = good && records_are_good(parts.history.records);
   good = good && (found < 3 || read_ballots(in, parts.ballots));
-  good = good && (found < 6 || read_begun(in, parts.begun)) && in.complete();
+  good = good && (found < 6 || read_begun(in, parts.begun, found)) && in.complete();
   if (!good) return fail(ErrorCode::corruption, "the snapshot of decisions is damaged");
   if (planted(Bug::promise_forgotten)) {
     for (auto& [txn, record] : parts.ballots) record.acceptor = {};

@@ -392,7 +392,8 @@ void Caretaker::tick_doubts() {
       send(prepared->coordinator, Inquire{.txn = *due,
                                           .attempt = prepared->attempt,
                                           .protocol = prepared->protocol,
-                                          .fingerprint = prepared->fingerprint});
+                                          .fingerprint = prepared->fingerprint,
+                                          .trace = prepared->trace});
     } else {
       send_vote(*due, *prepared);
     }
@@ -432,7 +433,8 @@ void Caretaker::send_vote(const TxnId& txn, const PreparedTxn& prepared) {
                                   .result = prepared.result,
                                   .protocol = prepared.protocol,
                                   .fingerprint = prepared.fingerprint,
-                                  .cost = doubt == doubts_.end() ? Cost{} : doubt->second.cost});
+                                  .cost = doubt == doubts_.end() ? Cost{} : doubt->second.cost,
+                                  .trace = prepared.trace});
 }
 
 Cost Caretaker::cost_of_entry() const { return options_.bills ? Cost::of(round_) : Cost{}; }

@@ -22,7 +22,7 @@ std::uint64_t Caretaker::digest() const {
     digest.add(txn).add(static_cast<std::uint64_t>(job.phase)).add(job.age).add(job.fingerprint).add(job.holder);
     digest.add(job.prepare ? 1 : 0);
     if (job.prepare) add_to(digest, job.prepare->attempt);
-    if (job.prepare) digest.add(job.prepare->coordinator);
+    if (job.prepare) digest.add(job.prepare->coordinator).add(job.prepare->trace);
     add_ids(digest, job.settling_for);
     digest.add(job.settled ? 1 : 0);
     if (job.phase != Phase::proposed) digest.add(ticks_left(job.deadline, now_));

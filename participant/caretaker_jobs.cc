@@ -172,7 +172,8 @@ void Caretaker::propose_work(Job& job, Evaluation evaluation) {
                                            .age = job.age,
                                            .effects = std::move(evaluation.effects),
                                            .result = std::move(evaluation.result),
-                                           .protocol = job.prepare->protocol});
+                                           .protocol = job.prepare->protocol,
+                                           .trace = job.prepare->trace});
 }
 
 std::vector<LockRequest> Caretaker::unreserve(const TxnId& txn) {

@@ -71,6 +71,7 @@ void Caretaker::conclude(const TxnId& txn, const PreparedTxn& prepared, const Pr
   finish.commit = commit;
   finish.protocol = prepared.protocol;
   finish.fingerprint = prepared.fingerprint;
+  finish.trace = prepared.trace;
   const bool fresh = !finishes_in_log_.contains(txn);
   propose_finish(prepared.coordinator, finish);
   if (fresh && decided && ballots_decide(prepared.protocol)) tell_others(finish, prepared);

@@ -218,7 +218,8 @@ Result<Shard::Applied> Shard::apply_one(const Entry& entry, const PrepareWork& c
                        .result = command.result,
                        .prepared_at = entry.context.stamp,
                        .protocol = command.protocol,
-                       .acceptor = {}};
+                       .acceptor = {},
+                       .trace = command.trace};
   if (auto put = entry.store.put_record(command.txn, encode_record(prepared)); !put) return fail(put.error());
   hold(command.txn, prepared.effects);
   prepared_.emplace(command.txn, std::move(prepared));
@@ -457,6 +458,7 @@ Report Shard::report(const TxnId& txn) const {
     report.attempt = in_doubt->attempt;
     report.fingerprint = in_doubt->fingerprint;
     report.participants = in_doubt->participants;
+    report.trace = in_doubt->trace;
   } else if (const FinishedTxn* done = finished(txn)) {
     report.standing = done->outcome == Outcome::committed ? Standing::committed : Standing::aborted;
     report.protocol = done->protocol;

@@ -70,6 +70,7 @@ struct PreparedTxn {
   Protocol protocol = Protocol::two_phase;
   std::optional<Heuristic> heuristic = std::nullopt;  // effects and locks are gone then
   Acceptor acceptor = {};                             // where ballots decide
+  Bytes trace = {};
 
   bool operator==(const PreparedTxn&) const = default;
 };

@@ -6,8 +6,8 @@
 namespace assent {
 namespace {
 
-constexpr std::uint8_t version = 5;  // of what is written. Read too: 1, before protocols were recorded; 2, before
-                                     // counters; 3, before heuristics; 4, before ballots
+constexpr std::uint8_t version = 6;  // of what is written. Read too: 1, before protocols were recorded; 2, before
+                                     // counters; 3, before heuristics; 4, before ballots; 5, before traces
 constexpr std::uint8_t machine_version = 2;  // Read too: 1, before heuristics were counted
 enum class RecordKind : std::uint8_t { prepared = 1, finished = 2 };
 
@@ -49,7 +49,8 @@ bool read_prepared(ByteReader& in, std::uint8_t found, PreparedTxn& prepared) {
   if (found >= 2 && !read_protocol(in, prepared.protocol)) return false;
   if (found >= 4 && !read_heuristic(in, prepared.heuristic)) return false;
   if (found >= 5 && ballots_decide(prepared.protocol) && !read(in, prepared.acceptor)) return false;
-  return in.complete();
+  if (found >= 6) prepared.trace = in.bytes();
+  return in.complete() && prepared.trace.size() <= trace_bytes_max;
 }
 
 // What version 1 did not say follows from what it said.
@@ -96,6 +97,7 @@ Bytes encode_record(const PreparedTxn& prepared) {
   out.id(prepared.prepared_at).u8(static_cast<std::uint8_t>(prepared.protocol));
   write_heuristic(out, prepared.heuristic);
   if (ballots_decide(prepared.protocol)) write(out, prepared.acceptor);
+  out.bytes(prepared.trace);
   return bytes;
 }
 

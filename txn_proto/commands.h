@@ -34,6 +34,7 @@ struct BeginTxn {
   std::vector<GroupId> participants;  // ascending
   std::uint64_t fingerprint = 0;
   std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
+  Bytes trace = {};
   bool operator==(const BeginTxn&) const = default;
 };
 // T commits, provided that the entry's epoch is attempt.epoch (the epoch fence) and T has no record yet.
@@ -44,6 +45,7 @@ struct Decide {
   std::vector<GroupId> participants;  // ascending
   std::uint64_t fingerprint = 0;
   std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
+  Bytes trace = {};
   bool operator==(const Decide&) const = default;
 };
 // T, run in two phases, is aborted for good unless it has a record.
@@ -93,6 +95,7 @@ struct PrepareWork {
   Effects effects;
   WorkResult result;  // told with the vote, also by a later leader
   Protocol protocol = Protocol::two_phase;
+  Bytes trace = {};  // of Prepare
   bool operator==(const PrepareWork&) const = default;
 };
 // Prepare, refused in evaluation: a no for the register.

@@ -145,6 +145,11 @@ inline constexpr Mode mode_last = Mode::concurrent_saga;
 [[nodiscard]] constexpr bool is_recorded(Mode mode) { return mode != Mode::atomic; }
 [[nodiscard]] constexpr bool is_ordered(Mode mode) { return mode == Mode::saga; }
 
+// Which trace a transaction belongs to, when its caller named one: bytes that nobody here reads (to_bytes() of
+// observe/trace_context.h), kept and handed on so that whoever carries the transaction on continues that trace. Empty:
+// none named. No part of the content, so no fingerprint covers it; more than this is dropped where it is decoded.
+inline constexpr std::size_t trace_bytes_max = 16 + 8 + 1 + 512;
+
 // The work of one participant: a shard, or a service.
 struct Branch {
   GroupId shard;  // or the service's number
@@ -247,6 +252,7 @@ struct Prepare {
   TxnId age;                          // the id of the first attempt of the caller's closure; wait-die compares these
   Work work;                          // for the addressed shard alone
   Protocol protocol = Protocol::two_phase;
+  Bytes trace = {};
   bool operator==(const Prepare&) const = default;
 };
 struct Vote {
@@ -258,6 +264,7 @@ struct Vote {
   Protocol protocol = Protocol::two_phase;
   std::uint64_t fingerprint = 0;  // of what was voted on; with yes
   Cost cost = {};                 // of this vote, as far as its sender knows
+  Bytes trace = {};               // with yes, as the shard's log has it
   bool operator==(const Vote&) const = default;
 };
 // The outcome, to a participant. Two-phase names the attempt whose votes it finishes; the others name the content that
@@ -268,6 +275,7 @@ struct Finish {
   bool commit = false;
   Protocol protocol = Protocol::two_phase;
   std::uint64_t fingerprint = 0;
+  Bytes trace = {};  // as far as its sender knows
   bool operator==(const Finish&) const = default;
 };
 struct Finished {
@@ -287,6 +295,7 @@ struct Inquire {
   Attempt attempt;
   Protocol protocol = Protocol::two_phase;
   std::uint64_t fingerprint = 0;
+  Bytes trace = {};
   bool operator==(const Inquire&) const = default;
 };
 // Does the coordinator's leader still run what a shard is in doubt about? If not, the shards resolve it themselves.
@@ -319,6 +328,7 @@ struct Report {
   std::vector<GroupId> participants;  // empty when not known
   Refusal refusal;                    // with aborted
   Cost cost = {};                     // of filling the register, when this seal did
+  Bytes trace = {};                   // with prepared
   bool operator==(const Report&) const = default;
 };
 // Old commits of a shard, to another participant or to the coordinator: have you finished them, do you have their
@@ -418,6 +428,7 @@ struct Execute {
   std::vector<Branch> branches;     // one per participant, shards in the order of their ids, then services; none empty
   std::uint64_t timeout_ticks = 0;  // 0: the configured default
   Mode mode = Mode::atomic;         // any other only with services
+  Bytes trace = {};
   bool operator==(const Execute&) const = default;
 };
 // What automatic stands for: a function of the content alone, so that every leader takes the same for the same T.

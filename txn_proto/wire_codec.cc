@@ -14,6 +14,7 @@ struct MessageToWire {
     head_to_wire(from, out);
     out.set_age(from.age.to_raw());
     for (const Operation& operation : from.work) Values::encode(operation, *out.add_work());
+    trace_to_wire(from.trace, out);
   }
   void operator()(const Vote& from) const {
     auto& out = *to.mutable_vote();
@@ -25,8 +26,12 @@ struct MessageToWire {
     out.set_protocol(number(from.protocol));
     out.set_fingerprint(from.fingerprint);
     if (from.cost != Cost{}) to_wire(from.cost, *out.mutable_cost());
+    trace_to_wire(from.trace, out);
   }
-  void operator()(const Finish& from) const { finish_to_wire(from, *to.mutable_finish()); }
+  void operator()(const Finish& from) const {
+    finish_to_wire(from, *to.mutable_finish());
+    trace_to_wire(from.trace, *to.mutable_finish());
+  }
   void operator()(const Finished& from) const {
     auto& out = *to.mutable_finished();
     finish_to_wire(from, out);
@@ -39,6 +44,7 @@ struct MessageToWire {
     to_wire(from.attempt, *out.mutable_attempt());
     out.set_protocol(number(from.protocol));
     out.set_fingerprint(from.fingerprint);
+    trace_to_wire(from.trace, out);
   }
   void operator()(const Attended& from) const {
     to.mutable_attended()->set_txn(from.txn.to_raw());
@@ -58,6 +64,7 @@ struct MessageToWire {
     participants_to_wire(from.participants, out);
     if (from.refusal != Refusal{}) to_wire(from.refusal, *out.mutable_refusal());
     if (from.cost != Cost{}) to_wire(from.cost, *out.mutable_cost());
+    trace_to_wire(from.trace, out);
   }
   void operator()(const Confirm& from) const {
     auto& out = *to.mutable_confirm();
@@ -97,6 +104,7 @@ Prepare prepare_from_wire(Reader& reader, const wire::Prepare& from) {
   head_from_wire(reader, from, to);
   to.age = reader.optional_txn(from.age());
   to.work = reader.work(from);
+  to.trace = Reader::trace(from);
   return to;
 }
 
@@ -108,7 +116,14 @@ Vote vote_from_wire(Reader& reader, const wire::Vote& from) {
           Reader::result(from.result()),
           reader.protocol(from.protocol()),
           from.fingerprint(),
-          cost_from_wire(from.cost())};
+          cost_from_wire(from.cost()),
+          Reader::trace(from)};
+}
+
+Finish finish_of(Reader& reader, const wire::Finish& from) {
+  auto to = finish_from_wire<Finish>(reader, from);
+  to.trace = Reader::trace(from);
+  return to;
 }
 
 Finished finished_from_wire(Reader& reader, const wire::Finish& from) {
@@ -126,7 +141,8 @@ Report report_from_wire(Reader& reader, const wire::Report& from) {
           from.fingerprint(),
           Reader::participants(from),
           reader.refusal(from.refusal()),
-          cost_from_wire(from.cost())};
+          cost_from_wire(from.cost()),
+          Reader::trace(from)};
 }
 
 Confirm confirm_from_wire(Reader& reader, const wire::Confirm& from) {
@@ -158,11 +174,12 @@ Result<TxnMessage> decode_message(ByteView bytes) {
   switch (proto.kind_case()) {
     case wire::TxnMessage::kPrepare: message = prepare_from_wire(reader, proto.prepare()); break;
     case wire::TxnMessage::kVote: message = vote_from_wire(reader, proto.vote()); break;
-    case wire::TxnMessage::kFinish: message = finish_from_wire<Finish>(reader, proto.finish()); break;
+    case wire::TxnMessage::kFinish: message = finish_of(reader, proto.finish()); break;
     case wire::TxnMessage::kFinished: message = finished_from_wire(reader, proto.finished()); break;
     case wire::TxnMessage::kInquire:
       message = Inquire{reader.txn(proto.inquire().txn()), Reader::attempt(proto.inquire().attempt()),
-                        reader.protocol(proto.inquire().protocol()), proto.inquire().fingerprint()};
+                        reader.protocol(proto.inquire().protocol()), proto.inquire().fingerprint(),
+                        Reader::trace(proto.inquire())};
       break;
     case wire::TxnMessage::kAttended:
       message = Attended{reader.txn(proto.attended().txn()), proto.attended().running()};

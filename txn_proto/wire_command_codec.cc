@@ -27,6 +27,7 @@ struct CoordinatorToWire {
     participants_to_wire(from.participants, out);
     out.set_fingerprint(from.fingerprint);
     services_to_wire(from.services, out);
+    trace_to_wire(from.trace, out);
   }
   void operator()(const BeginTxn& from) const {
     auto& out = *to.mutable_begin();
@@ -36,6 +37,7 @@ struct CoordinatorToWire {
     participants_to_wire(from.participants, out);
     out.set_fingerprint(from.fingerprint);
     services_to_wire(from.services, out);
+    trace_to_wire(from.trace, out);
   }
   void operator()(const SealOutcome& from) const {
     to.mutable_seal()->set_txn(from.txn.to_raw());
@@ -69,6 +71,7 @@ struct ShardToWire {
     out.set_age(from.age.to_raw());
     to_wire(from.effects, *out.mutable_effects());
     to_wire(from.result, *out.mutable_result());
+    trace_to_wire(from.trace, out);
   }
   void operator()(const RefuseWork& from) const {
     head_to_wire(from, *to.mutable_refuse());
@@ -109,6 +112,7 @@ PrepareWork prepare_work_from_wire(Reader& reader, const wire::PrepareWork& from
   to.age = reader.optional_txn(from.age());
   to.effects = reader.effects(from.effects());
   to.result = Reader::result(from.result());
+  to.trace = Reader::trace(from);
   return to;
 }
 
@@ -139,7 +143,8 @@ Decide decide_from_wire(Reader& reader, const wire::Decide& from) {
           reader.protocol(from.protocol()),
           Reader::participants(from),
           from.fingerprint(),
-          services_from_wire(from)};
+          services_from_wire(from),
+          Reader::trace(from)};
 }
 
 BeginTxn begin_from_wire(Reader& reader, const wire::BeginTxn& from) {
@@ -148,7 +153,8 @@ BeginTxn begin_from_wire(Reader& reader, const wire::BeginTxn& from) {
           reader.enumerator(from.mode(), mode_last),
           Reader::participants(from),
           from.fingerprint(),
-          services_from_wire(from)};
+          services_from_wire(from),
+          Reader::trace(from)};
 }
 
 NoteOutcomes note_from_wire(Reader& reader, const wire::NoteOutcomes& from) {

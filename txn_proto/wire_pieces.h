@@ -124,6 +124,12 @@ class Reader {
     return static_cast<Enum>(value);
   }
 
+  // Only what reads it judges it; what nobody can have written is left out.
+  template <class From>
+  static Bytes trace(const From& from) {
+    return from.trace().size() <= trace_bytes_max ? Bytes(from.trace()) : Bytes();
+  }
+
   static Attempt attempt(const wire::Attempt& from) { return {Epoch(from.epoch()), from.number()}; }
 
   template <class From>
@@ -194,6 +200,11 @@ inline tl::unexpected<Error> unreadable(const char* what) {
 }
 
 inline std::uint32_t number(Protocol protocol) { return static_cast<std::uint32_t>(protocol); }
+
+template <class To>
+inline void trace_to_wire(const Bytes& trace, To& to) {
+  if (!trace.empty()) to.set_trace(trace);
+}
 
 // ---- Finish has one shape in three roles ----
 

@@ -86,6 +86,22 @@ TEST_F(CaretakerTest, W19_ANewLeaderSaysEveryVoteAgain) {
   EXPECT_EQ(again[0].result.size(), 1U) << "with its rows";
 }
 
+// With the trace that the log holds: whoever takes over at the coordinator continues it.
+TEST_F(CaretakerTest, ANewLeaderSaysWhoseTraceItIs) {
+  Prepare asked{txn(1), attempt(), coordinator_group, {shard_1, shard_2}, 5, {}, {add("a", 3)}};
+  asked.trace = "a trace";
+  caretaker.receive(Envelope{coordinator_group, shard_1, asked});
+  EXPECT_EQ(logged<PrepareWork>().at(0).trace, "a trace");
+  commit();
+  EXPECT_EQ(votes().at(0).trace, "a trace");
+  resign_and_lead();
+  heard();
+  ticks(1);
+  EXPECT_EQ(votes().at(0).trace, "a trace");
+  ticks(200);
+  EXPECT_EQ(sent<Inquire>(heard().send).at(0).trace, "a trace");
+}
+
 TEST_F(CaretakerTest, AnIdTooOldIsRefusedWithoutALog) {
   millis = 10'001;
   caretaker.lead(Epoch(1));

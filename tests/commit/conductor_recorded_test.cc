@@ -72,6 +72,39 @@ TEST_F(ConductorRecordedTest, NobodyIsCalledBeforeTheLogHoldsIt) {
   EXPECT_TRUE(machine.begun().contains(txn(1)));
 }
 
+// Whoever leads next knows whose trace it is, decided or not, from a snapshot as well.
+TEST_F(ConductorRecordedTest, TheLogKeepsTheTraceForTheNextLeader) {
+  Execute undecided = trip(Mode::tcc);
+  undecided.trace = "a trace";
+  EXPECT_EQ(fingerprint(undecided), fingerprint(trip(Mode::tcc))) << "it is no part of the content";
+  auto output = begin(undecided);
+  for (const ServiceCall& call : output.call) EXPECT_EQ(std::get<Prepare>(call.message).trace, "a trace");
+  Execute decided = trip(Mode::concurrent_saga, 2);
+  decided.trace = "another";
+  execute(2, decided);
+  commit_all();
+  for (const GroupId step : {step_1, step_2, step_3}) vote(step, txn(2), attempt(2));
+  commit_all();
+  Decisions copy{machine_options()};
+  ASSERT_TRUE(copy.restore(*machine.snapshot()));
+  EXPECT_EQ(copy.digest(), machine.digest());
+  EXPECT_EQ(copy.begun().at(txn(1)).trace, "a trace");
+  EXPECT_EQ(copy.open().at(txn(2)).trace, "another");
+  conductor.resign();
+  take();
+  lead(6);
+  output = ticks(10);
+  for (const auto& command : output.propose) commit(command);
+  testing::append(output, take());
+  std::map<TxnId, std::set<Bytes>> told;
+  for (const ServiceCall& call : output.call) {
+    const auto& finish = std::get<Finish>(call.message);
+    told[finish.txn].insert(finish.trace);
+  }
+  EXPECT_EQ(told.at(txn(1)), std::set<Bytes>{"a trace"});
+  EXPECT_EQ(told.at(txn(2)), std::set<Bytes>{"another"});
+}
+
 TEST_F(ConductorRecordedTest, TheCommitIsAsOfAnyOther) {
   begin(trip(Mode::concurrent_saga));
   for (const GroupId step : {step_1, step_2, step_3}) vote(step, txn(1), attempt());

@@ -323,7 +323,10 @@ Bytes old_snapshot(std::uint8_t version, const std::vector<SettledOutcome>& reco
   out.u8(static_cast<std::uint8_t>(Protocol::two_phase)).u64(7).u64(start_millis + 400);
   write(out, std::vector<GroupId>{shard_1, shard_2});
   if (version >= 4) out.u32(1).bytes("mail").bytes("here").bytes("there");
-  out.u8(1).u64(start_millis + 3).u64(records.size());
+  if (version >= 6) out.u8(1).u8(0).u8(0);  // committed, for no reason, atomic
+  out.u8(1).u64(start_millis + 3);
+  if (version < 5) out.u64(records.size());
+  if (version >= 5) out.u64(0).u64(0).u64(records.size());
   for (const SettledOutcome& record : records) {
     out.txn(record.txn);
     write(out, record.attempt);
@@ -331,6 +334,12 @@ Bytes old_snapshot(std::uint8_t version, const std::vector<SettledOutcome>& reco
     out.u8(static_cast<std::uint8_t>(record.protocol)).u8(static_cast<std::uint8_t>(record.reason));
   }
   if (version >= 3) out.u64(0);
+  if (version < 6) return bytes;
+  out.u64(1).txn(txn(901, 401));
+  write(out, Attempt{Epoch(2), 10});
+  out.u8(static_cast<std::uint8_t>(Mode::saga)).u64(8);
+  write(out, std::vector<GroupId>{shard_1});
+  out.u32(0);
   return bytes;
 }
 
@@ -346,7 +355,7 @@ TEST(DecisionsOverAnArchive, ASnapshotOfAnEarlierBuildIsTakenOver) {
     record.protocol = Protocol::two_phase;
     record.reason = n % 2 == 0 ? AbortReason::none : AbortReason::timeout;
   }
-  for (const std::uint8_t version : std::array<std::uint8_t, 4>{1, 2, 3, 4}) {
+  for (const std::uint8_t version : std::array<std::uint8_t, 6>{1, 2, 3, 4, 5, 6}) {
     SCOPED_TRACE(version);
     const Bytes old = old_snapshot(version, records);
     MemoryArchive archive;
@@ -362,6 +371,7 @@ TEST(DecisionsOverAnArchive, ASnapshotOfAnEarlierBuildIsTakenOver) {
       for (const SettledOutcome& record : records) EXPECT_EQ(one->find(record.txn), record);
       EXPECT_TRUE(one->committed(txn(900, 400), {Epoch(2), 9}));
       EXPECT_EQ(one->open().at(txn(900, 400)).services.size(), version >= 4 ? 1U : 0U);
+      EXPECT_EQ(one->begun().size(), version >= 6 ? 1U : 0U);
       EXPECT_TRUE(one->may_be_forgotten(txn(1, 3)));
       EXPECT_EQ(one->digest(), memory.digest());
     }

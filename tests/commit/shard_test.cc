@@ -267,10 +267,31 @@ TEST_F(ShardTest, P11_ACommitThatOthersMayAskForIsNotForgottenByAge) {
   EXPECT_EQ(shard.report(txn(3)).standing, Standing::committed);
 }
 
+TEST_F(ShardTest, ThePreparedRecordKeepsItsTrace) {
+  PrepareWork work = prepare(txn(1), put("a", "1"));
+  work.trace = "whose it is";
+  apply(work);
+  EXPECT_EQ(shard.report(txn(1)).trace, "whose it is");
+  Bytes bytes = encode_record(*shard.prepared(txn(1)));
+  EXPECT_EQ(std::get<PreparedTxn>(*decode_record(bytes)), *shard.prepared(txn(1)));
+  Shard again(ShardOptions{.self = shard_1, .window = {}});
+  ASSERT_TRUE(again.load(store));
+  EXPECT_EQ(again.prepared(txn(1))->trace, "whose it is");
+  bytes[0] = 5;
+  EXPECT_FALSE(decode_record(bytes)) << "version 5 ends before it";
+  bytes.resize(bytes.size() - 4 - work.trace.size());
+  ASSERT_TRUE(decode_record(bytes));
+  EXPECT_EQ(std::get<PreparedTxn>(*decode_record(bytes)).trace, "");
+  PreparedTxn longer = *shard.prepared(txn(1));
+  longer.trace.assign(trace_bytes_max + 1, 't');
+  EXPECT_FALSE(decode_record(encode_record(longer)));
+}
+
 TEST_F(ShardTest, ARecordOfVersion1IsReadAsTheProtocolThatItWasOf) {
   apply(prepare(txn(1), put("a", "1")));
   Bytes bytes = encode_record(*shard.prepared(txn(1)));
-  bytes.pop_back();  // before version 4 no heuristic
+  bytes.resize(bytes.size() - 4);  // before version 6 no trace
+  bytes.pop_back();                // before version 4 no heuristic
   const std::size_t behind_effects = encode_detail(shard.prepared(txn(1))->result).size() + 8 + 1;
   bytes.erase(bytes.size() - behind_effects - 4, 4);  // before version 3 no count of adds
   for (const char version : {'\2', '\1'}) {

@@ -14,6 +14,7 @@ const TxnId txn = TxnId::make(ClusterMillis(1'700'000'000'000), 1, 2);
 const TxnId other = TxnId::make(ClusterMillis(1'700'000'000'001), 3, 4);
 const Attempt attempt{Epoch(5), 6};
 const std::vector<GroupId> participants{GroupId(1), GroupId(2)};
+const Bytes trace("\1\0\xFFof the caller", 16);
 const Ballot ballot{4, GroupId(1), Epoch(7)};
 const Refusal refusal{AbortReason::constraint, GroupId(2), "balance would be negative", "balance >= 0", other};
 const Effects effects{Bytes("\0\1\2", 3),
@@ -67,6 +68,11 @@ const std::vector<TxnMessage> messages{
     BallotRequest{txn, {}, Outcome::committed, 9, participants},
     BallotReply{txn, 9, Standing::prepared, ballot, {1, GroupId(3), Epoch(2)}, Outcome::aborted, {}},
     BallotReply{txn, 0, Standing::aborted, {}, {}, Outcome::none, refusal},
+    Prepare{txn, attempt, GroupId(9), participants, 1, TxnId{}, {}, Protocol::paxos_commit, trace},
+    Vote{txn, attempt, true, {}, {}, Protocol::paxos_commit, 9, {}, trace},
+    Finish{txn, attempt, true, Protocol::paxos_commit, 9, trace},
+    Inquire{txn, attempt, Protocol::paxos_commit, 9, trace},
+    Report{txn, Standing::prepared, Protocol::paxos_commit, attempt, 9, participants, {}, {}, trace},
 };
 const std::vector<CoordinatorCommand> coordinator_commands{
     Decide{txn, attempt, Protocol::two_phase, participants, 77},
@@ -78,6 +84,8 @@ const std::vector<CoordinatorCommand> coordinator_commands{
                   OutcomeNote{other, 0, false, Protocol::two_phase, AbortReason::presumed}}},
     BallotWork{txn, ballot, Outcome::aborted, 9, participants},
     BeginTxn{txn, attempt, Mode::concurrent_saga, participants, 9, {{"pay", "10.0.0.1:7000", "payment"}}},
+    BeginTxn{txn, attempt, Mode::tcc, participants, 9, {}, trace},
+    Decide{txn, attempt, Protocol::two_phase, participants, 77, {}, trace},
 };
 const std::vector<ShardCommand> shard_commands{
     PrepareWork{txn, attempt, GroupId(9), participants, 8, other, effects, some_result()},
@@ -94,6 +102,7 @@ const std::vector<ShardCommand> shard_commands{
     OverrideWork{txn, true, "because\xFF"},
     ForgetOverride{txn, "because\xFF"},
     BallotWork{txn, ballot, Outcome::none, 9, {}},
+    PrepareWork{txn, attempt, GroupId(9), participants, 8, other, effects, {}, Protocol::paxos_commit, trace},
 };
 
 TEST(WireCodec, every_message_comes_back_as_it_was) {
@@ -102,6 +111,16 @@ TEST(WireCodec, every_message_comes_back_as_it_was) {
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(*decoded, message);
   }
+}
+
+TEST(WireCodec, a_trace_that_is_too_long_is_left_out_and_nothing_else) {
+  Prepare prepare{txn, attempt, GroupId(9), participants, 1, TxnId{}, {}, Protocol::paxos_commit};
+  prepare.trace.assign(trace_bytes_max, 't');
+  EXPECT_EQ(std::get<Prepare>(*decode_message(encode(TxnMessage(prepare)))), prepare);
+  Prepare longer = prepare;
+  longer.trace += 't';
+  prepare.trace.clear();
+  EXPECT_EQ(std::get<Prepare>(*decode_message(encode(TxnMessage(longer)))), prepare);
 }
 
 TEST(WireCodec, what_an_older_build_wrote_without_a_protocol_is_two_phase) {
