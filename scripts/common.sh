@@ -16,14 +16,14 @@ packages=(
   libsqlite3-dev libexpected-dev libfmt-dev libxxhash-dev libspdlog-dev
   libgoogle-perftools-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
   libgtest-dev libgmock-dev libbenchmark-dev
-  libpq-dev libmariadb-dev libcpp-httplib-dev prometheus-cpp-dev
+  libpq-dev libmariadb-dev libcpp-httplib-dev prometheus-cpp-dev zlib1g-dev
   procps
 )
 # For the tests and examples besides: databases, and what programs in Python and TypeScript need.
 service_packages=(
   postgresql mariadb-server
   python3 python3-grpcio python3-protobuf python3-psycopg2 python3-pymysql
-  strace iproute2
+  strace iproute2 openssl
 )
 # Only for pictures and tests of the dashboard in a browser (scripts/screenshots.sh), and promtool for contrib/.
 browser_packages=(chromium fonts-dejavu-core)

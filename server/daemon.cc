@@ -16,6 +16,7 @@
 #include "server/incarnation.h"
 #include "server/log.h"
 #include "server/node_setup.h"
+#include "server/span_body.h"
 #include "server/version.h"
 #include "storage/data_directory.h"
 
@@ -121,7 +122,13 @@ Result<void> Daemon::start() {
 }
 
 void Daemon::open_export() {
-  if (traces_.exports) {
+  const auto tls = read_tls_files(traces_);
+  if (!tls) {
+    LogEvent(LogLevel::warn, "trace", "nothing is exported")
+        .field("error", "OTEL_EXPORTER_OTLP_...CERTIFICATE or KEY: " + tls.error().message)
+        .write();
+  }
+  if (traces_.exports && tls) {
     auto sender = traces_.protocol == OtlpProtocol::grpc
                       ? grpc_span_sender(traces_, api_.queue(),
                                          [this](std::function<void()> run) {

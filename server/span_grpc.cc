@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "observe/otlp_wire.h"
+#include "server/span_body.h"
 #include "server/span_sender.h"
 #include "txn_proto/api_error.h"
 
@@ -111,7 +112,8 @@ class GrpcSpanSender final : public SpanSender {
     constexpr int reconnect_millis_max = 1'000;
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, reconnect_millis_max);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    channel_ = grpc::CreateCustomChannel(options_.endpoint.text(), grpc::InsecureChannelCredentials(), arguments);
+    if (options_.gzip) arguments.SetCompressionAlgorithm(GRPC_COMPRESS_GZIP);
+    channel_ = grpc::CreateCustomChannel(options_.endpoint.text(), credentials(), arguments);
   }
 
   SpanReply send(const std::string& body) override {
@@ -134,6 +136,15 @@ class GrpcSpanSender final : public SpanSender {
   }
 
  private:
+  // Files that cannot be read were told of before (Daemon::open_export); without them nothing is trusted.
+  [[nodiscard]] std::shared_ptr<grpc::ChannelCredentials> credentials() const {
+    if (!options_.secure) return grpc::InsecureChannelCredentials();
+    const auto files = read_tls_files(options_);
+    grpc::SslCredentialsOptions tls;
+    if (files) tls = {files->authorities, files->key, files->certificate};
+    return grpc::SslCredentials(tls);
+  }
+
   const TraceOptions options_;
   RpcQueue& queue_;
   const PostToQueue post_;

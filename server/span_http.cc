@@ -6,6 +6,7 @@
 
 #include "observe/otlp_wire.h"
 #include "server/http_post.h"
+#include "server/span_body.h"
 #include "server/span_sender.h"
 
 namespace assent {
@@ -22,7 +23,13 @@ class HttpSpanSender final : public SpanSender {
       : json_(options.protocol == OtlpProtocol::http_json),
         path_(options.path),
         timeout_(options.timeout),
-        client_(options.endpoint.host, options.endpoint.port) {
+        gzip_(options.gzip),
+        client_((options.secure ? "https://" : "http://") + options.endpoint.text(), options.client_certificate,
+                options.client_key) {
+    if (options.secure) {
+      if (!options.certificate.empty()) client_.set_ca_cert_path(options.certificate);
+      client_.enable_server_certificate_verification(true);
+    }
     client_.set_keep_alive(true);
     client_.set_tcp_nodelay(true);
     for (const auto& [name, value] : options.headers) headers_.emplace(name, value);
@@ -34,6 +41,7 @@ class HttpSpanSender final : public SpanSender {
     request.path = path_;
     request.headers = headers_;
     request.body = body;
+    if (gzip_) compress(request);
     const auto answer =
         posts_.post(client_, std::move(request), {.time = timeout_, .answer_bytes_max = answer_bytes_max});
     if (!answer) {
@@ -56,10 +64,18 @@ class HttpSpanSender final : public SpanSender {
   void cancel() override { posts_.cut_off(); }
 
  private:
+  static void compress(httplib::Request& request) {
+    auto small = gzipped(request.body);
+    if (!small) return;
+    request.body = std::move(*small);
+    request.headers.emplace("Content-Encoding", "gzip");
+  }
+
   const bool json_;
   const std::string path_;
   httplib::Headers headers_;
   const milliseconds timeout_;
+  const bool gzip_;
   httplib::Client client_;
   HttpPosts posts_;
 };

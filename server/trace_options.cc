@@ -121,7 +121,14 @@ class Reader {
     }
     if (const auto* name = variable("OTEL_SERVICE_NAME")) out_.resource.service_name = *name;
     if (const auto* compression = traces_or_all("COMPRESSION"); compression != nullptr && *compression != "none") {
-      warn("COMPRESSION", *compression, "spans are sent without compression");
+      out_.gzip = *compression == "gzip";
+      if (!out_.gzip) warn("COMPRESSION", *compression, "there are gzip and none; spans are sent as they are");
+    }
+    if (const auto* file = traces_or_all("CERTIFICATE")) out_.certificate = *file;
+    if (const auto* file = traces_or_all("CLIENT_CERTIFICATE")) out_.client_certificate = *file;
+    if (const auto* file = traces_or_all("CLIENT_KEY")) out_.client_key = *file;
+    if (!out_.secure && !out_.certificate.empty()) {
+      warn("CERTIFICATE", out_.certificate, "is not used: the endpoint is not https");
     }
     return std::move(out_);
   }
@@ -175,12 +182,11 @@ class Reader {
                              : config_.trace_endpoint.empty() ? fmt::format("http://localhost:{}", port)
                                                               : config_.trace_endpoint;
     const std::optional<Url> url = url_of(text, port);
-    if (!url || url->secure) {
+    if (!url) {
       out_.exports = false;
-      return warn("ENDPOINT", text,
-                  url ? "https is not supported: send to a collector on this machine; nothing is exported"
-                      : "is not http://host:port; nothing is exported");
+      return warn("ENDPOINT", text, "is neither http://host:port nor https://host:port; nothing is exported");
     }
+    out_.secure = url->secure;
     out_.endpoint = url->endpoint;
     out_.path = url->path.empty() ? "/" : url->path;
     if (traces == nullptr) {
@@ -245,8 +251,8 @@ class Reader {
 
 std::string TraceOptions::text() const {
   if (!exports) return "off";
-  if (protocol == OtlpProtocol::grpc) return fmt::format("{} (grpc)", endpoint.text());
-  return fmt::format("http://{}{} ({})", endpoint.text(), path,
+  if (protocol == OtlpProtocol::grpc) return fmt::format("{} (grpc{})", endpoint.text(), secure ? ", TLS" : "");
+  return fmt::format("{}://{}{} ({})", secure ? "https" : "http", endpoint.text(), path,
                      protocol == OtlpProtocol::http_json ? "http/json" : "http/protobuf");
 }
 

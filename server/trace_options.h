@@ -1,8 +1,7 @@
 // Where spans are exported to, and which: from the node's configuration and OpenTelemetry's environment variables,
 // which are stronger. Pure: the caller reads the environment.
 //
-// A variable that cannot be understood is left alone and gives a warning; it never stops a node. Only what this
-// exporter does is honoured: no TLS, no compression.
+// A variable that cannot be understood is left alone and gives a warning; it never stops a node.
 #pragma once
 
 #include <chrono>
@@ -24,7 +23,12 @@ struct TraceOptions {
   bool exports = false;
   OtlpProtocol protocol = OtlpProtocol::http_json;
   Endpoint endpoint;
-  std::string path;  // of http
+  std::string path;         // of http
+  bool secure = false;      // https; the next are files in PEM
+  std::string certificate;  // of authorities to be trusted; empty: the system's
+  std::string client_certificate;
+  std::string client_key;
+  bool gzip = false;
   std::vector<std::pair<std::string, std::string>> headers;
   std::chrono::milliseconds timeout{10'000};  // of one request
   std::chrono::milliseconds delay{1'000};     // until a batch that is not full is sent

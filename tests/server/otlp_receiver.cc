@@ -1,6 +1,8 @@
 #include "tests/server/otlp_receiver.h"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 
 #include "tests/observe/golden_span.h"
 
@@ -53,15 +55,33 @@ void judge_span(const Json& span, OtlpReceiver::Seen& seen) {
 
 }  // namespace
 
-OtlpReceiver::OtlpReceiver() {
-  http_.Post(".*",
-             [this](const httplib::Request& request, httplib::Response& response) { serve_http(request, response); });
-  http_.set_keep_alive_timeout(1);
-  http_port_ = static_cast<std::uint16_t>(http_.bind_to_any_port("127.0.0.1"));
-  http_thread_ = std::thread([this] { http_.listen_after_bind(); });
-  while (!http_.is_running()) std::this_thread::yield();
+namespace {
+
+std::string content_of(const std::string& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+OtlpReceiver::OtlpReceiver(const std::string& certificate, const std::string& key) {
+  const bool secure = !certificate.empty();
+  http_ = secure ? std::make_unique<httplib::SSLServer>(certificate.c_str(), key.c_str())
+                 : std::make_unique<httplib::Server>();
+  http_->Post(".*",
+              [this](const httplib::Request& request, httplib::Response& response) { serve_http(request, response); });
+  http_->set_keep_alive_timeout(1);
+  http_port_ = static_cast<std::uint16_t>(http_->bind_to_any_port("127.0.0.1"));
+  http_thread_ = std::thread([this] { http_->listen_after_bind(); });
+  while (!http_->is_running()) std::this_thread::yield();
+  auto credentials = grpc::InsecureServerCredentials();
+  if (secure) {
+    grpc::SslServerCredentialsOptions tls;
+    tls.pem_key_cert_pairs.push_back({content_of(key), content_of(certificate)});
+    credentials = grpc::SslServerCredentials(tls);
+  }
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &grpc_port_);
+  builder.AddListeningPort("127.0.0.1:0", credentials, &grpc_port_);
   builder.RegisterAsyncGenericService(&service_);
   queue_ = builder.AddCompletionQueue();
   server_ = builder.BuildAndStart();
@@ -69,7 +89,7 @@ OtlpReceiver::OtlpReceiver() {
 }
 
 OtlpReceiver::~OtlpReceiver() {
-  http_.stop();
+  http_->stop();
   http_thread_.join();
   server_->Shutdown(std::chrono::system_clock::now());
   {

@@ -8,6 +8,7 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -29,7 +30,8 @@ struct ReceiverAnswer {
 
 class OtlpReceiver {
  public:
-  OtlpReceiver();
+  // With TLS when the files are named.
+  explicit OtlpReceiver(const std::string& certificate = {}, const std::string& key = {});
   ~OtlpReceiver();
   OtlpReceiver(const OtlpReceiver&) = delete;
   OtlpReceiver& operator=(const OtlpReceiver&) = delete;
@@ -60,7 +62,7 @@ class OtlpReceiver {
   void judge_json(const nlohmann::json& document, Seen& seen);
   void judge_message(const test::otlp::ExportTraceServiceRequest& request, Seen& seen);
 
-  httplib::Server http_;
+  std::unique_ptr<httplib::Server> http_;
   std::uint16_t http_port_ = 0;
   std::thread http_thread_;
   grpc::AsyncGenericService service_;

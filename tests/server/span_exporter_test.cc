@@ -2,6 +2,10 @@
 #include "server/span_exporter.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cstdlib>
+#include <filesystem>
 
 #include "tests/local.h"
 #include "tests/server/otlp_receiver.h"
@@ -50,7 +54,8 @@ constexpr RetryOptions quick{.first = 1ms, .most = 4ms, .for_at_most = 10'000ms}
 
 class EachTransport : public ::testing::TestWithParam<OtlpProtocol> {
  protected:
-  EachTransport() {
+  explicit EachTransport(const std::string& certificate = {}, const std::string& key = {})
+      : receiver_(certificate, key) {
     options_.exports = true;
     options_.protocol = GetParam();
     const bool grpc = GetParam() == OtlpProtocol::grpc;
@@ -118,6 +123,60 @@ TEST_P(EachTransport, SpansArriveAndKeepTheRules) {
   EXPECT_EQ(seen.last_headers.at("x-token"), "secret");
 }
 
+TEST_P(EachTransport, WhatIsCompressedArrivesAsItWas) {
+  options_.gzip = true;
+  SpanExporter& exporter = start();
+  for (std::uint64_t i = 0; i < 20; ++i) exporter.offer(transaction(i));
+  ASSERT_TRUE(eventually(10s, [&] { return exporter.figures().spans_sent == 20 * spans_of_one; }));
+  const OtlpReceiver::Seen seen = receiver_.seen();
+  EXPECT_EQ(seen.violations, std::vector<std::string>());
+  EXPECT_EQ(seen.traces.size(), 20U);
+  // gRPC takes its own header off before anybody sees it.
+  if (GetParam() != OtlpProtocol::grpc) EXPECT_EQ(seen.last_headers.at("content-encoding"), "gzip");
+}
+
+// A certificate of its own, for 127.0.0.1.
+struct OwnCertificate {
+  OwnCertificate() {
+    std::string name = (std::filesystem::temp_directory_path() / "assent-otlp-XXXXXX").string();
+    folder = ::mkdtemp(name.data());
+    const std::string made =
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " +
+        key() + " -out " + certificate() + " 2>/dev/null";
+    EXPECT_EQ(std::system(made.c_str()), 0) << "openssl is there (scripts/test.sh installs it)";
+  }
+  [[nodiscard]] std::string certificate() const { return folder + "/certificate.pem"; }
+  [[nodiscard]] std::string key() const { return folder + "/key.pem"; }
+  ~OwnCertificate() { std::filesystem::remove_all(folder); }
+  OwnCertificate(const OwnCertificate&) = delete;
+  OwnCertificate& operator=(const OwnCertificate&) = delete;
+
+  std::string folder;
+};
+
+class EachSecureTransport : private OwnCertificate, public EachTransport {
+ protected:
+  EachSecureTransport() : EachTransport(certificate(), key()) { options_.secure = true; }
+  using OwnCertificate::certificate;
+};
+
+TEST_P(EachSecureTransport, WhoIsTrustedGetsTheSpans) {
+  options_.certificate = certificate();
+  options_.gzip = true;
+  SpanExporter& exporter = start();
+  exporter.offer(transaction(1));
+  ASSERT_TRUE(eventually(10s, [&] { return exporter.figures().spans_sent == spans_of_one; }));
+  EXPECT_EQ(receiver_.seen().violations, std::vector<std::string>());
+}
+
+TEST_P(EachSecureTransport, WhoIsNotTrustedGetsNothing) {
+  SpanExporter& exporter = start({.first = 1ms, .most = 4ms, .for_at_most = 300ms});
+  exporter.offer(transaction(1));
+  ASSERT_TRUE(eventually(10s, [&] { return exporter.figures().spans_dropped == spans_of_one; }));
+  EXPECT_EQ(receiver_.seen().requests, 0U);
+}
+
 TEST_P(EachTransport, WhatIsTurnedAwayForNowComesAgain) {
   receiver_.answer_next(busy());
   receiver_.answer_next(busy());
@@ -174,12 +233,13 @@ TEST_P(EachTransport, BeyondTheQueueTransactionsAreDroppedAndCounted) {
   exporter.stop();  // while it waits to come again: it ends soon
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EachTransport,
-                         ::testing::Values(OtlpProtocol::http_json, OtlpProtocol::http_protobuf, OtlpProtocol::grpc),
-                         [](const auto& given) {
-                           if (given.param == OtlpProtocol::grpc) return "grpc";
-                           return given.param == OtlpProtocol::http_json ? "http_json" : "http_protobuf";
-                         });
+std::string name_of(const ::testing::TestParamInfo<OtlpProtocol>& given) {
+  if (given.param == OtlpProtocol::grpc) return "grpc";
+  return given.param == OtlpProtocol::http_json ? "http_json" : "http_protobuf";
+}
+const auto transports = ::testing::Values(OtlpProtocol::http_json, OtlpProtocol::http_protobuf, OtlpProtocol::grpc);
+INSTANTIATE_TEST_SUITE_P(All, EachTransport, transports, name_of);
+INSTANTIATE_TEST_SUITE_P(All, EachSecureTransport, transports, name_of);
 
 // What a sender is told and when it is asked, without sockets.
 class ScriptedSender final : public SpanSender {

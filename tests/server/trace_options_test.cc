@@ -80,6 +80,23 @@ TEST(TraceOptionsTest, HeadersTimeoutAndLimitsAreRead) {
   EXPECT_THAT(options.resource.more, ElementsAre(Pair("deployment.environment", OtlpValue(std::string("test")))));
 }
 
+TEST(TraceOptionsTest, HttpsAndCompressionAreHonoured) {
+  const TraceOptions options = read({{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:9"},
+                                     {"OTEL_EXPORTER_OTLP_COMPRESSION", "none"},
+                                     {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip"},
+                                     {"OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"},
+                                     {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/me.pem"},
+                                     {"OTEL_EXPORTER_OTLP_CLIENT_KEY", "/me.key"}});
+  EXPECT_THAT(options.warnings, IsEmpty());
+  EXPECT_TRUE(options.exports && options.secure && options.gzip);
+  EXPECT_EQ(options.text(), "https://c:9/v1/traces (http/json)");
+  EXPECT_EQ(options.certificate, "/ca.pem");
+  EXPECT_EQ(options.client_certificate, "/me.pem");
+  EXPECT_EQ(options.client_key, "/me.key");
+  EXPECT_EQ(read({{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://c"}, {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"}}).text(),
+            "c:4317 (grpc, TLS)");
+}
+
 TEST(TraceOptionsTest, SamplersGoByTheirNames) {
   const auto sampler = [](const std::string& name, const std::string& argument = {}) {
     return read({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:9"},
@@ -100,7 +117,8 @@ TEST(TraceOptionsTest, WhatCannotBeUnderstoodWarnsAndChangesNothing) {
   const Variables base{{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:9"}};
   for (const auto& [name, value] : Variables{{"OTEL_EXPORTER_OTLP_PROTOCOL", "carrier-pigeon"},
                                              {"OTEL_EXPORTER_OTLP_TIMEOUT", "10s"},
-                                             {"OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"},
+                                             {"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"},
+                                             {"OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"},
                                              {"OTEL_TRACES_SAMPLER", "sometimes"},
                                              {"OTEL_TRACES_EXPORTER", "zipkin"},
                                              {"OTEL_BSP_MAX_QUEUE_SIZE", "0"}}) {
@@ -115,7 +133,7 @@ TEST(TraceOptionsTest, WhatCannotBeUnderstoodWarnsAndChangesNothing) {
 }
 
 TEST(TraceOptionsTest, AnEndpointThatCannotBeReachedExportsNothingAndSaysSo) {
-  for (const char* bad : {"https://c:9", "ftp://c", "http://", "http://c:99999", "http://:1"}) {
+  for (const char* bad : {"ftp://c", "http://", "http://c:99999", "http://:1"}) {
     const TraceOptions options = read({{"OTEL_EXPORTER_OTLP_ENDPOINT", bad}});
     EXPECT_FALSE(options.exports) << bad;
     EXPECT_EQ(options.warnings.size(), 1U) << bad;
