@@ -9,6 +9,7 @@
 
 #include "dashboard/assets.h"
 #include "server/http_actions.h"
+#include "server/http_api.h"
 #include "server/http_routes.h"
 
 namespace assent::dev {
@@ -173,13 +174,9 @@ void Front::add_routes() {
       return {.status = 200, .type = "application/json", .body = Json{{"done", *done}}.dump() + "\n"};
     });
   }
-  for (const char* path : {"/livez", "/metrics", "/api/v1/cluster", "/api/v1/groups", "/api/v1/txns/{id}",
-                           "/api/v1/txns/{id}/trace", "/api/v1/txns/{id}/explain"}) {
-    hand_on(path, {});
-  }
+  for (const char* path : {"/livez", "/metrics"}) hand_on(path, {});
   hand_on("/readyz", {"verbose"});
-  hand_on("/api/v1/txns", {"state", "limit", "cursor", "slower_than"});
-  hand_on("/api/v1/events", {"limit"});
+  for (const ApiRead& read : api_reads()) hand_on(read.path, read.parameters);
   hand_on_action("/api/v1/txns/{id}/resolve");
   hand_on_action("/api/v1/txns/{id}/seal");
   hand_on_action("/api/v1/groups/{group}/transfer-leader");

@@ -77,6 +77,7 @@ void add_root(const v1::TxnTrace& trace, OtlpSpan& out) {
   const v1::TxnSummary& summary = trace.summary();
   out.attributes.emplace_back("assent.txn.id", summary.txn_id());
   out.attributes.emplace_back("assent.protocol", summary.protocol());
+  if (!summary.mode().empty()) out.attributes.emplace_back("assent.mode", summary.mode());
   out.attributes.emplace_back("assent.participant.count", std::int64_t{summary.participants_size()});
   if (!summary.outcome().empty()) out.attributes.emplace_back("assent.outcome", summary.outcome());
   if (summary.recovered()) out.attributes.emplace_back("assent.recovered", true);

@@ -27,6 +27,7 @@ v1::TxnSummary summary_to_api(const TxnRecord& record, const RecordNames& names,
   out.set_txn_id(record.txn.to_hex());
   out.set_state(std::string(to_string(progress_of(record))));
   out.set_protocol(std::string(to_string(record.protocol)));
+  if (record.mode != Mode::atomic) out.set_mode(std::string(to_string(record.mode)));
   out.set_coordinator(name_of(record, names, record.coordinator));
   out.set_node(std::string(names.node));
   for (const GroupId one : record.participants) out.add_participants(name_of(record, names, one));

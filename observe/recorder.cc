@@ -25,7 +25,8 @@ constexpr bool names_txn = requires(const Message& message) {
 
 }  // namespace
 
-Recorder::Recorder(const RecorderOptions& options, const Clock& clock) : options_(options), clock_(clock) {
+Recorder::Recorder(const RecorderOptions& options, const Clock& clock)
+    : options_(options), clock_(clock), latencies_(options.ring) {
   recording_ = options_.ring > 0;
   ring_.reserve(options_.ring);
 }
@@ -81,6 +82,12 @@ TxnRecord* Recorder::record_of(const TxnId& txn) {
   return &record;
 }
 
+void Recorder::belongs(TxnRecord& record, const Bytes& trace) {
+  if (trace.empty() || record.caller) return;
+  record.caller = trace_from_bytes(trace);
+  if (!record.caller) ++figures_.traces_malformed;
+}
+
 TxnStep* Recorder::note(TxnRecord& record, const Event& event, bool* fresh) {
   record.changed = ++changes_;
   for (TxnStep& one : record.steps) {
@@ -116,11 +123,6 @@ void Recorder::requested(GroupId at, const ClientRequest& request) {
   const auto waited = arrived_.find(request.id);
   const std::uint64_t arrived = waited == arrived_.end() ? 0 : waited->second;
   if (waited != arrived_.end()) arrived_.erase(waited);
-  std::optional<TraceContext> caller;
-  if (const auto named = callers_.find(request.id); named != callers_.end()) {
-    caller = named->second;
-    callers_.erase(named);
-  }
   const auto* execute = std::get_if<Execute>(&request.body);
   if (execute == nullptr) return;
   const bool again = known(execute->txn) != nullptr;
@@ -137,7 +139,8 @@ void Recorder::requested(GroupId at, const ClientRequest& request) {
   if (arrived != 0) step->queued = short_of(arrived, step->micros);
   record->protocol = effective_protocol(*execute);
   record->coordinator = at;
-  if (caller) record->caller = caller;
+  record->mode = execute->mode;
+  belongs(*record, execute->trace);
   record->participants.clear();
   for (const Branch& branch : execute->branches) {
     record->participants.push_back(branch.shard);
@@ -147,6 +150,17 @@ void Recorder::requested(GroupId at, const ClientRequest& request) {
   if (again) return;  // this group runs what it heard of before, as another group
   ++figures_of(record->protocol).started;
   figures_.participants.add(execute->branches.size());
+}
+
+// What a leader hears of who did not see it begin.
+template <class Message>
+void Recorder::learn(TxnRecord& record, const Message& message, GroupId coordinator, GroupId participant) {
+  belongs(record, message.trace);
+  std::vector<GroupId>& all = record.participants;
+  if (std::find(all.begin(), all.end(), participant) == all.end()) all.push_back(participant);
+  if (!record.coordinator.none()) return;
+  record.coordinator = coordinator;
+  record.protocol = message.protocol;
 }
 
 void Recorder::received(GroupId at, GroupId from, const TxnMessage& message) {
@@ -164,6 +178,7 @@ void Recorder::on(GroupId at, GroupId from, const Prepare& prepare) {
   TxnStep* step = note(*record, {Step::prepare_heard, at, from}, &fresh);
   if (!fresh || step == nullptr) return;
   step->turn = group(at).turn;
+  belongs(*record, prepare.trace);
   record->protocol = prepare.protocol;
   record->coordinator = prepare.coordinator;
   record->participants = prepare.participants;
@@ -172,14 +187,20 @@ void Recorder::on(GroupId at, GroupId from, const Prepare& prepare) {
 void Recorder::on(GroupId at, GroupId from, const Vote& vote) {
   const bool service = is_service(from);
   bool fresh = true;
-  if (TxnRecord* record = record_of(vote.txn)) note(*record, {Step::vote_heard, at, from, vote.yes}, &fresh);
+  if (TxnRecord* record = record_of(vote.txn)) {
+    note(*record, {Step::vote_heard, at, from, vote.yes}, &fresh);
+    learn(*record, vote, at, from);
+  }
   if (!fresh) return;
   ++(service ? (vote.yes ? figures_.service_votes_yes : figures_.service_votes_no)
              : (vote.yes ? figures_.votes_yes : figures_.votes_no));
 }
 
 void Recorder::on(GroupId at, GroupId from, const Finish& finish) {
-  if (TxnRecord* record = record_of(finish.txn)) note(*record, {Step::finish_heard, at, from, finish.commit});
+  TxnRecord* record = record_of(finish.txn);
+  if (record == nullptr) return;
+  note(*record, {Step::finish_heard, at, from, finish.commit});
+  belongs(*record, finish.trace);
 }
 
 void Recorder::on(GroupId at, GroupId from, const Finished& finished) {
@@ -191,7 +212,10 @@ void Recorder::on(GroupId at, GroupId from, const Finished& finished) {
 }
 
 void Recorder::on(GroupId at, GroupId from, const Inquire& inquire) {
-  if (TxnRecord* record = record_of(inquire.txn)) note(*record, {Step::inquired, at, from});
+  TxnRecord* record = record_of(inquire.txn);
+  if (record == nullptr) return;
+  note(*record, {Step::inquired, at, from});
+  learn(*record, inquire, at, from);
 }
 
 void Recorder::on(GroupId at, GroupId from, const BallotRequest& request) {
@@ -232,6 +256,9 @@ void Recorder::note_applied(TxnRecord* record, const Event& event, Index index) 
 }
 
 void Recorder::applied(GroupId at, Index index, const CoordinatorCommand& command) {
+  if (const auto* begin = std::get_if<BeginTxn>(&command)) {
+    return note_applied(record_of(begin->txn), {Step::begin_applied, at}, index);
+  }
   if (const auto* decide = std::get_if<Decide>(&command)) {
     return note_applied(record_of(decide->txn), {Step::decision_applied, at, {}, true}, index);
   }
@@ -317,7 +344,9 @@ void Recorder::synced(Wal::Ticket ticket) {
 
 void Recorder::proposed(GroupId at, const CoordinatorCommand& command) {
   ++group(at).figures->proposals;
-  if (const auto* decide = std::get_if<Decide>(&command)) {
+  if (const auto* begin = std::get_if<BeginTxn>(&command)) {
+    if (TxnRecord* record = record_of(begin->txn)) note(*record, {Step::begin_proposed, at});
+  } else if (const auto* decide = std::get_if<Decide>(&command)) {
     if (TxnRecord* record = record_of(decide->txn)) note(*record, {Step::decision_proposed, at, {}, true});
   } else if (const auto* seal = std::get_if<SealOutcome>(&command)) {
     if (TxnRecord* record = record_of(seal->txn)) note(*record, {Step::decision_proposed, at});
@@ -339,7 +368,11 @@ void Recorder::proposed(GroupId at, const ShardCommand& command) {
     return vote(execute->txn, execute->refusal.reason == AbortReason::none);
   }
   if (const auto* finish = std::get_if<FinishWork>(&command)) {
-    if (TxnRecord* record = record_of(finish->txn)) note(*record, {Step::finish_proposed, at, {}, finish->commit});
+    TxnRecord* record = record_of(finish->txn);
+    if (record == nullptr) return;
+    note(*record, {Step::finish_proposed, at, {}, finish->commit});
+    // Nobody told it: the shards in doubt found out by themselves.
+    if (first_step(*record, Step::finish_heard, at) == nullptr) carried_on(*record, finish->commit);
   }
 }
 
@@ -359,7 +392,12 @@ void Recorder::sent(GroupId at, GroupId to, const TxnMessage& message) {
     if (TxnRecord* record = record_of(txn)) note(*record, {step, at, to, yes});
   };
   if (const auto* prepare = std::get_if<Prepare>(&message)) return note_sent(prepare->txn, Step::prepare_sent, false);
-  if (const auto* vote = std::get_if<Vote>(&message)) return note_sent(vote->txn, Step::vote_sent, vote->yes);
+  if (const auto* vote = std::get_if<Vote>(&message)) {
+    TxnRecord* record = record_of(vote->txn);
+    if (record == nullptr) return;
+    note(*record, {Step::vote_sent, at, to, vote->yes});
+    return learn(*record, *vote, to, at);
+  }
   if (const auto* finished = std::get_if<Finished>(&message)) {
     return note_sent(finished->txn, Step::finished_sent, finished->commit);
   }
@@ -373,12 +411,16 @@ void Recorder::sent(GroupId at, GroupId to, const TxnMessage& message) {
   if (record == nullptr) return;
   bool fresh = false;
   note(*record, {Step::finish_sent, at, to, finish->commit}, &fresh);
+  learn(*record, *finish, at, to);
   if (record->outcome == Outcome::none) record->outcome = finish->commit ? Outcome::committed : Outcome::aborted;
-  if (!fresh || count_steps(*record, Step::finish_sent, at) != 1) return;
-  if (first_step(*record, Step::asked, at) != nullptr) return;
-  record->recovered = true;
-  list_begun(finish->txn);
-  ++(finish->commit ? figures_.recovered_commits : figures_.recovered_aborts);
+  if (fresh && first_step(*record, Step::asked, at) == nullptr) carried_on(*record, finish->commit);
+}
+
+// By a leader that had not begun it.
+void Recorder::carried_on(TxnRecord& record, bool commit) {
+  if (std::exchange(record.recovered, true)) return;
+  list_begun(record.txn);
+  ++(commit ? figures_.recovered_commits : figures_.recovered_aborts);
 }
 
 void Recorder::replied(GroupId at, const ClientReply& reply) {
@@ -415,17 +457,22 @@ void Recorder::list_begun(const TxnId& txn) {
   }
 }
 
-void Recorder::count_answer(GroupId at, const TxnRecord& record) {
+void Recorder::count_answer(GroupId at, TxnRecord& record) {
   const bool committed = record.outcome == Outcome::committed;
   if (!committed) ++figures_.aborted[static_cast<std::size_t>(record.reason)];
   const std::optional<PhaseSpans> spans = phases_of(record, at);
   if (!spans || !spans->answered) return;
   ProtocolFigures& figures = figures_of(record.protocol);
   (committed ? figures.committed : figures.aborted).add(*spans->answered - spans->began);
+  LatencySample sample;
+  sample.started = static_cast<std::int64_t>(spans->began) + record.wall_offset;
+  sample.total = short_of(spans->began, *spans->answered);
   for (const PhaseSpan& phase : spans->phases) {
     if (phase.phase == TxnPhase::commit || phase.phase == TxnPhase::abort || !phase.to) continue;
     figures.phases[static_cast<std::size_t>(phase.phase)].add(*phase.to - phase.from);
+    sample.phases[static_cast<std::size_t>(phase.phase)] = short_of(phase.from, *phase.to);
   }
+  record.sample = latencies_.add(sample);
 }
 
 void Recorder::count_finished(GroupId at, const TxnRecord& record) {
@@ -435,6 +482,9 @@ void Recorder::count_finished(GroupId at, const TxnRecord& record) {
   if (count_steps(record, Step::finished_heard, at) != count_steps(record, Step::finish_sent, at)) return;
   const TxnPhase phase = sent->yes ? TxnPhase::commit : TxnPhase::abort;
   figures_of(record.protocol).phases[static_cast<std::size_t>(phase)].add(heard->micros - sent->micros);
+  if (LatencySample* sample = latencies_.find(record.sample)) {
+    sample->phases[static_cast<std::size_t>(phase)] = short_of(sent->micros, heard->micros);
+  }
 }
 
 void Recorder::turned(GroupId at) { ++group(at).turn; }

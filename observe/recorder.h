@@ -21,6 +21,7 @@
 
 #include "node/transport.h"
 #include "node/txn_watcher.h"
+#include "observe/latency_samples.h"
 #include "observe/txn_figures.h"
 #include "observe/txn_record.h"
 
@@ -41,19 +42,17 @@ class Recorder final : public TxnWatcher {
   // Now and then: what the wall clock says, in microseconds. Records that begin later are shown by it.
   void set_wall(std::uint64_t wall_micros) { wall_offset_ = static_cast<std::int64_t>(wall_micros - now()); }
   // Off: figures go on, records do not.
-  void set_recording(bool on) { recording_ = on; }
+  void set_recording(bool on) { recording_ = on && options_.ring > 0; }
 
   // The request came to this node and has to wait before a group is asked.
   void waits(RequestId id) { arrived_[id] = now(); }
-  // Its caller named the span that it belongs to.
-  void belongs(RequestId id, const TraceContext& caller) { callers_[id] = caller; }
   // It was answered, perhaps without having begun.
   void gave_up(RequestId id) {
     if (!arrived_.empty()) arrived_.erase(id);
-    if (!callers_.empty()) callers_.erase(id);
   }
 
   [[nodiscard]] const TxnFigures& figures() const { return figures_; }
+  [[nodiscard]] const LatencySamples& latencies() const { return latencies_; }
   [[nodiscard]] const TxnRecord* find(const TxnId& txn) const;
   // The newest first, as they began here; those that visit says no to end it.
   void visit(const std::function<bool(const TxnRecord&)>& visit) const;
@@ -103,6 +102,11 @@ class Recorder final : public TxnWatcher {
   [[nodiscard]] GroupState& group(GroupId at);
   [[nodiscard]] TxnRecord* known(const TxnId& txn);
   TxnRecord* record_of(const TxnId& txn);  // made when it is not there; nullptr: nothing is recorded
+  // The trace that a request, a message or a log's entry names; the first one stands.
+  void belongs(TxnRecord& record, const Bytes& trace);
+  template <class Message>
+  void learn(TxnRecord& record, const Message& message, GroupId coordinator, GroupId participant);
+  void carried_on(TxnRecord& record, bool commit);
   [[nodiscard]] std::size_t free_place();
   // The step, new or repeated; nullptr when the record is full. fresh says which.
   TxnStep* note(TxnRecord& record, const Event& event, bool* fresh = nullptr);
@@ -110,7 +114,7 @@ class Recorder final : public TxnWatcher {
   void note_applied(TxnRecord* record, const Event& event, Index index);
   void answered(GroupId at, TxnRecord& record, const TxnAnswer& answer);
   void list_begun(const TxnId& txn);
-  void count_answer(GroupId at, const TxnRecord& record);
+  void count_answer(GroupId at, TxnRecord& record);
   void count_finished(GroupId at, const TxnRecord& record);
   void count_wait(GroupId at, const TxnRecord& record, TxnStep& proposed);
   [[nodiscard]] ProtocolFigures& figures_of(Protocol protocol) {
@@ -130,6 +134,7 @@ class Recorder final : public TxnWatcher {
   bool recording_ = true;
   std::int64_t wall_offset_ = 0;
   std::uint64_t changes_ = 0;
+  LatencySamples latencies_;
   TxnFigures figures_;
 
   std::vector<TxnRecord> ring_;  // grows to options_.ring
@@ -138,7 +143,6 @@ class Recorder final : public TxnWatcher {
   std::unordered_map<RequestId, TxnId> asked_;
   std::unordered_map<RequestId, std::uint64_t> arrived_;  // of those that waited
   std::vector<TxnId> begun_;
-  std::unordered_map<RequestId, TraceContext> callers_;  // until their requests begin
   std::map<GroupId, GroupState> groups_;
   std::deque<DiskBatch> disk_;  // the newest ones
 };

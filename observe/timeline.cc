@@ -34,10 +34,10 @@ std::string span_id_under(const std::string& txn, const std::string& parent, std
 class Timeline {
  public:
   Timeline(const std::vector<v1::TxnRecord>& records, std::int64_t now)
-      : records_(records), main_(main_of(records)), now_(now) {
-    *out_.mutable_summary() = main_.summary();
-    start_ = main_.summary().started_unix_micros();
-    out_.set_trace_id(main_.summary().txn_id());
+      : records_(records), main_(main_of(records)), summary_(completed(main_, records)), now_(now) {
+    *out_.mutable_summary() = summary_;
+    start_ = summary_.started_unix_micros();
+    out_.set_trace_id(summary_.txn_id());
     for (const v1::TxnRecord& record : records) {
       if (const auto caller = parse_traceparent(record.summary().traceparent())) {
         out_.set_trace_id(trace_id_of(*caller));
@@ -50,12 +50,13 @@ class Timeline {
   }
 
   v1::TxnTrace build() {
-    const std::string& coordinator = main_.summary().coordinator();
+    const std::string& coordinator = summary_.coordinator();
     v1::TxnSpan& root = *out_.add_spans();
-    root.set_name("assent.transaction");
-    root.set_span_id(id_of("assent.transaction", ""));
+    // Who began it is gone: what is left is what others did to end it.
+    root.set_name(main_.phases_size() == 0 && summary_.recovered() ? "assent.recover" : "assent.transaction");
+    root.set_span_id(id_of(root.name(), ""));
     root.set_group(coordinator);
-    root.set_node(main_.summary().node());
+    root.set_node(summary_.node());
     for (const v1::TxnPhase& phase : main_.phases()) add_phase(phase);
     mark_times(coordinator);
     add_asked_work(coordinator);
@@ -79,6 +80,23 @@ class Timeline {
     });
   }
 
+  // Its summary; where it did not see the beginning, with what the others know.
+  static v1::TxnSummary completed(const v1::TxnRecord& main, const std::vector<v1::TxnRecord>& records) {
+    v1::TxnSummary out = main.summary();
+    for (const v1::TxnRecord& record : records) {
+      const v1::TxnSummary& other = record.summary();
+      if (other.recovered()) out.set_recovered(true);
+      if (main.phases_size() > 0) continue;
+      if (out.coordinator().empty()) out.set_coordinator(other.coordinator());
+      if (out.outcome().empty()) out.set_outcome(other.outcome());
+      for (const std::string& name : other.participants()) {
+        const auto& known = out.participants();
+        if (std::find(known.begin(), known.end(), name) == known.end()) out.add_participants(name);
+      }
+    }
+    return out;
+  }
+
   // The earliest of a kind in a group; peer empty: whosever.
   [[nodiscard]] std::optional<Seen> find(std::string_view step, std::string_view group,
                                          std::string_view peer = {}) const {
@@ -93,7 +111,7 @@ class Timeline {
   }
 
   [[nodiscard]] std::string id_of(std::string_view name, std::string_view group) const {
-    return span_id(main_.summary().txn_id(), name, group);
+    return span_id(summary_.txn_id(), name, group);
   }
 
   v1::TxnSpan* add(std::string_view name, std::string_view group, const std::string& parent, const Seen& from,
@@ -103,7 +121,7 @@ class Timeline {
     span->set_group(std::string(group));
     span->set_node(std::string(from.node));
     span->set_parent_id(parent);
-    span->set_span_id(span_id_under(main_.summary().txn_id(), parent, name, group));
+    span->set_span_id(span_id_under(summary_.txn_id(), parent, name, group));
     span->set_start_micros(from.at() - start_);
     span->set_repeats(from.step->repeats());
     span->set_open(!to);
@@ -117,8 +135,8 @@ class Timeline {
     span.set_name("assent." + phase.phase());
     span.set_parent_id(out_.spans(0).span_id());
     span.set_span_id(id_of(span.name(), ""));
-    span.set_group(main_.summary().coordinator());
-    span.set_node(main_.summary().node());
+    span.set_group(summary_.coordinator());
+    span.set_node(summary_.node());
     span.set_start_micros(phase.start_unix_micros() - start_);
     span.set_duration_micros(phase.duration_micros());
     span.set_open(phase.open());
@@ -153,14 +171,15 @@ class Timeline {
   }
 
   void add_asked_work(const std::string& coordinator) {
+    add_entry(coordinator, phase_id("execute"), "begin_proposed", "begin_applied");
     add_entry(coordinator, phase_id("decide"), "decision_proposed", "decision_applied");
-    if (main_.summary().protocol() != "one-phase") return;
+    if (summary_.protocol() != "one-phase") return;
     add_lock(coordinator, phase_id("execute"), "asked");
     add_entry(coordinator, phase_id("decide"), "vote_proposed", "vote_applied");
   }
 
   void add_calls(const std::string& coordinator) {
-    for (const std::string& peer : main_.summary().participants()) {
+    for (const std::string& peer : summary_.participants()) {
       if (const auto sent = find("prepare_sent", coordinator, peer)) {
         const auto vote = find("vote_heard", coordinator, peer);
         v1::TxnSpan* span = add("assent.v1.Participant/Prepare", peer, phase_id("prepare"), *sent, vote);
@@ -173,11 +192,10 @@ class Timeline {
     for (const v1::TxnStep& step : main_.steps()) {
       if (step.step() != "ballot_sent" || step.group() != coordinator) continue;
       const auto heard = find("ballot_heard", coordinator, step.peer());
-      v1::TxnSpan* span =
-          add("assent.accept", step.peer(), phase_id("precommit"), Seen{&step, main_.summary().node()}, heard);
+      v1::TxnSpan* span = add("assent.accept", step.peer(), phase_id("precommit"), Seen{&step, summary_.node()}, heard);
       if (heard) span->set_verdict("accepted");
     }
-    for (const std::string& peer : main_.summary().participants()) {
+    for (const std::string& peer : summary_.participants()) {
       const auto sent = find("finish_sent", coordinator, peer);
       if (!sent) continue;
       const bool commit = sent->step->yes();
@@ -189,39 +207,40 @@ class Timeline {
     }
   }
 
-  // What a shard recorded while nobody saw it being asked: the coordinator's record is gone or its node is away.
+  // What a shard recorded while nobody saw it being asked: the coordinator's record is gone or its node is away. And
+  // what it ended by itself.
   void add_orphans(const std::string& coordinator) {
-    for (const std::string& peer : main_.summary().participants()) {
+    const std::string root = out_.spans(0).span_id();
+    for (const std::string& peer : summary_.participants()) {
       const auto heard = find("prepare_heard", peer);
-      if (!heard || find("prepare_sent", coordinator, peer)) continue;
-      const auto voted = find("vote_applied", peer);
-      v1::TxnSpan* span = add("assent.v1.Participant/Prepare", peer, out_.spans(0).span_id(), *heard, voted);
-      if (voted) span->set_verdict(voted->step->yes() ? "yes" : "no");
-      const std::string id = span->span_id();
-      add_lock(peer, id, "prepare_heard");
-      add_entry(peer, id, "vote_proposed", "vote_applied");
-      if (find("finish_proposed", peer) && !find("finish_sent", coordinator, peer)) {
-        add_entry(peer, out_.spans(0).span_id(), "finish_proposed", "finish_applied");
+      if (heard && !find("prepare_sent", coordinator, peer)) {
+        const auto voted = find("vote_applied", peer);
+        v1::TxnSpan* span = add("assent.v1.Participant/Prepare", peer, root, *heard, voted);
+        if (voted) span->set_verdict(voted->step->yes() ? "yes" : "no");
+        const std::string id = span->span_id();
+        add_lock(peer, id, "prepare_heard");
+        add_entry(peer, id, "vote_proposed", "vote_applied");
       }
+      if (!find("finish_sent", coordinator, peer)) add_entry(peer, root, "finish_proposed", "finish_applied");
     }
   }
 
   void mark_times(const std::string& coordinator) {
     if (const auto answered = find("answered", coordinator)) out_.set_answered_micros(answered->at() - start_);
-    out_.set_total_micros(main_.summary().duration_micros());
+    out_.set_total_micros(summary_.duration_micros());
     if (const auto point = commit_point(coordinator)) out_.set_commit_point_micros(*point - start_);
   }
 
   // From when on nothing could have made it abort: two-phase: the decision's entry; where the votes decide, the last of
   // them in its log; of one phase, its entry; where ballots decide, the last acceptance before the answer.
   [[nodiscard]] std::optional<std::int64_t> commit_point(const std::string& coordinator) const {
-    if (main_.summary().outcome() != "committed") return std::nullopt;
-    const std::string& protocol = main_.summary().protocol();
+    if (summary_.outcome() != "committed") return std::nullopt;
+    const std::string& protocol = summary_.protocol();
     if (protocol == "two-phase") return when(find("decision_applied", coordinator));
     if (protocol == "one-phase") return when(find("vote_applied", coordinator));
     if (protocol == "three-phase") return last_before_answer("ballot_heard", coordinator);
     std::optional<std::int64_t> last;
-    for (const std::string& peer : main_.summary().participants()) {
+    for (const std::string& peer : summary_.participants()) {
       auto vote = find("vote_applied", peer);
       if (!vote) vote = find("vote_heard", coordinator, peer);
       if (!vote) return std::nullopt;
@@ -244,7 +263,7 @@ class Timeline {
 
   void end_root() {
     std::int64_t end = static_cast<std::int64_t>(out_.total_micros());
-    bool open = !main_.summary().answered() && main_.summary().outcome().empty();
+    bool open = !summary_.answered() && summary_.outcome().empty();
     for (const v1::TxnSpan& span : out_.spans()) {
       end = std::max(end, span.start_micros() + static_cast<std::int64_t>(span.duration_micros()));
       open = open || span.open();
@@ -299,7 +318,7 @@ class Timeline {
   }
 
   [[nodiscard]] std::string why() const {
-    const v1::TxnSummary& summary = main_.summary();
+    const v1::TxnSummary& summary = summary_;
     if (summary.outcome() == "aborted") {
       if (summary.reason().empty()) return "it aborted; who said no is not recorded here";
       const std::string who = summary.refused_by().empty() ? "the coordinator" : summary.refused_by();
@@ -337,7 +356,7 @@ class Timeline {
 
   [[nodiscard]] std::string waiting() const {
     for (const v1::TxnSpan& span : out_.spans()) {
-      if (!span.open() || span.name() == "assent.transaction") continue;
+      if (!span.open() || span.parent_id().empty()) continue;
       const std::string since = millis(span.duration_micros());
       if (span.name() == "assent.lock")
         return fmt::format("{} has waited {} for locks that others hold", span.group(), since);
@@ -356,6 +375,7 @@ class Timeline {
 
   const std::vector<v1::TxnRecord>& records_;
   const v1::TxnRecord& main_;
+  const v1::TxnSummary summary_;
   const std::int64_t now_;
   std::int64_t start_ = 0;
   v1::TxnTrace out_;

@@ -39,6 +39,11 @@ bool is_zero(const std::array<std::uint8_t, Size>& bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
+bool is_state(std::string_view text) {
+  const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  return printable && text.size() <= tracestate_bytes_max;
+}
+
 }  // namespace
 
 // 00-<32 hex>-<16 hex>-<2 hex>
@@ -57,8 +62,27 @@ std::optional<TraceContext> parse_traceparent(std::string_view header) {
 
 std::optional<TraceContext> parse_trace(std::string_view traceparent, std::string_view tracestate) {
   std::optional<TraceContext> context = parse_traceparent(traceparent);
-  const bool text = std::all_of(tracestate.begin(), tracestate.end(), [](char c) { return c >= ' ' && c <= '~'; });
-  if (context && text && tracestate.size() <= tracestate_bytes_max) context->state = tracestate;
+  if (context && is_state(tracestate)) context->state = tracestate;
+  return context;
+}
+
+Bytes to_bytes(const TraceContext& context) {
+  Bytes bytes(context.trace_id.begin(), context.trace_id.end());
+  bytes.append(context.span_id.begin(), context.span_id.end());
+  bytes += static_cast<char>(context.flags);
+  return bytes + context.state;
+}
+
+std::optional<TraceContext> trace_from_bytes(ByteView bytes) {
+  TraceContext context;
+  const std::size_t ids = context.trace_id.size() + context.span_id.size();
+  if (bytes.size() <= ids || !is_state(bytes.substr(ids + 1))) return std::nullopt;
+  const ByteView span = bytes.substr(context.trace_id.size());
+  std::copy_n(bytes.begin(), context.trace_id.size(), context.trace_id.begin());
+  std::copy_n(span.begin(), context.span_id.size(), context.span_id.begin());
+  context.flags = static_cast<std::uint8_t>(bytes[ids]);
+  context.state = bytes.substr(ids + 1);
+  if (is_zero(context.trace_id) || is_zero(context.span_id)) return std::nullopt;
   return context;
 }
 

@@ -10,11 +10,14 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
+#include "txn_proto/types.h"
+
 namespace assent {
 
 inline constexpr const char* traceparent_header = "traceparent";
 inline constexpr const char* tracestate_header = "tracestate";
-inline constexpr std::size_t tracestate_bytes_max = 512;
+inline constexpr std::size_t tracestate_bytes_max = trace_bytes_max - 25;
 
 struct TraceContext {
   std::array<std::uint8_t, 16> trace_id{};  // never all zero, nor is the next
@@ -37,6 +40,10 @@ struct TraceHeaders {
   std::string traceparent;
   std::string tracestate;
 };
+
+// What logs, records and messages keep of it (docs/FORMATS.md): trace id, span id, flags, and the state behind them.
+[[nodiscard]] Bytes to_bytes(const TraceContext& context);
+[[nodiscard]] std::optional<TraceContext> trace_from_bytes(ByteView bytes);  // nullopt for whatever is not that
 
 // As version 00.
 [[nodiscard]] std::string to_traceparent(const TraceContext& context);

@@ -57,6 +57,7 @@ struct TxnFigures {
   std::uint64_t outcome_unknown = 0;  // clients that could not be told
   std::uint64_t records_dropped = 0;  // of transactions not over, from the ring
   std::uint64_t steps_lost = 0;
+  std::uint64_t traces_malformed = 0;           // that messages brought; left out
   std::uint64_t begun_not_listed = 0;           // for export: more began than could be listed
   Histogram wal_sync = Histogram::of_micros();  // write and sync of one batch
   std::map<GroupId, GroupFigures> groups;

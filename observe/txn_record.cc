@@ -11,7 +11,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(step_last) + 1> 
     "ballot_sent",     "ballot_heard",   "answered",      "finish_sent",       "finished_heard",
     "prepare_heard",   "vote_proposed",  "vote_applied",  "vote_sent",         "finish_heard",
     "finish_proposed", "finish_applied", "finished_sent", "ballot_asked",      "ballot_applied",
-    "inquired",        "sealed",         "forced"};
+    "inquired",        "sealed",         "forced",        "begin_proposed",    "begin_applied"};
 
 bool has(const TxnRecord& record, Step step) {
   return std::any_of(record.steps.begin(), record.steps.end(), [&](const TxnStep& one) { return one.step == step; });

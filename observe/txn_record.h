@@ -43,8 +43,11 @@ enum class Step : std::uint8_t {
   inquired = 20,        // by peer, which is in doubt; at the coordinator
   sealed = 21,          // an empty register was filled with a no
   forced = 22,          // by an operator; yes: commit
+  // at the group that answers the client, of a recorded transaction
+  begin_proposed = 23,
+  begin_applied = 24,  // from here on who takes part may be called
 };
-inline constexpr Step step_last = Step::forced;
+inline constexpr Step step_last = Step::begin_applied;
 [[nodiscard]] std::string_view to_string(Step step);
 
 struct TxnStep {
@@ -65,6 +68,7 @@ struct TxnStep {
 struct TxnRecord {
   TxnId txn;
   Protocol protocol = Protocol::automatic;
+  Mode mode = Mode::atomic;           // when known
   GroupId coordinator;                // who answers the client; none: not known here
   std::vector<GroupId> participants;  // when known
   std::vector<ServiceAddress> services;
@@ -78,6 +82,7 @@ struct TxnRecord {
   std::uint64_t steps_lost = 0;                       // beyond what a record may hold
   std::optional<TraceContext> caller = std::nullopt;  // the span that it belongs to, when the caller named one
   bool recovered = false;                             // carried on by a leader that had not begun it
+  std::uint64_t sample = 0;                           // its number among the recorder's latency samples; 0: none
 };
 
 // The trace that its spans belong to: the caller's, else one that goes by the transaction's id. 32 hex digits.

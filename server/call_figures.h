@@ -33,6 +33,8 @@ struct CallFigures {
   // Prepare, Commit and Abort of services, by gRPC and by HTTP; by method and how it ended.
   std::map<std::pair<std::string_view, grpc::StatusCode>, Histogram> participants;
 
+  std::uint64_t traces_malformed = 0;  // traceparent headers that are none; left out
+
   CallFigures();
   void participant(std::string_view method, grpc::StatusCode code, std::uint64_t micros);
 };

@@ -14,11 +14,12 @@ constexpr int streams_max = 10'000;  // concurrent calls on one connection
 
 }  // namespace
 
-ClientApi::ClientApi(const ClientGate& gate, ObserveService& observe, std::size_t message_bytes_max)
+ClientApi::ClientApi(const ClientGate& gate, ObserveService& observe, const PeerLatencies& latencies,
+                     std::size_t message_bytes_max)
     : queue_(builder_.AddCompletionQueue()),
       coordinator_(gate),
       shard_(gate),
-      cluster_(gate.cluster, gate.inbox),
+      cluster_(gate.cluster, gate.inbox, latencies),
       observe_(observe),
       reflection_({"assent.v1.Cluster", "assent.v1.Coordinator", "assent.v1.Observe", "assent.v1.Shard",
                    "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}),

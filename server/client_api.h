@@ -31,7 +31,8 @@ class ClientApi {
     bool operator==(const Serving&) const = default;
   };
 
-  ClientApi(const ClientGate& gate, ObserveService& observe, std::size_t message_bytes_max);
+  ClientApi(const ClientGate& gate, ObserveService& observe, const PeerLatencies& latencies,
+            std::size_t message_bytes_max);
   ~ClientApi();
 
   [[nodiscard]] Result<void> start(const Endpoint& listen);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "observe/trace_context.h"
 #include "txn_proto/api_codec.h"
 #include "txn_proto/api_error.h"
 #include "txn_proto/service_target.h"
@@ -56,11 +57,13 @@ grpc::Status deadline_passed() {
                    grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
-// The last traceparent, should there be several; the state may come in several pieces.
-std::optional<TraceContext> caller_of(const UnaryCall& call) {
+// The last traceparent, should there be several; the state may come in several pieces. What is none is left out, and
+// counted.
+Bytes trace_of(const UnaryCall& call, CallFigures* figures) {
   const auto& metadata = call.context().client_metadata();
   std::string_view parent;
   const auto [from, to] = metadata.equal_range(traceparent_header);
+  if (from == to) return {};
   for (auto one = from; one != to; ++one) parent = {one->second.data(), one->second.size()};
   std::string state;
   const auto [first, last] = metadata.equal_range(tracestate_header);
@@ -68,7 +71,10 @@ std::optional<TraceContext> caller_of(const UnaryCall& call) {
     if (!state.empty()) state += ',';
     state.append(one->second.data(), one->second.size());
   }
-  return parse_trace(parent, state);
+  const std::optional<TraceContext> caller = parse_trace(parent, state);
+  if (caller) return to_bytes(*caller);
+  if (figures != nullptr) ++figures->traces_malformed;
+  return {};
 }
 
 void submit(const ClientGate& gate, const PendingCalls::Call& call, ClientBody body) {
@@ -76,9 +82,6 @@ void submit(const ClientGate& gate, const PendingCalls::Call& call, ClientBody b
   UnaryCall& caller = *call.call;
   const Result<RequestId> id = gate.pending.add(call);
   if (!id) return caller.finish(status_of(id.error()));
-  if (gate.belongs) {
-    if (const auto named = caller_of(caller)) gate.belongs(*id, *named);
-  }
   gate.inbox.push(ClientRequest{.id = *id, .group = group, .body = std::move(body)});
 }
 
@@ -127,6 +130,7 @@ void CoordinatorService::execute(TypedCall<v1::ExecuteRequest, v1::Transaction>&
     call.finish(status_of({ErrorCode::refused, "this cluster has no coordinator group, which two-phase needs", {}}));
   } else {
     if (execute->timeout_ticks == 0) execute->timeout_ticks = ticks_for(patience, gate_.txn_timeout);
+    execute->trace = trace_of(call, gate_.figures);
     submit(gate_,
            {.call = &call,
             .response = &call.response(),

@@ -3,11 +3,10 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <string>
 
 #include "assent/v1/assent.grpc.pb.h"
-#include "observe/trace_context.h"
+#include "server/call_figures.h"
 #include "server/cluster_view.h"
 #include "server/inbox.h"
 #include "server/pending_calls.h"
@@ -23,8 +22,7 @@ struct ClientGate {
   std::chrono::milliseconds txn_timeout;        // of an Execute that names none
   Protocol txn_protocol = Protocol::automatic;  // ... and on several shards
   std::string http_endpoint = {};               // of this node; no service
-  // A request whose caller named the span that it belongs to; before it goes to the loop. May be unset.
-  std::function<void(RequestId, const TraceContext&)> belongs = {};
+  CallFigures* figures = nullptr;               // may be null
 };
 
 class CoordinatorService {

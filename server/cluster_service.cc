@@ -128,7 +128,8 @@ void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Re
 
 }  // namespace
 
-void write_status(const ClusterView& cluster, Loop& loop, bool digests, v1::StatusResponse& out) {
+void write_status(const ClusterView& cluster, Loop& loop, const PeerLatencies& latencies, bool digests,
+                  v1::StatusResponse& out) {
   out.set_node(cluster.self_node().name);
   out.set_version(std::string(version));
   out.set_disk(cluster.disk);
@@ -146,6 +147,13 @@ void write_status(const ClusterView& cluster, Loop& loop, bool digests, v1::Stat
     if (digest) replica.set_digest(fmt::format("{:016x}", *digest));
   }
   write_counters(loop.statistics(), *out.mutable_counters());
+  for (const auto& [node, latency] : latencies) {
+    v1::PeerLatency& peer = *out.add_peers();
+    peer.set_node(cluster.node_name(node));
+    peer.set_up(latency.up);
+    peer.set_round_trip_micros(static_cast<std::uint64_t>(latency.round_trip.count()));
+    peer.set_age_millis(static_cast<std::uint64_t>(latency.age.count()));
+  }
 }
 
 namespace {
@@ -265,7 +273,7 @@ grpc::Status change_members(const ClusterView& cluster, Loop& loop, GroupId grou
 void ClusterService::status(TypedCall<v1::StatusRequest, v1::StatusResponse>& call) const {
   const auto answer = std::make_shared<Answer>(call);
   static_cast<void>(inbox_.post([this, answer, &call](Loop& loop) {
-    write_status(cluster_, loop, call.request().digests(), call.response());
+    write_status(cluster_, loop, latencies_, call.request().digests(), call.response());
     answer->finish(grpc::Status::OK);
   }));
 }

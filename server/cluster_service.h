@@ -5,16 +5,20 @@
 #include "assent/v1/assent.grpc.pb.h"
 #include "server/cluster_view.h"
 #include "server/inbox.h"
+#include "server/peer_latency.h"
 #include "server/rpc_server.h"
 
 namespace assent {
 
 // What this node sees of itself; on the loop's thread. digests: of each replica's state, which takes long.
-void write_status(const ClusterView& cluster, Loop& loop, bool digests, v1::StatusResponse& out);
+void write_status(const ClusterView& cluster, Loop& loop, const PeerLatencies& latencies, bool digests,
+                  v1::StatusResponse& out);
 
 class ClusterService {
  public:
-  ClusterService(const ClusterView& cluster, Inbox& inbox) : cluster_(cluster), inbox_(inbox) {}
+  // The latencies belong to the loop's thread.
+  ClusterService(const ClusterView& cluster, Inbox& inbox, const PeerLatencies& latencies)
+      : cluster_(cluster), inbox_(inbox), latencies_(latencies) {}
   [[nodiscard]] v1::Cluster::AsyncService& service() { return service_; }
   // Once the server runs: begins to take calls.
   void open(RpcQueue& queue);
@@ -27,6 +31,7 @@ class ClusterService {
 
   const ClusterView& cluster_;
   Inbox& inbox_;
+  const PeerLatencies& latencies_;
   v1::Cluster::AsyncService service_;
 };
 

@@ -58,6 +58,7 @@ constexpr std::size_t waiting_per_running = 8;
 // Transactions that begin between two looks at what is to be exported.
 constexpr std::size_t begun_max = 100'000;
 constexpr std::uint64_t export_every_ticks = 10;
+constexpr std::uint64_t latencies_every_ticks = 20;
 
 }  // namespace
 
@@ -73,18 +74,19 @@ Daemon::Daemon(const ServerConfig& config, const TraceOptions& traces)
             .txn_timeout = config.txn_timeout,
             .txn_protocol = protocol_named(config.txn_protocol).value_or(Protocol::automatic),
             .http_endpoint = config.listen_http ? config.listen_http->text() : "",
-            .belongs = [this](RequestId id, const TraceContext& caller) { recorder_.belongs(id, caller); }},
+            .figures = &calls_},
       recorder_({.ring = config.trace_ring, .begun_max = begun_max}, clock_),
-      observe_(cluster_, recorder_, events_),
+      observe_(cluster_, recorder_, events_, latencies_),
       http_sources_{.cluster = cluster_,
                     .inbox = inbox_,
                     .recorder = recorder_,
                     .events = events_,
                     .calls = calls_,
+                    .latencies = latencies_,
                     .draining = draining_,
                     .exporter = exporter_,
                     .data_dir = config.data_dir},
-      api_(gate_, observe_, config.message_bytes_max),
+      api_(gate_, observe_, latencies_, config.message_bytes_max),
       failure_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       placement_(cluster_.self) {}
 
@@ -147,7 +149,7 @@ Result<void> Daemon::open_http() {
   add_metrics_route(http_, http_sources_);
   add_api_routes(http_, http_sources_, observe_);
   add_action_routes(http_, http_sources_, observe_, admin_tokens_);
-  if (config_.dev_faults) add_fault_route(http_, {cluster_, inbox_, *transport_, *disk_, admin_tokens_});
+  if (config_.dev_faults) add_fault_route(http_, {cluster_, inbox_, *transport_, *disk_, recorder_, admin_tokens_});
   add_txn_routes(http_, {.cluster = cluster_,
                          .own_endpoint = config_.listen_client.text(),
                          .queue = api_.queue(),
@@ -311,6 +313,7 @@ void Daemon::ticked(Loop& loop) {
   transport_->tick();
   if (ticks_ % expire_every_ticks == 0) pending_.expire(std::chrono::steady_clock::now());
   if (ticks_ % export_every_ticks == 0) collector_->round();
+  if (ticks_ % latencies_every_ticks == 0) latencies_ = transport_->latencies();
   if (ticks_ % watch_every_ticks != 0) return;
   recorder_.set_wall(SystemClock::wall_micros());
   const std::vector<GroupStatus> groups = loop.status();

@@ -77,9 +77,10 @@ class Daemon {
   PendingCalls pending_;
   const ClientGate gate_;
   SystemClock clock_;
-  Recorder recorder_;  // of the loop's thread
-  EventLog events_;    // of the loop's thread
-  CallFigures calls_;  // of the loop's thread
+  Recorder recorder_;        // of the loop's thread
+  EventLog events_;          // of the loop's thread
+  CallFigures calls_;        // of the loop's thread
+  PeerLatencies latencies_;  // of the loop's thread
   ObserveService observe_;
   std::unique_ptr<SpanExporter> exporter_;    // none: nothing is exported
   std::unique_ptr<SpanCollector> collector_;  // of the loop's thread; there before it begins

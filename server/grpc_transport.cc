@@ -104,6 +104,18 @@ void GrpcTransport::send_snapshot(NodeId to, SnapshotTransfer transfer) {
   inbox_.push(SnapshotSendEnded{.to = to, .group = transfer.group, .delivered = false});
 }
 
+void GrpcTransport::cut(std::set<NodeId> peers) {
+  cut_ = std::move(peers);
+  for (auto& [id, link] : links_) link->mute(cut_.contains(id));
+}
+
+PeerLatencies GrpcTransport::latencies() const {
+  const auto now = std::chrono::steady_clock::now();
+  PeerLatencies out;
+  for (const auto& [id, link] : links_) out.emplace(id, link->latency(now));
+  return out;
+}
+
 bool GrpcTransport::up(NodeId peer) const {
   const auto found = links_.find(peer);
   return found != links_.end() && found->second->up();

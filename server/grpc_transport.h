@@ -48,7 +48,9 @@ class GrpcTransport final : public Transport {
 
   [[nodiscard]] bool up(NodeId peer) const;
   // Nothing leaves for these from now on, as if the network were cut; for development.
-  void cut(std::set<NodeId> peers) { cut_ = std::move(peers); }
+  void cut(std::set<NodeId> peers);
+  // Of every other node of the configuration.
+  [[nodiscard]] PeerLatencies latencies() const;
 
  private:
   const PeerIdentity identity_;

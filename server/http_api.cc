@@ -14,9 +14,11 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "observe/latency_map.h"
 #include "observe/otlp.h"
 #include "server/config_values.h"
 #include "server/loop_question.h"
+#include "server/system_clock.h"
 #include "server/version.h"
 
 namespace assent {
@@ -63,6 +65,38 @@ bool read_limit(const HttpRequest& request, std::uint32_t& limit) {
 constexpr std::array<std::string_view, 8> states{"ACTIVE",     "PREPARING", "PREPARED", "PRECOMMITTED",
                                                  "COMMITTING", "COMMITTED", "ABORTING", "ABORTED"};
 
+// Where there is one, a whole number up to 2^53; false when it is something else.
+template <class Set>
+bool read_number(const HttpRequest& request, const std::string& name, const Set& set) {
+  const std::string* text = parameter(request, name);
+  if (text == nullptr || text->empty()) return true;
+  constexpr std::uint64_t most = 1ULL << 53U;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc() || end != text->data() + text->size() || value > most) return false;
+  set(value);
+  return true;
+}
+
+std::string not_a_number(std::string_view name) { return fmt::format("{}: is not a number of microseconds", name); }
+
+// The rectangle of a heat map: what is wrong with it.
+std::optional<std::string> read_rectangle(const HttpRequest& asked, v1::TxnsRequest& out) {
+  if (!read_number(asked, "started_from",
+                   [&](auto value) { out.set_started_from_unix_micros(static_cast<std::int64_t>(value)); }))
+    return not_a_number("started_from");
+  if (!read_number(asked, "started_to",
+                   [&](auto value) { out.set_started_to_unix_micros(static_cast<std::int64_t>(value)); }))
+    return not_a_number("started_to");
+  if (!read_number(asked, "over", [&](auto value) { out.set_over_micros(value); })) return not_a_number("over");
+  if (!read_number(asked, "upto", [&](auto value) { out.set_upto_micros(value); })) return not_a_number("upto");
+  if (const std::string* by = parameter(asked, "by")) {
+    if (!is_strip(*by)) return "by: is neither total nor a phase";
+    out.set_by(*by);
+  }
+  return std::nullopt;
+}
+
 // "preparing,PREPARED": the states as they are printed; nullopt with a message for anything else.
 std::optional<std::string> read_states(std::string_view text, v1::TxnsRequest& out) {
   while (!text.empty()) {
@@ -83,11 +117,11 @@ class Api {
  public:
   Api(const HttpSources& sources, ObserveService& observe) : sources_(sources), observe_(observe) {}
 
-  [[nodiscard]] HttpAnswer cluster() const {
+  [[nodiscard]] HttpAnswer cluster(const HttpRequest&) const {
     const auto page = ask_cluster();
     return page ? document(*page) : http_stuck();
   }
-  [[nodiscard]] HttpAnswer groups() const {
+  [[nodiscard]] HttpAnswer groups(const HttpRequest&) const {
     const auto page = ask_cluster();
     return page ? document(groups_of(*page, sources_.cluster)) : http_stuck();
   }
@@ -113,12 +147,13 @@ class Api {
       if (*text != "true" && *text != "false") return http_bad_request("phases: is neither true nor false");
       request.set_phases(*text == "true");
     }
+    if (const auto problem = read_rectangle(asked, request)) return http_bad_request(*problem);
     const auto page = ask_loop_later<v1::TxnPage>(
         sources_.inbox, patience, [this, request](Loop&, auto done) { observe_.txns(request, std::move(done)); });
     return page ? document(*page) : http_stuck();
   }
 
-  [[nodiscard]] HttpAnswer locks() const {
+  [[nodiscard]] HttpAnswer locks(const HttpRequest&) const {
     const auto page = ask_loop_later<v1::SightPage>(sources_.inbox, patience,
                                                     [this](Loop&, auto done) { observe_.locks(std::move(done)); });
     return page ? document(*page) : http_stuck();
@@ -152,6 +187,35 @@ class Api {
     request.set_limit(limit);
     const auto page = ask_loop_later<v1::EventPage>(
         sources_.inbox, patience, [this, request](Loop&, auto done) { observe_.events(request, std::move(done)); });
+    return page ? document(*page) : http_stuck();
+  }
+
+  // Of a window of time up to now, or of one that is named.
+  [[nodiscard]] HttpAnswer latency(const HttpRequest& asked) const {
+    constexpr std::chrono::milliseconds window_default = 60s;
+    constexpr std::chrono::milliseconds window_max = 24h;
+    v1::LatencyRequest request;
+    std::chrono::milliseconds window = window_default;
+    if (const std::string* text = parameter(asked, "window")) {
+      const auto given = parse_duration(*text);
+      if (!given || *given <= 0ms || *given > window_max) return http_bad_request("window: is not a time up to 24h");
+      window = *given;
+    }
+    const auto now = static_cast<std::int64_t>(SystemClock::wall_micros());
+    request.set_from_unix_micros(now - std::chrono::duration_cast<std::chrono::microseconds>(window).count());
+    if (!read_number(asked, "from",
+                     [&](auto value) { request.set_from_unix_micros(static_cast<std::int64_t>(value)); }))
+      return http_bad_request(not_a_number("from"));
+    if (!read_number(asked, "to", [&](auto value) { request.set_to_unix_micros(static_cast<std::int64_t>(value)); }))
+      return http_bad_request(not_a_number("to"));
+    bool columns_good = read_number(asked, "columns", [&](auto value) {
+      request.set_columns(static_cast<std::uint32_t>(std::min<std::uint64_t>(value, latency_columns_max + 1)));
+    });
+    columns_good = columns_good && request.columns() <= latency_columns_max;
+    if (!columns_good)
+      return http_bad_request(fmt::format("columns: is not a number from 1 to {}", latency_columns_max));
+    const auto page = ask_loop_later<v1::LatencyPage>(
+        sources_.inbox, patience, [this, request](Loop&, auto done) { observe_.latency(request, std::move(done)); });
     return page ? document(*page) : http_stuck();
   }
 
@@ -296,17 +360,37 @@ v1::GroupPage groups_of(const v1::ClusterPage& page, const ClusterView& cluster)
   return out;
 }
 
+const std::vector<ApiRead>& api_reads() {
+  static const std::vector<ApiRead> all{
+      {"/api/v1/cluster", {}},
+      {"/api/v1/groups", {}},
+      {"/api/v1/txns",
+       {"state", "limit", "cursor", "slower_than", "phases", "started_from", "started_to", "over", "upto", "by"}},
+      {"/api/v1/txns/{id}", {}},
+      {"/api/v1/txns/{id}/trace", {}},
+      {"/api/v1/txns/{id}/explain", {}},
+      {"/api/v1/locks", {}},
+      {"/api/v1/latency", {"window", "from", "to", "columns"}},
+      {"/api/v1/events", {"limit"}}};
+  return all;
+}
+
 void add_api_routes(HttpPort& port, const HttpSources& sources, ObserveService& observe) {
   const auto api = std::make_shared<const Api>(sources, observe);
-  port.route("/api/v1/cluster", {}, [api](const HttpRequest&) { return api->cluster(); });
-  port.route("/api/v1/groups", {}, [api](const HttpRequest&) { return api->groups(); });
-  port.route("/api/v1/txns", {"state", "limit", "cursor", "slower_than", "phases"},
-             [api](const HttpRequest& request) { return api->txns(request); });
-  port.route("/api/v1/txns/{id}", {}, [api](const HttpRequest& request) { return api->txn(request); });
-  port.route("/api/v1/txns/{id}/trace", {}, [api](const HttpRequest& request) { return api->otlp(request); });
-  port.route("/api/v1/txns/{id}/explain", {}, [api](const HttpRequest& request) { return api->explain(request); });
-  port.route("/api/v1/locks", {}, [api](const HttpRequest&) { return api->locks(); });
-  port.route("/api/v1/events", {"limit"}, [api](const HttpRequest& request) { return api->events(request); });
+  using Answer = HttpAnswer (Api::*)(const HttpRequest&) const;
+  const std::map<std::string_view, Answer> answers{{"/api/v1/cluster", &Api::cluster},
+                                                   {"/api/v1/groups", &Api::groups},
+                                                   {"/api/v1/txns", &Api::txns},
+                                                   {"/api/v1/txns/{id}", &Api::txn},
+                                                   {"/api/v1/txns/{id}/trace", &Api::otlp},
+                                                   {"/api/v1/txns/{id}/explain", &Api::explain},
+                                                   {"/api/v1/locks", &Api::locks},
+                                                   {"/api/v1/latency", &Api::latency},
+                                                   {"/api/v1/events", &Api::events}};
+  for (const ApiRead& read : api_reads()) {
+    port.route(read.path, read.parameters,
+               [api, answer = answers.at(read.path)](const HttpRequest& request) { return (*api.*answer)(request); });
+  }
   port.stream("/api/v1/stream", [api](const HttpRequest& request) { return api->stream(request); });
 }
 

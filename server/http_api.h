@@ -2,12 +2,22 @@
 // fields in lowerCamelCase, zeros written out, 64-bit integers as strings. docs/OBSERVABILITY.md lists the routes.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "assent/v1/observe.pb.h"
 #include "server/http_port.h"
 #include "server/http_routes.h"
 #include "server/observe_service.h"
 
 namespace assent {
+
+// What there is to be read, with the parameters of each: for whoever hands questions on. Without the stream.
+struct ApiRead {
+  const char* path;
+  std::vector<std::string> parameters;
+};
+[[nodiscard]] const std::vector<ApiRead>& api_reads();
 
 // All of it outlives the port.
 void add_api_routes(HttpPort& port, const HttpSources& sources, ObserveService& observe);

@@ -30,8 +30,9 @@ Result<std::string> read_transfer_body(const std::string& body) {
 }
 
 Result<FaultsBody> read_faults_body(const std::string& body) {
-  const auto none =
-      fail(ErrorCode::malformed, "the body is {\"cut\": [names of nodes], \"syncDelayMillis\": 0 to 10000}");
+  const auto none = fail(ErrorCode::malformed,
+                         "the body is {\"cut\": [names of nodes], \"syncDelayMillis\": 0 to 10000, \"recording\": "
+                         "true or false}");
   const auto document = nlohmann::json::parse(body, nullptr, false);
   if (!document.is_object()) return none;
   FaultsBody faults;
@@ -48,6 +49,10 @@ Result<FaultsBody> read_faults_body(const std::string& body) {
       return none;
     }
     faults.sync_delay = std::chrono::milliseconds(delay.get<std::int64_t>());
+  }
+  if (document.contains("recording")) {
+    if (!document["recording"].is_boolean()) return none;
+    faults.recording = document["recording"].get<bool>();
   }
   return faults;
 }

@@ -22,6 +22,7 @@ namespace assent {
 struct FaultsBody {
   std::vector<std::string> cut;  // names of nodes
   std::chrono::milliseconds sync_delay{0};
+  bool recording = true;
 };
 // POST /api/v1/dev/faults.
 [[nodiscard]] Result<FaultsBody> read_faults_body(const std::string& body);

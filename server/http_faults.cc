@@ -38,8 +38,9 @@ void add_fault_route(HttpPort& port, const FaultTargets& targets) {
     const auto cut = nodes_to_cut(*faults, targets.cluster);
     if (!cut) return http_bad_request(cut.error().message);
     targets.disk.delay_syncs(faults->sync_delay);
-    const auto done = ask_loop<bool>(targets.inbox, patience, [targets, cut = *cut](Loop&) {
+    const auto done = ask_loop<bool>(targets.inbox, patience, [targets, cut = *cut, on = faults->recording](Loop&) {
       targets.transport.cut(cut);
+      targets.recorder.set_recording(on);
       return true;
     });
     if (!done) return http_stuck();

@@ -1,7 +1,8 @@
-// Faults on demand, for development: POST /api/v1/dev/faults cuts this node off from others and slows its disk. Only
-// where dev.faults is on, and only with a token.
+// Faults on demand, for development: POST /api/v1/dev/faults cuts this node off from others, slows its disk, and stops
+// it from recording transactions. Only where dev.faults is on, and only with a token.
 #pragma once
 
+#include "observe/recorder.h"
 #include "server/admin_tokens.h"
 #include "server/cluster_view.h"
 #include "server/grpc_transport.h"
@@ -11,16 +12,17 @@
 
 namespace assent {
 
-// All of it outlives the port. The transport belongs to the loop's thread.
+// All of it outlives the port. Transport and recorder belong to the loop's thread.
 struct FaultTargets {
   const ClusterView& cluster;
   Inbox& inbox;
   GrpcTransport& transport;
   PosixDisk& disk;
+  Recorder& recorder;
   const AdminTokens& tokens;
 };
 
-// The body {"cut": ["n2"], "syncDelayMillis": 50} says all of it: what is left out is healed.
+// The body {"cut": ["n2"], "syncDelayMillis": 50, "recording": false} says all of it: what is left out is healed.
 void add_fault_route(HttpPort& port, const FaultTargets& targets);
 
 }  // namespace assent

@@ -52,6 +52,7 @@ void add_metrics_route(HttpPort& port, const HttpSources& sources) {
     auto loop = ask_loop<LoopFigures>(sources.inbox, patience, [&sources](Loop& asked) {
       LoopFigures figures{.txns = sources.recorder.figures(),
                           .calls = sources.calls,
+                          .latencies = sources.latencies,
                           .groups = asked.status(),
                           .statistics = asked.statistics(),
                           .leader_changes = {},

@@ -94,10 +94,17 @@ std::vector<std::string> parts_of(std::string_view path) {
 bool is_variable(const std::string& part) { return part.size() > 2 && part.front() == '{' && part.back() == '}'; }
 
 // Somebody's words, cut and made harmless for a document and a terminal.
-std::string printable(std::string_view text) {
+std::string printable(std::string_view text, std::size_t most = 100) {
   std::string out;
-  for (const char c : text.substr(0, 100)) out += c >= ' ' && c < 127 ? c : '?';
+  for (const char c : text.substr(0, most)) out += c >= ' ' && c < 127 ? c : '?';
   return out;
+}
+
+// Who reads a traceparent judges it; a state that could not be handed on as it is is left out.
+TraceHeaders trace_of(const httplib::Request& request) {
+  const std::string state = request.get_header_value(tracestate_header);
+  return {.traceparent = printable(request.get_header_value(traceparent_header)),
+          .tracestate = printable(state, tracestate_bytes_max) == state ? state : std::string()};
 }
 
 // "*", or a list of tags, strong or weak: W/"1", "2".
@@ -232,8 +239,7 @@ class HttpPort::Server {
       const Route* route = find(parts_of(request.path), true, asked);
       if (route == nullptr) return put(http_error(404, "NOT_FOUND", "there is nothing to do here"), response);
       asked.authorization = request.get_header_value("Authorization").substr(0, limits_.parameter_bytes_max);
-      asked.caller =
-          parse_trace(request.get_header_value(traceparent_header), request.get_header_value(tracestate_header));
+      asked.trace = trace_of(request);
       asked.body = request.body;
       put(route->handler(asked), response);
     });

@@ -30,9 +30,9 @@ struct HttpRequest {
   std::map<std::string, std::string> path;   // what stood for {name} in the route
   std::map<std::string, std::string> query;  // the last of equal names
   std::string last_event_id;
-  std::string authorization;           // of a POST, as it was sent
-  std::optional<TraceContext> caller;  // of a POST: the span that it belongs to
-  std::string body;                    // of a POST; at most 64 KiB
+  std::string authorization;  // of a POST, as it was sent
+  TraceHeaders trace;         // of a POST, to be handed on: text, whatever it says
+  std::string body;           // of a POST; at most 64 KiB
 };
 
 struct HttpAnswer {

@@ -11,17 +11,19 @@
 #include "server/cluster_view.h"
 #include "server/http_port.h"
 #include "server/inbox.h"
+#include "server/peer_latency.h"
 #include "server/span_exporter.h"
 
 namespace assent {
 
-// All of it outlives the port. Recorder, events and calls belong to the loop's thread.
+// All of it outlives the port. Recorder, events, calls and latencies belong to the loop's thread.
 struct HttpSources {
   const ClusterView& cluster;
   Inbox& inbox;
   const Recorder& recorder;
   const EventLog& events;
   const CallFigures& calls;
+  const PeerLatencies& latencies;
   const std::atomic<bool>& draining;              // the node hands over and will end
   const std::unique_ptr<SpanExporter>& exporter;  // none: nothing is exported
   std::string data_dir;

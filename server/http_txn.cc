@@ -44,11 +44,11 @@ class Outgoing final : public RpcTag {
       grpc::ClientContext*, const Request&, grpc::CompletionQueue*);
 
   static std::shared_ptr<Outgoing> send(const std::shared_ptr<grpc::Channel>& channel, Begin begin,
-                                        const Request& request, const std::optional<TraceContext>& caller,
-                                        milliseconds patience, RpcQueue& queue) {
+                                        const Request& request, const TraceHeaders& trace, milliseconds patience,
+                                        RpcQueue& queue) {
     std::shared_ptr<Outgoing> call(new Outgoing(channel));
-    if (caller) call->context_.AddMetadata(traceparent_header, to_traceparent(*caller));
-    if (caller && !caller->state.empty()) call->context_.AddMetadata(tracestate_header, caller->state);
+    if (!trace.traceparent.empty()) call->context_.AddMetadata(traceparent_header, trace.traceparent);
+    if (!trace.tracestate.empty()) call->context_.AddMetadata(tracestate_header, trace.tracestate);
     call->self_ = call;
     call->context_.set_deadline(std::chrono::system_clock::now() + patience);
     call->reader_ = (call->stub_.*begin)(&call->context_, request, &queue.completions());
@@ -145,7 +145,7 @@ class TxnCalls {
     const milliseconds timeout(request.timeout_millis());
     // A little more than the transaction has, so that its own answer is heard.
     const milliseconds patience = timeout == 0ms ? patience_default : std::min(timeout + 2s, patience_max);
-    return ask<v1::ExecuteRequest>(&v1::Coordinator::Stub::AsyncExecute, request, asked.caller, patience);
+    return ask<v1::ExecuteRequest>(&v1::Coordinator::Stub::AsyncExecute, request, asked.trace, patience);
   }
 
   HttpAnswer outcome(const HttpRequest& asked, bool seal) {
@@ -168,7 +168,7 @@ class TxnCalls {
       }
       request.set_wait_millis(millis);
     }
-    return ask<v1::GetOutcomeRequest>(&v1::Coordinator::Stub::AsyncGetOutcome, request, asked.caller,
+    return ask<v1::GetOutcomeRequest>(&v1::Coordinator::Stub::AsyncGetOutcome, request, asked.trace,
                                       milliseconds(request.wait_millis()) + 5s);
   }
 
@@ -188,8 +188,8 @@ class TxnCalls {
   };
 
   template <class Request>
-  HttpAnswer ask(typename Outgoing<Request>::Begin method, const Request& request,
-                 const std::optional<TraceContext>& caller, milliseconds patience) {
+  HttpAnswer ask(typename Outgoing<Request>::Begin method, const Request& request, const TraceHeaders& trace,
+                 milliseconds patience) {
     const Place place(waiting_, sources_.waiting_max);
     if (!place.had()) {
       return http_error(503, "OVERLOADED",
@@ -201,7 +201,7 @@ class TxnCalls {
     for (std::size_t tries = 0; !sources_.draining; ++tries) {
       const auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now());
       if (left <= 0ms) break;
-      const auto call = Outgoing<Request>::send(channel(target), method, request, caller, left, sources_.queue);
+      const auto call = Outgoing<Request>::send(channel(target), method, request, trace, left, sources_.queue);
       call->wait(sources_.draining);
       if (call->status().ok()) return document(call->response());
       last = call->status();

@@ -289,6 +289,24 @@ void add_calls(const CallFigures& calls, Families& out) {
   }
 }
 
+void add_peers(const LoopFigures& loop, const ClusterView& cluster, Families& out) {
+  out.begin("assent_peer_up", MetricType::Gauge, "1 while the other node answers this one's probes");
+  for (const auto& [node, latency] : loop.latencies) {
+    out.value({{"peer", cluster.node_name(node)}}, std::uint64_t{latency.up ? 1U : 0U});
+  }
+  out.begin("assent_peer_round_trip_seconds", MetricType::Gauge, "From this node's loop to the other one's and back");
+  for (const auto& [node, latency] : loop.latencies) {
+    if (latency.round_trip.count() == 0) continue;
+    out.value({{"peer", cluster.node_name(node)}}, static_cast<double>(latency.round_trip.count()) / 1e6);
+  }
+}
+
+void add_trace_contexts(const LoopFigures& loop, Families& out) {
+  out.begin("assent_trace_context_malformed_total", MetricType::Counter,
+            "What callers or other nodes named as a trace and is none; left out");
+  out.value({}, loop.txns.traces_malformed + loop.calls.traces_malformed);
+}
+
 void add_process(const ProcessFigures& process, Families& out) {
   out.begin("process_cpu_seconds_total", MetricType::Counter, "User and system time");
   out.value({}, process.cpu_seconds);
@@ -314,9 +332,11 @@ std::string metrics_text(const MetricsInput& input, const ClusterView& cluster) 
   add_applications(input.loop, out);
   add_group_figures(input.loop.txns, cluster, out);
   add_groups(input.loop, cluster, out);
+  add_peers(input.loop, cluster, out);
   add_node(input, out);
   add_export(input, out);
   add_calls(input.loop.calls, out);
+  add_trace_contexts(input.loop, out);
   add_process(input.process, out);
   return out.text();
 }

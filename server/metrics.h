@@ -13,6 +13,7 @@
 #include "observe/txn_figures.h"
 #include "server/call_figures.h"
 #include "server/cluster_view.h"
+#include "server/peer_latency.h"
 #include "server/process_figures.h"
 #include "server/span_exporter.h"
 
@@ -22,6 +23,7 @@ namespace assent {
 struct LoopFigures {
   TxnFigures txns;
   CallFigures calls;
+  PeerLatencies latencies;
   std::vector<GroupStatus> groups;
   LoopStatistics statistics;
   std::map<std::string, std::uint64_t> leader_changes;  // by group

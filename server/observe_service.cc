@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "observe/latency_map.h"
 #include "observe/record_codec.h"
 #include "observe/timeline.h"
 #include "server/cluster_service.h"
@@ -332,12 +333,12 @@ v1::TxnPage ObserveService::own_txns(const v1::TxnsRequest& request) const {
   bool full = false;
   recorder_.visit([&](const TxnRecord& record) {
     if (!cursor.none() && record.txn >= cursor) return true;
-    if (wants(request, to_string(progress_of(record)))) {
+    if (wants(request, to_string(progress_of(record))) && in_rectangle(record, request)) {
       v1::TxnSummary summary = summary_to_api(record, names, now);
       if (summary.duration_micros() >= request.slower_than_micros()) found.push_back(std::move(summary));
     }
     last = record.txn;
-    full = ++visits == visits_max || found.size() == 2 * limit;
+    full = (++visits == visits_max && !names_rectangle(request)) || found.size() == 2 * limit;
     return !full;
   });
   // Nearly in this order already: ids carry the time at which their clients made them.
@@ -423,9 +424,29 @@ void ObserveService::events(const v1::EventsRequest& request, Done<v1::EventPage
       });
 }
 
+// The same window for all, so that what they counted can be added.
+void ObserveService::latency(const v1::LatencyRequest& request, Done<v1::LatencyPage> done) {
+  const LatencyWindow window = window_of(request, now_micros());
+  v1::LatencyPage own = count_latencies(recorder_.latencies(), window);
+  own.set_as_of_unix_micros(now_micros());
+  if (request.local()) return done(std::move(own));
+  v1::LatencyRequest asked;
+  asked.set_from_unix_micros(window.from);
+  asked.set_to_unix_micros(window.from + static_cast<std::int64_t>(window.column_micros * window.columns));
+  asked.set_columns(window.columns);
+  asked.set_local(true);
+  ask_peers<v1::Observe::Stub, v1::LatencyRequest, v1::LatencyPage>(
+      &v1::Observe::Stub::AsyncLatency, {asked},
+      [this, page = std::move(own), done = std::move(done)](const Gathering<v1::LatencyPage>& all) mutable {
+        for (const v1::LatencyPage& other : all.answers) add_latencies(other, page);
+        add_unreachable(cluster_, all.silent, page);
+        done(std::move(page));
+      });
+}
+
 void ObserveService::cluster(Loop& loop, Done<v1::ClusterPage> done) {
   v1::StatusResponse own;
-  write_status(cluster_, loop, false, own);
+  write_status(cluster_, loop, latencies_, false, own);
   ask_peers<v1::Cluster::Stub, v1::StatusRequest, v1::StatusResponse>(
       &v1::Cluster::Stub::AsyncStatus, {v1::StatusRequest()},
       [this, own = std::move(own), done = std::move(done)](Gathering<v1::StatusResponse> all) {
@@ -511,6 +532,13 @@ void ObserveService::open(RpcQueue& queue) {
       call.finish(grpc::Status::OK);
     });
   });
+  serve<Service, Service, v1::LatencyRequest, v1::LatencyPage>(service_, &Service::RequestLatency, queue,
+                                                               [this](auto& call) {
+                                                                 latency(call.request(), [&call](v1::LatencyPage page) {
+                                                                   call.response() = std::move(page);
+                                                                   call.finish(grpc::Status::OK);
+                                                                 });
+                                                               });
   serve<Service, Service, v1::EventsRequest, v1::EventPage>(service_, &Service::RequestEvents, queue,
                                                             [this](auto& call) {
                                                               events(call.request(), [&call](v1::EventPage page) {

@@ -23,6 +23,7 @@
 #include "observe/event_log.h"
 #include "observe/recorder.h"
 #include "server/cluster_view.h"
+#include "server/peer_latency.h"
 #include "server/rpc_server.h"
 #include "server/txn_list.h"
 
@@ -34,9 +35,10 @@ class ObserveService {
   template <class Answer>
   using Done = std::function<void(Answer)>;
 
-  // Recorder and events belong to the loop's thread and outlive this.
-  ObserveService(const ClusterView& cluster, const Recorder& recorder, const EventLog& events)
-      : cluster_(cluster), recorder_(recorder), events_(events) {}
+  // Recorder, events and latencies belong to the loop's thread and outlive this.
+  ObserveService(const ClusterView& cluster, const Recorder& recorder, const EventLog& events,
+                 const PeerLatencies& latencies)
+      : cluster_(cluster), recorder_(recorder), events_(events), latencies_(latencies) {}
   [[nodiscard]] v1::Observe::AsyncService& service() { return service_; }
   // Before it is asked anything. The loop outlives this.
   void look_at(const Loop& loop) { loop_ = &loop; }
@@ -51,6 +53,7 @@ class ObserveService {
   void records(const std::vector<TxnId>& txns, Done<std::vector<std::vector<v1::TxnRecord>>> done);
   void txns(const v1::TxnsRequest& request, Done<v1::TxnPage> done);
   void events(const v1::EventsRequest& request, Done<v1::EventPage> done);
+  void latency(const v1::LatencyRequest& request, Done<v1::LatencyPage> done);
   void cluster(Loop& loop, Done<v1::ClusterPage> done);
   // What leaders see of one transaction; none: of all that are not over.
   void sights(const TxnId& txn, Done<LeadersView> done);
@@ -96,6 +99,7 @@ class ObserveService {
   const ClusterView& cluster_;
   const Recorder& recorder_;
   const EventLog& events_;
+  const PeerLatencies& latencies_;
   const Loop* loop_ = nullptr;
   v1::Observe::AsyncService service_;
   RpcQueue* queue_ = nullptr;

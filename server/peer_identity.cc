@@ -39,6 +39,7 @@ void PeerIdentity::write_hello(NodeId to, v1::PeerHello& hello) const {
   hello.set_previous(previous);
   hello.set_disk(disk);
   hello.set_generation(generation);
+  hello.set_probes(true);
 }
 
 void PeerIdentity::write_accepted(v1::PeerAccepted& accepted) const {
@@ -46,6 +47,7 @@ void PeerIdentity::write_accepted(v1::PeerAccepted& accepted) const {
   accepted.set_previous(previous);
   accepted.set_disk(disk);
   accepted.set_generation(generation);
+  accepted.set_probes(true);
 }
 
 std::optional<std::string> PeerIdentity::check(NodeId called, const v1::PeerAccepted& accepted) const {

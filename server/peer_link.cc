@@ -20,6 +20,14 @@ constexpr auto back_off_most = std::chrono::milliseconds(1000);
 constexpr auto silence_max = std::chrono::seconds(5);  // before a peer that never answered is told of
 constexpr std::size_t chunk_bytes = 256ULL << 10U;
 constexpr auto snapshot_time_max = std::chrono::minutes(10);
+constexpr auto probe_pause = std::chrono::seconds(1);
+constexpr auto probe_answer_max = 3 * probe_pause;  // without an answer for so long the peer counts as lost
+constexpr int smoothing = 4;                        // a round trip counts for so much of what is shown
+
+std::uint64_t micros(std::chrono::steady_clock::time_point at) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count());
+}
 
 // Connections of different kinds to one peer must not be shared: a snapshot would stand before the heartbeats.
 std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, int kind) {
@@ -71,6 +79,10 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
   }
   void arrived(v1::PeerFrame& message) override {
     if (up_ && message.kind_case() == v1::PeerFrame::kFrame) return hand_over(link_.to_, message);
+    if (up_ && message.kind_case() == v1::PeerFrame::kProbe) {
+      link_.probed(message.probe());
+      return read();
+    }
     if (up_ || message.kind_case() != v1::PeerFrame::kAccepted) return cancel();
     if (const auto refusal = link_.identity_.check(link_.to_, message.accepted())) {
       LogEvent(LogLevel::warn, "peer", "stream refused")
@@ -80,6 +92,7 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
       return cancel();
     }
     up_ = true;
+    probes_ = message.accepted().probes();
     join();
     read();
   }
@@ -91,7 +104,7 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
   // The peer's answer may be known here before it is known that the greeting is out, and one write at a time is
   // allowed.
   void join() {
-    if (up_ && greeted_ && !is_lost()) link_.joined(*this);
+    if (up_ && greeted_ && !is_lost()) link_.joined(*this, probes_);
   }
   void lost() override { link_.left(*this); }
   void over() override {
@@ -110,6 +123,7 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
   grpc::Status status_{grpc::StatusCode::CANCELLED, "this node stops"};
   bool up_ = false;  // the peer has accepted
   bool greeted_ = false;
+  bool probes_ = false;  // the peer takes them
   RpcStep<FrameCall> started_{*this, &FrameCall::started};
   RpcStep<FrameCall> finished_{*this, &FrameCall::finished};
 };
@@ -203,8 +217,45 @@ void PeerLink::send(Bytes frame) {
   stream_->write(std::move(frame));
 }
 
+// ---- how far it is ----
+
+void PeerLink::probed(const v1::PeerProbe& probe) {
+  if (muted_) return;
+  const auto now = std::chrono::steady_clock::now();
+  const std::uint64_t asked = probe.answer();
+  if (asked != 0 && asked == asked_) {
+    asked_ = 0;
+    const std::chrono::microseconds took(micros(now) - asked);
+    round_trip_ = round_trip_.count() == 0 ? took : round_trip_ + (took - round_trip_) / smoothing;
+    answered_at_ = now;
+  }
+  if (probe.ask() == 0) return;
+  answer_ = probe.ask();
+  say_probe();
+}
+
+void PeerLink::say_probe() {
+  if (!up() || writing_ || muted_ || (!probe_due_ && answer_ == 0)) return;
+  writing_ = true;
+  if (probe_due_) asked_ = micros(std::chrono::steady_clock::now());
+  stream_->probe(std::exchange(probe_due_, false) ? asked_ : 0, std::exchange(answer_, 0));
+}
+
+PeerLatency PeerLink::latency(std::chrono::steady_clock::time_point now) const {
+  PeerLatency out;
+  out.up = up() && !muted_ && (!probes_ || now - answered_at_ < probe_answer_max);
+  out.round_trip = round_trip_;
+  if (round_trip_.count() != 0) out.age = std::chrono::duration_cast<std::chrono::milliseconds>(now - answered_at_);
+  return out;
+}
+
 void PeerLink::tick(std::chrono::steady_clock::time_point now) {
   if (stopping_) return;
+  if (up() && probes_ && now >= probe_at_) {
+    probe_at_ = now + probe_pause;
+    probe_due_ = true;
+    say_probe();
+  }
   if (opened_at_ == std::chrono::steady_clock::time_point{}) opened_at_ = now;
   if (call_ != nullptr || !calls()) return report_waiting(now);
   if (now < open_at_) return;
@@ -213,11 +264,16 @@ void PeerLink::tick(std::chrono::steady_clock::time_point now) {
   call_->open();
 }
 
-void PeerLink::joined(PeerStream& stream) {
+void PeerLink::joined(PeerStream& stream, bool probes) {
   PeerStream* const older = std::exchange(stream_, &stream);
   if (older != nullptr) older->cancel();
   if (stopping_) stream.cancel();
   writing_ = false;
+  probes_ = probes;
+  probe_due_ = false;
+  asked_ = answer_ = 0;
+  round_trip_ = {};
+  answered_at_ = std::chrono::steady_clock::now();
   back_off_ = back_off_first;
   LogEvent(LogLevel::info, "peer", "peer up").field("peer", node_.name).field("address", node_.endpoint.text()).write();
   inbox_.push(TransportReady{to_});
@@ -226,7 +282,8 @@ void PeerLink::joined(PeerStream& stream) {
 void PeerLink::written(const PeerStream& stream, bool ok) {
   if (stream_ != &stream) return;
   writing_ = false;
-  if (ok && wanted_) inbox_.push(TransportReady{to_});
+  if (ok) say_probe();
+  if (ok && !writing_ && wanted_) inbox_.push(TransportReady{to_});
 }
 
 void PeerLink::left(const PeerStream& stream) {

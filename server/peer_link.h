@@ -17,6 +17,7 @@
 #include "node/transport.h"
 #include "server/inbox.h"
 #include "server/peer_identity.h"
+#include "server/peer_latency.h"
 #include "server/peer_stream.h"
 #include "server/rpc_queue.h"
 
@@ -45,9 +46,15 @@ class PeerLink {
   void stop();
 
   [[nodiscard]] bool up() const { return stream_ != nullptr; }
+  // Each second the peer is asked for a sign of life when both know how; it takes its turn among the frames.
+  [[nodiscard]] PeerLatency latency(std::chrono::steady_clock::time_point now) const;
+  // Asks nothing and answers nothing, as if the network were cut; for development.
+  void mute(bool on) { muted_ = on; }
 
   // A stream carries frames from now on, in the place of any older one; is done with a frame; carries none any more.
-  void joined(PeerStream& stream);
+  // probes: the peer takes them.
+  void joined(PeerStream& stream, bool probes);
+  void probed(const v1::PeerProbe& probe);
   void written(const PeerStream& stream, bool ok);
   void left(const PeerStream& stream);
 
@@ -58,6 +65,7 @@ class PeerLink {
   [[nodiscard]] bool calls() const { return identity_.self < to_; }  // or is called
   void ended(const grpc::Status& status, bool was_up);
   void ended(SnapshotCall& call, bool delivered, const grpc::Status& status);
+  void say_probe();
   void report_waiting(std::chrono::steady_clock::time_point now) const;
   void report_end(const grpc::Status& status, bool was_up) const;
 
@@ -79,6 +87,15 @@ class PeerLink {
   std::chrono::steady_clock::time_point open_at_{};
   std::chrono::steady_clock::time_point opened_at_{};
   std::chrono::milliseconds back_off_;
+
+  bool probes_ = false;
+  bool muted_ = false;
+  bool probe_due_ = false;
+  std::uint64_t asked_ = 0;   // what has not come back yet
+  std::uint64_t answer_ = 0;  // what is to go back
+  std::chrono::microseconds round_trip_{0};
+  std::chrono::steady_clock::time_point probe_at_{};
+  std::chrono::steady_clock::time_point answered_at_{};  // or joined
 };
 
 }  // namespace assent

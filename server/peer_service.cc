@@ -59,6 +59,10 @@ class PeerService::FrameStream final : public FramePump<grpc::ServerAsyncReaderW
   }
   void arrived(v1::PeerFrame& message) override {
     if (link_ == nullptr) return greet(message);
+    if (message.kind_case() == v1::PeerFrame::kProbe) {
+      link_->probed(message.probe());
+      return read();
+    }
     if (message.kind_case() == v1::PeerFrame::kFrame) return hand_over(from_, message);
     status_ = refuse(caller_, "a message of the stream is no frame");
   }
@@ -73,6 +77,7 @@ class PeerService::FrameStream final : public FramePump<grpc::ServerAsyncReaderW
       return;
     }
     from_ = verdict.from;
+    probes_ = message.hello().probes();
     link_ = service_.links_.at(from_).get();
     service_.identity_.write_accepted(*out_.mutable_accepted());
     write_out();
@@ -81,7 +86,7 @@ class PeerService::FrameStream final : public FramePump<grpc::ServerAsyncReaderW
   // The first write is the greeting back.
   void written(bool ok) override {
     if (std::exchange(greeted_, true)) return link_->written(*this, ok);
-    if (ok && !is_lost()) link_->joined(*this);
+    if (ok && !is_lost()) link_->joined(*this, probes_);
   }
   void lost() override {
     if (link_ != nullptr) link_->left(*this);
@@ -99,6 +104,7 @@ class PeerService::FrameStream final : public FramePump<grpc::ServerAsyncReaderW
   NodeId from_;               // none until greeted
   PeerLink* link_ = nullptr;  // likewise
   bool greeted_ = false;
+  bool probes_ = false;  // the caller takes them
   grpc::Status status_;
   RpcStep<FrameStream> opened_{*this, &FrameStream::opened};
   RpcStep<FrameStream> finished_{*this, &FrameStream::finished};

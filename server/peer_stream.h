@@ -14,6 +14,7 @@ class PeerStream {
  public:
   // When the last write is done, and not after the link was told that the stream is lost.
   virtual void write(Bytes frame) = 0;
+  virtual void probe(std::uint64_t ask, std::uint64_t answer) = 0;
   virtual void cancel() = 0;
 
  protected:
@@ -27,6 +28,11 @@ class FramePump : public PeerStream, public Inbox::FrameReader {
  public:
   void write(Bytes frame) override {
     out_.set_frame(std::move(frame));
+    write_out();
+  }
+  void probe(std::uint64_t ask, std::uint64_t answer) override {
+    out_.mutable_probe()->set_ask(ask);
+    out_.mutable_probe()->set_answer(answer);
     write_out();
   }
   // The loop has taken the last frame.

@@ -194,6 +194,42 @@ TEST_F(Observability, the_list_has_what_was_run_and_pages) {
   EXPECT_THAT(ctl({"txn", "watch", "--for", "1ms"}).output, HasSubstr(*ids.begin()));
 }
 
+TEST_F(Observability, nodes_know_how_far_they_are_from_each_other) {
+  const auto measured = [&](const std::string& from, const std::string& to) {
+    for (const auto& node : document("n1", "/api/v1/cluster")["nodes"]) {
+      if (node["node"] != from) continue;
+      for (const auto& peer : node["peers"]) {
+        if (peer["node"] == to) return peer["up"] == true && peer["roundTripMicros"] != "0";
+      }
+    }
+    return false;
+  };
+  EXPECT_TRUE(eventually(20s, [&] { return measured("n1", "n2") && measured("n2", "n1") && measured("m1", "n3"); }));
+  cluster.kill("m1");
+  EXPECT_TRUE(eventually(20s, [&] { return !measured("n1", "m1") && measured("n1", "n3"); }));
+}
+
+TEST_F(Observability, how_long_things_took_is_counted_over_all_nodes) {
+  std::set<std::string> ids;
+  for (int i = 0; i < 5; ++i) ids.insert(commit("two-phase"));
+  const auto page = document("n3", "/api/v1/latency?window=10m&columns=10");
+  EXPECT_GE(std::stoi(page["transactions"].get<std::string>()), 5);
+  const auto sum = [](const nlohmann::json& strip) {
+    std::uint64_t all = 0;
+    for (const auto& count : strip["counts"]) all += count.get<std::uint64_t>();
+    return all;
+  };
+  ASSERT_FALSE(page["strips"].empty());
+  EXPECT_EQ(page["strips"][0]["name"], "total");
+  EXPECT_EQ(std::to_string(sum(page["strips"][0])), page["transactions"]);
+  const std::string from = page["fromUnixMicros"];
+  const auto listed = document("n2", "/api/v1/txns?limit=500&by=decide&over=1&started_from=" + from)["txns"];
+  std::set<std::string> found;
+  for (const auto& txn : listed) found.insert(txn["txnId"].get<std::string>());
+  EXPECT_TRUE(std::includes(found.begin(), found.end(), ids.begin(), ids.end()));
+  EXPECT_TRUE(document("n2", "/api/v1/txns?started_to=" + from)["txns"].empty());
+}
+
 TEST_F(Observability, cluster_groups_and_events_name_a_node_that_is_away) {
   EXPECT_EQ(document("n1", "/api/v1/cluster")["nodes"].size(), 4U);
   cluster.kill("m1");
@@ -264,13 +300,17 @@ TEST_F(Observability, who_waits_for_whose_locks_is_shown) {
     const auto page = document("n2", "/api/v1/locks");
     for (const auto& one : page["sights"]) {
       const auto& sight = one["sight"];
-      holds = holds || (sight["txnId"] == holder && sight["blocks"] == nlohmann::json::array({older}));
-      waits = waits || (sight["txnId"] == older && sight["waitsFor"] == nlohmann::json::array({holder}));
+      const auto key = nlohmann::json::array({"accounts('a')"});
+      holds = holds || (sight["txnId"] == holder && sight["blocks"] == nlohmann::json::array({older}) &&
+                        sight["contestedKeys"] == key);
+      waits = waits || (sight["txnId"] == older && sight["waitsFor"] == nlohmann::json::array({holder}) &&
+                        sight["wantedKeys"] == key);
     }
     return holds && waits;
   };
   EXPECT_TRUE(eventually(20s, shown)) << document("n2", "/api/v1/locks");
   EXPECT_EQ(document("n2", "/api/v1/locks")["unreachable"][0]["node"], "m1");
+  EXPECT_THAT(ctl({"group", "locks"}).output, HasSubstr("accounts('a')"));
   waiting.join();
 }
 
@@ -280,7 +320,11 @@ TEST_F(Observability, bad_questions_have_clear_errors) {
       {"/api/v1/txns?limit=0", 400},          {"/api/v1/txns?limit=x", 400},
       {"/api/v1/txns?state=SLEEPING", 400},   {"/api/v1/txns?cursor=1", 400},
       {"/api/v1/txns?slower_than=soon", 400}, {"/api/v1/txns?colour=red", 400},
-      {"/api/v1/txns?phases=1", 400},         {"/api/v2/txns", 404}};
+      {"/api/v1/txns?phases=1", 400},         {"/api/v2/txns", 404},
+      {"/api/v1/txns?by=sleep", 400},         {"/api/v1/txns?over=-1", 400},
+      {"/api/v1/txns?started_from=1e9", 400}, {"/api/v1/txns?upto=99999999999999999999", 400},
+      {"/api/v1/latency?window=0ms", 400},    {"/api/v1/latency?window=25h", 400},
+      {"/api/v1/latency?columns=241", 400},   {"/api/v1/latency?from=x", 400}};
   for (const auto& [path, status] : questions) {
     EXPECT_FALSE(document("n1", path, status)["error"]["message"].get<std::string>().empty()) << path;
   }

@@ -168,6 +168,53 @@ TEST_F(Recording, WhatAnotherLeaderCarriesOnIsCalledRecovered) {
   EXPECT_EQ(at(c0).figures().recovered_commits, 1U);
 }
 
+// Nobody who records has seen it begin: whose trace it is stands in the logs alone.
+TEST_P(EachProtocol, ARecoveryElsewhereContinuesTheCallersTrace) {
+  ASSERT_EQ(run(s1, deposit(100)), TxnState::committed);
+  const NodeId old_leader = cluster_.await_leader(c0);
+  cluster_.make_lead(s1, old_leader);
+  Execute execute = transfer(30, GetParam());
+  TraceContext caller;
+  caller.trace_id.fill(0xAB);
+  caller.span_id.fill(0xCD);
+  caller.state = "vendor=1";
+  execute.trace = to_bytes(caller);
+  const NodeId other(old_leader.value % 3 + 1);
+  cluster_.make_lead(s2, other);
+  cluster_.cut(other);  // its vote is not heard
+  static_cast<void>(send(c0, execute));
+  const auto prepared_at_s1 = [&] {
+    const TxnRecord* record = recorders_.at(old_leader)->find(execute.txn);
+    return record != nullptr && first_step(*record, Step::vote_applied, s1) != nullptr;
+  };
+  cluster_.tick_until(prepared_at_s1);
+  cluster_.kill(old_leader);
+  cluster_.heal();
+  const auto ended = [&] {
+    for (const auto& [node, recorder] : recorders_) {
+      const TxnRecord* record = recorder->find(execute.txn);
+      if (node != old_leader && record != nullptr && record->recovered && is_over(*record)) return true;
+    }
+    return false;
+  };
+  cluster_.tick_until(ended);
+  for (const auto& [node, recorder] : recorders_) {
+    const TxnRecord* record = recorder->find(execute.txn);
+    if (node == old_leader || record == nullptr || !record->recovered) continue;
+    ASSERT_TRUE(record->caller) << "at node " << node.value;
+    EXPECT_EQ(*record->caller, caller);
+    EXPECT_EQ(recorder->figures().traces_malformed, 0U);
+  }
+}
+
+TEST_F(Recording, WhatIsNoTraceIsLeftOutAndCounted) {
+  Execute execute = deposit(5);
+  execute.trace = "nonsense";
+  ASSERT_EQ(run(s1, execute), TxnState::committed);
+  EXPECT_FALSE(at(s1).find(execute.txn)->caller);
+  EXPECT_EQ(at(s1).figures().traces_malformed, 1U);
+}
+
 class SmallRing : public RecordingBank {
  protected:
   SmallRing() : RecordingBank({.ring = 3, .steps_max = 4, .message_bytes_max = 10}) {}

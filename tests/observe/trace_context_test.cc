@@ -47,6 +47,25 @@ TEST(TraceContextTest, AnythingElseIsIgnored) {
   }
 }
 
+TEST(TraceContextTest, ItsBytesComeBackAsItWas) {
+  for (const std::string& state : {std::string(), std::string("a=1,b=2"), std::string(512, 'x')}) {
+    const auto context = parse_trace(good, state);
+    EXPECT_EQ(to_bytes(*context).size(), 25 + state.size());
+    EXPECT_EQ(trace_from_bytes(to_bytes(*context)), context);
+  }
+  EXPECT_EQ(to_bytes(*parse_trace(good, std::string(512, 'x'))).size(), trace_bytes_max);
+}
+
+TEST(TraceContextTest, OtherBytesAreNone) {
+  const Bytes bytes = to_bytes(*parse_trace(good, "a=1"));
+  for (std::size_t size = 0; size < 25; ++size) EXPECT_FALSE(trace_from_bytes(bytes.substr(0, size))) << size;
+  EXPECT_TRUE(trace_from_bytes(bytes.substr(0, 25)));
+  EXPECT_FALSE(trace_from_bytes(Bytes(16, '\0') + bytes.substr(16))) << "no trace id";
+  EXPECT_FALSE(trace_from_bytes(bytes.substr(0, 16) + Bytes(8, '\0') + bytes.substr(24))) << "no span id";
+  EXPECT_FALSE(trace_from_bytes(bytes + "\n"));
+  EXPECT_FALSE(trace_from_bytes(bytes + Bytes(512, 'x')));
+}
+
 TEST(TraceContextTest, TheStateIsKeptAsItIsOrNotAtAll) {
   EXPECT_EQ(parse_trace(good, "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")->state,
             "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");

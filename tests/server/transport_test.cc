@@ -132,6 +132,7 @@ TEST_F(TransportTest, CarriesFramesBothWaysInOrder) {
     EXPECT_EQ(b.frames[static_cast<std::size_t>(i)].from, n1);
   }
   const Bytes large(8 << 20, 'x');
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return b.transport->ready(n1); }));
   b.transport->send(n1, large);
   ASSERT_TRUE(pump_until({&a, &b}, [&] { return !a.frames.empty(); }));
   EXPECT_EQ(a.frames[0].frame, large);
@@ -154,6 +155,33 @@ TEST_F(TransportTest, SaysWhenAFrameIsOut) {
     ASSERT_TRUE(pump_until({&a, &b}, [&] { return (!waits || a.ready_events > 0) && b.frames.size() == sent; }));
     ASSERT_TRUE(pump_until({&a, &b}, [&] { return a.transport->ready(n2); }));
   }
+}
+
+// Between frames, in both directions; who is cut off neither asks nor answers, and is lost to the others.
+TEST_F(TransportTest, MeasuresHowFarPeersAre) {
+  const Ports ports;
+  Node a(ports, "n1");
+  Node b(ports, "n2");
+  EXPECT_FALSE(a.transport->latencies().at(n2).up);
+  a.start();
+  b.start();
+  const auto known = [&](const Node& node, NodeId peer) {
+    const PeerLatency latency = node.transport->latencies().at(peer);
+    return latency.up && latency.round_trip.count() > 0;
+  };
+  int sent = 0;
+  ASSERT_TRUE(pump_until({&a, &b}, [&] {
+    if (a.transport->ready(n2)) a.transport->send(n2, "frame " + std::to_string(sent++));
+    return known(a, n2) && known(b, n1) && sent > 100;
+  }));
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return b.frames.size() == static_cast<std::size_t>(sent); }));
+  EXPECT_LT(a.transport->latencies().at(n2).round_trip, std::chrono::seconds(5));
+  b.transport->cut({n1});
+  EXPECT_FALSE(b.transport->latencies().at(n1).up);
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return !a.transport->latencies().at(n2).up; }));
+  EXPECT_TRUE(a.transport->up(n2)) << "the connection itself stands";
+  b.transport->cut({});
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return known(a, n2) && known(b, n1); }));
 }
 
 TEST_F(TransportTest, DropsFramesWhileAPeerIsAwayAndFindsItAgain) {
