@@ -1,40 +1,65 @@
 #!/usr/bin/env bash
-# What recording costs: the bank workload on two clusters that differ in trace.ring alone, in turns (A B A B ...), so that
-# whatever else the machine does meets both. Prints the rate and the servers' CPU time for each turn, and the medians; on a
-# busy machine the latter says more.
+# What recording costs at full load: the bank workload on one cluster, whose nodes record in one window and not in the next (A B A B ...),
+# so that nothing else differs, not even the processes. Neighbours are compared as pairs, in both orders, because the machine is not as
+# fast at any time; what is printed is the median of the pairs' ratios with its middle half. The processors' time of the servers for each
+# commit says more than the rate on a machine that has other things to do.
 #
-#   scripts/measure-recording.sh [TURNS] [SECONDS]     default: 6 turns of 10 seconds each way
+#   scripts/measure-recording.sh [PAIRS] [SECONDS]     default: 20 pairs of windows of 4 seconds each
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-turns=${1:-6} seconds=${2:-10}
+pairs=${1:-20} seconds=${2:-4}
 dir=$(mktemp -d)
-trap '"$root/scripts/cluster.sh" stop "$dir/on"; "$root/scripts/cluster.sh" stop "$dir/off"; rm -rf "$dir"' EXIT
+trap '"$root/scripts/cluster.sh" stop "$dir/c"; rm -rf "$dir"' EXIT
 
 build_targets assentd assentctl
-for side in on off; do
-  "$root/scripts/cluster.sh" start "$dir/$side" >/dev/null
-  "$root/scripts/cluster.sh" stop "$dir/$side"
+token=measure-recording-$RANDOM$RANDOM
+echo "$token" >"$dir/tokens"
+"$root/scripts/cluster.sh" start "$dir/c" >/dev/null
+"$root/scripts/cluster.sh" stop "$dir/c"
+for node in n1 n2 n3; do
+  printf 'dev: { faults: on }\nauth: { admin_tokens_file: "%s" }\n' "$dir/tokens" >>"$dir/c/$node.yaml"
 done
-for node in n1 n2 n3; do echo 'trace: { ring: 0 }' >>"$dir/off/$node.yaml"; done
+"$root/scripts/cluster.sh" start "$dir/c" >/dev/null
+source "$dir/c/cluster.env"
 
+recording() { # true or false
+  local address
+  for address in ${ASSENT_HTTP//,/ }; do
+    /usr/bin/python3 - "$address" "$token" "$1" <<'PYTHON'
+import sys, urllib.request
+address, token, on = sys.argv[1:]
+request = urllib.request.Request(f"http://{address}/api/v1/dev/faults", data=b'{"recording": %s}' % on.encode(),
+                                 headers={"Content-Type": "application/json", "Authorization": f"Bearer {token}"})
+urllib.request.urlopen(request, timeout=10).read()
+PYTHON
+  done
+}
 # The number behind a name in a JSON document of one line or many.
 figure() { grep -o "\"$1\": *[0-9.]*" | head -n 1 | grep -o '[0-9.]*$'; }
-median() { sort -n | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+window() { # true or false: one line, rate and microseconds
+  local report
+  recording "$1"
+  report=$("$bin/assentctl" --endpoints "$ASSENT_ENDPOINTS" -o json bench run --workload bank --clients 32 \
+    --warmup 1s --duration "${seconds}s")
+  echo "$(figure tps <<<"$report") $(figure server_cpu_us_per_txn <<<"$report")"
+}
 
-for turn in $(seq "$turns"); do
-  for side in on off; do
-    "$root/scripts/cluster.sh" start "$dir/$side" >/dev/null
-    source "$dir/$side/cluster.env"
-    report=$("$bin/assentctl" --endpoints "$ASSENT_ENDPOINTS" -o json bench run --workload bank --clients 32 \
-      --warmup 2s --duration "${seconds}s")
-    "$root/scripts/cluster.sh" stop "$dir/$side"
-    figure tps <<<"$report" >>"$dir/$side.rates"
-    figure server_cpu_us_per_txn <<<"$report" >>"$dir/$side.cpu"
-    printf 'turn %d  recording %-3s  %8s commits/s  %6s us of CPU each\n' "$turn" "$side" "$(tail -n 1 "$dir/$side.rates")" \
-      "$(tail -n 1 "$dir/$side.cpu")"
-  done
+window true >/dev/null # caches, connections, SQLite's pages
+for pair in $(seq "$pairs"); do
+  if [ $((pair % 2)) -eq 1 ]; then
+    on=$(window true) off=$(window false)
+  else
+    off=$(window false) on=$(window true)
+  fi
+  echo "$on $off" | tee -a "$dir/pairs" | awk -v n="$pair" \
+    '{ printf "pair %2d  recording: %7.1f commits/s %6.1f us each   not: %7.1f commits/s %6.1f us each\n", n, $1, $2, $3, $4 }'
 done
-for side in on off; do
-  printf 'median  recording %-3s  %8s commits/s  %6s us of CPU each\n' "$side" "$(median <"$dir/$side.rates")" \
-    "$(median <"$dir/$side.cpu")"
-done
+/usr/bin/python3 - "$dir/pairs" <<'PYTHON'
+import statistics, sys
+pairs = [[float(x) for x in line.split()] for line in open(sys.argv[1])]
+def said(name, ratios):
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"{name:34} {100 * (middle - 1):+6.2f} %   middle half of {len(ratios)} pairs: {100 * (low - 1):+.2f} % to {100 * (high - 1):+.2f} %")
+said("recording changes the rate by", [on / off for on, _, off, _ in pairs])
+said("and the servers' time per commit by", [on / off for _, on, _, off in pairs])
+PYTHON

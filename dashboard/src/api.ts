@@ -25,6 +25,7 @@ export interface TxnSummary {
   message: string;
   recovered: boolean;
   repeats: number;
+  mode: string; // tcc saga concurrent-saga, or empty
   phases: TxnPhase[]; // when they were asked for, where the client was answered
 }
 export interface TxnPhase {
@@ -112,6 +113,13 @@ export interface ClusterNode {
   node: string;
   version: string;
   counters?: { walSyncs: Int64; walBytes: Int64; cpuMicros: Int64; residentBytes: Int64 };
+  peers: PeerLatency[]; // of this node to each other one
+}
+export interface PeerLatency {
+  node: string;
+  up: boolean;
+  roundTripMicros: Int64; // 0: none came back yet
+  ageMillis: Int64;
 }
 export interface ClusterPage {
   nodes: ClusterNode[];
@@ -133,6 +141,19 @@ export interface Sight {
   leftMillis?: Int64;
   heuristic?: { commit: boolean; atMillis: Int64; reason: string };
   troubles: string[];
+  wantedKeys: string[]; // some of what it waits for, and of what it keeps from others
+  contestedKeys: string[];
+}
+// How many transactions took how long, by when they began: counts[column * rows + row] of each strip.
+export interface LatencyPage {
+  fromUnixMicros: Int64;
+  columnMicros: Int64;
+  columns: number;
+  rows: number;
+  strips: { name: string; counts: number[] }[];
+  transactions: Int64;
+  asOfUnixMicros: Int64;
+  unreachable: Unreachable[];
 }
 // What leaders see that waits for locks, or keeps others waiting.
 export interface SightPage {
@@ -243,7 +264,7 @@ async function ask<T>(path: string, options: RequestInit): Promise<T> {
 
 export const paths = {
   locks: 'locks',
-  phases: (cursor: string) => `txns?limit=500&phases=true${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
+  latency: (query: string) => `latency?${query}`,
   txns: (query: string) => `txns${query === '' ? '' : `?${query}`}`,
   txn: (id: string) => `txns/${encodeURIComponent(id)}`,
   otlp: (id: string) => `txns/${encodeURIComponent(id)}/trace`,

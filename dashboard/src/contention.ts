@@ -43,6 +43,31 @@ function knots_of(page: SightPage): Map<string, Knot> {
   return knots;
 }
 
+export interface HotKey {
+  group: string;
+  key: string;
+  waiters: number; // transactions that wait for it, as far as their leaders name what they wait for
+  holders: number;
+}
+
+// Those that most wait for come first. A leader names some keys of each transaction, so these are at least so many.
+export function hot_keys(page: SightPage, most: number): HotKey[] {
+  const found = new Map<string, HotKey>();
+  const at = (group: string, key: string): HotKey => {
+    const id = JSON.stringify([group, key]);
+    const made = found.get(id) ?? { group, key, waiters: 0, holders: 0 };
+    found.set(id, made);
+    return made;
+  };
+  for (const { group, sight } of page.sights) {
+    for (const key of new Set(sight?.wantedKeys ?? [])) at(group, key).waiters += 1;
+    for (const key of new Set(sight?.contestedKeys ?? [])) at(group, key).holders += 1;
+  }
+  return [...found.values()]
+    .sort((a, b) => b.waiters - a.waiters || a.group.localeCompare(b.group) || a.key.localeCompare(b.key))
+    .slice(0, most);
+}
+
 function all_behind(knots: ReadonlyMap<string, Knot>, id: string): Set<string> {
   const behind = new Set<string>();
   const next = [id];

@@ -1,7 +1,7 @@
-// How long transactions and their phases took, counted by time and by the buckets of the node's own histograms; and
-// which transactions stand in a rectangle of that. Pure.
+// How long transactions and their phases took, as the nodes counted it: by time and by the buckets of their own
+// histograms; and the question which transactions stand in a rectangle of that. Pure.
 
-import { num, type TxnSummary } from './api.js';
+import { num, type LatencyPage, type TxnSummary } from './api.js';
 
 export const strip_names = ['total', 'execute', 'prepare', 'precommit', 'decide', 'commit', 'abort'] as const;
 export type StripName = (typeof strip_names)[number];
@@ -34,29 +34,21 @@ export interface Heat {
   strips: Strip[]; // that have anything
 }
 
-export function heat_of(txns: readonly TxnSummary[], columns: number): Heat {
-  const starts = txns.map((txn) => num(txn.startedUnixMicros));
-  const from = starts.length === 0 ? 0 : Math.min(...starts);
-  const to = starts.length === 0 ? 0 : Math.max(...starts);
-  const heat: Heat = { from, width: Math.max(1, Math.ceil((to - from + 1) / columns)), columns, strips: [] };
+// What a node sends is not trusted to fit.
+export function heat_of(page: LatencyPage): Heat {
+  const columns = Math.max(1, Math.min(1_000, Math.floor(num(page.columns))));
+  const heat: Heat = { from: num(page.fromUnixMicros), width: Math.max(1, num(page.columnMicros)), columns, strips: [] };
+  if (page.rows !== rows) return heat;
   for (const name of strip_names) {
-    const strip: Strip = { name, cells: new Array<number>(columns * rows).fill(0), most: 0 };
-    txns.forEach((txn, i) => {
-      const micros = micros_of(txn, name);
-      if (micros === null) return;
-      const at = column_of(heat, starts[i] ?? from) * rows + row_of(micros);
-      const count = (strip.cells[at] ?? 0) + 1;
-      strip.cells[at] = count;
-      strip.most = Math.max(strip.most, count);
-    });
-    if (strip.most > 0) heat.strips.push(strip);
+    const counts = page.strips.find((one) => one.name === name)?.counts;
+    if (counts === undefined || counts.length !== columns * rows) continue;
+    const cells = counts.map((one) => num(one));
+    heat.strips.push({ name, cells, most: Math.max(1, ...cells) });
   }
   return heat;
 }
 
-export function column_of(heat: Heat, started: number): number {
-  return Math.min(heat.columns - 1, Math.max(0, Math.floor((started - heat.from) / heat.width)));
-}
+export const all_time = { from: 0, to: 9_007_199_254_740_990 };
 
 // A rectangle: of one strip, from a start to another, from a row to another. All included.
 export interface Pick {
@@ -74,16 +66,21 @@ export function pick_of(heat: Heat, strip: StripName, a: { column: number; row: 
   };
 }
 
+// For GET /api/v1/txns: the transactions in it.
+export function query_of(pick: Pick, limit: number): string {
+  const query = new URLSearchParams({ limit: String(limit), phases: 'true', by: pick.strip });
+  if (pick.from > 0) query.set('started_from', String(pick.from));
+  if (pick.to < all_time.to) query.set('started_to', String(pick.to + 1));
+  if (pick.low > 0) query.set('over', String(bounds[pick.low - 1] ?? 0));
+  const upto = bounds[pick.high];
+  if (upto !== undefined) query.set('upto', String(upto));
+  return query.toString();
+}
+
 // The slowest first.
-export function picked(txns: readonly TxnSummary[], pick: Pick): { txn: TxnSummary; micros: number }[] {
+export function slowest(txns: readonly TxnSummary[], strip: StripName): { txn: TxnSummary; micros: number }[] {
   return txns
-    .flatMap((txn) => {
-      const micros = micros_of(txn, pick.strip);
-      const at = num(txn.startedUnixMicros);
-      if (micros === null || at < pick.from || at > pick.to) return [];
-      const row = row_of(micros);
-      return row >= pick.low && row <= pick.high ? [{ txn, micros }] : [];
-    })
+    .map((txn) => ({ txn, micros: micros_of(txn, strip) ?? 0 }))
     .sort((a, b) => b.micros - a.micros || a.txn.txnId.localeCompare(b.txn.txnId));
 }
 

@@ -20,9 +20,10 @@ const pages: [string, string, string][] = [
   ['in-doubt', '#/in-doubt', '.doubt .why, .empty strong'],
   ['contention', '#/contention', 'table.chains, .empty strong'],
   ['latency', '#/latency', 'canvas.heat, .empty strong'],
-  ['groups', '#/groups', 'table td.matrix'],
+  ['groups', '#/groups', 'table.distances td.matrix, .empty strong'],
   ['events', '#/events', 'tr.event, .empty strong'],
 ];
+if (given !== undefined && (await fetch(new URL('/api/v1/dev', given))).ok) pages.push(['demo', '#/demo', '.figure']);
 
 async function newest(base: string): Promise<string> {
   const page = (await (await fetch(new URL('/api/v1/txns?limit=1', base))).json()) as { txns: { txnId: string }[] };

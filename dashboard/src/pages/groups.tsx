@@ -1,12 +1,13 @@
 // Groups against nodes: who leads, who follows, who is behind, who is away.
 
-import { num, type ClusterPage, type Group, type GroupMember, type GroupPage } from '../api.js';
-import { bytes, count } from '../format.js';
+import { num, type ClusterNode, type ClusterPage, type Group, type GroupMember, type GroupPage, type PeerLatency } from '../api.js';
+import { bytes, count, duration } from '../format.js';
 import { usePoll } from '../live.js';
 import { health_tone } from '../states.js';
 import { Command, Empty, Loading, Panel, Sign } from '../ui.js';
 
 const lag_shown = 100; // entries: less is what a heartbeat leaves behind
+const slow_micros = 50_000; // of a round trip: half of a heartbeat's pause
 
 function Cell({ group, member }: { group: Group; member: GroupMember | undefined }) {
   if (member === undefined) return <td class="matrix" />;
@@ -17,11 +18,50 @@ function Cell({ group, member }: { group: Group; member: GroupMember | undefined
   return <td class="matrix">● <span>{lag === 0 ? 'follower' : `follower, ${count(lag)} behind`}</span></td>;
 }
 
+// A message to the other node and back, between the loops of both.
+function Distance({ peer }: { peer: PeerLatency | undefined }) {
+  if (peer === undefined) return <td class="matrix">not told</td>;
+  if (!peer.up) return <td class="matrix tone-fault">✕ <span>lost</span></td>;
+  const micros = num(peer.roundTripMicros);
+  if (micros === 0) return <td class="matrix">up, not measured</td>;
+  const slow = micros >= slow_micros;
+  return <td class={slow ? 'matrix tone-doubt' : 'matrix'}>{slow ? '○ ' : ''}<span>{duration(micros)}</span></td>;
+}
+
+function Distances({ nodes, all }: { nodes: readonly ClusterNode[]; all: readonly string[] }) {
+  return (
+    <div class="scroll">
+      <table class="distances">
+        <caption class="sr">How long a message takes from the node of the row to that of the column and back, as the first measures it</caption>
+        <thead>
+          <tr><th>From</th>{all.map((node) => <th key={node} class="matrix">to {node}</th>)}</tr>
+        </thead>
+        <tbody>
+          {all.map((from) => {
+            const told = nodes.find((one) => one.node === from);
+            return (
+              <tr key={from}>
+                <th scope="row">{from}</th>
+                {all.map((to) =>
+                  to === from ? <td key={to} class="matrix" />
+                  : told === undefined ? <td key={to} class="matrix tone-fault">✕ <span>does not answer</span></td>
+                  : <Distance key={to} peer={(told.peers ?? []).find((one) => one.node === to)} />,
+                )}
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
 export function GroupsPage() {
   const groups = usePoll<GroupPage>('groups', 1_500);
-  const cluster = usePoll<ClusterPage>('cluster', 5_000);
+  const cluster = usePoll<ClusterPage>('cluster', 2_000);
   const page = groups.data;
   const nodes = [...new Set((page?.groups ?? []).flatMap((group) => group.members.map((one) => one.node)))].sort();
+  const machines = [...new Set([...nodes, ...(cluster.data?.nodes ?? []).flatMap((one) => [one.node, ...(one.peers ?? []).map((peer) => peer.node)])])].sort();
   const troubled = (page?.groups ?? []).filter((group) => group.health !== 'ok');
   return (
     <>
@@ -74,6 +114,13 @@ export function GroupsPage() {
           </p>
         ))}
         <Command text="assentctl cluster status" />
+      </Panel>
+      <Panel title="From node to node" at={cluster.data?.asOfUnixMicros} error={cluster.error} unreachable={cluster.data?.unreachable}>
+        {cluster.data === null && !cluster.error && <Loading />}
+        {cluster.data !== null && <Distances nodes={cluster.data.nodes} all={machines} />}
+        <p class="note">
+          A message there and back, each second, between the loops of both: what a busy node adds is in it. ✕ lost: nothing has come back for three seconds.
+        </p>
       </Panel>
       <Panel title="Nodes" at={cluster.data?.asOfUnixMicros} live={false} error={cluster.error} unreachable={cluster.data?.unreachable}>
         {cluster.data === null && !cluster.error && <Loading />}

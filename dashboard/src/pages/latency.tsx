@@ -2,30 +2,44 @@
 // chosen below, lists the transactions in it.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { num, paths, type TxnPage } from '../api.js';
+import { num, paths, type LatencyPage as Counted, type TxnPage } from '../api.js';
 import { useRepaint } from '../chart.js';
-import { clock, duration } from '../format.js';
-import { bounds, heat_of, parse_pick, pick_of, picked, print_pick, rows, strip_names, type Heat, type Pick, type Strip } from '../heat.js';
+import { clock, count, duration } from '../format.js';
+import {
+  all_time, bounds, heat_of, parse_pick, pick_of, print_pick, query_of, rows, slowest, strip_names, type Heat, type Pick, type Strip,
+} from '../heat.js';
 import { step_focus, useKeys } from '../keys.js';
 import { usePoll } from '../live.js';
 import { Empty, Loading, Panel, StateSign, TxnLink } from '../ui.js';
 import { with_params, type View } from '../url.js';
 
+const windows = ['1m', '10m', '1h', '6h'] as const;
 const columns = 60;
 const listed_most = 200;
 const row_height = 6;
 const left = 58;
-const all_time = { from: 0, to: 9_999_999_999_999_999 };
+
+// "1790000000000000-1790000060000000": the times that the picture shows, so that what is picked from stays.
+function shown_of(text: string | undefined): { from: string; to: string } | null {
+  const found = /^(\d{1,16})-(\d{1,16})$/.exec(text ?? '');
+  return found?.[1] === undefined || found[2] === undefined ? null : { from: found[1], to: found[2] };
+}
 
 export function LatencyPage({ view, go }: { view: View; go: (view: View) => void }) {
   const pick = parse_pick(view.params['pick']);
-  const cursor = view.params['cursor'] ?? '';
+  const shown = shown_of(view.params['shown']);
+  const span = windows.find((one) => one === view.params['window']) ?? '1m';
   const [stopped, set_stopped] = useState(false);
-  const paused = stopped || pick !== null || cursor !== ''; // what is picked from stays
-  const { data, error } = usePoll<TxnPage>(paths.phases(cursor), 2_000, paused);
+  const paused = stopped || pick !== null || shown !== null;
+  const asked = shown === null ? `window=${span}` : `from=${shown.from}&to=${shown.to}`;
+  const { data, error } = usePoll<Counted>(paths.latency(`${asked}&columns=${columns}`), 2_000, paused);
   const set = (changes: Record<string, string>) => go(with_params(view, changes));
-  const txns = data?.txns ?? [];
-  const heat = heat_of(txns, columns);
+  const heat = data === null ? null : heat_of(data);
+  // What is picked from stays as it is.
+  const choose = (made: Pick | null) => {
+    if (made === null || heat === null) return set({ pick: '', shown: '' });
+    set({ pick: print_pick(made), shown: `${heat.from}-${heat.from + heat.columns * heat.width}` });
+  };
   useKeys({
     j: () => step_focus('table.txns td a', 1),
     k: () => step_focus('table.txns td a', -1),
@@ -35,34 +49,39 @@ export function LatencyPage({ view, go }: { view: View; go: (view: View) => void
     <>
       <h1>Latency</h1>
       <Panel
-        title={cursor === '' ? 'The newest transactions, by start and by how long' : 'Older transactions, by start and by how long'}
+        title="Transactions by start and by how long"
         at={data?.asOfUnixMicros}
         live={!paused}
         error={error}
         unreachable={data?.unreachable}
         tools={
-          <button type="button" aria-pressed={paused} disabled={pick !== null || cursor !== ''} onClick={() => set_stopped(!stopped)}>
-            {paused ? '▶ Go on' : '‖ Pause'}
-          </button>
+          <span class="tools">
+            <label>
+              Last{' '}
+              <select value={span} disabled={shown !== null} onChange={(event) => set({ window: event.currentTarget.value })}>
+                {windows.map((one) => <option key={one}>{one}</option>)}
+              </select>
+            </label>
+            <button type="button" aria-pressed={paused} disabled={pick !== null || shown !== null} onClick={() => set_stopped(!stopped)}>
+              {paused ? '▶ Go on' : '‖ Pause'}
+            </button>
+          </span>
         }
       >
         {data === null && !error && <Loading />}
-        {data !== null && txns.length === 0 && (
-          <Empty why="No node has seen a transaction since it started." next={<>Run some: <code>assentctl demo bank</code>.</>} />
+        {heat !== null && heat.strips.length === 0 && (
+          <Empty
+            why="No transaction that the nodes remember began in this time."
+            next={<>Choose a longer time, or run some: <code>assentctl demo bank</code>.</>}
+          />
         )}
-        {heat.strips.map((strip) => (
-          <StripView key={strip.name} heat={heat} strip={strip} pick={pick} set={(made) => set({ pick: print_pick(made) })} />
-        ))}
-        {heat.strips.length > 0 && <PickForm pick={pick} set={(made) => set({ pick: made === null ? '' : print_pick(made) })} />}
-        <div class="pager">
-          <span role="status">{data !== null && `${txns.length} transactions`}</span>
-          {cursor !== '' && <button type="button" onClick={() => set({ cursor: '', pick: '' })}>« Newest</button>}
-          {data !== null && data.nextCursor !== '' && (
-            <button type="button" onClick={() => set({ cursor: data.nextCursor, pick: '' })}>Older »</button>
-          )}
-        </div>
+        {heat?.strips.map((strip) => <StripView key={strip.name} heat={heat} strip={strip} pick={pick} set={choose} />)}
+        {heat !== null && heat.strips.length > 0 && <PickForm pick={pick} set={choose} />}
+        <p class="note" role="status">
+          {data !== null && `${count(num(data.transactions))} transactions. Each node remembers as many of the newest as trace.ring says.`}
+        </p>
       </Panel>
-      {pick !== null && data !== null && <Picked txns={picked(txns, pick)} pick={pick} />}
+      {pick !== null && <Picked pick={pick} />}
     </>
   );
 }
@@ -207,10 +226,21 @@ function PickForm({ pick, set }: { pick: Pick | null; set: (pick: Pick | null) =
   );
 }
 
-function Picked({ txns, pick }: { txns: ReturnType<typeof picked>; pick: Pick }) {
+function Picked({ pick }: { pick: Pick }) {
+  const { data, error } = usePoll<TxnPage>(paths.txns(query_of(pick, listed_most)), 2_000, true);
+  const txns = slowest(data?.txns ?? [], pick.strip);
   return (
-    <Panel title={`${txns.length} picked: ${pick.strip} ${range(pick.low, pick.high)}`} at={undefined} live={false}>
-      {txns.length === 0 && <Empty why="None of the transactions above is in there." next="Draw another rectangle, or choose a wider range." />}
+    <Panel
+      title={`Picked: ${pick.strip} ${range(pick.low, pick.high)}`}
+      at={data?.asOfUnixMicros}
+      live={false}
+      error={error}
+      unreachable={data?.unreachable}
+    >
+      {data === null && !error && <Loading />}
+      {data !== null && txns.length === 0 && (
+        <Empty why="None of the transactions that the nodes remember is in there." next="Draw another rectangle, or choose a wider range." />
+      )}
       {txns.length > 0 && (
         <div class="scroll tall">
           <table class="txns">
@@ -219,7 +249,7 @@ function Picked({ txns, pick }: { txns: ReturnType<typeof picked>; pick: Pick })
               <tr><th>Id</th><th>State</th><th>Started</th><th class="number">{pick.strip}</th><th class="number">Duration</th><th>Protocol</th><th>Participants</th></tr>
             </thead>
             <tbody>
-              {txns.slice(0, listed_most).map(({ txn, micros }) => (
+              {txns.map(({ txn, micros }) => (
                 <tr key={txn.txnId}>
                   <td class="one-line"><TxnLink id={txn.txnId} /></td>
                   <td><StateSign txn={txn} /></td>
@@ -234,7 +264,7 @@ function Picked({ txns, pick }: { txns: ReturnType<typeof picked>; pick: Pick })
           </table>
         </div>
       )}
-      {txns.length > listed_most && <p class="note">The {listed_most} slowest are listed.</p>}
+      {data !== null && data.nextCursor !== '' && <p class="note">There are more: of these, the {txns.length} newest are listed. A smaller rectangle has fewer.</p>}
     </Panel>
   );
 }

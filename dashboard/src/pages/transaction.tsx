@@ -74,7 +74,7 @@ function Header({ trace }: { trace: TxnTrace }) {
       <dl class="facts">
         <dt>Id</dt><dd class="mono">{txn.txnId}</dd>
         {trace.traceId !== txn.txnId && <><dt>Trace</dt><dd class="mono">{trace.traceId}</dd></>}
-        <dt>Protocol</dt><dd>{txn.protocol}</dd>
+        <dt>Protocol</dt><dd>{txn.protocol}{txn.mode ? `, ${txn.mode}` : ''}</dd>
         <dt>Coordinator</dt><dd>{txn.coordinator} at {txn.node}{txn.recovered ? ', carried on by a leader that had not begun it' : ''}</dd>
         <dt>Participants</dt><dd><Chips names={txn.participants} lead={trace.delayedBy} /></dd>
         <dt>Delayed by</dt><dd>{trace.delayedBy === '' ? 'no group alone' : trace.delayedBy}</dd>

@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { get as http_get } from 'node:http';
+import { createServer, get as http_get } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { chromium, type Browser, type Page } from 'playwright-core';
+import { unnamed, weak_texts } from '../support/accessible.js';
 import { watch } from '../support/browser.js';
 import { start_dev, type DevCluster } from '../support/dev_cluster.js';
 
@@ -156,22 +158,75 @@ test('forty viewers watch at once', async () => {
   assert.equal(heard.filter((one) => one).length, 40);
 });
 
-test('every control has a name, every table a caption, every page one heading', async () => {
-  for (const hash of ['#/overview', '#/txns', '#/in-doubt', '#/contention', '#/latency', '#/groups', '#/events', '#/demo']) {
-    await go(hash);
-    await page.locator('h1').waitFor();
-    await page.locator('section.panel').first().waitFor();
-    const unnamed = await page.evaluate(() => {
-      const named = (element: Element) =>
-        (element.getAttribute('aria-label') ?? '') !== '' || (element.textContent ?? '').trim() !== '' || element.closest('label') !== null ||
-        (element.id !== '' && document.querySelector(`label[for="${CSS.escape(element.id)}"]`) !== null);
-      const controls = [...document.querySelectorAll('button, a, input, select')].filter((one) => !named(one));
-      const tables = [...document.querySelectorAll('table:not(.u-legend)')].filter((one) => one.querySelector('caption') === null);
-      return [...controls, ...tables].map((one) => one.outerHTML.slice(0, 120));
+test('nodes are some time from each other, and one that is cut off is lost', async () => {
+  await go('#/groups');
+  const cell = (row: number, column: number) => page.locator(`table.distances tbody tr:nth-child(${row}) td:nth-of-type(${column})`);
+  await page.waitForFunction(() => /\d (µs|ms)/.test(document.querySelector('table.distances tbody tr td:nth-of-type(2)')?.textContent ?? ''));
+  await go('#/demo');
+  await press('Cut n3 off');
+  await page.getByText('cut off from n1 and n2').waitFor();
+  await go('#/groups');
+  await cell(1, 3).getByText('lost').waitFor();
+  assert.match((await cell(1, 2).textContent()) ?? '', /\d (µs|ms)/);
+  await go('#/demo');
+  await press('Heal all connections and disks');
+  await page.getByText('cut off from n1 and n2').waitFor({ state: 'detached' });
+  await go('#/groups');
+  await cell(1, 3).getByText(/\d (µs|ms)/).waitFor();
+});
+
+test('the heat map counts more than a page of transactions, and a rectangle lists those in it', async () => {
+  await go('#/latency');
+  await page.waitForFunction(() => Number(/([\d,]+) transactions\./.exec(document.body.textContent ?? '')?.[1]?.replace(/\D/g, '')) > 600);
+  await page.getByRole('combobox', { name: 'Pick by' }).selectOption('prepare');
+  await page.getByRole('heading', { name: /Picked: prepare/ }).waitFor();
+  await page.locator('table.txns tbody tr').first().waitFor();
+  assert.match(page.url(), /shown=\d+-\d+/);
+});
+
+test('the one with the most participants that may be is a waterfall with all of them', async () => {
+  const participants = 64;
+  const service = createServer((request, response) => {
+    request.resume();
+    request.on('end', () => {
+      response.writeHead(200, { 'Content-Type': 'application/json' });
+      response.end('{}');
     });
-    assert.deepEqual(unnamed, [], hash);
-    assert.equal(await page.locator('h1').count(), 1, hash);
+  });
+  await new Promise<void>((done) => service.listen(0, '127.0.0.1', done));
+  try {
+    const target = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
+    const services = Array.from({ length: participants }, (_, i) => ({ name: `step${i}`, target: `${target}/step${i}` }));
+    const node = ((await (await fetch(`${cluster.base}/api/v1/dev`)).json()) as { nodes: { http: string }[] }).nodes[0]?.http ?? '';
+    const answer = await fetch(`http://${node}/api/v1/transactions`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${cluster.token}` },
+      body: JSON.stringify({ mode: 'CONCURRENT_SAGA', services }),
+    });
+    const said = (await answer.json()) as { txn_id?: string; state?: string };
+    assert.equal(said.state, 'COMMITTED', JSON.stringify(said));
+    await go(`#/txn/${said.txn_id}`);
+    await page.waitForFunction((least) => Number(document.querySelector('.bars canvas')?.getAttribute('data-rows')) >= least, 2 * participants);
+    await page.getByText('concurrent-saga').first().waitFor();
+    assert.ok((await page.locator('.names .name').count()) < 40, 'only what is seen is an element');
+  } finally {
+    service.closeAllConnections();
+    service.close();
   }
+});
+
+test('every control has a name, every table a caption, every page one heading, all text its contrast', async () => {
+  for (const theme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: theme });
+    for (const hash of ['#/overview', '#/txns', '#/in-doubt', '#/contention', '#/latency', '#/groups', '#/events', '#/demo']) {
+      await go(hash);
+      await page.locator('h1').waitFor();
+      await page.locator('section.panel').first().waitFor();
+      assert.deepEqual(await unnamed(page), [], hash);
+      assert.deepEqual(await weak_texts(page), [], `${theme} ${hash}`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
 });
 
 test('without its token nothing is done', async () => {

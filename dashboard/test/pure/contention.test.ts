@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Sight, SightPage } from '../../src/api.js';
-import { chains } from '../../src/contention.js';
-import { id_of, locks, sight } from '../support/fixtures.js';
+import { chains, hot_keys } from '../../src/contention.js';
+import { hostile, id_of, locks, sight } from '../support/fixtures.js';
 
 const page = (sights: { group: string; sight?: Sight }[]): SightPage => ({ sights, asOfUnixMicros: '0', unreachable: [] });
 const drawn = (given: SightPage) => chains(given).map((one) => [one.depth, one.id, one.group, one.waiters, one.again]);
@@ -16,6 +16,16 @@ test('a chain begins with who waits for nobody, and what stands twice is opened 
     [2, id_of(9), 's2', 0, true],
   ]);
   assert.deepEqual(chains(locks(0)).map((one) => one.queries), [2, 0, 0, 0, 0]);
+});
+
+test('keys are counted by who waits for them, in each group by itself', () => {
+  assert.deepEqual(hot_keys(locks(0), 9), [
+    { group: 's1', key: "accounts('alice')", waiters: 2, holders: 1 },
+    { group: 's1', key: hostile, waiters: 1, holders: 1 },
+  ]);
+  assert.deepEqual(hot_keys(locks(0), 1).length, 1);
+  const twice = page([{ group: 's1', sight: sight(1, { wantedKeys: ['a', 'a'] }) }, { group: 's2', sight: sight(1, { wantedKeys: ['a'] }) }, { group: 's1' }]);
+  assert.deepEqual(hot_keys(twice, 9).map((one) => [one.group, one.waiters]), [['s1', 1], ['s2', 1]]);
 });
 
 test('one side is enough: a holder that nobody reports, a waiter that is only named', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { TxnPhase, TxnSummary } from '../../src/api.js';
-import { bounds, column_of, heat_of, micros_of, parse_pick, pick_of, picked, print_pick, row_of, rows } from '../../src/heat.js';
+import type { LatencyPage, TxnPhase, TxnSummary } from '../../src/api.js';
+import { all_time, bounds, heat_of, micros_of, parse_pick, pick_of, print_pick, query_of, row_of, rows, slowest } from '../../src/heat.js';
 import { id_of, summary } from '../support/fixtures.js';
 
 const phase = (name: string, micros: number): TxnPhase => ({ phase: name, startUnixMicros: '0', durationMicros: String(micros), open: false });
@@ -19,28 +19,35 @@ test('phases of one name add up; one that was not there is none', () => {
   assert.deepEqual([micros_of(one, 'total'), micros_of(one, 'prepare'), micros_of(one, 'decide')], [900, 150, null]);
 });
 
-test('each transaction is counted once in each strip that it has', () => {
-  const txns = [txn(1, 1_000, 200, [phase('prepare', 300)]), txn(2, 1_000, 100), txn(3, 1_999, 40_000_000)];
-  const heat = heat_of(txns, 10);
-  assert.deepEqual(heat.strips.map((strip) => strip.name), ['total', 'prepare']);
-  for (const [at, sum] of [[0, 3], [1, 1]] as const) assert.equal(heat.strips[at]?.cells.reduce((a, b) => a + b), sum);
-  assert.equal(heat.strips[0]?.cells[0], 2);
-  assert.equal(heat.strips[0]?.cells[9 * rows + 17], 1);
-  assert.equal(heat.strips[0]?.most, 2);
-  assert.deepEqual(heat_of([], 10).strips, []);
-  assert.deepEqual([0, 1_000, 1_999, 9_999].map((at) => column_of(heat, at)), [0, 0, 9, 9]);
+const counted = (over: Partial<LatencyPage> = {}): LatencyPage => ({
+  fromUnixMicros: '1000', columnMicros: '100', columns: 10, rows, strips: [], transactions: '0', asOfUnixMicros: '0', unreachable: [], ...over,
 });
 
-test('a rectangle has what was drawn in it, whichever corner it began at', () => {
-  const txns = [txn(1, 1_000, 200), txn(2, 1_500, 3_000), txn(3, 1_999, 40_000_000)];
-  const heat = heat_of(txns, 10);
+test('what the nodes counted is drawn in the order of the phases, and what does not fit is left out', () => {
+  const cells = new Array<number>(10 * rows).fill(0);
+  cells[9 * rows + 17] = 3;
+  const heat = heat_of(counted({ strips: [{ name: 'prepare', counts: cells }, { name: 'total', counts: cells }, { name: 'execute', counts: [1] }, { name: 'other', counts: cells }] }));
+  assert.deepEqual(heat.strips.map((strip) => [strip.name, strip.most]), [['total', 3], ['prepare', 3]]);
+  assert.deepEqual([heat.from, heat.width, heat.columns], [1_000, 100, 10]);
+  assert.deepEqual(heat_of(counted({ rows: rows + 1, strips: [{ name: 'total', counts: cells }] })).strips, []);
+  assert.deepEqual(heat_of(counted({ columns: 1e9 })).columns, 1_000);
+});
+
+test('a rectangle asks for what was drawn, whichever corner it began at', () => {
+  const heat = heat_of(counted());
   const all = pick_of(heat, 'total', { column: 9, row: 17 }, { column: 0, row: 0 });
-  assert.deepEqual(picked(txns, all).map((one) => one.txn.txnId), [id_of(3), id_of(2), id_of(1)]);
-  const some = pick_of(heat, 'total', { column: 0, row: 0 }, { column: 5, row: 4 });
-  assert.deepEqual(picked(txns, some).map((one) => one.micros), [3_000, 200]);
-  assert.deepEqual(picked(txns, { ...some, low: 1 }).map((one) => one.micros), [3_000]);
-  assert.deepEqual(picked(txns, { ...all, strip: 'decide' }), []);
+  assert.equal(query_of(all, 200), 'limit=200&phases=true&by=total&started_from=1000&started_to=2000');
+  const some = pick_of(heat, 'prepare', { column: 0, row: 1 }, { column: 5, row: 4 });
+  assert.equal(query_of(some, 9), 'limit=9&phases=true&by=prepare&started_from=1000&started_to=1600&over=250&upto=4000');
+  assert.equal(query_of({ ...some, ...all_time }, 9), 'limit=9&phases=true&by=prepare&over=250&upto=4000');
   assert.deepEqual(parse_pick(print_pick(some)), some);
+  assert.deepEqual(parse_pick(print_pick({ ...some, ...all_time })), { ...some, ...all_time });
+});
+
+test('the slowest come first', () => {
+  const txns = [txn(1, 1_000, 200), txn(2, 1_500, 3_000, [phase('prepare', 7)]), txn(3, 1_999, 40_000_000)];
+  assert.deepEqual(slowest(txns, 'total').map((one) => one.txn.txnId), [id_of(3), id_of(2), id_of(1)]);
+  assert.deepEqual(slowest(txns, 'prepare').map((one) => one.micros), [7, 0, 0]);
 });
 
 test('a url that means no rectangle picks nothing', () => {

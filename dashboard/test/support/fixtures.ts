@@ -1,8 +1,9 @@
 // Answers of the api as a node gives them: for the tests and for the mock server. Times are fixed but for `now`.
 
 import type {
-  ClusterPage, EventPage, Explanation, Group, GroupPage, NodeEvent, Overview, Sight, SightPage, TxnPage, TxnPhase, TxnSpan, TxnSummary, TxnTrace,
+  ClusterPage, EventPage, Explanation, Group, GroupPage, LatencyPage, NodeEvent, Overview, Sight, SightPage, TxnPage, TxnPhase, TxnSpan, TxnSummary, TxnTrace,
 } from '../../src/api.js';
+import { micros_of, row_of, rows, strip_names } from '../../src/heat.js';
 
 export const hostile = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>';
 
@@ -16,7 +17,7 @@ export function summary(number: number, now: number, over: Partial<TxnSummary> =
   return {
     txnId: id_of(number), state: 'COMMITTED', protocol: 'two-phase', coordinator: 'c0', node: 'n1',
     participants: ['s1', 's2'], startedUnixMicros: String(now - number * 700 * ms), durationMicros: String(4_000 + ((number * 7_919) % 97) * 180),
-    answered: true, outcome: 'committed', reason: '', refusedBy: '', message: '', recovered: false, repeats: 0, phases: [], ...over,
+    answered: true, outcome: 'committed', reason: '', refusedBy: '', message: '', recovered: false, repeats: 0, mode: '', phases: [], ...over,
   };
 }
 
@@ -143,12 +144,46 @@ export function all_txns(now: number): TxnSummary[] {
   return [...first, ...rest];
 }
 
-// As the api does it: states and least duration, a cursor that is the last id of the page before.
+// As a node counts them.
+export function latency(query: URLSearchParams, now: number): LatencyPage {
+  const columns = Number(query.get('columns') ?? 60);
+  const length = { '1m': 60, '10m': 600, '1h': 3_600, '6h': 21_600 }[query.get('window') ?? '1m'] ?? 60;
+  const from = Number(query.get('from') ?? now - length * 1_000 * ms);
+  const to = Number(query.get('to') ?? now);
+  const width = Math.max(1, Math.ceil((to - from) / columns));
+  const strips = strip_names.map((name) => ({ name: name as string, counts: new Array<number>(columns * rows).fill(0) }));
+  let transactions = 0;
+  for (const txn of all_txns(now).map(with_phases)) {
+    const column = Math.floor((Number(txn.startedUnixMicros) - from) / width);
+    if (column < 0 || column >= columns) continue;
+    transactions += 1;
+    strip_names.forEach((name, i) => {
+      const micros = micros_of(txn, name);
+      const counts = strips[i]?.counts;
+      if (micros !== null && counts) counts[column * rows + row_of(micros)] = (counts[column * rows + row_of(micros)] ?? 0) + 1;
+    });
+  }
+  return {
+    fromUnixMicros: String(from), columnMicros: String(width), columns, rows, strips: strips.filter((one) => one.counts.some((count) => count > 0)),
+    transactions: String(transactions), asOfUnixMicros: String(now), unreachable: [],
+  };
+}
+
+function in_rectangle(txn: TxnSummary, query: URLSearchParams): boolean {
+  const number = (name: string, otherwise: number) => Number(query.get(name) ?? otherwise);
+  const by = strip_names.find((name) => name === query.get('by')) ?? 'total';
+  const micros = micros_of(with_phases(txn), by);
+  const at = Number(txn.startedUnixMicros);
+  if (micros === null || at < number('started_from', 0) || at >= number('started_to', Number.MAX_SAFE_INTEGER)) return false;
+  return micros > number('over', -1) && micros <= number('upto', Number.MAX_SAFE_INTEGER);
+}
+
+// As the api does it: states, least duration, a rectangle of the heat map, a cursor that is the last id of the page before.
 export function page(query: URLSearchParams, now: number): TxnPage {
   const states = (query.get('state') ?? '').split(',').filter((state) => state !== '');
   const slower = /^(\d+)(ms|s)$/.exec(query.get('slower_than') ?? '');
   const least = slower ? Number(slower[1]) * (slower[2] === 's' ? 1_000_000 : 1_000) : 0;
-  const passing = all_txns(now).filter((txn) => (states.length === 0 || states.includes(txn.state)) && Number(txn.durationMicros) >= least);
+  const passing = all_txns(now).filter((txn) => (states.length === 0 || states.includes(txn.state)) && Number(txn.durationMicros) >= least && in_rectangle(txn, query));
   const limit = Number(query.get('limit') ?? 50);
   const cursor = query.get('cursor') ?? '';
   const from = cursor === '' ? 0 : passing.findIndex((txn) => txn.txnId === cursor) + 1;
@@ -175,6 +210,9 @@ export function groups(now: number): GroupPage {
 export function cluster(now: number): ClusterPage {
   const nodes = ['n1', 'n2', 'n3'].map((node) => ({
     node, version: '0.1.0', counters: { walSyncs: '190213', walBytes: '92384723', cpuMicros: '918273', residentBytes: '73400320' },
+    peers: ['n1', 'n2', 'n3'].filter((peer) => peer !== node).map((peer) => ({
+      node: peer, up: !(node === 'n1' && peer === 'n3'), roundTripMicros: node === 'n2' && peer === 'n3' ? '61000' : '420', ageMillis: '300',
+    })),
   }));
   return { nodes, asOfUnixMicros: String(now), unreachable: [] };
 }
@@ -195,16 +233,16 @@ export function event_page(now: number): EventPage {
 export function sight(number: number, over: Partial<Sight> = {}): Sight {
   return {
     txnId: id_of(number), stage: 'waiting', commit: false, coordinator: 'c0', participants: ['s1', 's2'], missing: [], waitsFor: [],
-    blocks: [], queriesBlocked: '0', locks: '0', millis: '300', troubles: [], ...over,
+    blocks: [], queriesBlocked: '0', locks: '0', millis: '300', troubles: [], wantedKeys: [], contestedKeys: [], ...over,
   };
 }
 
 // 3 is in doubt; 7 and 8 wait for it, and 9 for 7 and 8.
 export function locks(now: number): SightPage {
   const sights = [
-    { group: 's1', sight: sight(3, { stage: 'in-doubt', locks: '1', millis: '41000', blocks: [id_of(7), id_of(8)], queriesBlocked: '2' }) },
-    { group: 's1', sight: sight(7, { waitsFor: [id_of(3)], leftMillis: '1700' }) },
-    { group: 's1', sight: sight(8, { waitsFor: [id_of(3)] }) },
+    { group: 's1', sight: sight(3, { stage: 'in-doubt', locks: '1', millis: '41000', blocks: [id_of(7), id_of(8)], queriesBlocked: '2', contestedKeys: ["accounts('alice')", hostile] }) },
+    { group: 's1', sight: sight(7, { waitsFor: [id_of(3)], leftMillis: '1700', wantedKeys: ["accounts('alice')", hostile] }) },
+    { group: 's1', sight: sight(8, { waitsFor: [id_of(3)], wantedKeys: ["accounts('alice')"] }) },
     { group: 's2', sight: sight(7, { stage: 'in-doubt', locks: '1', millis: '250', blocks: [id_of(9)] }) },
     { group: 's2', sight: sight(9, { waitsFor: [id_of(7), id_of(8)], millis: '120' }) },
   ];

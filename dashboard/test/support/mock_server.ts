@@ -63,6 +63,7 @@ export async function start_mock(dist: string, port = 0): Promise<Mock> {
     if (kind === 'groups') return silent.now ? { ...fixtures.groups(now), groups: [] } : fixtures.groups(now);
     if (kind === 'cluster') return fixtures.cluster(now);
     if (kind === 'locks') return silent.now ? { ...fixtures.locks(now), sights: [] } : fixtures.locks(now);
+    if (kind === 'latency') return silent.now ? { ...fixtures.latency(url.searchParams, now), strips: [], transactions: '0' } : fixtures.latency(url.searchParams, now);
     if (kind === 'events') return silent.now ? { ...fixtures.event_page(now), events: [] } : fixtures.event_page(now);
     if (kind !== 'txns') return null;
     if (id === undefined) return silent.now ? { ...fixtures.page(url.searchParams, now), txns: [], nextCursor: '' } : fixtures.page(url.searchParams, now);
