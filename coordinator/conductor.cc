@@ -47,6 +47,9 @@ void Conductor::resign() {
   for (const ClientRequest& request : held_) {
     fail_client(request.id, ErrorCode::not_leader, "the coordinator lost its leadership; nothing was started");
   }
+  for (const auto& [txn, id] : enders_) {
+    fail_client(id, ErrorCode::not_leader, "the coordinator lost its leadership; ask again");
+  }
   for (const auto& [id, asker] : askers_) {
     fail_client(id, ErrorCode::not_leader, "the coordinator lost its leadership; ask again");
   }
@@ -80,6 +83,7 @@ void Conductor::on(const Envelope& envelope, const Vote& vote) {
   if (found != running_.end() && found->second.phase == Phase::resolving) {
     return hear_late(vote.txn, found->second, envelope.from, vote);
   }
+  if (count_step(envelope.from, vote)) return;
   const bool asked = found != running_.end() && found->second.phase == Phase::collecting &&
                      names(found->second.branches, envelope.from);
   if (asked && by_content(found->second.protocol)) {
@@ -108,7 +112,7 @@ void Conductor::count(const TxnId& txn, Running& running, GroupId from, const Vo
   if (vote.attempt == running.attempt || planted(Bug::no_attempt_number)) {
     const bool first = running.yes.emplace(from, vote.result).second;
     if (first) charge(running.votes, vote.cost);
-    if (running.yes.size() == running.branches.size()) return decide(txn, running);
+    if (has_every_vote(running)) return decide(txn, running);
     if (first && is_ordered(running.mode)) send_prepares(txn, running);
     return;
   }
@@ -141,12 +145,18 @@ void Conductor::on(const Envelope& envelope, const Finished& finished) {
     if (is_ordered(finishing.mode) && !finishing.commit) send_finishes(finished.txn, finishing);
     return;
   }
-  bill_freed(finished.txn, finishing);
-  if (decisions_->open().contains(finished.txn) && !content) {
+  end_finishing(finished.txn);
+}
+
+// Everybody has ended as it did.
+void Conductor::end_finishing(const TxnId& txn) {
+  const auto found = finishing_.find(txn);
+  bill_freed(txn, found->second);
+  if (decisions_->open().contains(txn) && !by_content(found->second.protocol)) {
     if (ended_.empty()) ended_since_ = now_;
-    ended_.push_back(finished.txn);
+    ended_.push_back(txn);
   }
-  finishing_due_.erase(finished.txn);
+  finishing_due_.erase(txn);
   finishing_.erase(found);
   propose_end(false);
 }
@@ -286,7 +296,7 @@ void Conductor::end_running(const TxnId& txn, TxnAnswer answer) {
 // An entry about this transaction was applied: its record, if it has one now, is its outcome.
 void Conductor::settle(const TxnId& txn, const Decisions::Applied& applied) {
   if (const auto open = decisions_->open().find(txn); open != decisions_->open().end() && !finishing_.contains(txn)) {
-    finish(txn, finishing_of(open->second), open->second.participants);
+    finish(txn, finishing_of(open->second), {});
   }
   const auto found = running_.find(txn);
   if (found == running_.end()) return;
@@ -332,6 +342,7 @@ void Conductor::applied(const EntryContext&, const Command& command, const Decis
     return settle(sealed->txn, applied);
   }
   if (const auto* notes = std::get_if<NoteOutcomes>(&command)) return noted(*notes);
+  if (const auto* end = std::get_if<EndBranch>(&command)) return ended_by_hand(*end);
   if (const auto* ballot = std::get_if<BallotWork>(&command)) {
     ballots_.applied(*ballot);
     if (const auto found = running_.find(ballot->txn); found != running_.end()) {
@@ -368,6 +379,11 @@ void Conductor::refused(const Command& command, const Error& error) {
     notes_since_ = now_;
   } else if (const auto* ballot = std::get_if<BallotWork>(&command)) {
     ballots_.refused(*ballot);  // whoever asked asks again
+  } else if (const auto* by_hand = std::get_if<EndBranch>(&command)) {
+    const auto asked = enders_.find(by_hand->txn);
+    if (asked == enders_.end()) return;
+    fail_client(asked->second, error.code, error.message);
+    enders_.erase(asked);
   } else {
     tidy_in_log_ = false;
     for (const ClientRequest& request : std::exchange(held_, {})) fail_client(request.id, error.code, error.message);
@@ -419,14 +435,14 @@ void Conductor::tick_collecting(const TxnId& txn, Running& running) {
     if (by_content(running.protocol)) return resolve(txn, running, std::move(refusal));
     return withdraw(txn, running, std::move(refusal));
   }
-  if (running.yes.size() == running.branches.size()) return decide(txn, running);
+  if (has_every_vote(running)) return decide(txn, running);
   send_prepares(txn, running);
   schedule(txn, running);
 }
 
 GroupId Conductor::missing(const Running& running) {
   for (const Branch& branch : running.branches) {
-    if (!running.yes.contains(branch.shard)) return branch.shard;
+    if (!is_retriable(branch) && !running.yes.contains(branch.shard)) return branch.shard;
   }
   return {};
 }
@@ -463,7 +479,8 @@ void Conductor::propose_phase(const TxnId& txn, Running& running) {
                                           .participants = participants_of(running.branches),
                                           .fingerprint = running.fingerprint,
                                           .services = services_of(running.branches),
-                                          .trace = running.trace});
+                                          .trace = running.trace,
+                                          .steps = retriable_steps_of(running.branches)});
   } else if (running.phase == Phase::proposed) {
     std::vector<GroupId> participants = participants_of(running.branches);
     if (planted(Bug::decision_not_logged)) return finish(txn, finishing_of(running, true), participants);
@@ -494,7 +511,7 @@ void Conductor::send(GroupId to, TxnMessage message) {
 void Conductor::send_prepares(const TxnId& txn, Running& running) {
   const std::vector<GroupId> participants = participants_of(running.branches);
   for (const Branch& branch : running.branches) {
-    if (running.yes.contains(branch.shard) || !is_next(running, branch)) continue;
+    if (is_retriable(branch) || running.yes.contains(branch.shard) || !is_next(running, branch)) continue;
     Prepare prepare{.txn = txn,
                     .attempt = running.attempt,
                     .coordinator = options_.self,
@@ -513,7 +530,13 @@ void Conductor::send_prepares(const TxnId& txn, Running& running) {
 }
 
 void Conductor::send_finishes(const TxnId& txn, Finishing& finishing) {
+  if (finishing.left.empty()) return end_finishing(txn);
   for (const GroupId to : next_of(finishing)) {
+    if (rests(finishing, to)) continue;
+    if (finishing.steps.contains(to)) {
+      call_step(txn, finishing, to);
+      continue;
+    }
     send_finish(finishing, to,
                 Finish{.txn = txn,
                        .attempt = finishing.attempt,

@@ -17,6 +17,9 @@
 // A transaction that is recorded (is_recorded) is in the log before anybody is called, and its abort is, too, before
 // anybody hears of it; who takes part hears every end until he has acknowledged it:
 //
+// The retriable steps of a saga are no part of that: nobody is called before the commit is in the log, and then until
+// each has done its step (forward recovery). So they are carried out in finishing(commit), and by every later leader.
+//
 //               Execute            BeginTxn applied     as above, but a no seals, too
 //     (nothing) ------> beginning -----------------> collecting ... sealing ----------> finishing(abort) --> ended
 //        '--------------------------------------------------------> sealing
@@ -90,7 +93,12 @@ struct ConductorOptions {
   std::uint64_t abort_sends_max = 5;            // a Finish(abort) is not repeated for ever: who is in doubt will ask
   std::uint64_t service_abort_sends_max = 120;  // the same to a service, which may have nobody to ask with
   std::size_t trouble_bytes_max = 300;          // of a service's last words
-  std::uint64_t end_ticks = 100;                // an ended transaction waits so long for others to share an entry with
+  // A service that failed so often in a row to do what was decided is failing: an operator is shown, and it is called
+  // rarely from then on.
+  std::uint64_t service_failures_max = 60;
+  std::uint64_t failing_ticks = 1'000;
+  std::uint64_t step_ticks = 1'000;  // of one call to a retriable service
+  std::uint64_t end_ticks = 100;     // an ended transaction waits so long for others to share an entry with
   std::size_t end_batch = 256;
   std::uint64_t note_ticks = 10;           // an outcome waits so long for others to be noted with
   std::uint64_t ballot_ticks = 300;        // in no ballot for so long, undecided and run by nobody here: it is ended
@@ -174,6 +182,10 @@ class Conductor {
     [[nodiscard]] Resolution::Verdict verdict() const { return way ? way->verdict() : resolution->verdict(); }
     [[nodiscard]] const Refusal& found_refusal() const { return way ? way->refusal() : resolution->refusal(); }
   };
+  struct Failures {
+    std::uint64_t count = 0;
+    std::uint64_t next = 0;  // when it is called again, once it is failing
+  };
   struct Finishing {
     Attempt attempt;
     bool commit = false;
@@ -183,7 +195,9 @@ class Conductor {
     std::set<GroupId> left;  // not known to have finished
     std::vector<ServiceAddress> services;
     Bytes trace;
+    std::map<GroupId, Bytes> steps;  // of a committed saga's retriable services that are not known to have done theirs
     std::map<GroupId, std::string> trouble;
+    std::map<GroupId, Failures> failures;  // of services, since they last did what was asked
     Backoff backoff;
     std::uint64_t sends = 0;
     Cost finishes;  // and messages
@@ -205,6 +219,8 @@ class Conductor {
   bool answer_known(RequestId id, const Execute& execute, std::uint64_t print);
   void join(RequestId id, std::uint64_t print, Running& running);
   void refuse_other_content(RequestId id);
+  void retry(RequestId id, const TxnId& txn);
+  void override_service(RequestId id, const OverrideService& ask);
   void get_outcome(const ClientRequest& request, const GetOutcome& ask);
   [[nodiscard]] TxnAnswer outcome_of(const TxnId& txn) const;
   void hold(const ClientRequest& request);
@@ -270,7 +286,7 @@ class Conductor {
 
   // sights (conductor_sights.cc)
   [[nodiscard]] Sight sight_of(const TxnId& txn, const Running& running, ClusterMillis now) const;
-  [[nodiscard]] static Sight sight_of(const TxnId& txn, const Finishing& finishing, ClusterMillis now);
+  [[nodiscard]] Sight sight_of(const TxnId& txn, const Finishing& finishing, ClusterMillis now) const;
   // recorded transactions (conductor_recorded.cc)
   void lead_begun();
   void began(const BeginTxn& begin, const Decisions::Applied& applied);
@@ -279,12 +295,19 @@ class Conductor {
   [[nodiscard]] static Finishing finishing_of(const OpenOutcome& open);
   [[nodiscard]] static bool is_next(const Running& running, const Branch& branch);
   [[nodiscard]] static std::vector<GroupId> next_of(const Finishing& finishing);
+  [[nodiscard]] static bool has_every_vote(const Running& running);
+  [[nodiscard]] bool count_step(GroupId from, const Vote& vote);
+  void call_step(const TxnId& txn, const Finishing& finishing, GroupId to);
   // services (conductor_services.cc)
   [[nodiscard]] const ServiceAddress* address_of(const TxnId& txn, GroupId number) const;
   void call(GroupId number, const ServiceAddress& at, TxnMessage message);
   void call_prepare(const Running& running, const Branch& branch, Prepare prepare);
   void send_finish(const Finishing& finishing, GroupId to, const Finish& finish);
   [[nodiscard]] bool gives_up_abort(Finishing& finishing) const;
+  void count_failure(Finishing& finishing, GroupId from, std::string words);
+  [[nodiscard]] bool failing(const Finishing& finishing, GroupId service) const;
+  [[nodiscard]] bool rests(Finishing& finishing, GroupId to) const;
+  void ended_by_hand(const EndBranch& command);
 
   // ballots
   void begin_way(const TxnId& txn, Running& running, std::vector<GroupId> participants);
@@ -302,7 +325,8 @@ class Conductor {
   void propose_phase(const TxnId& txn, Running& running);
   void send(GroupId to, TxnMessage message);
   void send_prepares(const TxnId& txn, Running& running);
-  void send_finishes(const TxnId& txn, Finishing& finishing);
+  void send_finishes(const TxnId& txn, Finishing& finishing);  // which may be over then
+  void end_finishing(const TxnId& txn);
   void tell_executes(const TxnId& txn, const Running& ended, const TxnAnswer& answer);
   [[nodiscard]] std::uint64_t content_of(const TxnId& txn, const Running& running) const;
   void tell(RequestId client, const TxnAnswer& answer);
@@ -334,6 +358,7 @@ class Conductor {
   DueQueue<TxnId> running_due_;
   std::map<TxnId, Finishing> finishing_;
   DueQueue<TxnId> finishing_due_;
+  std::map<TxnId, RequestId> enders_;  // operators whose EndBranch is on its way into the log
   std::map<RequestId, Asker> askers_;
   std::map<TxnId, std::set<RequestId>> askers_of_;
   DueQueue<RequestId> askers_due_;

@@ -31,6 +31,8 @@ void Conductor::request(const ClientRequest& request) {
   if (!leading_) return fail_client(request.id, ErrorCode::not_leader, "this node does not lead the coordinator group");
   if (const auto* one = std::get_if<Execute>(&request.body)) return execute(request, *one);
   if (const auto* one = std::get_if<GetOutcome>(&request.body)) return get_outcome(request, *one);
+  if (const auto* one = std::get_if<Retry>(&request.body)) return retry(request.id, one->txn);
+  if (const auto* one = std::get_if<OverrideService>(&request.body)) return override_service(request.id, *one);
   fail_client(request.id, ErrorCode::unsupported, "this is asked of a shard, not of a coordinator group");
 }
 
@@ -163,6 +165,7 @@ TxnAnswer Conductor::outcome_of(const TxnId& txn) const {
     answer.protocol = record->protocol;
     answer.mode = record->mode;
     answer.decided_at = record->decided_at;
+    answer.by_hand = record->by_hand;
     answer.state = record->outcome == Outcome::committed ? TxnState::committed : TxnState::aborted;
     if (answer.state == TxnState::committed) answer.attempt = record->attempt;
     if (answer.state == TxnState::aborted) answer.refusal = refusal_of(record->reason, {}, sentence(record->reason));

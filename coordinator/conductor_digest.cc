@@ -42,6 +42,11 @@ std::uint64_t Conductor::digest() const {
     digest.add(static_cast<std::uint64_t>(finishing.protocol)).add(finishing.fingerprint);
     digest.add(static_cast<std::uint64_t>(finishing.mode)).add(finishing.trace);
     add_ids(digest, finishing.left);
+    for (const auto& [service, payload] : finishing.steps) digest.add(service).add(payload);
+    for (const auto& [service, trouble] : finishing.trouble) digest.add(service).add(trouble);
+    for (const auto& [service, failures] : finishing.failures) {
+      digest.add(service).add(failures.count).add(ticks_left(failures.next, now_));
+    }
     for (const ServiceAddress& service : finishing.services)
       digest.add(service.name).add(service.target).add(service.participant);
     add_to(digest, finishing.finishes);
@@ -50,6 +55,7 @@ std::uint64_t Conductor::digest() const {
     if (!for_ever) digest.add(finishing.sends);
   }
   add_to(digest, finishing_due_, now_);
+  for (const auto& [txn, id] : enders_) digest.add(txn).add(id);
   digest.add(askers_.size());
   for (const auto& [id, asker] : askers_) digest.add(id).add(asker.txn).add(asker.seal ? 1 : 0);
   add_to(digest, askers_due_, now_);

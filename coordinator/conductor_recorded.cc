@@ -36,6 +36,7 @@ void Conductor::began(const BeginTxn& begin, const Decisions::Applied& applied) 
     return seal(begin.txn, running, refusal_of(AbortReason::superseded, {}, "another leader took over"));
   running.phase = Phase::collecting;
   running.backoff = {};
+  if (has_every_vote(running)) return decide(begin.txn, running);  // nothing but retriable steps
   if (now_ < running.deadline) send_prepares(begin.txn, running);
   schedule(begin.txn, running);
 }
@@ -73,22 +74,89 @@ Conductor::Finishing Conductor::finishing_of(const OpenOutcome& open) {
   finishing.left.insert(open.participants.begin(), open.participants.end());
   finishing.services = open.services;
   finishing.trace = open.trace;
+  for (const RetriableStep& step : open.steps) {
+    if (finishing.commit) {
+      finishing.steps.emplace(step.service, step.payload);
+    } else {
+      finishing.left.erase(step.service);  // nobody ever called it
+    }
+  }
+  for (const auto& [service, reason] : open.by_hand) {
+    finishing.left.erase(service);
+    finishing.steps.erase(service);
+  }
   return finishing;
+}
+
+bool Conductor::has_every_vote(const Running& running) {
+  return std::all_of(running.branches.begin(), running.branches.end(),
+                     [&](const Branch& branch) { return is_retriable(branch) || running.yes.contains(branch.shard); });
+}
+
+// ---- retriable steps: the saga is committed, and they are carried out until they are done ----
+
+void Conductor::call_step(const TxnId& txn, const Finishing& finishing, GroupId to) {
+  Prepare prepare;
+  prepare.txn = txn;
+  prepare.attempt = finishing.attempt;
+  prepare.coordinator = options_.self;
+  prepare.fingerprint = finishing.fingerprint;
+  prepare.age = txn;
+  const ServiceAddress* at = address_of(txn, to);
+  if (at == nullptr) return;
+  call(to, *at, std::move(prepare));
+  output_.call.back().payload = finishing.steps.at(to);
+  output_.call.back().ticks = options_.step_ticks;
+}
+
+// The answer to such a call, if it is one. A yes is followed by the commit, and in order by the next step; anything
+// else is a failure, for a retriable step must not refuse.
+bool Conductor::count_step(GroupId from, const Vote& vote) {
+  const auto found = finishing_.find(vote.txn);
+  if (found == finishing_.end() || !found->second.steps.contains(from)) return false;
+  Finishing& finishing = found->second;
+  if (!vote.yes) {
+    count_failure(finishing, from, "it is retriable, and refused: " + vote.refusal.message);
+    return true;
+  }
+  if (vote.attempt != finishing.attempt) {
+    count_failure(finishing, from, "it is retriable, and did its step in another attempt");
+    return true;
+  }
+  finishing.steps.erase(from);
+  finishing.trouble.erase(from);
+  finishing.failures.erase(from);
+  send_finish(finishing, from,
+              Finish{.txn = vote.txn,
+                     .attempt = finishing.attempt,
+                     .commit = true,
+                     .protocol = finishing.protocol,
+                     .fingerprint = finishing.fingerprint});
+  if (is_ordered(finishing.mode) && !finishing.steps.empty()) {
+    call_step(vote.txn, finishing, finishing.steps.begin()->first);
+  }
+  return true;
 }
 
 // In order: one service after the other, then the shards, which hold locks from then on.
 bool Conductor::is_next(const Running& running, const Branch& branch) {
   if (!is_ordered(running.mode)) return true;
   const auto waited_for = std::find_if(running.branches.begin(), running.branches.end(), [&](const Branch& one) {
-    return one.service && !running.yes.contains(one.shard);
+    return one.service && !is_retriable(one) && !running.yes.contains(one.shard);
   });
   if (waited_for == running.branches.end()) return true;
   return waited_for->shard == branch.shard;
 }
 
-// An abort in the reverse order: the shards, then the services from the last to the first.
+// An abort in the reverse order: the shards, then the services from the last to the first. A commit in no order, but
+// that the retriable steps of an ordered saga are taken one after the other.
 std::vector<GroupId> Conductor::next_of(const Finishing& finishing) {
   std::vector<GroupId> all(finishing.left.begin(), finishing.left.end());
+  if (finishing.commit && is_ordered(finishing.mode) && !finishing.steps.empty()) {
+    const GroupId first = finishing.steps.begin()->first;
+    std::erase_if(all, [&](GroupId one) { return finishing.steps.contains(one) && one != first; });
+    return all;
+  }
   if (finishing.commit || !is_ordered(finishing.mode) || all.empty()) return all;
   const auto services = std::find_if(all.begin(), all.end(), [](GroupId one) { return is_service(one); });
   if (services == all.begin()) return {all.back()};

@@ -1,5 +1,7 @@
 // Services that take part: how they are called, and what they say when it is neither a vote nor an end. Their votes and
 // ends are counted as those of shards are.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -62,8 +64,105 @@ void Conductor::on(const Envelope& envelope, const Trouble& trouble) {
   }
   const auto finishing = finishing_.find(trouble.txn);
   if (finishing != finishing_.end() && finishing->second.attempt == trouble.attempt) {
-    finishing->second.trouble.insert_or_assign(envelope.from, std::move(message));
+    count_failure(finishing->second, envelope.from, std::move(message));
   }
+}
+
+// ---- services that fail to do what was decided ----
+
+void Conductor::count_failure(Finishing& finishing, GroupId from, std::string words) {
+  if (!finishing.left.contains(from)) return;
+  words.resize(std::min(words.size(), options_.trouble_bytes_max));
+  finishing.trouble.insert_or_assign(from, std::move(words));
+  Failures& failures = finishing.failures[from];
+  if (failures.count < options_.service_failures_max) ++failures.count;
+  failures.next = now_ + options_.failing_ticks;
+}
+
+bool Conductor::failing(const Finishing& finishing, GroupId service) const {
+  const auto found = finishing.failures.find(service);
+  return found != finishing.failures.end() && found->second.count >= options_.service_failures_max;
+}
+
+// Whether it is not to be called now. Of what is called the next time comes later, whether or not it answers.
+bool Conductor::rests(Finishing& finishing, GroupId to) const {
+  if (!failing(finishing, to)) return false;
+  Failures& failures = finishing.failures.at(to);
+  if (now_ < failures.next) return true;
+  failures.next = now_ + options_.failing_ticks;
+  return false;
+}
+
+// ---- operators ----
+
+// What it waits for falls due at once.
+void Conductor::retry(RequestId id, const TxnId& txn) {
+  if (txn.none()) return fail_client(id, ErrorCode::malformed, "the transaction has no id");
+  if (const auto found = finishing_.find(txn); found != finishing_.end()) {
+    found->second.failures.clear();
+    found->second.backoff = {};
+    finishing_due_.set(txn, now_ + 1);
+    return tell(id, outcome_of(txn));
+  }
+  if (const auto found = running_.find(txn); found != running_.end()) {
+    found->second.backoff = {};
+    running_due_.set(txn, now_ + 1);
+    return tell(id, outcome_of(txn));
+  }
+  const TxnAnswer known = outcome_of(txn);
+  if (known.state == TxnState::committed || known.state == TxnState::aborted) {
+    return fail_client(id, ErrorCode::refused,
+                       fmt::format("it {}, and nothing of it is left to be sent", to_string(known.state)));
+  }
+  fail_client(id, ErrorCode::refused, "this coordinator group knows no transaction of this id that is not over");
+}
+
+void Conductor::override_service(RequestId id, const OverrideService& ask) {
+  const auto refuse = [&](std::string why) { fail_client(id, ErrorCode::refused, std::move(why)); };
+  if (ask.txn.none()) return fail_client(id, ErrorCode::malformed, "the transaction has no id");
+  if (ask.reason.empty() || ask.reason.size() > override_reason_bytes_max) {
+    return fail_client(id, ErrorCode::malformed,
+                       fmt::format("a heuristic decision needs a reason of 1 to {} bytes", override_reason_bytes_max));
+  }
+  const auto open = decisions_->open().find(ask.txn);
+  if (open == decisions_->open().end()) return refuse("it is not decided here, or is over: there is nothing to end");
+  const std::vector<ServiceAddress>& services = open->second.services;
+  const auto at = std::find_if(services.begin(), services.end(),
+                               [&](const ServiceAddress& one) { return one.name == ask.service; });
+  if (at == services.end()) return refuse(fmt::format("no service {} takes part in it", ask.service));
+  const bool committed = open->second.outcome == Outcome::committed;
+  if (ask.commit != committed) {
+    return refuse(fmt::format("it {}, and its part at {} can come to nothing else", to_string(open->second.outcome),
+                              ask.service));
+  }
+  const GroupId number(first_service.value + static_cast<std::uint64_t>(at - services.begin()));
+  if (open->second.by_hand.contains(number)) return tell(id, outcome_of(ask.txn));
+  const auto finishing = finishing_.find(ask.txn);
+  if (finishing == finishing_.end() || !finishing->second.left.contains(number)) {
+    return refuse(fmt::format("{} has done its part", ask.service));
+  }
+  if (!failing(finishing->second, number)) {
+    return refuse(
+        fmt::format("{} is still called, and has not failed {} times", ask.service, options_.service_failures_max));
+  }
+  if (!enders_.try_emplace(ask.txn, id).second) {
+    return fail_client(id, ErrorCode::busy, "somebody else's decision about it is on its way into the log");
+  }
+  output_.propose.emplace_back(EndBranch{.txn = ask.txn, .service = number, .reason = ask.reason});
+}
+
+void Conductor::ended_by_hand(const EndBranch& command) {
+  if (const auto found = finishing_.find(command.txn); found != finishing_.end()) {
+    Finishing& finishing = found->second;
+    finishing.left.erase(command.service);
+    finishing.steps.erase(command.service);
+    finishing_due_.set(command.txn, now_ + 1);  // whoever waited for it is next, or it is over
+  }
+  const auto asked = enders_.find(command.txn);
+  if (asked == enders_.end()) return;
+  const RequestId id = asked->second;
+  enders_.erase(asked);
+  tell(id, outcome_of(command.txn));
 }
 
 }  // namespace assent

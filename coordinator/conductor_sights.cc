@@ -29,6 +29,10 @@ Sight Conductor::sight_of(const TxnId& txn, const Running& running, ClusterMilli
       sight.stage = Stage::collecting;
       std::copy_if(sight.participants.begin(), sight.participants.end(), std::back_inserter(sight.missing),
                    [&](GroupId shard) { return !running.yes.contains(shard); });
+      std::erase_if(sight.missing, [&](GroupId one) {
+        return std::any_of(running.branches.begin(), running.branches.end(),
+                           [&](const Branch& branch) { return branch.shard == one && is_retriable(branch); });
+      });
       sight.left_millis = (running.deadline - std::min(running.deadline, now_)) * tick_millis;
       break;
     case Phase::beginning:
@@ -55,7 +59,7 @@ Sight Conductor::sight_of(const TxnId& txn, const Running& running, ClusterMilli
   return sight;
 }
 
-Sight Conductor::sight_of(const TxnId& txn, const Finishing& finishing, ClusterMillis now) {
+Sight Conductor::sight_of(const TxnId& txn, const Finishing& finishing, ClusterMillis now) const {
   Sight sight = begin_sight(txn, finishing.protocol, now);
   sight.stage = Stage::finishing;
   sight.commit = finishing.commit;
@@ -64,6 +68,8 @@ Sight Conductor::sight_of(const TxnId& txn, const Finishing& finishing, ClusterM
   for (const auto& [service, words] : finishing.trouble) {
     if (finishing.left.contains(service)) sight.troubles.push_back(words);
   }
+  std::copy_if(finishing.left.begin(), finishing.left.end(), std::back_inserter(sight.failing),
+               [&](GroupId one) { return failing(finishing, one); });
   return sight;
 }
 

@@ -11,6 +11,10 @@ namespace {
 constexpr std::size_t forget_per_entry =
     8;  // and two for each record that the entry adds: the history shrinks to its bound
 
+void add_to(Digest& digest, const std::vector<RetriableStep>& steps) {
+  for (const RetriableStep& step : steps) digest.add(step.service).add(step.payload);
+}
+
 void add_to(Digest& digest, const std::vector<ServiceAddress>& services) {
   for (const ServiceAddress& service : services) {
     digest.add(service.name).add(service.target).add(service.participant);
@@ -42,7 +46,11 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const Decid
   if (applied.outcome != Outcome::none || foreign) return applied;
   const auto begun = begun_.find(command.txn);
   const Mode mode = begun == begun_.end() ? Mode::atomic : begun->second.mode;
-  if (begun != begun_.end()) begun_.erase(begun);
+  std::vector<RetriableStep> steps;
+  if (begun != begun_.end()) {
+    steps = std::move(begun->second.steps);
+    begun_.erase(begun);
+  }
   open_.emplace(command.txn, OpenOutcome{.outcome = Outcome::committed,
                                          .reason = AbortReason::none,
                                          .mode = mode,
@@ -52,7 +60,8 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const Decid
                                          .fingerprint = command.fingerprint,
                                          .decided_at = context.stamp,
                                          .services = command.services,
-                                         .trace = command.trace});
+                                         .trace = command.trace,
+                                         .steps = std::move(steps)});
   return Applied{
       .outcome = Outcome::committed, .attempt = command.attempt, .reason = AbortReason::none, .changed = true};
 }
@@ -67,7 +76,8 @@ Decisions::Applied Decisions::apply_one(const EntryContext& context, const Begin
                                                            .participants = command.participants,
                                                            .fingerprint = command.fingerprint,
                                                            .services = command.services,
-                                                           .trace = command.trace})
+                                                           .trace = command.trace,
+                                                           .steps = command.steps})
                         .second;
   return applied;
 }
@@ -86,7 +96,8 @@ void Decisions::add_abort(const SettledOutcome& record) {
                                         .fingerprint = txn.fingerprint,
                                         .decided_at = record.decided_at,
                                         .services = std::move(txn.services),
-                                        .trace = std::move(txn.trace)});
+                                        .trace = std::move(txn.trace),
+                                        .steps = std::move(txn.steps)});
   begun_.erase(begun);
 }
 
@@ -117,10 +128,21 @@ Decisions::Applied Decisions::apply_one(const EntryContext&, const EndTxns& comm
                                 .outcome = commit.outcome,
                                 .protocol = commit.protocol,
                                 .mode = commit.mode,
-                                .reason = commit.reason});
+                                .reason = commit.reason,
+                                .by_hand = !commit.by_hand.empty()});
     open_.erase(found);
     applied.changed = true;
   }
+  return applied;
+}
+
+Decisions::Applied Decisions::apply_one(const EntryContext&, const EndBranch& command) {
+  Applied applied = standing(command.txn);
+  const auto found = open_.find(command.txn);
+  if (found == open_.end() || !is_service(command.service)) return applied;
+  const std::vector<GroupId>& all = found->second.participants;
+  if (std::find(all.begin(), all.end(), command.service) == all.end()) return applied;
+  applied.changed = found->second.by_hand.try_emplace(command.service, command.reason).second;
   return applied;
 }
 
@@ -197,7 +219,8 @@ std::optional<SettledOutcome> Decisions::find(const TxnId& txn) const {
                           .outcome = commit.outcome,
                           .protocol = commit.protocol,
                           .mode = commit.mode,
-                          .reason = commit.reason};
+                          .reason = commit.reason,
+                          .by_hand = !commit.by_hand.empty()};
   }
   return history_.find(txn);
 }
@@ -221,6 +244,7 @@ std::uint64_t Decisions::digest() const {
     for (const GroupId group : begun.participants) digest.add(group);
     add_to(digest, begun.services);
     digest.add(begun.trace);
+    add_to(digest, begun.steps);
   }
   digest.add(open_.size());
   for (const auto& [txn, commit] : open_) {
@@ -231,6 +255,8 @@ std::uint64_t Decisions::digest() const {
     digest.add(static_cast<std::uint64_t>(commit.reason));
     add_to(digest, commit.services);
     digest.add(commit.trace);
+    add_to(digest, commit.steps);
+    for (const auto& [service, reason] : commit.by_hand) digest.add(service).add(reason);
   }
   history_.add_to(digest);
   digest.add(ballots_.size());

@@ -30,7 +30,10 @@
 //     applied everything before its own first entry thus knows every commit that there will ever be of earlier epochs;
 //   a record is forgotten only when its id is too old to be accepted again;
 //   a commit stays open, with its participants, until each of them is known to have applied the finish; so does the
-//     abort of a recorded transaction;
+//     abort of a recorded transaction. An operator may end a service's part by hand (EndBranch): that is remembered
+//     with the outcome;
+//   what a saga's retriable services are to do stands in the log from its beginning to its end, so that whoever leads
+//     can have it done once the saga is committed;
 //   what this group promised and accepted in ballots is kept until an outcome is noted, or the content is known to be
 //     dead. Before the history's horizon there may have been such: of these this group promises nothing any more.
 #pragma once
@@ -64,6 +67,7 @@ struct BegunTxn {
   std::uint64_t fingerprint = 0;
   std::vector<ServiceAddress> services = {};
   Bytes trace = {};
+  std::vector<RetriableStep> steps = {};
 
   bool operator==(const BegunTxn&) const = default;
 };
@@ -79,8 +83,10 @@ struct OpenOutcome {
   std::vector<GroupId> participants;
   std::uint64_t fingerprint = 0;
   ClusterMillis decided_at;
-  std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
+  std::vector<ServiceAddress> services = {};    // of the participants that are services, in the order of their numbers
   Bytes trace = {};
+  std::vector<RetriableStep> steps = {};        // of these, what is still to be done, as far as the log knows
+  std::map<GroupId, std::string> by_hand = {};  // services whose part an operator ended, and why
 
   bool operator==(const OpenOutcome&) const = default;
 };
@@ -162,6 +168,7 @@ class Decisions {
   Applied apply_one(const EntryContext& context, const NoteOutcomes& command);
   Applied apply_one(const EntryContext& context, const BallotWork& command);
   Applied apply_one(const EntryContext& context, const BeginTxn& command);
+  Applied apply_one(const EntryContext& context, const EndBranch& command);
   void add_abort(const SettledOutcome& record);
   [[nodiscard]] Applied standing(const TxnId& txn) const;
   [[nodiscard]] Bytes bytes_with_history_from(std::uint64_t sequence) const;

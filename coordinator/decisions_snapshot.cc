@@ -8,12 +8,13 @@
 namespace assent {
 namespace {
 
-// Of what is written; 6 has no traces, 5 no recorded transactions, 4 no sequence numbers, 3 no services, 2 no ballots,
-// 1 knows fewer protocols as well.
+// Of what is written; 6 has no traces, no retriable steps and nothing that was ended by hand, 5 has no recorded
+// transactions, 4 no sequence numbers, 3 no services, 2 no ballots, 1 knows fewer protocols as well.
 constexpr std::uint8_t version = 7;
 constexpr std::size_t open_bytes_least = 16 + 16 + 1 + 8 + 8 + 4;
 constexpr std::size_t begun_bytes_least = 16 + 16 + 1 + 8 + 4 + 4;
 constexpr std::size_t service_bytes_least = 4 + 4 + 4;
+constexpr std::size_t step_bytes_least = 8 + 4;  // and of what was ended by hand
 constexpr std::size_t ballot_bytes_least = 16 + 8 + 4 + 24 + 24 + 1;
 constexpr std::uint64_t sequences_max = 1ULL << 62U;
 
@@ -24,6 +25,11 @@ void write(ByteWriter& out, const std::vector<ServiceAddress>& services) {
   }
 }
 
+void write(ByteWriter& out, const std::vector<RetriableStep>& steps) {
+  out.u32(static_cast<std::uint32_t>(steps.size()));
+  for (const RetriableStep& step : steps) out.id(step.service).bytes(step.payload);
+}
+
 void write(ByteWriter& out, const TxnId& txn, const OpenOutcome& commit) {
   out.txn(txn);
   write(out, commit.attempt);
@@ -32,6 +38,9 @@ void write(ByteWriter& out, const TxnId& txn, const OpenOutcome& commit) {
   write(out, commit.services);
   out.u8(static_cast<std::uint8_t>(commit.outcome)).u8(static_cast<std::uint8_t>(commit.reason));
   out.u8(static_cast<std::uint8_t>(commit.mode)).bytes(commit.trace);
+  write(out, commit.steps);
+  out.u32(static_cast<std::uint32_t>(commit.by_hand.size()));
+  for (const auto& [service, reason] : commit.by_hand) out.id(service).bytes(reason);
 }
 
 void write(ByteWriter& out, const TxnId& txn, const BegunTxn& begun) {
@@ -41,6 +50,7 @@ void write(ByteWriter& out, const TxnId& txn, const BegunTxn& begun) {
   write(out, begun.participants);
   write(out, begun.services);
   out.bytes(begun.trace);
+  write(out, begun.steps);
 }
 
 bool read_services(ByteReader& in, std::vector<ServiceAddress>& services) {
@@ -60,6 +70,29 @@ bool read_trace(ByteReader& in, std::uint8_t found, Bytes& trace) {
   return in.ok() && trace.size() <= trace_bytes_max;
 }
 
+bool read_steps(ByteReader& in, std::vector<RetriableStep>& steps) {
+  const std::uint32_t count = in.u32();
+  if (!in.ok() || count > in.remaining() / step_bytes_least) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    RetriableStep& step = steps.emplace_back();
+    step.service = in.id<GroupId>();
+    step.payload = Bytes(in.bytes());
+    if (!is_service(step.service)) return false;
+  }
+  return in.ok();
+}
+
+bool read_by_hand(ByteReader& in, std::map<GroupId, std::string>& by_hand) {
+  const std::uint32_t count = in.u32();
+  if (!in.ok() || count > in.remaining() / step_bytes_least) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto service = in.id<GroupId>();
+    if (!by_hand.empty() && service <= by_hand.rbegin()->first) return false;
+    by_hand.emplace_hint(by_hand.end(), service, std::string(in.bytes()));
+  }
+  return in.ok();
+}
+
 bool read(ByteReader& in, OpenOutcome& commit, std::uint8_t found) {
   if (!read(in, commit.attempt) || !read_protocol(in, commit.protocol)) return false;
   commit.fingerprint = in.u64();
@@ -67,9 +100,11 @@ bool read(ByteReader& in, OpenOutcome& commit, std::uint8_t found) {
   if (!read(in, commit.participants)) return false;
   if (found >= 4 && !read_services(in, commit.services)) return false;
   if (found < 6) return true;
-  return read_enum(in, commit.outcome, Outcome::committed, Outcome::aborted) &&
-         read_enum(in, commit.reason, AbortReason::none, abort_reason_last) &&
-         read_enum(in, commit.mode, Mode::atomic, mode_last) && read_trace(in, found, commit.trace);
+  const bool enums = read_enum(in, commit.outcome, Outcome::committed, Outcome::aborted) &&
+                     read_enum(in, commit.reason, AbortReason::none, abort_reason_last) &&
+                     read_enum(in, commit.mode, Mode::atomic, mode_last);
+  if (!enums || found < 7) return enums;
+  return read_trace(in, found, commit.trace) && read_steps(in, commit.steps) && read_by_hand(in, commit.by_hand);
 }
 
 bool read_begun(ByteReader& in, std::map<TxnId, BegunTxn>& begun, std::uint8_t found) {
@@ -82,6 +117,7 @@ bool read_begun(ByteReader& in, std::map<TxnId, BegunTxn>& begun, std::uint8_t f
     one.fingerprint = in.u64();
     if (!read(in, one.participants) || !read_services(in, one.services)) return false;
     if (!read_trace(in, found, one.trace)) return false;
+    if (found >= 7 && !read_steps(in, one.steps)) return false;
     if (!begun.empty() && txn <= begun.rbegin()->first) return false;
     begun.emplace_hint(begun.end(), txn, std::move(one));
   }

@@ -20,6 +20,7 @@ struct SettledOutcome {
   Protocol protocol = Protocol::automatic;
   Mode mode = Mode::atomic;
   AbortReason reason = AbortReason::none;
+  bool by_hand = false;  // an operator ended a service's part in it
 
   bool operator==(const SettledOutcome&) const = default;
 };

@@ -22,15 +22,20 @@ CoordinatorAppOptions small_options() {
 
 Bytes few_commands(Input& input) {
   const TxnId txn = few_txns(input);
-  switch (input.below(5)) {
+  switch (input.below(6)) {
     case 0:
       return encode(CoordinatorCommand(Decide{txn, Attempt{Epoch(input.below(8)), input.below(3)}, Protocol::two_phase,
                                               few_groups(input), input.below(2)}));
     case 1: return encode(CoordinatorCommand(SealOutcome{txn, sample_refusal()}));
     case 3:
-      return encode(
-          CoordinatorCommand(BeginTxn{txn, Attempt{Epoch(input.below(8)), input.below(3)},
-                                      static_cast<Mode>(1 + input.below(3)), few_groups(input), input.below(2)}));
+      return encode(CoordinatorCommand(BeginTxn{txn,
+                                                Attempt{Epoch(input.below(8)), input.below(3)},
+                                                static_cast<Mode>(1 + input.below(3)),
+                                                few_groups(input),
+                                                input.below(2),
+                                                {},
+                                                {{first_service, "step"}}}));
+    case 4: return encode(CoordinatorCommand(EndBranch{txn, first_service, "by hand"}));
     case 2: return encode(CoordinatorCommand(EndTxns{{txn, few_txns(input)}}));
     default: return encode(CoordinatorCommand(Tidy{}));
   }

@@ -44,8 +44,12 @@ std::vector<TxnMessage> sample_messages() {
 
 std::vector<CoordinatorCommand> sample_coordinator_commands() {
   const TxnId txn = sample_txn(1);
-  return {Decide{txn, attempt, Protocol::two_phase, participants, 77}, SealOutcome{sample_txn(2), sample_refusal()},
-          EndTxns{{txn, sample_txn(3)}}, Tidy{}, BeginTxn{sample_txn(4), attempt, Mode::saga, participants, 78}};
+  return {Decide{txn, attempt, Protocol::two_phase, participants, 77},
+          SealOutcome{sample_txn(2), sample_refusal()},
+          EndTxns{{txn, sample_txn(3)}},
+          Tidy{},
+          BeginTxn{sample_txn(4), attempt, Mode::saga, participants, 78},
+          EndBranch{txn, first_service, "by hand"}};
 }
 
 std::vector<ShardCommand> sample_shard_commands() {

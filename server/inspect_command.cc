@@ -42,6 +42,10 @@ struct Describe {
     return fmt::format("begin {} {} {} of {}", to_string(c.mode), c.txn, attempt_text(c.attempt),
                        names_of(c.participants));
   }
+  std::string operator()(const EndBranch& c) const {
+    return fmt::format("end the part of service {} in {} by hand: {}", c.service.value - first_service.value + 1, c.txn,
+                       c.reason);
+  }
   std::string operator()(const SealOutcome& c) const {
     return fmt::format("seal {} as aborted ({})", c.txn, refusal_text(c.refusal));
   }

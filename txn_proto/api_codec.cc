@@ -48,7 +48,10 @@ Result<void> read_service_branches(const api::ExecuteRequest& request, const Gro
       return bad(Place{&place, "name"}, fmt::format("{} is the name of a group of this cluster", service.name()));
     }
     branches.push_back(
-        Branch{number, {}, ServiceWork{{service.name(), service.target(), service.participant()}, service.payload()}});
+        Branch{number,
+               {},
+               ServiceWork{
+                   {service.name(), service.target(), service.participant()}, service.payload(), service.retriable()}});
     number = number.next();
   }
   return {};
@@ -59,15 +62,24 @@ constexpr std::array abort_reasons{AbortReason::none,      AbortReason::conflict
                                    AbortReason::too_old,   AbortReason::superseded, AbortReason::reused_id,
                                    AbortReason::too_large, AbortReason::presumed,   AbortReason::refused};
 
+std::optional<Error> find_reason_fault(const std::string& reason) {
+  if (!reason.empty() && reason.size() <= override_reason_bytes_max) return std::nullopt;
+  return bad(Place{nullptr, "reason"}, fmt::format("must have 1 to {} bytes", override_reason_bytes_max)).value();
+}
+
+Result<CoordinatorCall> to_coordinator(const TxnId& txn, ClientBody body, const GroupDirectory& groups) {
+  const GroupId group = groups.coordinator_of(txn);
+  if (group.none()) return bad(Place{nullptr, "txn_id"}, "this cluster has no coordinator group");
+  return CoordinatorCall{.body = std::move(body), .txn = txn, .group = group};
+}
+
 // What an operator says of one transaction at one shard.
 template <class Call, class Request>
 Result<Call> read_operators_call(const Request& request, const GroupDirectory& groups) {
   const Result<TxnId> txn = read_txn(request.txn_id(), Place{nullptr, "txn_id"});
   const Result<GroupId> shard = read_shard(request.shard(), groups, Place{nullptr, "shard"});
   if (!txn || !shard) return fail(txn ? shard.error() : txn.error());
-  if (request.reason().empty() || request.reason().size() > override_reason_bytes_max) {
-    return bad(Place{nullptr, "reason"}, fmt::format("must have 1 to {} bytes", override_reason_bytes_max));
-  }
+  if (auto fault = find_reason_fault(request.reason())) return fail(std::move(*fault));
   Call call{.body = {}, .shard = *shard};
   call.body.txn = *txn;
   call.body.reason = request.reason();
@@ -238,6 +250,7 @@ api::ExecuteRequest to_api(const Execute& execute, const GroupDirectory& groups)
       service->set_target(branch.service->at.target);
       service->set_participant(branch.service->at.participant);
       service->set_payload(branch.service->payload);
+      service->set_retriable(branch.service->retriable);
       continue;
     }
     api::Branch* out_branch = out.add_branches();
@@ -287,6 +300,20 @@ Result<OverrideCall> from_api(const api::OverrideRequest& request, const GroupDi
 }
 Result<ForgetCall> from_api(const api::ForgetRequest& request, const GroupDirectory& groups) {
   return read_operators_call<ForgetCall>(request, groups);
+}
+
+Result<CoordinatorCall> from_api(const api::RetryRequest& request, const GroupDirectory& groups) {
+  const Result<TxnId> txn = read_txn(request.txn_id(), Place{nullptr, "txn_id"});
+  if (!txn) return fail(txn.error());
+  return to_coordinator(*txn, Retry{*txn}, groups);
+}
+
+Result<CoordinatorCall> from_api(const api::OverrideServiceRequest& request, const GroupDirectory& groups) {
+  const Result<TxnId> txn = read_txn(request.txn_id(), Place{nullptr, "txn_id"});
+  if (!txn) return fail(txn.error());
+  if (request.service().empty()) return bad(Place{nullptr, "service"}, "is empty");
+  if (auto fault = find_reason_fault(request.reason())) return fail(std::move(*fault));
+  return to_coordinator(*txn, OverrideService{*txn, request.service(), request.commit(), request.reason()}, groups);
 }
 
 Result<QueryCall> from_api(const api::QueryRequest& request, const GroupDirectory& groups) {
@@ -373,6 +400,7 @@ api::Transaction to_api(const TxnAnswer& answer, const GroupDirectory& groups, s
     out.mutable_attempt()->set_number(answer.attempt.number);
   }
   if (!answer.bill.empty()) *out.mutable_bill() = to_api(answer.bill);
+  out.set_by_hand(answer.by_hand);
   return out;
 }
 
@@ -409,6 +437,7 @@ Result<TxnAnswer> from_api(const api::Transaction& transaction) {
   answer.decided_at = ClusterMillis(static_cast<std::uint64_t>(transaction.decided_at_millis()));
   answer.attempt = {Epoch(transaction.attempt().epoch()), transaction.attempt().number()};
   answer.bill = from_api(transaction.bill());
+  answer.by_hand = transaction.by_hand();
   return answer;
 }
 

@@ -91,6 +91,16 @@ struct ForgetCall {
 };
 [[nodiscard]] Result<ForgetCall> from_api(const api::ForgetRequest& request, const GroupDirectory& groups);
 
+// To the coordinator group of the transaction.
+struct CoordinatorCall {
+  ClientBody body;
+  TxnId txn;
+  GroupId group;
+};
+[[nodiscard]] Result<CoordinatorCall> from_api(const api::RetryRequest& request, const GroupDirectory& groups);
+[[nodiscard]] Result<CoordinatorCall> from_api(const api::OverrideServiceRequest& request,
+                                               const GroupDirectory& groups);
+
 struct QueryCall {
   Query body;
   GroupId shard;

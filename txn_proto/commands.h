@@ -35,6 +35,7 @@ struct BeginTxn {
   std::uint64_t fingerprint = 0;
   std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
   Bytes trace = {};
+  std::vector<RetriableStep> steps = {};      // ascending; of a saga: what is carried out once it is committed
   bool operator==(const BeginTxn&) const = default;
 };
 // T commits, provided that the entry's epoch is attempt.epoch (the epoch fence) and T has no record yet.
@@ -75,11 +76,19 @@ struct EndTxns {
   std::vector<TxnId> txns;
   bool operator==(const EndTxns&) const = default;
 };
+// A heuristic decision of an operator: T's part at this service was ended by hand, and nobody waits for it any more.
+struct EndBranch {
+  TxnId txn;
+  GroupId service;
+  std::string reason;
+  bool operator==(const EndBranch&) const = default;
+};
 // Nothing but a stamp: lets the machine forget what is past its horizon when no other command comes.
 struct Tidy {
   bool operator==(const Tidy&) const = default;
 };
-using CoordinatorCommand = std::variant<Decide, SealOutcome, EndTxns, Tidy, NoteOutcomes, BallotWork, BeginTxn>;
+using CoordinatorCommand =
+    std::variant<Decide, SealOutcome, EndTxns, Tidy, NoteOutcomes, BallotWork, BeginTxn, EndBranch>;
 
 // ---- shard group ----
 

@@ -48,6 +48,10 @@ inline void add_to(Digest& digest, const ClientRequest& request) {
     digest.add(forced->txn).add(forced->commit ? 1 : 0).add(forced->reason);
   } else if (const auto* forgotten = std::get_if<Forget>(&request.body)) {
     digest.add(forgotten->txn).add(forgotten->reason);
+  } else if (const auto* retry = std::get_if<Retry>(&request.body)) {
+    digest.add(retry->txn);
+  } else if (const auto* ended = std::get_if<OverrideService>(&request.body)) {
+    digest.add(ended->txn).add(ended->service).add(ended->commit ? 1 : 0).add(ended->reason);
   }
 }
 

@@ -41,13 +41,14 @@ bool is_plain(std::string_view text, std::size_t bytes_max) {
 }
 
 bool is_target(std::string_view text, std::size_t bytes_max) {
-  return is_plain(text, bytes_max) && (is_host_and_port(text) || http_target(text));
+  return is_plain(text, bytes_max) && is_service_target(text);
 }
 
 std::optional<Refusal> find_service_fault(const Execute& execute, const TxnLimits& limits) {
   const auto invalid = [](std::string message) { return refuse(AbortReason::invalid, std::move(message)); };
   std::set<std::string_view> seen;
   GroupId number = first_service;
+  bool retriable = false;
   for (const Branch& branch : execute.branches) {
     if (!branch.service) {
       if (is_service(branch.shard)) return invalid("a branch has the number of a service and is none");
@@ -66,9 +67,21 @@ std::optional<Refusal> find_service_fault(const Execute& execute, const TxnLimit
                                  at.name, limits.service_name_bytes_max));
     }
     if (!is_target(at.target, limits.service_name_bytes_max)) {
-      return invalid(fmt::format("service {} needs a target host:port, or http://host:port/path", at.name));
+      return invalid(
+          fmt::format("service {} needs a target host:port or http://host:port/path, with TLS grpcs://host:port or "
+                      "https://host:port/path",
+                      at.name));
     }
     if (!branch.work.empty()) return invalid(fmt::format("service {} has a shard's work", at.name));
+    if (branch.service->retriable && !is_saga(execute.mode)) {
+      return invalid(fmt::format("service {} is retriable, which only a saga's steps are; the mode is {}", at.name,
+                                 to_string(execute.mode)));
+    }
+    if (!branch.service->retriable && retriable) {
+      return invalid(
+          fmt::format("service {} follows a retriable one: what can still be compensated comes first", at.name));
+    }
+    retriable = branch.service->retriable;
     if (!seen.insert(at.name).second) {
       return invalid(fmt::format("service {} is named by two branches; give each a name of its own", at.name));
     }

@@ -49,6 +49,7 @@ v1::Sight to_api(const Sight& sight, const GroupDirectory& groups) {
   for (const std::string& words : sight.troubles) out.add_troubles(is_utf8(words) ? words : "?");
   for (const std::string& key : sight.wanted_keys) out.add_wanted_keys(is_utf8(key) ? key : "?");
   for (const std::string& key : sight.contested_keys) out.add_contested_keys(is_utf8(key) ? key : "?");
+  for (const GroupId service : sight.failing) out.add_failing(name_of_participant(service, groups, sight.services));
   if (sight.heuristic) {
     v1::Heuristic& forced = *out.mutable_heuristic();
     forced.set_commit(sight.heuristic->commit);
@@ -70,6 +71,7 @@ Sight from_api(const v1::Sight& message) {
   for (const std::string& name : message.participants())
     out.participants.push_back(participant_named(name, out.services));
   for (const std::string& name : message.missing()) out.missing.push_back(participant_named(name, out.services));
+  for (const std::string& name : message.failing()) out.failing.push_back(participant_named(name, out.services));
   read_txns(message.waits_for(), out.waits_for);
   read_txns(message.blocks(), out.blocks);
   out.wanted_keys.assign(message.wanted_keys().begin(), message.wanted_keys().end());

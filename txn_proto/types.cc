@@ -90,6 +90,7 @@ void add_optional(Digest& digest, const std::optional<T>& value) {
 // for what may follow an operation: the kind of the next, a shard, the number of operations.
 constexpr std::uint64_t escrowed = ~std::uint64_t{0};
 constexpr std::uint64_t expecting = ~std::uint64_t{1};
+constexpr std::uint64_t retriable = ~std::uint64_t{2};
 
 struct AddOperation {
   Digest& digest;
@@ -153,6 +154,14 @@ std::vector<ServiceAddress> services_of(const std::vector<Branch>& branches) {
   return services;
 }
 
+std::vector<RetriableStep> retriable_steps_of(const std::vector<Branch>& branches) {
+  std::vector<RetriableStep> steps;
+  for (const Branch& branch : branches) {
+    if (is_retriable(branch)) steps.push_back({branch.shard, branch.service->payload});
+  }
+  return steps;
+}
+
 // A service's vote is not replicated: only a logged decision makes it count.
 std::string_view to_string(Mode mode) {
   switch (mode) {
@@ -192,6 +201,7 @@ std::uint64_t fingerprint(const Execute& execute) {
     if (branch.service) {
       digest.add(branch.service->at.name).add(branch.service->at.target);
       digest.add(branch.service->at.participant).add(branch.service->payload);
+      if (branch.service->retriable) digest.add(retriable);
     } else {
       add(digest, branch.work);
     }

@@ -119,6 +119,9 @@ struct ServiceAddress {
 struct ServiceWork {
   ServiceAddress at;
   Bytes payload;
+  // Of a saga: it is called when the saga is committed, and for as long as it has not done its step. So it is never
+  // compensated, and whoever comes before it (the last of them is the pivot) decides.
+  bool retriable = false;
   bool operator==(const ServiceWork&) const = default;
 };
 
@@ -144,6 +147,7 @@ inline constexpr Mode mode_last = Mode::concurrent_saga;
 [[nodiscard]] std::optional<Mode> mode_named(std::string_view name);
 [[nodiscard]] constexpr bool is_recorded(Mode mode) { return mode != Mode::atomic; }
 [[nodiscard]] constexpr bool is_ordered(Mode mode) { return mode == Mode::saga; }
+[[nodiscard]] constexpr bool is_saga(Mode mode) { return mode == Mode::saga || mode == Mode::concurrent_saga; }
 
 // Which trace a transaction belongs to, when its caller named one: bytes that nobody here reads (to_bytes() of
 // observe/trace_context.h), kept and handed on so that whoever carries the transaction on continues that trace. Empty:
@@ -159,6 +163,15 @@ struct Branch {
 };
 // In the order of their numbers.
 [[nodiscard]] std::vector<ServiceAddress> services_of(const std::vector<Branch>& branches);
+
+// What a retriable service of a saga is asked to do, kept until it has done it.
+struct RetriableStep {
+  GroupId service;
+  Bytes payload;
+  bool operator==(const RetriableStep&) const = default;
+};
+[[nodiscard]] inline bool is_retriable(const Branch& branch) { return branch.service && branch.service->retriable; }
+[[nodiscard]] std::vector<RetriableStep> retriable_steps_of(const std::vector<Branch>& branches);
 
 // The coordinator's epoch and a counter in its leader's memory. Orders by epoch, then number; {0,0} is none.
 struct Attempt {
@@ -473,7 +486,22 @@ struct Forget {
   std::string reason;  // as above
   bool operator==(const Forget&) const = default;
 };
-using ClientBody = std::variant<Execute, Query, GetOutcome, Override, Forget>;
+// What is outstanding for T at its coordinator's leader is sent again at once, whatever pause it is in. Refused when T
+// is over, or not known there.
+struct Retry {
+  TxnId txn;
+  bool operator==(const Retry&) const = default;
+};
+// An operator has brought T's part at a service to its end by hand, the one that T came to (commit or not): the service
+// is not called about it any more. Asked of the coordinator group; refused while nothing is wrong with the service.
+struct OverrideService {
+  TxnId txn;
+  std::string service;  // the branch's name
+  bool commit = false;
+  std::string reason;  // as above
+  bool operator==(const OverrideService&) const = default;
+};
+using ClientBody = std::variant<Execute, Query, GetOutcome, Override, Forget, Retry, OverrideService>;
 
 struct ClientRequest {
   RequestId id;
@@ -510,6 +538,7 @@ struct TxnAnswer {
   std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
   ClusterMillis decided_at;                   // when known
   Bill bill;                                  // to the caller of Execute; later while the leader remembers
+  bool by_hand = false;                       // an operator ended the part of a service (OverrideService)
   bool operator==(const TxnAnswer&) const = default;
 };
 struct QueryAnswer {

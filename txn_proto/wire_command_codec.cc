@@ -38,6 +38,17 @@ struct CoordinatorToWire {
     out.set_fingerprint(from.fingerprint);
     services_to_wire(from.services, out);
     trace_to_wire(from.trace, out);
+    for (const RetriableStep& step : from.steps) {
+      auto& one = *out.add_steps();
+      one.set_service(step.service.value);
+      one.set_payload(step.payload);
+    }
+  }
+  void operator()(const EndBranch& from) const {
+    auto& out = *to.mutable_end_branch();
+    out.set_txn(from.txn.to_raw());
+    out.set_service(from.service.value);
+    out.set_reason(from.reason);
   }
   void operator()(const SealOutcome& from) const {
     to.mutable_seal()->set_txn(from.txn.to_raw());
@@ -148,13 +159,16 @@ Decide decide_from_wire(Reader& reader, const wire::Decide& from) {
 }
 
 BeginTxn begin_from_wire(Reader& reader, const wire::BeginTxn& from) {
-  return {reader.txn(from.txn()),
-          Reader::attempt(from.attempt()),
-          reader.enumerator(from.mode(), mode_last),
-          Reader::participants(from),
-          from.fingerprint(),
-          services_from_wire(from),
-          Reader::trace(from)};
+  BeginTxn to{reader.txn(from.txn()),
+              Reader::attempt(from.attempt()),
+              reader.enumerator(from.mode(), mode_last),
+              Reader::participants(from),
+              from.fingerprint(),
+              services_from_wire(from),
+              Reader::trace(from)};
+  to.steps.reserve(static_cast<std::size_t>(from.steps_size()));
+  for (const auto& step : from.steps()) to.steps.push_back({GroupId(step.service()), step.payload()});
+  return to;
 }
 
 NoteOutcomes note_from_wire(Reader& reader, const wire::NoteOutcomes& from) {
@@ -193,6 +207,10 @@ Result<CoordinatorCommand> decode_coordinator_command(ByteView bytes) {
     case wire::CoordinatorCommand::kNote: command = note_from_wire(reader, proto.note()); break;
     case wire::CoordinatorCommand::kTidy: command = Tidy{}; break;
     case wire::CoordinatorCommand::kBegin: command = begin_from_wire(reader, proto.begin()); break;
+    case wire::CoordinatorCommand::kEndBranch:
+      command = EndBranch{reader.txn(proto.end_branch().txn()), GroupId(proto.end_branch().service()),
+                          proto.end_branch().reason()};
+      break;
     case wire::CoordinatorCommand::kBallot: command = ballot_from_wire<BallotWork>(reader, proto.ballot()); break;
     case wire::CoordinatorCommand::KIND_NOT_SET: return unreadable(what);
   }

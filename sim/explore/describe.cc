@@ -123,6 +123,9 @@ struct Describe {
   std::string operator()(const BeginTxn& c) const {
     return fmt::format("BeginTxn {} {} {}", names.of(c.txn), text(c.attempt), to_string(c.mode));
   }
+  std::string operator()(const EndBranch& c) const {
+    return fmt::format("EndBranch {} {}", names.of(c.txn), c.service.value - first_service.value + 1);
+  }
   std::string operator()(const SealOutcome& c) const {
     return fmt::format("SealOutcome {} {}", names.of(c.txn), text(names, c.refusal));
   }

@@ -23,6 +23,9 @@ struct Swarm {
   double services;    // share of transactions with services among those of the coordinator
   double service_no;  // of their votes
   double recorded;    // share of sagas and tcc among those with services
+  double retriable;   // share of sagas whose last steps are retriable
+  double trouble;     // of calls to services
+  double operators;   // an operator retries, or ends a service's part by hand
 };
 
 Swarm draw(Rng& rng) {
@@ -51,7 +54,10 @@ Swarm draw(Rng& rng) {
                                             : rng.unit(),
                .services = sometimes(1.0),
                .service_no = sometimes(0.3),
-               .recorded = sometimes(1.0)};
+               .recorded = sometimes(1.0),
+               .retriable = sometimes(1.0),
+               .trouble = sometimes(0.6),
+               .operators = sometimes(0.1)};
 }
 
 WorldOptions options_for(const Swarm& swarm) {
@@ -74,6 +80,8 @@ WorldOptions options_for(const Swarm& swarm) {
   options.conductor.resolve_ticks = 30;
   options.conductor.note_ticks = 5;
   options.conductor.ballot_ticks = 30;
+  options.conductor.service_failures_max = 3;
+  options.conductor.failing_ticks = 40;
   options.decisions.history.records_max = swarm.records_max;
   if (swarm.short_retention) {
     options.shard.window.retention_millis = 1'500;
@@ -92,6 +100,12 @@ class History {
     world_.rng = rng_.split("refusals");
     world_.refuse_chance = swarm_.refuse;
     world_.service_no_chance = swarm_.service_no;
+    world_.trouble_chance = swarm_.trouble;
+    world_.retriable = [this](const TxnId& id, GroupId service) {
+      const auto& branches = txns_.at(id).execute.branches;
+      return std::any_of(branches.begin(), branches.end(),
+                         [&](const Branch& one) { return one.shard == service && is_retriable(one); });
+    };
     world_.takes_part = [this](const TxnId& id, GroupId shard) {
       const auto& branches = txns_.at(id).execute.branches;
       return std::any_of(branches.begin(), branches.end(), [&](const Branch& one) { return one.shard == shard; });
@@ -149,6 +163,7 @@ class History {
       for (const GroupId group : groups) world_.tick(group, rng_.chance(0.5));
       if (rng_.chance(0.02)) world_.services_ask();
     }
+    if (rng_.chance(swarm_.operators)) operator_step();
     if (rng_.chance(swarm_.elect)) {
       const GroupId group = groups[rng_.below(3)];
       world_.elect(group, rng_.below(world_.pending(group) + 1), swarm_.carry && rng_.chance(0.5));
@@ -157,6 +172,20 @@ class History {
       const GroupId group = groups[rng_.below(3)];
       if (world_.deposed(group) > 0) world_.depose(group, rng_.below(world_.deposed(group)));
     }
+  }
+
+  // Of any transaction, decided or not, in whatever state its services are; most of it is refused.
+  void operator_step() {
+    if (txns_.empty()) return;
+    auto one = txns_.begin();
+    std::advance(one, static_cast<std::ptrdiff_t>(rng_.below(txns_.size())));
+    const RequestId id(++requests_);
+    asked_[id] = Asked{one->first, {}, step_};
+    client_of_[id] = nullptr;
+    if (rng_.chance(0.5)) return world_.request(id, coordinator_group, Retry{one->first});
+    const bool commit = world_.outcome(one->first) == Outcome::committed;
+    world_.request(id, coordinator_group,
+                   OverrideService{one->first, fmt::format("service/{}", rng_.below(3)), commit, "by hand"});
   }
 
   void network_step() {
@@ -223,9 +252,11 @@ class History {
     execute.protocol = rng_.chance(0.5) ? Protocol::automatic : Protocol::two_phase;
     if (rng_.chance(swarm_.recorded)) execute.mode = static_cast<Mode>(rng_.between(1, 3));
     const std::uint64_t count = rng_.between(1, 3);
+    const bool forward = is_saga(execute.mode) && rng_.chance(swarm_.retriable);
+    const std::uint64_t pivot = forward ? rng_.below(count + 1) : count;  // the first of those that are retriable
     for (std::uint64_t i = 0; i < count; ++i) {
       const ServiceAddress at{fmt::format("service/{}", i), "127.0.0.1:1", ""};
-      execute.branches.push_back(Branch{GroupId(first_service.value + i), {}, ServiceWork{at, "work"}});
+      execute.branches.push_back(Branch{GroupId(first_service.value + i), {}, ServiceWork{at, "work", i >= pivot}});
     }
   }
 
@@ -341,6 +372,8 @@ class History {
         if (branch.service) {
           const auto* held = world_.services().find(id, branch.shard);
           EXPECT_EQ(held != nullptr && held->state == ServiceModel::State::committed, committed_now) << id.to_hex();
+          EXPECT_FALSE(!committed_now && is_retriable(branch) && held != nullptr)
+              << id.to_hex() << ": a retriable step was called, and it aborted";
           const bool waits = held != nullptr && held->state == ServiceModel::State::prepared;
           EXPECT_FALSE(waits && is_recorded(txn.execute.mode)) << id.to_hex() << ": nobody told it the end";
           continue;

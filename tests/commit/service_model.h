@@ -39,6 +39,13 @@ class ServiceModel {
       one.state = committed == one.attempt ? State::committed : State::aborted;
     }
   }
+  // A person brought its part to this end.
+  void end_by_hand(const TxnId& txn, GroupId number, const Attempt& attempt, bool commit) {
+    const auto [found, fresh] = registers_.try_emplace({txn, number});
+    Register& one = found->second;
+    if (fresh) one.attempt = attempt;
+    if (fresh || one.state == State::prepared) one.state = commit ? State::committed : State::aborted;
+  }
   [[nodiscard]] std::vector<TxnId> in_doubt() const {
     std::vector<TxnId> all;
     for (const auto& [key, one] : registers_) {

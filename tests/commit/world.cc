@@ -79,15 +79,52 @@ void World::check_order(const Envelope& envelope) {
   }
   if (finish == nullptr || finish->commit) return;
   for (GroupId later = self.next(); takes_part(txn, later); later = later.next()) {
+    if (retriable(txn, later)) continue;  // nobody ever called it
     const auto* held = services_.find(txn, later);
     if (held != nullptr && held->state != ServiceModel::State::prepared) continue;
     violate(fmt::format("order: a step of {} is compensated before the one after it", names.of(txn)));
   }
 }
 
+// Forward recovery: nobody is called before the saga is committed, and nobody hears of an abort.
+void World::check_retriable(const TxnId& txn, GroupId service, bool prepares) {
+  if (!retriable(txn, service)) return;
+  if (outcome(txn) != Outcome::committed) {
+    violate(fmt::format("order: a retriable step of {} is called before its commit", names.of(txn)));
+  }
+  const auto* held = services_.find(txn, service);
+  if (!prepares && held == nullptr) {
+    violate(fmt::format("order: a retriable step of {} is ended before it is done", names.of(txn)));
+  }
+}
+
+// What a service says that did nothing of what it was asked.
+std::optional<TxnMessage> World::trouble_of(const Envelope& envelope) {
+  const auto* prepare = std::get_if<Prepare>(&envelope.message);
+  const auto* finish = std::get_if<Finish>(&envelope.message);
+  const TxnId txn = prepare != nullptr ? prepare->txn : finish->txn;
+  const Attempt attempt = prepare != nullptr ? prepare->attempt : finish->attempt;
+  if (calm_) return std::nullopt;
+  if (rng.chance(trouble_chance)) return Trouble{txn, attempt, "out of order"};
+  const bool refuses = prepare != nullptr && retriable(txn, envelope.to) && services_.find(txn, envelope.to) == nullptr;
+  if (!refuses || !rng.chance(service_no_chance)) return std::nullopt;
+  Vote no;
+  no.txn = txn;
+  no.attempt = attempt;
+  no.refusal.reason = AbortReason::refused;
+  return no;
+}
+
 void World::deliver_to_service(const Envelope& envelope) {
+  if (auto trouble = trouble_of(envelope)) {
+    return network_.push_back(Envelope{envelope.to, envelope.from, std::move(*trouble)});
+  }
   check_order(envelope);
-  auto answer = services_.receive(envelope.to, envelope.message, rng.chance(service_no_chance));
+  const auto* asked = std::get_if<Prepare>(&envelope.message);
+  const TxnId about = asked != nullptr ? asked->txn : std::get<Finish>(envelope.message).txn;
+  check_retriable(about, envelope.to, asked != nullptr);
+  const bool refuses = rng.chance(service_no_chance) && !retriable(about, envelope.to);
+  auto answer = services_.receive(envelope.to, envelope.message, refuses);
   if (!answer.wrong.empty()) violate("A1: " + answer.wrong);
   // An abort of another attempt than the recorded one is nothing to it.
   const auto* finish = std::get_if<Finish>(&envelope.message);
@@ -174,6 +211,7 @@ void World::tick_deposed(GroupId id) {
 
 bool World::converge(std::uint64_t ticks_max) {
   refuse_chance = 0;
+  calm_ = true;
   for (std::uint64_t ticks = 0; ticks < ticks_max; ++ticks) {
     for (const GroupId id : {coordinator_group, shard_1, shard_2}) {
       while (deposed(id) > 0) depose(id, 0);
@@ -301,11 +339,19 @@ void World::check_entry(GroupId id, const CoordinatorCommand& command) {
     const auto found = ballots.find(work->txn);
     check_ballot(id, *work, found == ballots.end() ? nullptr : &found->second.acceptor);
   }
+  if (const auto* end = std::get_if<EndBranch>(&command)) {
+    const auto& open = coordinator_.leader->machine.open();
+    const auto found = open.find(end->txn);
+    if (found != open.end() && found->second.by_hand.contains(end->service)) {
+      services_.end_by_hand(end->txn, end->service, found->second.attempt, found->second.outcome == Outcome::committed);
+    }
+  }
   const auto* decide = std::get_if<Decide>(&command);
   if (decide == nullptr || !coordinator_.leader->machine.committed(decide->txn, decide->attempt)) return;
   learn(decide->txn, Outcome::committed, "decided");
   for (const GroupId participant : decide->participants) {
     if (is_service(participant)) {
+      if (retriable(decide->txn, participant)) continue;
       if (services_.promised(decide->txn, participant, decide->attempt)) continue;
       violate(fmt::format("A3: {} committed without the yes of a service", names.of(decide->txn)));
       continue;

@@ -83,7 +83,9 @@ class World {
   Names names;
   double refuse_chance = 0;  // of each proposal, by the log
   std::function<Mode(const TxnId&)> mode_of = [](const TxnId&) { return Mode::atomic; };
-  double service_no_chance = 0;  // of each first Prepare, by a service
+  double service_no_chance = 0;  // of each first Prepare, by a service; of each Prepare, by a retriable one
+  double trouble_chance = 0;     // of each call to a service: nothing is done, and that is said
+  std::function<bool(const TxnId&, GroupId)> retriable = [](const TxnId&, GroupId) { return false; };
   Rng rng{1};
 
  private:
@@ -102,6 +104,8 @@ class World {
   void hear_service_answer(const TxnId& txn, const ClientReply& reply);
   void deliver_to_service(const Envelope& envelope);
   void check_order(const Envelope& envelope);
+  void check_retriable(const TxnId& txn, GroupId service, bool prepares);
+  [[nodiscard]] std::optional<TxnMessage> trouble_of(const Envelope& envelope);
   void check_entry(GroupId group, const CoordinatorCommand& command);
   void check_entry(GroupId group, const ShardCommand& command);
   void learn(const TxnId& txn, Outcome outcome, const std::string& where);
@@ -123,6 +127,7 @@ class World {
   ServiceModel services_;
   std::map<RequestId, TxnId> service_questions_;
   std::uint64_t questions_ = 0;
+  bool calm_ = false;
 };
 
 }  // namespace assent::testing

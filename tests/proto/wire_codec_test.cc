@@ -86,6 +86,8 @@ const std::vector<CoordinatorCommand> coordinator_commands{
     BeginTxn{txn, attempt, Mode::concurrent_saga, participants, 9, {{"pay", "10.0.0.1:7000", "payment"}}},
     BeginTxn{txn, attempt, Mode::tcc, participants, 9, {}, trace},
     Decide{txn, attempt, Protocol::two_phase, participants, 77, {}, trace},
+    BeginTxn{txn, attempt, Mode::saga, participants, 9, {}, {}, {{first_service, "mail\xFF"}, {GroupId(7), ""}}},
+    EndBranch{txn, first_service, "because\xFF"},
 };
 const std::vector<ShardCommand> shard_commands{
     PrepareWork{txn, attempt, GroupId(9), participants, 8, other, effects, some_result()},
