@@ -102,6 +102,7 @@ void Conductor::call_step(const TxnId& txn, const Finishing& finishing, GroupId 
   prepare.coordinator = options_.self;
   prepare.fingerprint = finishing.fingerprint;
   prepare.age = txn;
+  prepare.trace = finishing.trace;
   const ServiceAddress* at = address_of(txn, to);
   if (at == nullptr) return;
   call(to, *at, std::move(prepare));

@@ -34,6 +34,7 @@ Bytes few_commands(Input& input) {
                                                 few_groups(input),
                                                 input.below(2),
                                                 {},
+                                                "trace",
                                                 {{first_service, "step"}}}));
     case 4: return encode(CoordinatorCommand(EndBranch{txn, first_service, "by hand"}));
     case 2: return encode(CoordinatorCommand(EndTxns{{txn, few_txns(input)}}));

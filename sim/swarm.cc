@@ -209,6 +209,8 @@ void make_yardstick(Swarm& swarm) {
   swarm.chaos = 30 * second;
   swarm.think_mean = 600 * millisecond;
   swarm.snapshot_every = 100;
+  swarm.election_ticks = 100;  // the defaults of a node: docs/OPERATIONS.md
+  swarm.heartbeat_ticks = 10;
 }
 
 // Without faults and conflicts everything must commit: such a seed keeps its limits at sane values.

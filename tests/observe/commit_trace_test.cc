@@ -263,7 +263,9 @@ TEST_P(EachMode, EachCompensationIsASpan) {
     }
     return std::int64_t{-1};
   };
-  if (GetParam() == Mode::saga) EXPECT_LT(start_of("Abort", "step2"), start_of("Abort", "step1"));
+  if (GetParam() == Mode::saga) {
+    EXPECT_LT(start_of("Abort", "step2"), start_of("Abort", "step1"));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EachMode, testing::Values(Mode::tcc, Mode::saga, Mode::concurrent_saga),

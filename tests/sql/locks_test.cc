@@ -3,6 +3,7 @@
 
 #include "sql_adapter/lock_keys.h"
 #include "support.h"
+#include "txn_proto/sight.h"
 
 namespace assent::testing {
 namespace {
