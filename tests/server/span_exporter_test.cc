@@ -132,7 +132,9 @@ TEST_P(EachTransport, WhatIsCompressedArrivesAsItWas) {
   EXPECT_EQ(seen.violations, std::vector<std::string>());
   EXPECT_EQ(seen.traces.size(), 20U);
   // gRPC takes its own header off before anybody sees it.
-  if (GetParam() != OtlpProtocol::grpc) EXPECT_EQ(seen.last_headers.at("content-encoding"), "gzip");
+  if (GetParam() != OtlpProtocol::grpc) {
+    EXPECT_EQ(seen.last_headers.at("content-encoding"), "gzip");
+  }
 }
 
 // A certificate of its own, for 127.0.0.1.
