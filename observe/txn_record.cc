@@ -120,6 +120,10 @@ TxnProgress progress_of(const TxnRecord& record) {
   }
   if (has(record, Step::ballot_sent) || has(record, Step::ballot_applied)) return TxnProgress::precommitted;
   if (has(record, Step::decision_proposed) || has(record, Step::vote_applied)) return TxnProgress::prepared;
+  // Who did not see it begin heard of it by a vote that stands in a log, or by a question about one.
+  const bool seen = has(record, Step::asked) || has(record, Step::prepare_heard);
+  const bool in_doubt = has(record, Step::vote_sent) || has(record, Step::vote_heard) || has(record, Step::inquired);
+  if (!seen && in_doubt) return TxnProgress::prepared;
   if (has(record, Step::prepare_sent) || has(record, Step::prepare_heard)) return TxnProgress::preparing;
   return TxnProgress::active;
 }

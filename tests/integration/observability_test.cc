@@ -196,7 +196,8 @@ TEST_F(Observability, the_list_has_what_was_run_and_pages) {
 
 TEST_F(Observability, nodes_know_how_far_they_are_from_each_other) {
   const auto measured = [&](const std::string& from, const std::string& to) {
-    for (const auto& node : document("n1", "/api/v1/cluster")["nodes"]) {
+    const auto page = document("n1", "/api/v1/cluster");
+    for (const auto& node : page["nodes"]) {
       if (node["node"] != from) continue;
       for (const auto& peer : node["peers"]) {
         if (peer["node"] == to) return peer["up"] == true && peer["roundTripMicros"] != "0";

@@ -207,6 +207,19 @@ TEST_P(EachProtocol, ARecoveryElsewhereContinuesTheCallersTrace) {
   }
 }
 
+TEST(Progress, WhoDidNotSeeItBeginKnowsThatItIsPrepared) {
+  const auto after = [](std::vector<Step> steps) {
+    TxnRecord record;
+    for (const Step step : steps) record.steps.emplace_back().step = step;
+    return progress_of(record);
+  };
+  EXPECT_EQ(after({Step::vote_sent}), TxnProgress::prepared);
+  EXPECT_EQ(after({Step::vote_heard}), TxnProgress::prepared);
+  EXPECT_EQ(after({Step::inquired}), TxnProgress::prepared);
+  EXPECT_EQ(after({Step::asked, Step::prepare_sent, Step::vote_heard}), TxnProgress::preparing) << "one of several";
+  EXPECT_EQ(after({Step::prepare_heard}), TxnProgress::preparing);
+}
+
 TEST_F(Recording, WhatIsNoTraceIsLeftOutAndCounted) {
   Execute execute = deposit(5);
   execute.trace = "nonsense";
