@@ -156,8 +156,9 @@ class ServiceTest : public ::testing::Test {
   SystemClock clock;
   Recorder recorder{{.ring = 10}, clock};
   EventLog events;
-  ObserveService observe{view, recorder, events};
-  ClientApi api{gate, observe, 64 << 10};
+  PeerLatencies latencies;
+  ObserveService observe{view, recorder, events, latencies};
+  ClientApi api{gate, observe, latencies, 64 << 10};
   FakeLoop loop;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::Coordinator::Stub> coordinator;
