@@ -24,7 +24,8 @@
 namespace assent::sim {
 namespace {
 
-constexpr std::uint64_t steps_max = 2'000;
+constexpr std::uint64_t steps_plain = 2'000;
+constexpr std::uint64_t steps_changing = 5'000;
 constexpr GroupId group{1};
 
 RaftOptions draw_options(Rng rng) {
@@ -76,9 +77,9 @@ class Walk {
     // anything; but two changes of theirs that know nothing of each other may have majorities that do not meet.
     Rng crowd = rng_.split("members");
     const bool changing = crowd.chance(0.5);
-    const std::size_t founders = changing ? crowd.between(2, 4) : 3;
-    change_ = changing ? 10 + crowd.below(70) : 0;
+    const std::size_t founders = !changing ? 3 : crowd.chance(0.6) ? 4 : crowd.between(2, 3);
     nodes_.resize(changing ? 5 : founders);
+    side_.resize(nodes_.size());
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       Node& node = nodes_[i];
       node.setup.self = NodeId(i + 1);
@@ -96,10 +97,22 @@ class Walk {
     crash_ = shares.below(15);
     sync_ = 40 + shares.below(300);
     compact_ = shares.below(40);
+    if (!changing) return;
+    // Five nodes have more to say to each other, and more elections to hold.
+    change_ = 10 + shares.below(80);
+    old_ = shares.below(40);
+    cut_ = 4 + shares.below(20);
+    crash_ = shares.below(8);
+    sync_ = 150 + shares.below(250);
+    compact_ = shares.below(20);
+    tick_ = 60 + shares.below(150);
+    transfer_ = shares.below(20);
+    heard_max_ = 4;
+    steps_max_ = steps_changing;
   }
 
   WalkResult run() {
-    while (result_.steps < steps_max && !recorder_.failed()) step();
+    while (result_.steps < steps_max_ && !recorder_.failed()) step();
     result_.wrong = recorder_.why();
     const auto longer = recorder_.rare_reached().find("snapshot installed over a longer log");
     result_.longer_logs = longer == recorder_.rare_reached().end() ? 0 : longer->second;
@@ -116,17 +129,18 @@ class Walk {
       draw -= hit ? 0 : share;
       return hit;
     };
+    if (!fresh_leader_.none()) return greet(nodes_[std::exchange(fresh_leader_, {}).value - 1]);
     Node& node = any();
     if (falls(old_)) return deliver_old();
     if (falls(cut_)) return cut();
     if (falls(crash_)) return crash(node);
     if (falls(sync_)) return sync(node);
     if (falls(compact_)) return compact(node);
-    if (falls(120)) return tick(node);
+    if (falls(tick_)) return tick(node);
     if (falls(60)) return propose();
     if (falls(change_)) return change_members();
-    if (falls(5)) return node.log->transfer_leadership(any().setup.self), collect(node);
-    deliver_fresh();
+    if (falls(transfer_)) return node.log->transfer_leadership(any().setup.self), collect(node);
+    for (std::uint64_t left = rng_.between(1, heard_max_); left > 0; --left) deliver_fresh();
   }
 
   Node& any() { return nodes_[rng_.below(nodes_.size())]; }
@@ -167,18 +181,39 @@ class Walk {
   // Of whoever leads, or thinks so.
   void change_members() {
     for (Node& node : nodes_) {
-      const LogStatus status = node.log->status();
-      if (!status.leadership.self_leads || !rng_.chance(0.7)) continue;
-      const auto changes = draw_member_changes(status.members, members_, rng_);
-      const auto position = node.log->change_membership(changes, ClusterMillis(1));
-      if (position) recorder_.say("n{} changes the members in {}", node.setup.self, position->index);
-      collect(node);
+      if (node.log->status().leadership.self_leads && rng_.chance(0.7)) change_members(node);
     }
   }
 
+  // The network may break at the worst of moments; and an operator who has waited for a leader asks the new one at
+  // once.
+  void greet(Node& leader) {
+    if (rng_.chance(0.3)) cut();
+    if (rng_.chance(0.6)) change_members(leader);
+  }
+
+  void change_members(Node& leader) {
+    auto changes = draw_member_changes(leader.log->status().members, members_, rng_);
+    if (changes.size() > 1 && rng_.chance(0.8)) changes.resize(1);  // one voter alone is no joint change
+    const bool learners_alone =
+        std::ranges::all_of(changes, [](const MemberChange& one) { return one.kind == MemberChange::Kind::learner; });
+    if (learners_alone && rng_.chance(0.7)) return;  // who votes matters more
+    const auto position = leader.log->change_membership(changes, ClusterMillis(1));
+    if (position) recorder_.say("n{} changes the members in {}", leader.setup.self, position->index);
+    collect(leader);
+  }
+
   void cut() {
-    cut_off_ = rng_.chance(0.4) ? NodeId{} : any().setup.self;
-    recorder_.say("cut off: {}", cut_off_);
+    side_.assign(nodes_.size(), false);
+    if (rng_.chance(0.4)) return recorder_.say("all see each other");
+    if (change_ == 0 || rng_.chance(0.5)) {
+      side_[rng_.below(nodes_.size())] = true;
+    } else {
+      for (std::size_t i = 0; i < nodes_.size(); ++i) side_[i] = rng_.chance(0.5);
+    }
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (side_[i]) recorder_.say("n{} is on the other side", nodes_[i].setup.self);
+    }
   }
 
   void crash(Node& node) {
@@ -248,6 +283,7 @@ class Walk {
       node.led = output.leadership->self_leads;
       result_.elections += node.led ? 1 : 0;
       if (node.led) judge_leader(node, output.leadership->epoch);
+      if (node.led && change_ > 0) fresh_leader_ = node.setup.self;
       recorder_.say("n{} {} epoch {}", node.setup.self, node.led ? "leads" : "leads no more", output.leadership->epoch);
     }
     node.unsynced.push_back({std::move(output)});
@@ -299,7 +335,7 @@ class Walk {
     const std::size_t which = fresh_[place];
     fresh_.erase(fresh_.begin() + static_cast<std::ptrdiff_t>(place));
     const Letter& letter = sent_[which];
-    const bool lost = letter.from == cut_off_ || letter.to == cut_off_ || rng_.chance(loss_);
+    const bool lost = side_[letter.from.value - 1] != side_[letter.to.value - 1] || rng_.chance(loss_);
     if (lost && letter.snapshot) return deliver_snapshot(Letter(letter), false);
     if (!lost) deliver(which, "");
   }
@@ -333,9 +369,10 @@ class Walk {
   std::vector<Member> members_;    // the same, as members
   std::vector<Letter> sent_;       // all, ever
   std::deque<std::size_t> fresh_;  // of them: not delivered yet
-  NodeId cut_off_;                 // hears and is heard by nobody, but for what was sent before
+  std::vector<bool> side_;         // of each node: the sides do not hear each other, but for what was sent before
   std::map<Index, Epoch> committed_;
   std::map<Epoch, NodeId> leaders_;
+  NodeId fresh_leader_;  // where members change: has just begun to lead
   WalkResult result_;
   std::uint64_t old_ = 0;
   std::uint64_t cut_ = 0;
@@ -343,6 +380,10 @@ class Walk {
   std::uint64_t sync_ = 0;
   std::uint64_t compact_ = 0;
   std::uint64_t change_ = 0;
+  std::uint64_t tick_ = 120;
+  std::uint64_t transfer_ = 5;
+  std::uint64_t steps_max_ = steps_plain;
+  std::uint64_t heard_max_ = 1;  // messages in one step
   double loss_ = 0;
 };
 

@@ -8,12 +8,16 @@
 namespace assent::sim {
 namespace {
 
-// R2 matching: what a leader takes for matched is durable at the follower, and the same as its own.
+// R2 matching: what a leader takes for matched is durable at the follower, and the same as its own. But when the
+// follower has gone on to a newer term: there its log may have been cut off since, and what it said before still stands
+// for the term that it was said in.
 void judge_match(Recorder& recorder, const Replica& at, const Member& follower, const DurableView* view,
                  const ReplicatedLog& log) {
   const auto* core = raft_core(log);
   const auto* leader = core == nullptr ? nullptr : std::get_if<raft::Leader>(&core->role());
   if (leader == nullptr || view == nullptr || view->incarnation != follower.incarnation) return;
+  const auto hard = raft::decode_hard_state(view->hard_state);
+  if (!hard || hard->term > core->term()) return;
   const raft::Progress* progress = leader->find(follower);
   if (progress == nullptr) return;
   const Index match = progress->match();

@@ -27,6 +27,8 @@ struct Arguments {
 
 #ifdef ASSENT_PLANTED_BUGS
 
+constexpr double walk_share = 3;  // times the seconds of seeds
+
 struct Found {
   bool found = false;
   std::string rule;
@@ -78,18 +80,18 @@ std::string explore_for(const PlantedBug& bug) {
   return fmt::format("explore {}: {} steps, {:.1f} s", known->model, found.steps, found.seconds);
 }
 
-// What bare cores say of it: an answer that outlives two elections of the same node is rare in whole runs.
-constexpr std::uint64_t walks_max = 20'000;
-std::string walk_for(const PlantedBug& bug, const std::string& program) {
+// What bare cores say of it: an answer that outlives two elections of the same node, or two leaders that change the
+// members and know nothing of each other, are rare in whole runs.
+std::string walk_for(const PlantedBug& bug, double seconds_max, const std::string& program) {
   plant(bug.bug);
   std::string by;
   const std::clock_t begun = std::clock();
-  for (std::uint64_t seed = 1; seed <= walks_max && by.empty(); ++seed) {
+  const auto seconds = [begun] { return static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC; };
+  for (std::uint64_t seed = 1; seconds() < seconds_max && by.empty(); ++seed) {
     const WalkResult result = walk_cores(seed);
     if (result.wrong.empty()) continue;
     by = fmt::format("walk: {}, {} walks, {:.1f} s  ({}{} walk --seeds {})",
-                     result.wrong.substr(0, result.wrong.find(':')), seed,
-                     static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC, program, plant_option(), seed);
+                     result.wrong.substr(0, result.wrong.find(':')), seed, seconds(), program, plant_option(), seed);
   }
   plant(Bug::none);
   return by;
@@ -112,7 +114,7 @@ int canaries(const Arguments& arguments, const std::string& program) {
     Found found = hunt(bug, arguments, "bank");
     std::string by = explore_for(bug);
     if (!found.found && by.empty()) found = hunt(bug, arguments, "mixed");
-    if (!found.found && by.empty()) by = walk_for(bug, program);
+    if (!found.found && by.empty()) by = walk_for(bug, walk_share * arguments.seconds_max, program);
     const bool noticed = found.found || !by.empty();
     if (found.found) {
       by = fmt::format("{}  ({} --plant {} replay --workload {} --seed {})", found.rule, program, bug.name,

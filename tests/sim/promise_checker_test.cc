@@ -142,6 +142,42 @@ TEST_F(PromiseTest, AnAcknowledgementThatArrivesIsDurableAtItsSender) {
   expect_wrong("R6 promises");
 }
 
+// Node 1 leads term 2, with an entry of it at index 1. Node 2 accepts that, and has by now this term and another entry
+// there.
+void late_accept(PromiseTest& test, std::uint64_t term, std::uint64_t entry_epoch) {
+  ReplicatedLog& log = *test.logs[NodeId(1)];
+  const auto hears = [&](NodeId from, const raft::Message& message) {
+    log.receive(from, raft::encode(group, message));
+  };
+  const auto settle = [&log] { log.durable(log.take_output().number); };
+  hears(NodeId(3), raft::VoteRequest{Epoch(1), {}, false});
+  for (std::uint32_t ticks = 3 * RaftOptions{}.election_ticks; ticks > 0; --ticks) log.tick();
+  hears(NodeId(3), raft::PreVoteReply{Epoch(1), Epoch(2), true});
+  settle();
+  hears(NodeId(3), raft::VoteReply{Epoch(2), true});
+  settle();
+  ASSERT_TRUE(log.status().leadership.self_leads);
+  Output write;
+  write.number = 1;
+  write.hard_state = raft::encode_hard_state({Epoch(term), {}});
+  write.append = {entry(entry_epoch, 1)};
+  test.give(NodeId(2), write);
+  test.sync(NodeId(2), 1);
+  const raft::AppendAccept accept{Epoch(2), Index(1)};
+  hears(NodeId(2), accept);
+  test.raft.received(one, NodeId(2), raft::encode(group, accept), log);
+}
+
+TEST_F(PromiseTest, WhatALeaderTakesForMatchedIsTheSameAtTheFollower) {
+  late_accept(*this, 2, 1);
+  expect_wrong("R2 matching");
+}
+
+TEST_F(PromiseTest, AFollowerThatWentOnToANewerTermMayHaveCutItOffSince) {
+  late_accept(*this, 3, 3);
+  expect_fine();
+}
+
 TEST_F(PromiseTest, ANodeVotesOnceAnEpochAlsoAcrossItsLives) {
   give(NodeId(2), says(1, NodeId(1), raft::VoteReply{Epoch(1), true}, false));
   sync(NodeId(2), 1);
