@@ -6,6 +6,8 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +27,9 @@ struct Arguments {
   std::string listen = "127.0.0.1:7430";
   std::string endpoints;
   std::string log_format = "text";
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_client_ca;
   agent::AgentOptions options;
   double max_prepared_age = 10;
   double lock_timeout = 3;
@@ -66,6 +71,33 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--log-format", arguments.log_format, "text or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"text", "json"}));
+  CLI::Option* const cert =
+      app.add_option("--tls-cert", arguments.tls_cert, "file in PEM of its certificate: it is called by TLS then")
+          ->check(CLI::ExistingFile);
+  CLI::Option* const key =
+      app.add_option("--tls-key", arguments.tls_key, "file in PEM of the certificate's key")->check(CLI::ExistingFile);
+  cert->needs(key);
+  key->needs(cert);
+  app.add_option("--tls-client-ca", arguments.tls_client_ca,
+                 "file in PEM: only who has a certificate that is signed there is answered")
+      ->check(CLI::ExistingFile)
+      ->needs(cert);
+}
+
+std::string content_of(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const Arguments& arguments) {
+  if (arguments.tls_cert.empty()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options;
+  options.pem_key_cert_pairs = {{content_of(arguments.tls_key), content_of(arguments.tls_cert)}};
+  if (!arguments.tls_client_ca.empty()) {
+    options.pem_root_certs = content_of(arguments.tls_client_ca);
+    options.client_certificate_request = GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
+  }
+  return grpc::SslServerCredentials(options);
 }
 
 void tell_swept(const agent::Swept& swept) {
@@ -120,11 +152,13 @@ int run(const Arguments& arguments) {
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, pollers_max);
   int port = 0;
-  builder.AddListeningPort(arguments.listen, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(arguments.listen, credentials_of(arguments), &port);
   builder.RegisterService(&(*agent)->service());
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server || port == 0) {
-    return complain(fmt::format("cannot listen on {}: is the port free?", arguments.listen), ErrorCode::io);
+    return complain(fmt::format("cannot listen on {}: is the port free, and do certificate and key belong together?",
+                                arguments.listen),
+                    ErrorCode::io);
   }
   LogEvent(LogLevel::info, "agent", "serving").field("listen", arguments.listen).field("port", port).write();
   int signal = 0;

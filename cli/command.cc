@@ -239,10 +239,16 @@ void add_conformance(CLI::App& app, Draft& draft) {
                                         "coordinator would; --timeout is its time for a definite answer. Ends with 0 "
                                         "when it passes every check, else 1");
   const auto specific = leaf<ConformanceCommand>(proof, draft);
-  add_parsed<std::string>(proof, "--target", specific->target, &parse_target, "one host:port",
-                          "Where its assent.v1.Participant service is")
-      ->type_name("HOST:PORT")
+  add_parsed<std::string>(
+      proof, "--target", specific->target, &parse_service_target,
+      "one host:port, grpcs://host:port, http://host:port/path or https://host:port/path",
+      "Where its assent.v1.Participant service is: host:port, or grpcs://host:port with TLS; or, for "
+      "HTTP call-back, http://host:port/path or https://host:port/path")
+      ->type_name("TARGET")
       ->required();
+  proof.add_option("--ca", specific->ca_file, "With TLS: file in PEM of those who may have signed its certificate")
+      ->check(CLI::ExistingFile)
+      ->type_name("FILE");
   proof.add_option("--branch", specific->branch, "What the names of its branches begin with (default conformance)");
   proof.add_option("--name", specific->participant, "The participant's name, told in each call");
   add_parsed<std::string>(proof, "--payload", specific->payload, &parse_payload, "text, or hex:00ff",

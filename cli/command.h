@@ -66,7 +66,7 @@ struct TxnResolveCommand {
   std::chrono::milliseconds wait{3'000};
   std::optional<bool> heuristic;  // commit it, or abort it, where it is in doubt, whatever the votes say
   std::string reason;             // with heuristic
-  std::vector<std::string> on;    // shards; none: all that are in doubt
+  std::vector<std::string> on;    // shards, or services that keep failing; none: all that are in doubt
   bool yes = false;               // without the typed confirmation
 };
 // Of what nodes recorded.
@@ -86,6 +86,9 @@ struct TxnWatchCommand {
   TxnFilter filter;
   std::chrono::milliseconds every{1'000};
   std::chrono::milliseconds at_most{0};  // 0: until the process is ended
+};
+struct TxnRetryCommand {
+  TxnId id;
 };
 struct TxnForgetCommand {
   TxnId id;
@@ -162,6 +165,7 @@ struct DemoBankCommand {
 };
 struct ConformanceCommand {
   std::string target;
+  std::string ca_file;
   std::string branch = "conformance";
   std::string participant;  // its name
   std::string payload;      // that it says yes to
@@ -173,10 +177,10 @@ struct VersionCommand {};
 using Command =
     std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand, TxnGetCommand,
                  TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand, TxnResolveCommand,
-                 TxnForgetCommand, TxnListCommand, TxnTraceCommand, TxnWatchCommand, KvCommand, TransferLeaderCommand,
-                 GroupLocksCommand, GroupMembersCommand, AddReplicaCommand, PromoteReplicaCommand, RemoveReplicaCommand,
-                 ReplaceReplicaCommand, BenchRunCommand, BenchCheckCommand, BenchFailoverCommand, CheckHistoryCommand,
-                 DemoBankCommand, ConformanceCommand, VersionCommand>;
+                 TxnRetryCommand, TxnForgetCommand, TxnListCommand, TxnTraceCommand, TxnWatchCommand, KvCommand,
+                 TransferLeaderCommand, GroupLocksCommand, GroupMembersCommand, AddReplicaCommand,
+                 PromoteReplicaCommand, RemoveReplicaCommand, ReplaceReplicaCommand, BenchRunCommand, BenchCheckCommand,
+                 BenchFailoverCommand, CheckHistoryCommand, DemoBankCommand, ConformanceCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global;

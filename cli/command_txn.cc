@@ -57,13 +57,21 @@ void add_explanations(CLI::App& txn, Draft& draft) {
       add_parsed<std::optional<bool>>(resolve, "--heuristic", end->heuristic, &read_end, "commit or abort",
                                       "When the protocol's own resolution does not end it: commit or abort it on the "
                                       "shards that are in doubt, whatever "
-                                      "it comes to elsewhere");
+                                      "it comes to elsewhere; or say of services that keep failing that their part "
+                                      "was brought to this end by hand");
   heuristic->type_name("commit|abort");
+  CLI::App& retry =
+      *txn.add_subcommand("retry",
+                          "Send what is outstanding for a transaction again now, without waiting for a "
+                          "pause to end. Ends with 7 while it is undecided, 0 or 6 when it is decided and "
+                          "being carried out, 8 when it is over or not known");
+  const auto again = leaf<TxnRetryCommand>(retry, draft);
+  add_txn_id(retry, "id", again->id, "The transaction's id")->required();
   CLI::Option* const reason = resolve.add_option("--reason", end->reason, "Why: it is kept with the transaction");
   heuristic->needs(reason);
   for (CLI::Option* const option :
        {reason->type_name("TEXT"),
-        resolve.add_option("--on", end->on, "Only on this shard; may be repeated")->type_name("SHARD"),
+        resolve.add_option("--on", end->on, "Only on this shard or service; may be repeated")->type_name("NAME"),
         resolve.add_flag("--yes", end->yes, "Do not ask for the last digits of the id")}) {
     option->needs(heuristic);
   }
@@ -106,6 +114,19 @@ void add_forget(CLI::App& txn, Draft& draft) {
   forget.add_flag("--yes", one->yes, "Do not ask for the last digits of the id");
 }
 
+void read_calls(const char* option, const std::vector<std::pair<std::string, std::string>>& from, bool retriable,
+                std::vector<client::ServiceCall>& to) {
+  for (const auto& [service, payload] : from) {
+    auto call = parse_service_call(service, payload);
+    if (!call) {
+      throw CLI::ValidationError(option,
+                                 fmt::format("'{} {}' is not NAME@HOST:PORT and text or hex:00ff", service, payload));
+    }
+    call->retriable = retriable;
+    to.push_back(std::move(*call));
+  }
+}
+
 }  // namespace
 
 void add_txn(CLI::App& app, Draft& draft) {
@@ -115,20 +136,19 @@ void add_txn(CLI::App& app, Draft& draft) {
   const auto run = leaf<TxnExecCommand>(exec, draft);
   exec.add_option("--on", run->on, "A shard and a statement for it; may be repeated")->type_name("SHARD SQL");
   const auto calls = std::make_shared<std::vector<std::pair<std::string, std::string>>>();
+  const auto steps = std::make_shared<std::vector<std::pair<std::string, std::string>>>();
   exec.add_option("--call", *calls,
                   "A service, NAME@HOST:PORT as the coordinator's nodes reach it, and what it is to do, as text or "
                   "hex:00ff; may be repeated")
       ->type_name("SERVICE PAYLOAD");
-  exec.parse_complete_callback([run, calls] {
-    if (run->on.empty() && calls->empty()) throw CLI::RequiredError("--on or --call");
-    for (const auto& [service, payload] : *calls) {
-      auto call = parse_service_call(service, payload);
-      if (!call) {
-        throw CLI::ValidationError("--call",
-                                   fmt::format("'{} {}' is not NAME@HOST:PORT and text or hex:00ff", service, payload));
-      }
-      run->calls.push_back(std::move(*call));
-    }
+  exec.add_option("--then", *steps,
+                  "A retriable step of a saga, behind all others: called once it is committed, and until it is done; "
+                  "never compensated. As --call")
+      ->type_name("SERVICE PAYLOAD");
+  exec.parse_complete_callback([run, calls, steps] {
+    if (run->on.empty() && calls->empty() && steps->empty()) throw CLI::RequiredError("--on or --call");
+    read_calls("--call", *calls, false, run->calls);
+    read_calls("--then", *steps, true, run->calls);
   });
   add_txn_id(exec, "--id", run->id,
              "The transaction's id; sending it again never runs the work twice (default: a new one)");

@@ -37,6 +37,7 @@ void print(const Session& session, const conformance::Finding& finding) {
 ExitCode run(const Session& session, const ConformanceCommand& command) {
   conformance::Plan plan;
   plan.target = command.target;
+  plan.ca_file = command.ca_file;
   plan.branch = command.branch;
   plan.participant = command.participant;
   plan.payload = command.payload;

@@ -131,6 +131,7 @@ Json to_json(const client::TxnOutcome& outcome) {
            {"participants", outcome.participants},
            {"answeredBy", outcome.answered_by}};
   if (outcome.mode != Mode::atomic) out["mode"] = to_string(outcome.mode);
+  if (outcome.by_hand) out["byHand"] = true;
   if (outcome.decided_at.value > 0) out["decidedAt"] = time_of(outcome.decided_at);
   if (outcome.aborted()) out["abort"] = abort_json(outcome.abort);
   if (!outcome.definite()) out["note"] = outcome.note;

@@ -1,4 +1,4 @@
-// assentctl txn get, wait and seal: what came of a transaction.
+// assentctl txn get, wait, seal and retry: what came of a transaction.
 #include <fmt/format.h>
 
 #include "cli/outcome_text.h"
@@ -53,6 +53,15 @@ ExitCode run(const Session& session, const TxnSealCommand& command) {
     print_fact(session, "seal", seal.sentence);
   }
   return told->definite() ? exit_code_of(*told) : ExitCode::unknown;
+}
+
+// How it stands, now that everything was sent again.
+ExitCode run(const Session& session, const TxnRetryCommand& command) {
+  const client::Result<client::TxnOutcome> told = session.client.retry(command.id);
+  if (!told && told.error().code == client::ErrorCode::refused) {
+    return refuse(session, command.id, told.error().message, "see assentctl txn get");
+  }
+  return conclude(session, told);
 }
 
 }  // namespace assent::cli

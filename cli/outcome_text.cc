@@ -84,6 +84,7 @@ void print_outcome(const Session& session, const client::TxnOutcome& outcome) {
   print_fact(session, "mode", words_of(outcome.mode));
   print_fact(session, "participants", fmt::format("{}", fmt::join(outcome.participants, " ")));
   if (outcome.decided_at.value > 0) print_fact(session, "decided", time_of(outcome.decided_at));
+  if (outcome.by_hand) print_fact(session, "heuristic", "an operator ended the part of a service by hand");
   print_fact(session, "told by", outcome.answered_by);
   print_bill(session, outcome.bill);
   print_fact(session, "note", outcome.note);

@@ -3,8 +3,10 @@
 // Only a transaction in doubt is resolved. One that runs ends by itself, one that is over has its outcome, and one that
 // nobody knows has nothing to resolve (txn seal keeps it from ever beginning). What the votes do not prove is refused:
 // the registers are asked, never overruled. With --heuristic a person then forces an end on the shards that are in
-// doubt; the registers still say what they said, and what it comes to is held against what was forced.
+// doubt; the registers still say what they said, and what it comes to is held against what was forced. Where a
+// transaction is decided and a service keeps failing to do its part, --heuristic says that a person did it.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -79,11 +81,46 @@ ExitCode force(const Session& session, const TxnResolveCommand& command, const c
   return ExitCode::ok;
 }
 
+// Services that keep failing to do what was decided, and are named if any are named.
+std::vector<std::string> services_to_end(const client::Sights& sights, const std::vector<std::string>& named) {
+  std::vector<std::string> services;
+  for (const client::GroupSight& one : sights.seen) {
+    for (const std::string& name : one.failing) {
+      const bool wanted = named.empty() || std::find(named.begin(), named.end(), name) != named.end();
+      if (wanted) services.push_back(name);
+    }
+  }
+  return services;
+}
+
+ExitCode end_services(const Session& session, const TxnResolveCommand& command, const client::Sights& sights,
+                      const std::vector<std::string>& services) {
+  const client::Explanation one = client::explain(command.id, sights);
+  const std::string question = fmt::format("{}\nTo say that {} was brought to its {} by hand", one.why,
+                                           fmt::join(services, ", "), *command.heuristic ? "commit" : "abort");
+  if (!command.yes && !confirmed(session, command.id, question)) {
+    return refuse(session, command.id, "not confirmed; nothing was changed", "type the digits, or give --yes");
+  }
+  client::Result<client::TxnOutcome> told = client::TxnOutcome{};
+  for (const std::string& service : services) {
+    told = session.client.end_service({command.id, service, *command.heuristic, command.reason});
+    if (!told && told.error().code == client::ErrorCode::refused) {
+      return refuse(session, command.id, told.error().message, one.next);
+    }
+    if (!told) return session.fail(told.error());
+  }
+  return conclude(session, told);
+}
+
 }  // namespace
 
 ExitCode run(const Session& session, const TxnResolveCommand& command) {
   const client::Result<client::Sights> before = session.client.sights(command.id);
   if (!before) return session.fail(before.error());
+  if (command.heuristic) {
+    const std::vector<std::string> services = services_to_end(*before, command.on);
+    if (!services.empty()) return end_services(session, command, *before, services);
+  }
   if (const client::GroupSight* busy = attendant(*before)) {
     const client::Explanation one = client::explain(command.id, *before);
     return refuse(session, command.id, fmt::format("{} attends to it: {}", busy->group, one.why), one.next);

@@ -45,6 +45,7 @@ struct Session {
 [[nodiscard]] ExitCode run(const Session& session, const TxnListCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnTraceCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnWatchCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const TxnRetryCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TxnForgetCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const KvCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const BenchRunCommand& command);

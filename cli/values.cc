@@ -133,11 +133,17 @@ std::optional<std::string> parse_target(std::string_view text) {
   return parsed && parsed->size() == 1 ? std::optional(parsed->front()) : std::nullopt;
 }
 
+std::optional<std::string> parse_service_target(std::string_view text) {
+  const bool scheme = text.find("://") != std::string_view::npos;
+  if (!scheme) return parse_target(text);
+  return is_service_target(text) ? std::optional(std::string(text)) : std::nullopt;
+}
+
 std::optional<client::ServiceCall> parse_service_call(std::string_view service, std::string_view payload) {
   const std::size_t at = service.find('@');
   if (at == std::string_view::npos || at == 0) return std::nullopt;
   const std::string_view place = service.substr(at + 1);
-  const auto target = http_target(place) ? std::optional(std::string(place)) : parse_target(place);
+  const auto target = parse_service_target(place);
   const auto work = parse_payload(payload);
   if (!target || !work) return std::nullopt;
   return client::ServiceCall{.name = std::string(service.substr(0, at)), .target = *target, .payload = *work};

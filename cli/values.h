@@ -26,6 +26,9 @@ namespace assent::cli {
 // One host:port.
 [[nodiscard]] std::optional<std::string> parse_target(std::string_view text);
 
+// Where a service is called (txn_proto/service_target.h): host:port, grpcs://, http:// or https://.
+[[nodiscard]] std::optional<std::string> parse_service_target(std::string_view text);
+
 // NAME@HOST:PORT of a service, and what it is to do as parse_payload reads it. Nothing when either is not that.
 [[nodiscard]] std::optional<client::ServiceCall> parse_service_call(std::string_view service, std::string_view payload);
 

@@ -134,6 +134,14 @@ Result<TxnOutcome> Client::force(ForceRequest request, Timeout timeout) {
   return wait_for(courier_->runtime(), client::force(*courier_, std::move(request), deadline(timeout)));
 }
 
+Result<TxnOutcome> Client::retry(const TxnId& txn, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::retry(*courier_, txn, deadline(timeout)));
+}
+
+Result<TxnOutcome> Client::end_service(EndServiceRequest request, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::end_service(*courier_, std::move(request), deadline(timeout)));
+}
+
 Result<TxnOutcome> Client::forget(ForgetRequest request, Timeout timeout) {
   return wait_for(courier_->runtime(), client::forget(*courier_, std::move(request), deadline(timeout)));
 }

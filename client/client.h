@@ -95,6 +95,12 @@ class Client {
   // Against the protocol: for when what would decide the transaction is lost for good. Error refused where the shard is
   // not in doubt. The answer is the shard's view.
   [[nodiscard]] Result<TxnOutcome> force(ForceRequest request, Timeout timeout = {});
+  // Whatever is outstanding for the transaction at its coordinator's leader is sent again at once. Error refused when
+  // it is over, or not known there. The answer is how it stands.
+  [[nodiscard]] Result<TxnOutcome> retry(const TxnId& txn, Timeout timeout = {});
+  // The part of a service that keeps failing was ended by hand; it is called no more. Error refused while nothing is
+  // wrong with it. The answer is how the transaction stands.
+  [[nodiscard]] Result<TxnOutcome> end_service(EndServiceRequest request, Timeout timeout = {});
   // What was forced is dealt with. Error refused where nothing was, or where the transaction has not ended. The answer
   // is the shard's view.
   [[nodiscard]] Result<TxnOutcome> forget(ForgetRequest request, Timeout timeout = {});

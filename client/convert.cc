@@ -100,6 +100,7 @@ v1::ExecuteRequest encode(const Transaction& transaction) {
     one.set_target(service.target);
     one.set_payload(service.payload);
     one.set_participant(service.participant);
+    one.set_retriable(service.retriable);
   }
   return out;
 }
@@ -124,6 +125,7 @@ TxnOutcome decode(const v1::Transaction& message) {
   out.answered_by = message.answered_by();
   out.attempt = {Epoch(message.attempt().epoch()), message.attempt().number()};
   out.bill = from_api(message.bill());
+  out.by_hand = message.by_hand();
   return out;
 }
 

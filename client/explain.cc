@@ -79,6 +79,18 @@ void explain_waiting(const GroupSight& at, Explanation& out) {
       fmt::format("refused as a conflict in {} unless they are free by then", seconds(sight.left_millis.value_or(0)));
 }
 
+// Decided, but a service does not do its part, whatever it is told: for a person to look at.
+void explain_failing(const GroupSight& at, Explanation& out) {
+  const std::string services = list(at.failing);
+  const std::string_view end = at.sight.commit ? "commit" : "abort";
+  out.state = "IN_DOUBT";
+  out.why += fmt::format("; {} failed too often to {}", services, end);
+  out.next = fmt::format(
+      "it is called again every ten seconds; assentctl txn retry calls it now; once its part was brought to the {} by "
+      "hand: assentctl txn resolve --heuristic {} --reason TEXT --on {}",
+      end, end, at.failing.front());
+}
+
 void explain_coordinator(const Picture& picture, Explanation& out) {
   const GroupSight& at = *picture.coordinator;
   const std::string whom = at.missing.empty() ? "nobody" : list(at.missing);
@@ -111,6 +123,7 @@ void explain_coordinator(const Picture& picture, Explanation& out) {
       out.why = fmt::format("it {}; {} has not applied that yet", at.sight.commit ? "committed" : "aborted", whom);
       for (const std::string& trouble : at.sight.troubles) out.why += "; " + trouble;
       out.next = "they are told again every second until they have";
+      if (!at.failing.empty()) explain_failing(at, out);
   }
 }
 
@@ -250,7 +263,7 @@ std::vector<Explanation> explain_in_doubt(const Sights& sights) {
   std::set<TxnId> ids;
   for (const GroupSight& one : sights.seen) {
     const bool doubt = one.sight.stage == Stage::in_doubt || one.sight.stage == Stage::resolving;
-    if (doubt || one.sight.heuristic) ids.insert(one.sight.txn);
+    if (doubt || one.sight.heuristic || !one.failing.empty()) ids.insert(one.sight.txn);
   }
   std::vector<Explanation> all;
   all.reserve(ids.size());

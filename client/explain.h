@@ -21,6 +21,7 @@ struct GroupSight {
   std::string coordinator;
   std::vector<std::string> participants;
   std::vector<std::string> missing;
+  std::vector<std::string> failing;
 };
 
 // What all groups answered.
@@ -46,7 +47,8 @@ struct Explanation {
 
 // Of one transaction that somebody sees.
 [[nodiscard]] Explanation explain(const TxnId& id, const Sights& sights);
-// Of all that some shard is in doubt about, or that an operator forced an end on, oldest first.
+// Of all that some shard is in doubt about, that a service keeps failing to end, or that an operator forced an end on,
+// oldest first.
 [[nodiscard]] std::vector<Explanation> explain_in_doubt(const Sights& sights);
 
 }  // namespace assent::client

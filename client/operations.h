@@ -37,6 +37,8 @@ struct Validation {
 [[nodiscard]] Task<Result<ClusterStatus>> cluster_status(Courier& courier, bool digests, SteadyTime deadline);
 // Of one transaction, or (none) of all that are in doubt. Error: no node answers.
 [[nodiscard]] Task<Result<TxnOutcome>> force(Courier& courier, ForceRequest asked, SteadyTime deadline);
+[[nodiscard]] Task<Result<TxnOutcome>> retry(Courier& courier, TxnId txn, SteadyTime deadline);
+[[nodiscard]] Task<Result<TxnOutcome>> end_service(Courier& courier, EndServiceRequest asked, SteadyTime deadline);
 [[nodiscard]] Task<Result<TxnOutcome>> forget(Courier& courier, ForgetRequest asked, SteadyTime deadline);
 [[nodiscard]] Task<Result<Sights>> ask_sights(Courier& courier, TxnId txn, SteadyTime deadline);
 struct MembersChange {

@@ -28,9 +28,10 @@ Task<Result<ClusterStatus>> cluster_status(Courier& courier, bool digests, Stead
 namespace {
 
 GroupSight decode(const std::string& group, const v1::Sight& message) {
-  GroupSight out{group, from_api(message), message.coordinator(), {}, {}};
+  GroupSight out{group, from_api(message), message.coordinator(), {}, {}, {}};
   out.participants.assign(message.participants().begin(), message.participants().end());
   out.missing.assign(message.missing().begin(), message.missing().end());
+  out.failing.assign(message.failing().begin(), message.failing().end());
   return out;
 }
 
@@ -81,6 +82,31 @@ Task<Result<TxnOutcome>> force(Courier& courier, ForceRequest asked, SteadyTime 
   request.set_reason(asked.reason);
   const Result<Delivery<v1::Transaction>> delivery = co_await ask_until_answered(
       courier, asked.shard, &v1::Shard::Stub::AsyncOverride, std::as_const(request), deadline);
+  if (!delivery) co_return tl::unexpected(delivery.error());
+  co_return decode(delivery->response);
+}
+
+Task<Result<TxnOutcome>> retry(Courier& courier, TxnId txn, SteadyTime deadline) {
+  v1::RetryRequest request;
+  request.set_txn_id(txn.to_hex());
+  const Result<std::string> coordinator = co_await courier.find_coordinator(txn, deadline);
+  if (!coordinator) co_return tl::unexpected(coordinator.error());
+  const Result<Delivery<v1::Transaction>> delivery = co_await ask_until_answered(
+      courier, *coordinator, &v1::Coordinator::Stub::AsyncRetry, std::as_const(request), deadline);
+  if (!delivery) co_return tl::unexpected(delivery.error());
+  co_return decode(delivery->response);
+}
+
+Task<Result<TxnOutcome>> end_service(Courier& courier, EndServiceRequest asked, SteadyTime deadline) {
+  v1::OverrideServiceRequest request;
+  request.set_txn_id(asked.id.to_hex());
+  request.set_service(asked.service);
+  request.set_commit(asked.commit);
+  request.set_reason(asked.reason);
+  const Result<std::string> coordinator = co_await courier.find_coordinator(asked.id, deadline);
+  if (!coordinator) co_return tl::unexpected(coordinator.error());
+  const Result<Delivery<v1::Transaction>> delivery = co_await ask_until_answered(
+      courier, *coordinator, &v1::Coordinator::Stub::AsyncOverrideService, std::as_const(request), deadline);
   if (!delivery) co_return tl::unexpected(delivery.error());
   co_return decode(delivery->response);
 }

@@ -59,6 +59,7 @@ struct ServiceCall {
   std::string target;  // host:port, as the coordinator's nodes reach it
   Bytes payload;
   std::string participant = {};  // its own name, so that nobody else at that address takes part; empty: not told
+  bool retriable = false;        // of a saga, behind those that are not: called once it is committed, until it is done
   bool operator==(const ServiceCall&) const = default;
 };
 
@@ -108,6 +109,7 @@ struct TxnOutcome {
   ClusterMillis decided_at;               // when known
   std::string answered_by;                // the group that said so
   Bill bill;                              // what it cost; empty when whoever answered does not know
+  bool by_hand = false;                   // an operator ended the part of a service
 
   std::string ask;  // the group to ask later: its coordinator, or its shard when it was one-phase
   bool was_in_question =
@@ -151,6 +153,14 @@ struct ReadResult {
 struct ForceRequest {
   TxnId id;
   std::string shard;
+  bool commit = false;
+  std::string reason;  // 1 to 1,000 bytes
+};
+
+// An operator has brought the part of a service to its end by hand, the one that the transaction came to.
+struct EndServiceRequest {
+  TxnId id;
+  std::string service;  // the branch's name
   bool commit = false;
   std::string reason;  // 1 to 1,000 bytes
 };

@@ -7,9 +7,9 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/input.h"
 #include "fuzz/samples.h"
-#include "server/http_callback_codec.h"
 #include "server/service_answer.h"
 #include "txn_proto/api_error.h"
+#include "txn_proto/participant_http.h"
 #include "txn_proto/wire_codec.h"
 
 namespace assent::fuzz {
@@ -41,9 +41,9 @@ ServiceCall sample_call(std::uint64_t kind) {
   return call;
 }
 
-HttpCallback sample_callback(std::uint64_t kind) {
+HttpParticipantCall sample_callback(std::uint64_t kind) {
   constexpr std::array verbs{"prepare", "commit", "abort"};
-  HttpCallback call{{"10.0.0.5", 7000, "/tx"}, verbs[kind], {}, std::chrono::milliseconds(100), {}};
+  HttpParticipantCall call{verbs[kind], {}};
   call.request.set_txn_id(sample_txn(1).to_hex());
   call.request.set_branch("payment");
   call.request.mutable_attempt()->set_epoch(3);
@@ -91,13 +91,16 @@ void by_grpc(const ServiceCall& call, Input& input) {
 
 void by_http(const ServiceCall& call, std::uint64_t kind, Input& input) {
   const int code = http_codes.at(input.below(http_codes.size()));
-  const HttpCallbackAnswer answer = read_answer(sample_callback(kind), code, std::string(input.rest()));
+  const std::string body(input.rest());
+  const HttpStatusAnswer state = read_status_answer(code, body);
+  require(!state.status.ok() || code == 200, "only what was answered with 200 tells a state");
+  const HttpParticipantAnswer answer = read_answer(sample_callback(kind), code, body);
   require(!answer.status.ok() || code == 200 || code == 204, "only what was answered with 200 or 204 is OK");
   judge(call, answer.status, answer.response);
 }
 
 void what_is_sent(Input& input) {
-  HttpCallback call = sample_callback(0);
+  HttpParticipantCall call = sample_callback(0);
   call.request.set_payload(std::string(input.rest()));
   const auto body = nlohmann::json::parse(body_of(call), nullptr, false);
   require(body.is_object() && body["txn_id"] == sample_txn(1).to_hex(), "what is sent is JSON");

@@ -96,8 +96,7 @@ const ServiceAddress* own_service(const Execute& execute, const ClusterView& clu
   for (const Branch& branch : execute.branches) {
     if (!branch.service) continue;
     for (const auto& [id, node] : cluster.nodes) {
-      const auto http = http_target(branch.service->at.target);
-      const std::string target = http ? http->endpoint() : branch.service->at.target;
+      const std::string target = endpoint_of(branch.service->at.target);
       if (target == node.client_endpoint || target == node.peer_endpoint) return &branch.service->at;
       if (id == cluster.self && !own_http.empty() && target == own_http) return &branch.service->at;
     }
@@ -163,6 +162,26 @@ void CoordinatorService::get_outcome(TypedCall<v1::GetOutcomeRequest, v1::Transa
   }
 }
 
+template <class Request>
+void CoordinatorService::operate(TypedCall<Request, v1::Transaction>& call) const {
+  const milliseconds patience = patience_of(call.context());
+  Result<CoordinatorCall> asked = from_api(call.request(), gate_.cluster.groups);
+  if (!asked) {
+    call.finish(status_of(asked.error()));
+  } else if (patience.count() <= 0) {
+    call.finish(deadline_passed());
+  } else {
+    submit(gate_,
+           {.call = &call,
+            .response = &call.response(),
+            .group = asked->group,
+            .txn = asked->txn,
+            .may_commit = false,
+            .answer_by = std::chrono::steady_clock::now() + usable(patience)},
+           std::move(asked->body));
+  }
+}
+
 void ShardService::query(TypedCall<v1::QueryRequest, v1::QueryResponse>& call) const {
   const milliseconds patience = patience_of(call.context());
   Result<QueryCall> asked = from_api(call.request(), gate_.cluster.groups);
@@ -209,6 +228,10 @@ void CoordinatorService::open(RpcQueue& queue) {
                                                                [this](auto& call) { execute(call); });
   serve<Service, Service, v1::GetOutcomeRequest, v1::Transaction>(service_, &Service::RequestGetOutcome, queue,
                                                                   [this](auto& call) { get_outcome(call); });
+  serve<Service, Service, v1::RetryRequest, v1::Transaction>(service_, &Service::RequestRetry, queue,
+                                                             [this](auto& call) { operate(call); });
+  serve<Service, Service, v1::OverrideServiceRequest, v1::Transaction>(service_, &Service::RequestOverrideService,
+                                                                       queue, [this](auto& call) { operate(call); });
 }
 
 void ShardService::open(RpcQueue& queue) {

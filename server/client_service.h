@@ -35,6 +35,9 @@ class CoordinatorService {
  private:
   void execute(TypedCall<v1::ExecuteRequest, v1::Transaction>& call) const;
   void get_outcome(TypedCall<v1::GetOutcomeRequest, v1::Transaction>& call) const;
+  // What an operator says of one transaction.
+  template <class Request>
+  void operate(TypedCall<Request, v1::Transaction>& call) const;
 
   const ClientGate& gate_;
   v1::Coordinator::AsyncService service_;

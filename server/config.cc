@@ -85,7 +85,8 @@ void fill_derived(const ConfigSources& sources, RawValues& values) {
   };
   listen("listen.client", "cluster.clients", "127.0.0.1:7420");
   listen("listen.peer", "cluster.peers", "127.0.0.1:7421");
-  for (const char* key : {"trace.endpoint", "auth.admin_tokens_file"}) {
+  for (const char* key :
+       {"trace.endpoint", "auth.admin_tokens_file", "services.ca_file", "services.cert_file", "services.key_file"}) {
     if (!values.contains(key)) values[key] = {.value = std::string(), .origin = by_default};
   }
   const auto alone = [&](const std::string& key, const std::string& listen_key) {

@@ -54,6 +54,10 @@ struct ServerConfig {
   std::uint64_t trace_sample_ppm = 0;
   std::chrono::milliseconds trace_slow{};
   std::string admin_tokens_file;  // empty: nobody acts by http
+  std::string services_ca_file;   // files in PEM for services that are called by TLS; empty: none is named
+  std::string services_cert_file;
+  std::string services_key_file;
+  std::uint64_t services_failures_max = 0;
   bool dev_faults = false;
   bool rejoin = false;  // by flag alone: the data directory was lost, and with it what this node promised
   std::uint64_t generation = 0;  // by flag alone: of the cluster that it rejoins (server/recovery.h)

@@ -77,6 +77,16 @@ const std::vector<Key>& table() {
        "a transaction that takes this long counts as slow"},
       {"auth.admin_tokens_file", "", TextField{&C::admin_tokens_file},
        "file of tokens, one a line, for what is done by http with POST; default: none, and nothing is"},
+      {"services.ca_file", "", TextField{&C::services_ca_file},
+       "file in PEM of those who may have signed the certificates of services at grpcs:// and https://; default: "
+       "whoever "
+       "the machine trusts"},
+      {"services.cert_file", "", TextField{&C::services_cert_file},
+       "this node's certificate, for services that want one; default: none"},
+      {"services.key_file", "", TextField{&C::services_key_file}, "its key"},
+      {"services.max_failures", "60", CountField{&C::services_failures_max, 1, 1'000'000},
+       "a service that failed so often in a row to do what was decided is shown to operators, and called each ten "
+       "seconds"},
       {"dev.faults", "off", SwitchField{&C::dev_faults},
        "on: whoever has a token may cut connections and slow the disk of this node; for assentd dev"},
       {"log.level", "info", ChoiceField{&C::log_level, {"trace", "debug", "info", "warn", "error"}},

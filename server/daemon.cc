@@ -187,11 +187,14 @@ Result<void> Daemon::open_loop() {
   identity.generation = mine->generation;
   identity.memory = std::make_shared<PeerMemory>(std::move(*memory));
   transport_ = std::make_unique<GrpcTransport>(std::move(identity), api_.queue(), inbox_);
+  auto tls = read_service_tls(config_.services_ca_file, config_.services_cert_file, config_.services_key_file);
+  if (!tls) return fail(tls.error().code, "services: " + tls.error().message);
   services_ = std::make_unique<ServiceGateway>(
       api_.queue(), inbox_, cluster_.groups,
       ServiceGatewayOptions{.trace = [this](const TxnId& txn, std::string_view method,
                                             const std::string& branch) { return trace_headers(txn, method, branch); },
-                            .figures = &calls_});
+                            .figures = &calls_,
+                            .tls = std::move(*tls)});
   auto loop = Loop::open(node_config(config_, cluster_, incarnation->now), *disk_, *transport_, clock_,
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));

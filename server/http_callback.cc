@@ -47,20 +47,21 @@ void HttpCallbacks::serve() {
   }
 }
 
-HttpCallbackAnswer HttpCallbacks::post(const HttpCallback& call) {
-  httplib::Client client(call.target.host, call.target.port);
+HttpParticipantAnswer HttpCallbacks::post(const HttpCallback& call) {
+  httplib::Client client(call.target.origin(), options_.tls.cert_file, options_.tls.key_file);
+  if (call.target.tls) client.set_ca_cert_path(options_.tls.ca_file);
   client.set_follow_location(false);
   client.set_tcp_nodelay(true);
   httplib::Request request;
-  request.path = call.target.path + "/" + call.verb;
+  request.path = call.target.path + "/" + call.call.verb;
   request.headers = {{"Content-Type", "application/json"}, {"Accept", "application/json"}};
   if (!call.trace.traceparent.empty()) request.headers.emplace(traceparent_header, call.trace.traceparent);
   if (!call.trace.tracestate.empty()) request.headers.emplace(tracestate_header, call.trace.tracestate);
-  request.body = body_of(call);
+  request.body = body_of(call.call);
   const auto answer =
       posts_.post(client, std::move(request), {.time = call.time, .answer_bytes_max = options_.answer_bytes_max});
   if (!answer) return {grpc::Status(grpc::StatusCode::UNAVAILABLE, answer.error()), {}};
-  return read_answer(call, answer->status, answer->body);
+  return read_answer(call.call, answer->status, answer->body);
 }
 
 }  // namespace assent

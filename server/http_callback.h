@@ -1,6 +1,5 @@
-// Calls to services that take part by HTTP call-back: a POST for each of Prepare, Commit and Abort, whose answer is
-// read as the gRPC status and response that the same answer of assent.v1.Participant would be. docs/SERVICES.md has the
-// contract.
+// Calls to services that take part by HTTP call-back: a POST for each of Prepare, Commit and Abort
+// (txn_proto/participant_http.h).
 //
 // It blocks in threads of its own, made when they are needed: a service that hangs keeps one for as long as the call
 // may take and no longer (server/http_post.h), and when all are kept, calls are turned away; the coordinator comes
@@ -13,11 +12,15 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
-#include "server/http_callback_codec.h"
+#include "observe/trace_context.h"
 #include "server/http_post.h"
+#include "server/service_tls.h"
+#include "txn_proto/participant_http.h"
+#include "txn_proto/service_target.h"
 
 namespace assent {
 
@@ -25,11 +28,19 @@ struct HttpCallbackOptions {
   std::size_t threads_max = 16;
   std::size_t waiting_max = 1'000;
   std::size_t answer_bytes_max = 1UL << 20U;
+  ServiceTls tls = {};
+};
+
+struct HttpCallback {
+  HttpTarget target;
+  HttpParticipantCall call;
+  std::chrono::milliseconds time;  // for all of it
+  TraceHeaders trace = {};
 };
 
 class HttpCallbacks {
  public:
-  using Done = std::function<void(HttpCallbackAnswer)>;
+  using Done = std::function<void(HttpParticipantAnswer)>;
 
   explicit HttpCallbacks(HttpCallbackOptions options = {}) : options_(options) {}
   ~HttpCallbacks();
@@ -48,7 +59,7 @@ class HttpCallbacks {
   };
 
   void serve();
-  [[nodiscard]] HttpCallbackAnswer post(const HttpCallback& call);
+  [[nodiscard]] HttpParticipantAnswer post(const HttpCallback& call);
 
   const HttpCallbackOptions options_;
   HttpPosts posts_;

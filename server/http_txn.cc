@@ -172,6 +172,14 @@ class TxnCalls {
                                       milliseconds(request.wait_millis()) + 5s);
   }
 
+  HttpAnswer retry(const HttpRequest& asked) {
+    const std::optional<TxnId> txn = TxnId::from_hex(asked.path.at("id"));
+    if (!txn) return http_bad_request("this is not a transaction id (32 hex digits)");
+    v1::RetryRequest request;
+    request.set_txn_id(txn->to_hex());
+    return ask<v1::RetryRequest>(&v1::Coordinator::Stub::AsyncRetry, request, asked.caller, 5s);
+  }
+
  private:
   // A place among those that wait.
   class Place {
@@ -258,6 +266,7 @@ void add_txn_routes(HttpPort& port, const HttpTxnSources& sources) {
   act("/api/v1/transactions", [calls](const HttpRequest& asked) { return calls->execute(asked); });
   act("/api/v1/transactions/begin", [calls](const HttpRequest&) { return calls->begin(); });
   act("/api/v1/transactions/{id}/seal", [calls](const HttpRequest& asked) { return calls->outcome(asked, true); });
+  act("/api/v1/transactions/{id}/retry", [calls](const HttpRequest& asked) { return calls->retry(asked); });
   port.route("/api/v1/transactions/{id}", {"wait_millis", "group"},
              [calls](const HttpRequest& asked) { return calls->outcome(asked, false); });
 }

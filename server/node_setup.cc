@@ -66,6 +66,7 @@ Result<std::unique_ptr<Application>> make_coordinator(const ServerConfig& config
   options.conductor.timeout_ticks = ticks_of(config.txn_timeout);
   options.conductor.timeout_ticks_max = std::max(options.conductor.timeout_ticks_max, options.conductor.timeout_ticks);
   options.conductor.attempts_max = config.active_txns_max;
+  options.conductor.service_failures_max = config.services_failures_max;
   SqliteArchiveOptions sqlite;
   auto path = path_in(config, "coordinators", group);
   if (!path) return fail(path.error());

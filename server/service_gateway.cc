@@ -20,7 +20,16 @@ constexpr int reconnect_millis_max = 1'000;
 constexpr int keepalive_millis = 30'000;
 constexpr int keepalive_timeout_millis = 10'000;
 
-std::shared_ptr<grpc::Channel> connect(const std::string& target, std::size_t message_bytes_max) {
+std::shared_ptr<grpc::ChannelCredentials> credentials_for(const GrpcTarget& target, const ServiceTls& tls) {
+  if (!target.tls) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = tls.ca;
+  options.pem_cert_chain = tls.cert;
+  options.pem_private_key = tls.key;
+  return grpc::SslCredentials(options);
+}
+
+std::shared_ptr<grpc::Channel> connect(const GrpcTarget& target, const ServiceTls& tls, std::size_t message_bytes_max) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
@@ -29,7 +38,7 @@ std::shared_ptr<grpc::Channel> connect(const std::string& target, std::size_t me
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive_timeout_millis);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxReceiveMessageSize(static_cast<int>(message_bytes_max));
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(target.endpoint, credentials_for(target, tls), arguments);
 }
 
 template <class Request>
@@ -123,7 +132,11 @@ void ServiceGateway::heard(const ServiceCall& call, std::chrono::steady_clock::t
 
 ServiceGateway::ServiceGateway(RpcQueue& queue, Inbox& inbox, const GroupDirectory& groups,
                                ServiceGatewayOptions options)
-    : queue_(queue), inbox_(inbox), groups_(groups), options_(options) {}
+    : queue_(queue),
+      inbox_(inbox),
+      groups_(groups),
+      options_(std::move(options)),
+      callbacks_(HttpCallbackOptions{.tls = options_.tls}) {}
 
 ServiceGateway::~ServiceGateway() = default;
 
@@ -151,22 +164,23 @@ void ServiceGateway::call(ServiceCall call) {
 
 // Its answer comes on another thread, and goes to the loop's by the inbox, which drops it when the node stops.
 void ServiceGateway::call_back(Key key, ServiceCall call, const HttpTarget& at) {
-  HttpCallback one{at, "prepare", {}, options_.finish_timeout, {}};
+  HttpCallback one{at, {"prepare", {}}, options_.finish_timeout, {}};
+  v1::PrepareRequest& request = one.call.request;
   if (const auto* prepare = std::get_if<Prepare>(&call.message)) {
-    write_head(call, prepare->txn, prepare->attempt, groups_, one.request);
+    write_head(call, prepare->txn, prepare->attempt, groups_, request);
     one.trace = trace(prepare->txn, method_of(call.message), call.at.name);
-    one.request.set_payload(call.payload);
+    request.set_payload(call.payload);
     one.time = std::chrono::milliseconds(millis_of_ticks(std::max<std::uint64_t>(1, call.ticks)));
-    one.request.set_time_left_millis(static_cast<std::uint32_t>(one.time.count()));
+    request.set_time_left_millis(static_cast<std::uint32_t>(one.time.count()));
   } else {
     const Finish& finish = std::get<Finish>(call.message);
-    one.verb = finish.commit ? "commit" : "abort";
-    write_head(call, finish.txn, finish.attempt, groups_, one.request);
+    one.call.verb = finish.commit ? "commit" : "abort";
+    write_head(call, finish.txn, finish.attempt, groups_, request);
     one.trace = trace(finish.txn, method_of(call.message), call.at.name);
   }
   callbacks_under_way_.insert(key);
   const auto began = std::chrono::steady_clock::now();
-  const auto done = [this, key, call, began](HttpCallbackAnswer answer) {
+  const auto done = [this, key, call, began](HttpParticipantAnswer answer) {
     static_cast<void>(inbox_.post([this, key, call, began, answer = std::move(answer)](Loop&) {
       callbacks_under_way_.erase(key);
       heard(call, began, answer.status, answer.response);
@@ -192,7 +206,8 @@ ServiceGateway::Target* ServiceGateway::target(const std::string& address) {
     targets_.erase(oldest);
   }
   Target& made = targets_[address];
-  made.channel = connect(address, options_.result_bytes_max + 65'536);
+  made.channel = connect(grpc_target(address).value_or(GrpcTarget{address, false}), options_.tls,
+                         options_.result_bytes_max + 65'536);
   return &made;
 }
 

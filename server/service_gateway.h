@@ -24,6 +24,7 @@
 #include "server/http_callback.h"
 #include "server/inbox.h"
 #include "server/rpc_queue.h"
+#include "server/service_tls.h"
 #include "txn_proto/names.h"
 #include "txn_proto/types.h"
 
@@ -38,6 +39,7 @@ struct ServiceGatewayOptions {
   // Of a call of this method to this branch. May be unset.
   std::function<TraceHeaders(const TxnId&, std::string_view method, const std::string& branch)> trace = {};
   CallFigures* figures = nullptr;  // where calls are counted; outlives this
+  ServiceTls tls = {};
 };
 
 class ServiceGateway {

@@ -34,12 +34,12 @@ struct Branch {
 
 // The answer to a Prepare. A yes is a promise: whatever happens, the commit will not fail for want of anything.
 struct Vote {
-  enum class Kind : std::uint8_t { yes, read_only, no };
+  enum class Kind : std::uint8_t { yes, read_only, no, later };
 
   Kind kind = Kind::no;
   Bytes result;         // of a yes or read only: for whoever runs the transaction
   std::string refusal;  // of a no: a word for programs, as INSUFFICIENT_FUNDS
-  std::string message;  // of a no: a sentence for people
+  std::string message;  // of a no, and of later: a sentence for people
 
   bool operator==(const Vote&) const = default;
 
@@ -50,6 +50,9 @@ struct Vote {
   [[nodiscard]] static Vote no(std::string refusal, std::string message) {
     return {Kind::no, {}, std::move(refusal), std::move(message)};
   }
+  // No vote yet: what was done is rolled back, nothing is recorded, and the call comes again. For what is in the way
+  // for a while, and for retriable steps of a saga, which must not say no: a no is for good.
+  [[nodiscard]] static Vote later(std::string message) { return {Kind::later, {}, {}, std::move(message)}; }
 };
 
 // Names of branches, coordinators and participants.

@@ -234,6 +234,7 @@ Result<Answer> Branches::try_prepare(Turn& turn, const PrepareCall& call, const 
                   ? Vote::no("PAYLOAD_TOO_LARGE", fmt::format("the payload has {} bytes, above the limit of {}",
                                                               call.payload.size(), options_.limits.payload_bytes_max))
                   : turn.prepare(branch, call.payload);
+  if (vote.kind == Vote::Kind::later) return unknown({ErrorCode::busy, std::move(vote.message), {}});
   if (vote.kind != Vote::Kind::no && vote.result.size() > options_.limits.result_bytes_max) {
     vote = Vote::no("RESULT_TOO_LARGE", fmt::format("the result has {} bytes, above the limit of {}",
                                                     vote.result.size(), options_.limits.result_bytes_max));

@@ -35,8 +35,8 @@ class Participant {
  public:
   virtual ~Participant() = default;
 
-  // Does the work as far as it can be undone, or reserves what the commit will need; or refuses. After a no, all that
-  // it did on the connection is rolled back.
+  // Does the work as far as it can be undone, or reserves what the commit will need; or refuses, or puts it off. After
+  // a no and after later, all that it did on the connection is rolled back.
   [[nodiscard]] virtual Vote prepare(const Branch& branch, Connection& connection, ByteView payload) = 0;
   // Makes it final, with the payload of the prepare. After a yes it must come to succeed: an Error is told to the
   // coordinator and to its operators, who can only wait for the call to succeed.

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/utf8.h"
 #include "txn_proto/api_error.h"
 #include "txn_proto/value_codec.h"
 
@@ -33,14 +34,6 @@ std::string base64(std::string_view bytes) {
     }
   }
   return out;
-}
-
-// For those who take nothing but UTF-8.
-std::string readable(std::string text) {
-  if (is_utf8(text)) return text;
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80U; }, '?');
-  return text;
 }
 
 std::string text_at(const Json& object, const char* key) {
@@ -68,7 +61,7 @@ HttpParticipantAnswer definite(grpc::StatusCode code, const Json& said, const st
   ApiError error;
   error.reason = text_at(said, "reason");
   error.message = text_at(said, "message");
-  if (error.message.empty()) error.message = readable(body.substr(0, message_bytes_max));
+  if (error.message.empty()) error.message = as_utf8(std::string_view(body).substr(0, message_bytes_max));
   if (error.reason.empty()) error.reason = code == grpc::StatusCode::ABORTED ? "VOTE_NO" : "REFUSED";
   return {to_status(error, code), {}};
 }

@@ -37,7 +37,7 @@ class Case {
   std::string seen_;
 };
 
-enum class Needs : std::uint8_t { nothing, refused_payload, restart, both };
+enum class Needs : std::uint8_t { nothing, refused_payload, restart, both, status };
 
 struct Check {
   std::string_view name;

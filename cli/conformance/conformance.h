@@ -17,12 +17,13 @@
 namespace assent::conformance {
 
 struct Plan {
-  std::string target;                         // host:port
+  std::string target;                         // host:port, grpcs://host:port, http:// or https://host:port/path
   std::string branch = "conformance";         // what the names of its branches begin with
   std::string participant = {};               // its name; empty: not told
   Bytes payload = {};                         // that it says yes to
   std::optional<Bytes> refused = {};          // a payload that it says no to
   std::chrono::milliseconds patience{5'000};  // for a definite answer
+  std::string ca_file = {};                   // with TLS; empty: whoever the machine trusts
   // Kills the participant and starts it again; false when that failed. Empty: its checks are skipped.
   std::function<bool()> restart = {};
 };

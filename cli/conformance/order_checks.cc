@@ -190,7 +190,7 @@ const std::vector<Check>& order_checks() {
       {"abort-of-another-attempt",
        "a late Abort of an earlier run undoes the yes of the one that commits everywhere else", Needs::nothing,
        abort_of_another_attempt},
-      {"truthful-status", "operators and the conformance kit are misled about what is in doubt", Needs::nothing,
+      {"truthful-status", "operators and the conformance kit are misled about what is in doubt", Needs::status,
        truthful_status},
       {"branches-apart", "one branch's end commits or aborts another branch, of this or of another transaction",
        Needs::nothing, branches_apart},

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <httplib.h>
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -29,6 +32,27 @@ template <class Request>
 std::string attempt_of(const Request& request) {
   return to_string(Attempt{request.attempt().epoch(), request.attempt().number()});
 }
+
+// The first five fields of all requests are the same.
+template <class Request>
+v1::PrepareRequest as_prepare(const Request& request) {
+  v1::PrepareRequest out;
+  out.ParseFromString(request.SerializeAsString());
+  return out;
+}
+
+std::shared_ptr<grpc::ChannelCredentials> credentials_for(const GrpcTarget& at, const std::string& ca_file) {
+  if (!at.tls) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  if (!ca_file.empty()) {
+    std::ifstream in(ca_file, std::ios::binary);
+    options.pem_root_certs = {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+  return grpc::SslCredentials(options);
+}
+
+// A caller's mistake, as HTTP tells it; to a coordinator it would be as unknown as any other.
+bool says_bad_request(int status) { return status == 400 || status == 413 || status == 422; }
 
 void set_deadline(grpc::ClientContext& context, milliseconds time) {
   context.set_deadline(std::chrono::system_clock::now() + time);
@@ -60,17 +84,19 @@ std::string Told::text() const {
   return out;
 }
 
-Probe::Probe(Target target) : target_(std::move(target)) { reconnect(); }
+Probe::Probe(Target target) : target_(std::move(target)), http_(http_target(target_.address)) { reconnect(); }
 
 Probe::~Probe() {
   for (const auto& [branch, attempt] : yeses_) static_cast<void>(once(request<v1::AbortRequest>(branch, attempt)));
 }
 
 void Probe::reconnect() {
+  if (http_) return;
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // or the old connection, and its back-off, would be found
   arguments.SetMaxSendMessageSize(-1);
-  auto channel = grpc::CreateCustomChannel(target_.address, grpc::InsecureChannelCredentials(), arguments);
+  const GrpcTarget at = grpc_target(target_.address).value_or(GrpcTarget{target_.address, false});
+  auto channel = grpc::CreateCustomChannel(at.endpoint, credentials_for(at, target_.ca_file), arguments);
   const std::scoped_lock lock(mutex_);
   channel_ = std::move(channel);
 }
@@ -95,7 +121,12 @@ Response Probe::call(Told& told, const Request& request, StubMethod<Request, Res
 Told Probe::once(const v1::PrepareRequest& request) {
   Told told;
   told.call = "Prepare of attempt " + attempt_of(request);
-  const auto response = call<v1::PrepareRequest, v1::PrepareResponse>(told, request, &v1::Participant::Stub::Prepare);
+  v1::PrepareResponse response;
+  if (http_) {
+    ask(told, {"prepare", request}, response);
+  } else {
+    response = call<v1::PrepareRequest, v1::PrepareResponse>(told, request, &v1::Participant::Stub::Prepare);
+  }
   told.vote = response.vote();
   told.result = response.result();
   note_attempt(told, response);
@@ -106,6 +137,11 @@ Told Probe::once(const v1::PrepareRequest& request) {
 Told Probe::once(const v1::CommitRequest& request) {
   Told told;
   told.call = "Commit of attempt " + attempt_of(request);
+  if (http_) {
+    v1::PrepareResponse none;
+    ask(told, {"commit", as_prepare(request)}, none);
+    return told;
+  }
   call<v1::CommitRequest, v1::CommitResponse>(told, request, &v1::Participant::Stub::Commit);
   return told;
 }
@@ -113,6 +149,11 @@ Told Probe::once(const v1::CommitRequest& request) {
 Told Probe::once(const v1::AbortRequest& request) {
   Told told;
   told.call = "Abort of attempt " + attempt_of(request);
+  if (http_) {
+    v1::PrepareResponse none;
+    ask(told, {"abort", as_prepare(request)}, none);
+    return told;
+  }
   call<v1::AbortRequest, v1::AbortResponse>(told, request, &v1::Participant::Stub::Abort);
   return told;
 }
@@ -120,8 +161,22 @@ Told Probe::once(const v1::AbortRequest& request) {
 Told Probe::once(const v1::BranchStatusRequest& request) {
   Told told;
   told.call = "Status";
-  const auto response =
-      call<v1::BranchStatusRequest, v1::BranchStatusResponse>(told, request, &v1::Participant::Stub::Status);
+  v1::BranchStatusResponse response;
+  if (http_) {
+    v1::PrepareRequest head;
+    head.set_txn_id(request.txn_id());
+    head.set_branch(request.branch());
+    head.set_participant(request.participant());
+    const auto said = post("status", body_of({"status", head}));
+    const HttpStatusAnswer answer =
+        said ? read_status_answer(said->status, said->body)
+             : HttpStatusAnswer{grpc::Status(grpc::StatusCode::UNAVAILABLE, said.error()), {}};
+    note(told, answer.status);
+    if (told.code == grpc::StatusCode::UNIMPLEMENTED) tells_status_ = false;
+    response = answer.response;
+  } else {
+    response = call<v1::BranchStatusRequest, v1::BranchStatusResponse>(told, request, &v1::Participant::Stub::Status);
+  }
   told.state = response.state();
   told.coordinator = response.coordinator();
   note_attempt(told, response);
@@ -132,6 +187,14 @@ Told Probe::garbage(const std::string& method) {
   Told told;
   told.call = method + " with bytes that are no message";
   const std::string bytes(64, '\xff');
+  if (http_) {
+    std::string verb = method;
+    std::transform(verb.begin(), verb.end(), verb.begin(), [](char c) { return static_cast<char>(c | 0x20); });
+    const auto said = post(verb, bytes);
+    note(told, said ? read_answer({verb, {}}, said->status, said->body).status
+                    : grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, said.error()));
+    return told;
+  }
   const grpc::Slice slice(bytes);
   const grpc::ByteBuffer sent(&slice, 1);
   grpc::ClientContext context;
@@ -148,6 +211,32 @@ Told Probe::garbage(const std::string& method) {
   queue.Next(&tag, &fine);
   note(told, status);
   return told;
+}
+
+// ---- by HTTP ----
+
+tl::expected<HttpReply, std::string> Probe::post(std::string_view verb, const std::string& body) const {
+  httplib::Client client(http_->origin());
+  if (http_->tls && !target_.ca_file.empty()) client.set_ca_cert_path(target_.ca_file);
+  client.set_follow_location(false);
+  client.set_tcp_nodelay(true);
+  client.set_connection_timeout(call_time);
+  client.set_read_timeout(call_time);
+  client.set_write_timeout(call_time);
+  const auto said = client.Post(http_->path + "/" + std::string(verb), body, "application/json");
+  if (!said) return tl::unexpected("it cannot be called: " + httplib::to_string(said.error()));
+  return HttpReply{said->status, said->body};
+}
+
+void Probe::ask(Told& told, const HttpParticipantCall& call, v1::PrepareResponse& response) const {
+  const auto said = post(call.verb, body_of(call));
+  if (!said) return note(told, grpc::Status(grpc::StatusCode::UNAVAILABLE, said.error()));
+  if (says_bad_request(said->status)) {
+    return note(told, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, said->body.substr(0, 200)));
+  }
+  HttpParticipantAnswer answer = read_answer(call, said->status, said->body);
+  note(told, answer.status);
+  if (answer.status.ok()) response = std::move(answer.response);
 }
 
 // ---- until definite ----

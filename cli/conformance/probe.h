@@ -1,23 +1,28 @@
 // The conformance kit's hand: calls a participant as a coordinator would, and notes in words what it was told.
 //
-// Knows the wire and nothing of any library for participants: it is to find their faults. Not the checks themselves
-// (checks.h). May be used from several threads at a time.
+// Knows the wire, gRPC or HTTP call-back, and nothing of any library for participants: it is to find their faults. Not
+// the checks themselves (checks.h). May be used from several threads at a time.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <tl/expected.hpp>
 #include <vector>
 
 #include "assent/v1/participant.grpc.pb.h"
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "txn_proto/participant_http.h"
+#include "txn_proto/service_target.h"
 
 namespace assent::conformance {
 
@@ -54,10 +59,16 @@ struct Told {
 };
 
 struct Target {
-  std::string address;
+  std::string address;                        // host:port, grpcs://host:port, http:// or https://host:port/path
   std::string participant;                    // named in each call; empty: not
   Bytes payload;                              // that it says yes to
   std::chrono::milliseconds patience{5'000};  // for a definite answer
+  std::string ca_file = {};                   // with TLS; empty: whoever the machine trusts
+};
+
+struct HttpReply {
+  int status = 0;
+  std::string body;
 };
 
 class Probe {
@@ -70,6 +81,8 @@ class Probe {
   [[nodiscard]] const Target& target() const { return target_; }
   // Connects anew: the participant was restarted.
   void reconnect();
+  // By HTTP call-back a service may leave Status out. Known once it was asked.
+  [[nodiscard]] bool tells_status() const { return tells_status_; }
 
   // Asked again, as a coordinator does, until the answer is definite or the patience is at its end.
   [[nodiscard]] Told prepare(const BranchRef& branch, Attempt attempt = {});
@@ -98,10 +111,15 @@ class Probe {
   [[nodiscard]] std::shared_ptr<grpc::Channel> channel();
   template <class Request, class Response>
   Response call(Told& told, const Request& request, StubMethod<Request, Response> method);
+  // By HTTP: what came back, or in words why nothing did.
+  [[nodiscard]] tl::expected<HttpReply, std::string> post(std::string_view verb, const std::string& body) const;
+  void ask(Told& told, const HttpParticipantCall& call, v1::PrepareResponse& response) const;
   [[nodiscard]] Told until_definite(const std::function<Told()>& call);
   void remember(const BranchRef& branch, const Told& told);
 
   const Target target_;
+  const std::optional<HttpTarget> http_;
+  std::atomic<bool> tells_status_ = true;
   std::mutex mutex_;  // protects all below
   std::shared_ptr<grpc::Channel> channel_;
   std::vector<std::pair<BranchRef, Attempt>> yeses_;

@@ -67,12 +67,13 @@ void restart_in_the_middle(Case& c) {
     std::thread caller([&] { static_cast<void>(c.probe().once(c.probe().prepare_request(branch, first))); });
     c.restart();
     caller.join();
-    const Told found = c.probe().status(branch);
-    c.expect(found.ok() && (found.state == v1::BRANCH_EMPTY || found.state == v1::BRANCH_PREPARED), found.text(),
-             "BRANCH_EMPTY or BRANCH_PREPARED");
+    const Told found = c.probe().tells_status() ? c.probe().status(branch) : Told();
+    c.expect(!c.probe().tells_status() ||
+                 (found.ok() && (found.state == v1::BRANCH_EMPTY || found.state == v1::BRANCH_PREPARED)),
+             found.text(), "BRANCH_EMPTY or BRANCH_PREPARED");
     const Told told = c.probe().prepare(branch, second);
     c.expect(told.yes() && told.has_attempt, told.text(), "OK YES");
-    if (found.state == v1::BRANCH_PREPARED) c.expect_yes(told, first);
+    if (found.ok() && found.state == v1::BRANCH_PREPARED) c.expect_yes(told, first);
     c.expect_code(c.probe().commit(branch, told.attempt), StatusCode::OK);
   }
 }

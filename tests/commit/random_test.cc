@@ -60,6 +60,15 @@ Swarm draw(Rng& rng) {
                .operators = sometimes(0.1)};
 }
 
+Swarm with_sagas(Swarm swarm) {
+  swarm.services = 0.9;
+  swarm.recorded = 0.9;
+  swarm.retriable = 0.6;
+  swarm.trouble = 0.5;
+  swarm.operators = 0.1;
+  return swarm;
+}
+
 WorldOptions options_for(const Swarm& swarm) {
   WorldOptions options;
   options.conductor.timeout_ticks = 60;
@@ -95,8 +104,11 @@ constexpr GroupId groups[] = {coordinator_group, shard_1, shard_2};
 
 class History {
  public:
-  explicit History(std::uint64_t seed)
-      : rng_(seed), swarm_(draw(rng_)), world_(options_for(swarm_)), clients_(swarm_.clients) {
+  explicit History(std::uint64_t seed, bool sagas = false)
+      : rng_(seed),
+        swarm_(sagas ? with_sagas(draw(rng_)) : draw(rng_)),
+        world_(options_for(swarm_)),
+        clients_(swarm_.clients) {
     world_.rng = rng_.split("refusals");
     world_.refuse_chance = swarm_.refuse;
     world_.service_no_chance = swarm_.service_no;
@@ -130,6 +142,7 @@ class History {
   std::uint64_t committed = 0;
   std::uint64_t aborted = 0;
   std::uint64_t queries_answered = 0;
+  std::uint64_t steps_done = 0;  // by retriable services
 
  private:
   struct Txn {
@@ -174,18 +187,26 @@ class History {
     }
   }
 
-  // Of any transaction, decided or not, in whatever state its services are; most of it is refused.
+  // Of one that a service keeps failing to end, if there is one; else of any, in whatever state it is, and most of it
+  // is refused.
   void operator_step() {
     if (txns_.empty()) return;
     auto one = txns_.begin();
     std::advance(one, static_cast<std::ptrdiff_t>(rng_.below(txns_.size())));
+    TxnId txn = one->first;
+    std::string service = fmt::format("service/{}", rng_.below(3));
+    bool commit = world_.outcome(txn) == Outcome::committed;
+    for (const Sight& sight : world_.coordinator().leader->driver.sights({.txn = {}, .now = ClusterMillis(0)})) {
+      if (sight.failing.empty() || rng_.chance(0.2)) continue;
+      txn = sight.txn;
+      commit = sight.commit;
+      service = fmt::format("service/{}", sight.failing.front().value - first_service.value);
+    }
     const RequestId id(++requests_);
-    asked_[id] = Asked{one->first, {}, step_};
+    asked_[id] = Asked{txn, {}, step_};
     client_of_[id] = nullptr;
-    if (rng_.chance(0.5)) return world_.request(id, coordinator_group, Retry{one->first});
-    const bool commit = world_.outcome(one->first) == Outcome::committed;
-    world_.request(id, coordinator_group,
-                   OverrideService{one->first, fmt::format("service/{}", rng_.below(3)), commit, "by hand"});
+    if (rng_.chance(0.4)) return world_.request(id, coordinator_group, Retry{txn});
+    world_.request(id, coordinator_group, OverrideService{txn, service, commit, "by hand"});
   }
 
   void network_step() {
@@ -372,6 +393,7 @@ class History {
         if (branch.service) {
           const auto* held = world_.services().find(id, branch.shard);
           EXPECT_EQ(held != nullptr && held->state == ServiceModel::State::committed, committed_now) << id.to_hex();
+          if (committed_now && is_retriable(branch)) ++steps_done;
           EXPECT_FALSE(!committed_now && is_retriable(branch) && held != nullptr)
               << id.to_hex() << ": a retriable step was called, and it aborted";
           const bool waits = held != nullptr && held->state == ServiceModel::State::prepared;
@@ -418,6 +440,22 @@ TEST_P(RandomHistories, P01_P02_P03_P04_KeepEveryInvariant) {
   EXPECT_GT(committed, 300U) << "A4: a system that aborts everything keeps no promise";
   EXPECT_GT(aborted, 100U) << "a history without aborts tests little";
   EXPECT_GT(queries, 300U);
+}
+
+// The same with little but sagas, whose services fail, and with operators who look after them.
+TEST_P(RandomHistories, P01_P02_P03_P04_KeepEveryInvariantOfSagas) {
+  std::uint64_t by_hand = 0;
+  std::uint64_t steps = 0;
+  for (std::uint64_t seed = GetParam() * 50 + 1; seed <= GetParam() * 50 + 50; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    History history(seed, true);
+    history.run();
+    by_hand += history.world().ended_by_hand();
+    steps += history.steps_done;
+    if (::testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(by_hand, 0U) << "operators have nothing to do";
+  EXPECT_GT(steps, 10U) << "no saga goes forward";
 }
 
 // ASSENT_HUNDREDS=n runs n hundred seeds instead of ten; ASSENT_NARRATE=seed tells what happens in one.

@@ -343,6 +343,7 @@ void World::check_entry(GroupId id, const CoordinatorCommand& command) {
     const auto& open = coordinator_.leader->machine.open();
     const auto found = open.find(end->txn);
     if (found != open.end() && found->second.by_hand.contains(end->service)) {
+      ++ended_by_hand_;
       services_.end_by_hand(end->txn, end->service, found->second.attempt, found->second.outcome == Outcome::committed);
     }
   }

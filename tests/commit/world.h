@@ -76,6 +76,7 @@ class World {
   [[nodiscard]] std::uint64_t now() const { return now_; }
   [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
   [[nodiscard]] Outcome outcome(const TxnId& txn) const;  // as told or applied
+  [[nodiscard]] std::uint64_t ended_by_hand() const { return ended_by_hand_; }
   std::function<void(const ClientReply&)> on_reply;
   // Whether the shard has a part in the transaction: the no of another's register is nobody's.
   std::function<bool(const TxnId&, GroupId)> takes_part = [](const TxnId&, GroupId) { return true; };
@@ -128,6 +129,7 @@ class World {
   std::map<RequestId, TxnId> service_questions_;
   std::uint64_t questions_ = 0;
   bool calm_ = false;
+  std::uint64_t ended_by_hand_ = 0;
 };
 
 }  // namespace assent::testing

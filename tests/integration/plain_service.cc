@@ -46,6 +46,11 @@ void PlainService::lose_answers(int count) {
   answers_to_lose_ = count;
 }
 
+void PlainService::refuse_aborts(bool refuse) {
+  const std::lock_guard lock(mutex_);
+  refuses_aborts_ = refuse;
+}
+
 std::int64_t PlainService::balance() const {
   const std::lock_guard lock(mutex_);
   return balance_;
@@ -132,6 +137,7 @@ grpc::Status PlainService::finish(const Key& key, const v1::Attempt& attempt, bo
   if (branch.state == State::committed) {
     return commit ? grpc::Status::OK : definite("ABORT_AFTER_COMMIT", "it was committed here");
   }
+  if (!commit && refuses_aborts_) return {grpc::StatusCode::INTERNAL, "it will not"};
   branch.state = commit ? State::committed : State::aborted;
   if (!commit) return grpc::Status::OK;
   balance_ += branch.amount;

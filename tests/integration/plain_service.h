@@ -32,6 +32,7 @@ class PlainService final : public assent::v1::Participant::Service {
   // The next calls of Prepare, Commit, Abort are lost: before they do anything, or after.
   void lose_requests(int count);
   void lose_answers(int count);
+  void refuse_aborts(bool refuse);  // with an error that is neither a yes nor a no
 
   [[nodiscard]] std::int64_t balance() const;
   [[nodiscard]] std::size_t prepared() const;
@@ -69,6 +70,7 @@ class PlainService final : public assent::v1::Participant::Service {
   std::uint64_t effects_ = 0;
   int requests_to_lose_ = 0;
   int answers_to_lose_ = 0;
+  bool refuses_aborts_ = false;
 };
 
 }  // namespace assent::testing

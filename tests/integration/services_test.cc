@@ -15,6 +15,8 @@ using client::TxnOutcome;
 
 class Services : public ::testing::Test {
  protected:
+  explicit Services(ClusterOptions options = {}) : cluster("services", std::move(options)) {}
+
   void SetUp() override {
     for (PlainService* service : {&payment, &stock}) service->start();
     cluster.start_all();
@@ -51,7 +53,7 @@ class Services : public ::testing::Test {
   static constexpr std::int64_t in_stock = 10'000;
   PlainService payment{paid_in};
   PlainService stock{in_stock};
-  Cluster cluster{"services"};
+  Cluster cluster;
   client::Client client = cluster.connect();
 };
 
@@ -186,6 +188,74 @@ TEST_F(Services, a_saga_is_compensated_by_the_next_leader) {
   EXPECT_EQ(stock.balance(), in_stock);
   cluster.start(victim);
   caller.join();
+}
+
+// What an operator sees of services that do not do their part, and does about it.
+class ServicesThatFail : public Services {
+ protected:
+  ServicesThatFail() : Services(soon_failing()) {}
+  static ClusterOptions soon_failing() {
+    ClusterOptions options;
+    options.extra_yaml = "services: { max_failures: 3 }\n";
+    return options;
+  }
+  CommandResult ctl(std::vector<std::string> arguments) const {
+    std::vector<std::string> command{program("assentctl"), "--endpoints", cluster.endpoint_list(), "txn"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return run_command(std::move(command));
+  }
+  // Listed by in-doubt with this in its words.
+  [[nodiscard]] bool in_doubt(const std::string& id, const std::string& words) const {
+    const std::string list = ctl({"in-doubt"}).output;
+    return list.find(id) != std::string::npos && list.find(words) != std::string::npos;
+  }
+};
+
+TEST_F(ServicesThatFail, a_retriable_step_is_carried_out_when_it_can_be) {
+  PlainService mail{10};
+  mail.start();
+  mail.stop();  // it has an address, and is down
+  const std::string id = client::new_txn_id().to_hex();
+  const CommandResult done = ctl({"exec", "--id", id, "--mode", "saga", "--call", "payment@" + payment.target(),
+                                  "hex:2d3730", "--then", "mail@" + mail.target(), "hex:2d31"});
+  EXPECT_EQ(done.status, 0) << done.output << " the payment is the pivot";
+  EXPECT_TRUE(eventually(30s, [&] { return payment.effects() == 1; })) << "it is over for it";
+  EXPECT_TRUE(eventually(30s, [&] { return in_doubt(id, mail.target()); })) << ctl({"in-doubt"}).output;
+  const CommandResult why = ctl({"explain", id});
+  EXPECT_NE(why.output.find("IN_DOUBT"), std::string::npos) << why.output;
+  EXPECT_NE(why.output.find("assentctl txn retry"), std::string::npos) << why.output;
+  const std::string victim = cluster.leader_of("c0");
+  ASSERT_FALSE(victim.empty());
+  cluster.kill(victim);
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  mail.start();
+  EXPECT_EQ(ctl({"retry", id}).status, 0) << "committed, and being carried out";
+  EXPECT_TRUE(eventually(30s, [&] { return mail.effects() == 1; })) << "the next leader knows what it was to do";
+  EXPECT_EQ(mail.balance(), 9);
+  EXPECT_TRUE(eventually(30s, [&] { return ctl({"retry", id}).status == 8; })) << "it is over";
+  cluster.start(victim);
+}
+
+TEST_F(ServicesThatFail, what_was_done_by_hand_is_not_called_for_any_more) {
+  client::Transaction trip;
+  trip.id = client::new_txn_id();
+  trip.mode = Mode::saga;
+  trip.call({"payment", payment.target(), "-70"}).call({"stock", stock.target(), std::to_string(-in_stock - 1)});
+  payment.refuse_aborts(true);
+  const auto told = client.execute(trip);
+  ASSERT_TRUE(told && told->aborted());
+  const std::string id = trip.id.to_hex();
+  EXPECT_TRUE(eventually(30s, [&] { return in_doubt(id, "will not"); })) << ctl({"in-doubt"}).output;
+  const auto resolve = [&](const std::string& end) {
+    return ctl({"resolve", id, "--heuristic", end, "--reason", "paid back", "--on", "payment", "--yes"});
+  };
+  EXPECT_EQ(resolve("commit").status, 8);
+  const CommandResult ended = resolve("abort");
+  EXPECT_EQ(ended.status, 6) << ended.output;
+  EXPECT_NE(ended.output.find("by hand"), std::string::npos) << ended.output;
+  EXPECT_TRUE(eventually(30s, [&] { return ctl({"retry", id}).status == 8; })) << "nobody waits for it";
+  EXPECT_NE(ctl({"get", id}).output.find("by hand"), std::string::npos);
+  EXPECT_EQ(payment.prepared(), 1U) << "it was not told";
 }
 
 TEST_F(Services, what_cannot_be_is_refused) {

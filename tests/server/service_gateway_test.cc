@@ -12,6 +12,8 @@
 
 #include "assent/v1/participant.grpc.pb.h"
 #include "tests/local.h"
+#include "tests/service/served.h"
+#include "tests/service/tls_files.h"
 #include "txn_proto/api_error.h"
 
 namespace assent {
@@ -168,6 +170,23 @@ TEST_F(ServiceGatewayTest, AYesIsAVoteOfTheAttemptThatIsRecorded) {
   EXPECT_EQ(vote.attempt, (Attempt{Epoch(2), 5}));
   EXPECT_EQ(vote.fingerprint, 9U);
   EXPECT_EQ(std::get<SqlBlob>(vote.result.at(0).rows.at(0).at(0)).bytes, "room 7");
+}
+
+TEST_F(ServiceGatewayTest, ByTlsOnlyWhoIsTrustedIsAsked) {
+  const service::testing::TlsFiles files;
+  grpc::SslServerCredentialsOptions options;
+  options.pem_key_cert_pairs = {
+      {service::testing::TlsFiles::read(files.key()), service::testing::TlsFiles::read(files.cert())}};
+  const service::testing::Served server(service_, grpc::SslServerCredentials(options));
+  service_.on_finish = [] { return grpc::Status::OK; };
+  ServiceCall one = call(finish(true));
+  one.at.target = "grpcs://" + server.address();
+  gateway_->call(one);
+  EXPECT_THAT(trouble(answer()), HasSubstr("UNAVAILABLE")) << "signed by a stranger";
+  gateway_ = std::make_unique<ServiceGateway>(queue_, inbox_, groups_,
+                                              ServiceGatewayOptions{.tls = *read_service_tls(files.cert(), "", "")});
+  gateway_->call(one);
+  EXPECT_TRUE(std::holds_alternative<Finished>(answer()));
 }
 
 TEST_F(ServiceGatewayTest, AnAnswerThatIsNoVoteIsNone) {

@@ -10,6 +10,7 @@
 #include "service/participant_host.h"
 #include "tests/service/bad_participant.h"
 #include "tests/service/database_kinds.h"
+#include "tests/service/http_front.h"
 #include "tests/service/served.h"
 #include "tests/service/test_participant.h"
 
@@ -21,10 +22,9 @@ using conformance::Plan;
 using conformance::Report;
 using conformance::Verdict;
 
-Report prove(BadParticipant& participant) {
-  const Served server(participant);
+Plan plan_for(BadParticipant& participant, std::string target) {
   Plan plan;
-  plan.target = server.address();
+  plan.target = std::move(target);
   plan.participant = BadParticipant::name;
   plan.payload = "yes";
   plan.refused = "no";
@@ -32,7 +32,17 @@ Report prove(BadParticipant& participant) {
     participant.restart();
     return true;
   };
-  return conformance::prove(plan);
+  return plan;
+}
+
+Report prove(BadParticipant& participant) {
+  const Served server(participant);
+  return conformance::prove(plan_for(participant, server.address()));
+}
+
+Report prove_by_http(BadParticipant& participant) {
+  const HttpFront front(participant);
+  return conformance::prove(plan_for(participant, front.target()));
 }
 
 std::string failures(const Report& report) {
@@ -69,19 +79,27 @@ const std::map<std::string_view, std::string_view> found_by{
     {"refusals_in_memory", "restart-after-a-no"},
 };
 
-class PlantedFaults : public ::testing::TestWithParam<std::pair<Fault, std::string_view>> {};
-
-TEST_P(PlantedFaults, IsFoundAndItsCostIsTold) {
-  BadParticipant participant(GetParam().first);
-  const Report report = prove(participant);
+void expect_found(const Report& report, std::string_view fault) {
   EXPECT_FALSE(report.conforms());
-  const std::string_view check = found_by.at(GetParam().second);
+  const std::string_view check = found_by.at(fault);
   const auto found = std::find_if(report.findings.begin(), report.findings.end(),
                                   [&](const Finding& finding) { return finding.check == check; });
   ASSERT_NE(found, report.findings.end()) << failures(report);
   EXPECT_EQ(found->verdict, Verdict::failed) << failures(report);
   EXPECT_THAT(found->seen, ::testing::HasSubstr("it should have been"));
   EXPECT_FALSE(found->cost.empty());
+}
+
+class PlantedFaults : public ::testing::TestWithParam<std::pair<Fault, std::string_view>> {};
+
+TEST_P(PlantedFaults, IsFoundAndItsCostIsTold) {
+  BadParticipant participant(GetParam().first);
+  expect_found(prove(participant), GetParam().second);
+}
+
+TEST_P(PlantedFaults, IsFoundByHttpAsWell) {
+  BadParticipant participant(GetParam().first);
+  expect_found(prove_by_http(participant), GetParam().second);
 }
 
 INSTANTIATE_TEST_SUITE_P(Conformance, PlantedFaults, ::testing::ValuesIn(all_faults()),
@@ -92,6 +110,35 @@ TEST(Conformance, PassesWhatWasWrittenFromTheProtoAlone) {
   const Report report = prove(participant);
   EXPECT_TRUE(report.conforms()) << failures(report);
   EXPECT_EQ(report.count(Verdict::skipped), 0U);
+}
+
+TEST(Conformance, PassesItByHttpWithAndWithoutAStatus) {
+  BadParticipant participant(Fault::none);
+  const Report report = prove_by_http(participant);
+  EXPECT_TRUE(report.conforms()) << failures(report);
+  EXPECT_EQ(report.count(Verdict::skipped), 0U);
+  const HttpFront silent(participant, nullptr, false);
+  const Report without = conformance::prove(plan_for(participant, silent.target()));
+  EXPECT_TRUE(without.conforms()) << failures(without);
+  EXPECT_EQ(without.count(Verdict::skipped), 1U) << "the status";
+}
+
+TEST(Conformance, ByTlsOnlyWithWhoIsTrusted) {
+  const TlsFiles files;
+  BadParticipant participant(Fault::none);
+  const HttpFront front(participant, &files);
+  grpc::SslServerCredentialsOptions options;
+  options.pem_key_cert_pairs = {{TlsFiles::read(files.key()), TlsFiles::read(files.cert())}};
+  const Served server(participant, grpc::SslServerCredentials(options));
+  for (const std::string& target : {front.target(), "grpcs://" + server.address()}) {
+    Plan plan = plan_for(participant, target);
+    plan.patience = std::chrono::milliseconds(500);
+    EXPECT_FALSE(conformance::prove(plan).conforms()) << target << " is signed by a stranger";
+    plan.ca_file = files.cert();
+    plan.patience = std::chrono::milliseconds(5'000);
+    const Report report = conformance::prove(plan);
+    EXPECT_TRUE(report.conforms()) << target << failures(report);
+  }
 }
 
 // ---- our own host, over SQLite ----

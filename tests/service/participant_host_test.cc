@@ -168,6 +168,24 @@ TEST_F(ParticipantHostTest, SaysEachAnswerWithItsCodeAndReason) {
   EXPECT_NE(failed.message.find("the payload says that it fails"), std::string::npos);
 }
 
+TEST_F(ParticipantHostTest, WhatIsPutOffIsNotRecordedAndComesAgain) {
+  TestParticipant<SqliteKind> participant;
+  ParticipantHost host({.name = "ledger"}, participant, *barrier_);
+  const Served server(host.service());
+  const auto stub = v1::Participant::NewStub(server.channel());
+  for (int i = 0; i < 2; ++i) {
+    const Said later = call(*stub, prepare("later=2"));
+    EXPECT_EQ(later.code, grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(later.message, "out of paper");
+    v1::BranchStatusResponse status;
+    call(*stub, request<v1::BranchStatusRequest>(), status);
+    EXPECT_EQ(status.state(), v1::BRANCH_EMPTY);
+    EXPECT_EQ(SqliteKind::number(place_.look(), "SELECT count(*) FROM effects"), 0);
+  }
+  EXPECT_EQ(call(*stub, prepare("later=2")).code, grpc::StatusCode::OK);
+  EXPECT_EQ(SqliteKind::number(place_.look(), "SELECT count(*) FROM effects"), 1);
+}
+
 TEST_F(ParticipantHostTest, RefusesWhatItCannotRead) {
   TestParticipant<SqliteKind> participant;
   ParticipantHost host({.name = "ledger"}, participant, *barrier_);

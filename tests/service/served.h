@@ -10,10 +10,11 @@ namespace assent::service::testing {
 
 class Served {
  public:
-  explicit Served(grpc::Service& service) {
+  explicit Served(grpc::Service& service,
+                  const std::shared_ptr<grpc::ServerCredentials>& credentials = grpc::InsecureServerCredentials()) {
     grpc::ServerBuilder builder;
     int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.AddListeningPort("127.0.0.1:0", credentials, &port);
     builder.RegisterService(&service);
     server_ = builder.BuildAndStart();
     address_ = "127.0.0.1:" + std::to_string(port);

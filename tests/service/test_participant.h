@@ -3,6 +3,7 @@
 // Its language (the payload): words apart by spaces, done in order by prepare.
 //   yes, read-only, no           the vote; yes when there is none
 //   result=X                     with the vote
+//   later=N                      the first N prepares are put off
 //   throw                        a std::exception
 //   bad-sql                      a statement that fails, and is not minded
 //   end-transaction              COMMIT, which it must not do
@@ -36,11 +37,12 @@ class TestParticipant : public Participant<typename Kind::Connection> {
   }
 
   Vote prepare(const Branch& branch, Connection& connection, ByteView payload) override {
-    count("prepare");
+    const int calls = count("prepare");
     effect(branch, connection, "prepare");
     const Words words = read(payload);
     if (words.contains("bad-sql"))
       static_cast<void>(Kind::try_execute(connection, "INSERT INTO no_such_table VALUES(1)"));
+    if (words.contains("later") && calls <= std::stoi(words.at("later"))) return Vote::later("out of paper");
     if (words.contains("throw")) throw std::runtime_error("the service fell over");
     if (words.contains("end-transaction")) Kind::execute(connection, "COMMIT");
     const Bytes result = words.contains("result") ? words.at("result") : "";

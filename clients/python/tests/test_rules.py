@@ -138,6 +138,12 @@ class ExecuteRules(unittest.TestCase):
         self.assertEqual(len({request.txn_id for request in requests}), 3)
         self.assertEqual({request.first_txn_id for request in requests}, {requests[0].txn_id})
 
+    def test_a_saga_says_which_steps_are_retriable(self) -> None:
+        trip = assent.Transaction(id=TXN, mode="saga").call("card", "h:1", "450").call("mail", "h:2", "hi", retriable=True)
+        request = trip.request(1.0)
+        self.assertEqual(request.mode, pb.SAGA)
+        self.assertEqual([one.retriable for one in request.services], [False, True])
+
     def test_one_shard_is_asked_itself(self) -> None:
         cluster = ScriptedCluster(answer(pb.COMMITTED))
         self.assertEqual(cluster.execute(assent.Transaction().put("s1", "k", "v")).ask, "s1")
@@ -146,6 +152,7 @@ class ExecuteRules(unittest.TestCase):
         bad: list[tuple[Callable[[], assent.Transaction], str]] = [
             (assent.Transaction, "empty"),
             (lambda: assent.Transaction().on("s1"), "is empty"),
+            (lambda: assent.Transaction(mode="sage").put("s1", "k", "v"), "there is no mode 'sage'"),
             (lambda: assent.Transaction().on("", assent.get("k")), "names no shard"),
             (lambda: assent.Transaction(protocol="fast").put("s1", "k", "v"), "no protocol 'fast'"),
             (lambda: assent.Transaction(protocol="paxos-commit").call("p", "h:1", b""), "its vote is not replicated"),

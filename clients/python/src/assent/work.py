@@ -19,6 +19,12 @@ PROTOCOLS = {
     "three-phase": pb.THREE_PHASE,
     "paxos-commit": pb.PAXOS_COMMIT,
 }
+MODES = {
+    "atomic": pb.ATOMIC,
+    "tcc": pb.TCC,
+    "saga": pb.SAGA,
+    "concurrent-saga": pb.CONCURRENT_SAGA,
+}
 
 
 def to_bytes(payload: Payload) -> bytes:
@@ -146,6 +152,7 @@ class ServiceCall:
     target: str  # host:port, as the cluster's nodes reach it
     payload: bytes
     participant: str = ""  # its own name, so that nobody else at that address takes part
+    retriable: bool = False  # of a saga, behind those that are not: called once it is committed, until it is done
 
 
 @dataclass
@@ -158,6 +165,7 @@ class Transaction:
     id: str = ""  # chosen by the client when it is empty. An id is attempted once; its outcome never changes
     first_id: str = ""  # of the first attempt of the same business, so that a retry keeps its age
     protocol: str = "auto"
+    mode: str = "atomic"  # to its services; tcc, saga or concurrent-saga: SERVICES.md says what each means
     timeout: float = 0.0  # how long the service may try before it aborts, in s; 0: two thirds of the call's time
     branches: dict[str, list[Operation]] = field(default_factory=dict)  # by shard
     services: list[ServiceCall] = field(default_factory=list)
@@ -184,17 +192,21 @@ class Transaction:
     def add(self, shard: str, key: str, delta: int, **bounds: Any) -> Transaction:
         return self.on(shard, add(key, delta, **bounds))
 
-    def call(self, name: str, target: str, payload: Payload, participant: str = "") -> Transaction:
-        self.services.append(ServiceCall(name, target, to_bytes(payload), participant))
+    def call(
+        self, name: str, target: str, payload: Payload, participant: str = "", retriable: bool = False
+    ) -> Transaction:
+        self.services.append(ServiceCall(name, target, to_bytes(payload), participant, retriable))
         return self
 
     def one_phase(self) -> bool:
         """Such a transaction belongs to its shard, any other to a coordinator group."""
-        return len(self.branches) == 1 and not self.services and self.protocol in ("auto", "one-phase")
+        return len(self.branches) == 1 and not self.services and self.mode == "atomic" and self.protocol in ("auto", "one-phase")
 
     def check(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise InvalidError(f"there is no protocol {self.protocol!r}; there are {', '.join(PROTOCOLS)}")
+        if self.mode not in MODES:
+            raise InvalidError(f"there is no mode {self.mode!r}; there are {', '.join(MODES)}")
         if not self.branches and not self.services:
             raise InvalidError("the transaction is empty: nothing is to be done at any shard or service")
         for shard, operations in self.branches.items():
@@ -209,10 +221,20 @@ class Transaction:
         """timeout: that the call has, in s."""
         millis = min(max(1, int((self.timeout or timeout * 2 / 3) * 1000)), 3_600_000)
         request = pb.ExecuteRequest(
-            txn_id=self.id, first_txn_id=self.first_id, protocol=PROTOCOLS[self.protocol], timeout_millis=millis
+            txn_id=self.id,
+            first_txn_id=self.first_id,
+            protocol=PROTOCOLS[self.protocol],
+            mode=MODES[self.mode],
+            timeout_millis=millis,
         )
         for shard, operations in self.branches.items():
             request.branches.add(shard=shard, operations=operations)
         for one in self.services:
-            request.services.add(name=one.name, target=one.target, payload=one.payload, participant=one.participant)
+            request.services.add(
+                name=one.name,
+                target=one.target,
+                payload=one.payload,
+                participant=one.participant,
+                retriable=one.retriable,
+            )
         return request
