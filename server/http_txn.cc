@@ -177,7 +177,7 @@ class TxnCalls {
     if (!txn) return http_bad_request("this is not a transaction id (32 hex digits)");
     v1::RetryRequest request;
     request.set_txn_id(txn->to_hex());
-    return ask<v1::RetryRequest>(&v1::Coordinator::Stub::AsyncRetry, request, asked.caller, 5s);
+    return ask<v1::RetryRequest>(&v1::Coordinator::Stub::AsyncRetry, request, asked.trace, 5s);
   }
 
  private:
