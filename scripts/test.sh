@@ -27,7 +27,7 @@ ctest --test-dir "$build" --output-on-failure -j "$(nproc)" "$@"
 # Ten bugs that the simulator finds within seconds, one of each kind; `assent-sim canaries` alone hunts all of them.
 planted=$root/build/planted
 [ -f "$planted/build.ninja" ] || (cd "$root" && cmake --preset planted) >&2
-ninja -C "$planted" assent-sim explore_planted_test >&2
+ninja -C "$planted" assent-sim explore_planted_test sim_planted_test >&2
 "$planted/bin/assent-sim" canaries --seconds 60 --only "$(printf '%s,' \
   vote_before_sync append_reply_before_sync leader_counts_itself_early older_term_by_count vote_forgotten \
   ready_too_early directory_not_synced sync_error_swallowed applied_apart_from_data)read_without_quorum"

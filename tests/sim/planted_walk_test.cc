@@ -1,0 +1,38 @@
+// Bugs that whole clusters hardly ever show are shown by walks of bare cores, within a bounded number of them.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+
+#include "base/planted.h"
+#include "sim/core_walk.h"
+
+namespace assent::sim {
+namespace {
+
+// The first walk that breaks a rule; 0: none of so many does.
+std::uint64_t found_by(Bug bug, std::uint64_t walks_max) {
+  plant(bug);
+  std::uint64_t found = 0;
+  for (std::uint64_t seed = 1; seed <= walks_max && found == 0; ++seed) {
+    if (!walk_cores(seed).wrong.empty()) found = seed;
+  }
+  plant(Bug::none);
+  return found;
+}
+
+TEST(PlantedWalk, AnAcknowledgementOfAnOldTermIsNoticed) { EXPECT_GT(found_by(Bug::stale_append_reply, 1'000), 0U); }
+
+TEST(PlantedWalk, M02_AChangeBeforeAnEntryOfTheOwnTermIsNoticed) {
+  EXPECT_GT(found_by(Bug::change_before_own_entry, 60'000), 0U);
+}
+
+TEST(PlantedWalk, M03_ASecondChangeBeforeTheFirstIsCommittedIsNoticed) {
+  EXPECT_GT(found_by(Bug::second_change_early, 1'000), 0U);
+}
+
+TEST(PlantedWalk, M08_AMembershipThatOutlivesItsEntryIsNoticed) {
+  EXPECT_GT(found_by(Bug::change_survives_truncation, 10'000), 0U);
+}
+
+}  // namespace
+}  // namespace assent::sim
