@@ -228,8 +228,8 @@ TEST_F(ServicesThatFail, a_retriable_step_is_carried_out_when_it_can_be) {
   ASSERT_FALSE(victim.empty());
   cluster.kill(victim);
   ASSERT_TRUE(cluster.wait_for_leaders());
-  mail.start();
   EXPECT_EQ(ctl({"retry", id}).status, 0) << "committed, and being carried out";
+  mail.start();
   EXPECT_TRUE(eventually(30s, [&] { return mail.effects() == 1; })) << "the next leader knows what it was to do";
   EXPECT_EQ(mail.balance(), 9);
   EXPECT_TRUE(eventually(30s, [&] { return ctl({"retry", id}).status == 8; })) << "it is over";
