@@ -3,7 +3,7 @@
 # so that nothing else differs, not even the processes. Neighbours are compared as pairs, in both orders, because the machine is not as
 # fast at any time; what is printed is the median of the pairs' ratios with its middle half. The processors' time of the servers for each
 # commit says more than the rate on a machine that has other things to do. On one that is never quiet the third figure says most: of all
-# samples of the servers' time under load, how many lie below the recorder (perf; nothing is said where it is missing).
+# samples of the servers' time under load, how many lie below the recorder and what goes through its records (perf; nothing is said where it is missing).
 #
 #   scripts/measure-recording.sh [PAIRS] [SECONDS]     default: 20 pairs of windows of 4 seconds each; 0 pairs: the third figure alone
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -62,7 +62,7 @@ profile() {
   /usr/bin/python3 - "$dir/perf.txt" <<'PYTHON'
 import math, sys
 stacks = [block for block in open(sys.argv[1]).read().split("\n\n") if block.count("\n") > 0]
-share = sum("assent::Recorder::" in block for block in stacks) / max(1, len(stacks))
+share = sum("assent::Recorder::" in block or "assent::SpanCollector::" in block for block in stacks) / max(1, len(stacks))
 error = 2 * math.sqrt(share * (1 - share) / max(1, len(stacks)))
 print(f"of the servers' time the recorder has  {100 * share:5.2f} %   +- {100 * error:.2f}, of {len(stacks)} samples")
 PYTHON
