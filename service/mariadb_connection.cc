@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <charconv>
 #include <deque>
+#include <functional>
+#include <map>
+#include <memory>
 #include <utility>
 
 namespace assent::service::mariadb {
@@ -81,6 +84,51 @@ tl::expected<Rows, Failure> read_rows(MYSQL_STMT* statement) {
   }
 }
 
+constexpr std::size_t kept_max = 50;
+constexpr const char* kept_key = "assent_statements";
+
+// The statements that a connection has prepared, by their text. Belongs to the connection.
+class KeptStatements {
+ public:
+  [[nodiscard]] MYSQL_STMT* find(std::string_view text) {
+    const auto found = kept_.find(text);
+    if (found == kept_.end()) return nullptr;
+    found->second.used = ++uses_;
+    return found->second.statement.get();
+  }
+  void keep(std::string_view text, Statement statement) {
+    if (kept_.size() >= kept_max) {
+      kept_.erase(std::min_element(kept_.begin(), kept_.end(),
+                                   [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+    }
+    kept_.insert_or_assign(std::string(text), Kept{std::move(statement), ++uses_});
+  }
+  void drop(std::string_view text) {
+    if (const auto found = kept_.find(text); found != kept_.end()) kept_.erase(found);
+  }
+
+ private:
+  struct Kept {
+    Statement statement;
+    std::uint64_t used = 0;
+  };
+  std::map<std::string, Kept, std::less<>> kept_;
+  std::uint64_t uses_ = 0;
+};
+
+// Null for a connection that connect() did not make.
+KeptStatements* kept_by(MYSQL* connection) {
+  void* kept = nullptr;
+  // The library takes what it only reads by a pointer to what could be written.
+  mysql_get_optionv(connection, MARIADB_OPT_USERDATA, const_cast<char*>(kept_key), &kept);
+  return static_cast<KeptStatements*>(kept);
+}
+
+// The server does not know it any more, or what it is about has changed: nothing was done.
+bool forgotten(const Failure& failure) {
+  return failure.number == ER_UNKNOWN_STMT_HANDLER || failure.number == ER_NEED_REPREPARE;
+}
+
 // Results that nobody asked for (of a procedure) must be taken before the next statement.
 void drain(MYSQL* connection) {
   while (mysql_more_results(connection) != 0 && mysql_next_result(connection) == 0) {
@@ -116,8 +164,19 @@ Parameters& Parameters::add(Value value) {
   return *this;
 }
 
+void Close::operator()(MYSQL* connection) const {
+  delete kept_by(connection);
+  mysql_close(connection);
+}
+
 tl::expected<Rows, Failure> Parameters::run(MYSQL* connection, std::string_view text) const {
-  const Statement statement(mysql_stmt_init(connection));
+  KeptStatements* const kept = values_.empty() ? nullptr : kept_by(connection);  // others are hardly met twice
+  if (MYSQL_STMT* const known = kept == nullptr ? nullptr : kept->find(text)) {
+    auto rows = run(known);
+    if (!rows) kept->drop(text);
+    if (rows || !forgotten(rows.error())) return rows;
+  }
+  Statement statement(mysql_stmt_init(connection));
   if (!statement) return tl::unexpected(mariadb::failure_of(connection));
   if (mysql_stmt_prepare(statement.get(), text.data(), text.size()) != 0) {
     return tl::unexpected(failure_of(statement.get()));
@@ -127,6 +186,12 @@ tl::expected<Rows, Failure> Parameters::run(MYSQL* connection, std::string_view 
                                   fmt::format("the statement takes {} values, and {} are given",
                                               mysql_stmt_param_count(statement.get()), values_.size())});
   }
+  auto rows = run(statement.get());
+  if (rows && kept != nullptr) kept->keep(text, std::move(statement));
+  return rows;
+}
+
+tl::expected<Rows, Failure> Parameters::run(MYSQL_STMT* statement) const {
   std::vector<MYSQL_BIND> binds(values_.size());
   for (std::size_t i = 0; i < values_.size(); ++i) {
     const Value& value = values_[i];
@@ -142,14 +207,15 @@ tl::expected<Rows, Failure> Parameters::run(MYSQL* connection, std::string_view 
     }
     if (value.kind == Kind::null) bind.buffer_type = MYSQL_TYPE_NULL;
   }
-  if (!binds.empty() && mysql_stmt_bind_param(statement.get(), binds.data()) != 0) {
-    return tl::unexpected(failure_of(statement.get()));
+  if (!binds.empty() && mysql_stmt_bind_param(statement, binds.data()) != 0) {
+    return tl::unexpected(failure_of(statement));
   }
-  if (mysql_stmt_execute(statement.get()) != 0) return tl::unexpected(failure_of(statement.get()));
-  auto rows = read_rows(statement.get());
-  while (mysql_stmt_more_results(statement.get()) != 0 && mysql_stmt_next_result(statement.get()) == 0) {
-    mysql_stmt_free_result(statement.get());
+  if (mysql_stmt_execute(statement) != 0) return tl::unexpected(failure_of(statement));
+  auto rows = read_rows(statement);
+  while (mysql_stmt_more_results(statement) != 0 && mysql_stmt_next_result(statement) == 0) {
+    mysql_stmt_free_result(statement);
   }
+  mysql_stmt_free_result(statement);
   return rows;
 }
 
@@ -200,6 +266,11 @@ Result<Handle> connect(const Address& address, std::chrono::milliseconds patienc
   static const int ready = mysql_library_init(0, nullptr, nullptr);  // not thread-safe by itself
   Handle out(mysql_init(nullptr));
   if (ready != 0 || !out) return fail(ErrorCode::io, "libmariadb cannot be initialized");
+  auto kept = std::make_unique<KeptStatements>();
+  if (mysql_optionsv(out.get(), MARIADB_OPT_USERDATA, kept_key, static_cast<void*>(kept.get())) != 0) {
+    return fail(ErrorCode::io, "libmariadb cannot be initialized");
+  }
+  static_cast<void>(kept.release());  // the connection's, from now on
   const auto seconds =
       static_cast<unsigned>(std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(patience).count()));
   mysql_options(out.get(), MYSQL_OPT_CONNECT_TIMEOUT, &seconds);

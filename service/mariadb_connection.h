@@ -1,6 +1,9 @@
 // Statements on a MariaDB connection, as values: libmariadb with owners and Errors. Internal to service/ and agent/.
 // Not thread-safe: one connection, one thread at a time.
 //
+// Its connections keep the statements with values that they have met, prepared at the server: the next time such a
+// statement is one request and not two. The least used of many go.
+//
 // Its connections have autocommit off: when the server takes a transaction back by itself (a deadlock), what comes
 // after is in a transaction again, and a rollback takes it back as well. They count the rows that a statement found,
 // not those that it changed, as other databases do.
@@ -22,7 +25,7 @@
 namespace assent::service::mariadb {
 
 struct Close {
-  void operator()(MYSQL* connection) const { mysql_close(connection); }
+  void operator()(MYSQL* connection) const;
 };
 using Handle = std::unique_ptr<MYSQL, Close>;
 
@@ -79,6 +82,7 @@ class Parameters {
     std::int64_t number;
   };
   Parameters& add(Value value);
+  [[nodiscard]] tl::expected<Rows, Failure> run(MYSQL_STMT* statement) const;
 
   std::vector<Value> values_;
 };
