@@ -187,6 +187,20 @@ TEST_F(HttpTransactions, a_participant_is_called_back) {
   EXPECT_EQ(calls_counted("Commit", "Unavailable"), 1);
 }
 
+TEST_F(HttpTransactions, what_is_outstanding_is_sent_again_when_an_operator_asks) {
+  const std::string id = post("n1", "/api/v1/transactions/begin", "{}").body.value("txn_id", "");
+  const std::string retry = "/api/v1/transactions/" + id + "/retry";
+  EXPECT_EQ(post("n2", retry, "{}").status, 409) << "nobody knows it";
+  ledger.answer("commit", std::vector<int>(1'000, 500));
+  EXPECT_EQ(post("n1", "/api/v1/transactions", put(id, "k", ledger_branch())).body.value("state", ""), "COMMITTED");
+  const Said again = post("n3", retry, "{}");
+  EXPECT_EQ(again.status, 200);
+  EXPECT_EQ(again.body.value("state", ""), "COMMITTED") << again.body;
+  ledger.answer("commit", {});
+  EXPECT_TRUE(eventually(20s, [&] { return post("n1", retry, "{}").status == 409; })) << "it is over";
+  EXPECT_EQ(post("n1", "/api/v1/transactions/xyz/retry", "{}").status, 400);
+}
+
 TEST_F(HttpTransactions, a_callers_trace_goes_on_to_the_participant) {
   const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   const std::string id = post("n1", "/api/v1/transactions/begin", "{}").body.value("txn_id", "");
