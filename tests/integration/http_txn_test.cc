@@ -249,13 +249,15 @@ TEST_F(HttpTransactions, bad_input_is_answered_and_harmless) {
   };
   for (const std::string& own :
        {cluster.http_address("n1"), cluster.client_address("n2"), cluster.peer_address("n3")}) {
-    const Said refused = calling("http://" + own + "/x");
-    EXPECT_EQ(refused.status, 400) << refused.body;
-    EXPECT_THAT(refused.body["error"].value("message", ""), HasSubstr("is a node of this cluster"));
+    for (const std::string& target : {"http://" + own + "/x", "https://" + own + "/x", "grpcs://" + own}) {
+      const Said refused = calling(target);
+      EXPECT_EQ(refused.status, 400) << refused.body;
+      EXPECT_THAT(refused.body["error"].value("message", ""), HasSubstr("is a node of this cluster"));
+    }
   }
-  const Said encrypted = calling("https://127.0.0.1:1/x");
-  EXPECT_EQ(encrypted.body.value("state", ""), "ABORTED") << encrypted.body;
-  EXPECT_THAT(encrypted.body["abort"].value("message", ""), HasSubstr("http://host:port/path"));
+  const Said strange = calling("ftp://127.0.0.1:1/x");
+  EXPECT_EQ(strange.body.value("state", ""), "ABORTED") << strange.body;
+  EXPECT_THAT(strange.body["abort"].value("message", ""), HasSubstr("http://host:port/path"));
   EXPECT_EQ(post("n1", "/api/v1/transactions", put("", "k")).body.value("state", ""), "COMMITTED") << "all is well";
 }
 
