@@ -83,7 +83,7 @@ struct OpenOutcome {
   std::vector<GroupId> participants;
   std::uint64_t fingerprint = 0;
   ClusterMillis decided_at;
-  std::vector<ServiceAddress> services = {};    // of the participants that are services, in the order of their numbers
+  std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
   Bytes trace = {};
   std::vector<RetriableStep> steps = {};        // of these, what is still to be done, as far as the log knows
   std::map<GroupId, std::string> by_hand = {};  // services whose part an operator ended, and why

@@ -59,7 +59,7 @@ struct ServerConfig {
   std::string services_key_file;
   std::uint64_t services_failures_max = 0;
   bool dev_faults = false;
-  bool rejoin = false;  // by flag alone: the data directory was lost, and with it what this node promised
+  bool rejoin = false;           // by flag alone: the data directory was lost, and with it what this node promised
   std::uint64_t generation = 0;  // by flag alone: of the cluster that it rejoins (server/recovery.h)
   std::string log_level;
   std::string log_format;  // auto: text on a terminal, json otherwise

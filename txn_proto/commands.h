@@ -35,7 +35,7 @@ struct BeginTxn {
   std::uint64_t fingerprint = 0;
   std::vector<ServiceAddress> services = {};  // of the participants that are services, in the order of their numbers
   Bytes trace = {};
-  std::vector<RetriableStep> steps = {};      // ascending; of a saga: what is carried out once it is committed
+  std::vector<RetriableStep> steps = {};  // ascending; of a saga: what is carried out once it is committed
   bool operator==(const BeginTxn&) const = default;
 };
 // T commits, provided that the entry's epoch is attempt.epoch (the epoch fence) and T has no record yet.

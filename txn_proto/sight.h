@@ -58,7 +58,7 @@ struct Sight {
   // what others wait for.
   std::vector<std::string> wanted_keys = {};
   std::vector<std::string> contested_keys = {};
-  std::vector<GroupId> failing = {};          // of missing: services that failed too often, and are called rarely now
+  std::vector<GroupId> failing = {};  // of missing: services that failed too often, and are called rarely now
   bool operator==(const Sight&) const = default;
 };
 
