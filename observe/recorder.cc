@@ -19,7 +19,7 @@ std::uint32_t short_of(std::uint64_t from, std::uint64_t to) {
 
 // Whatever names one transaction.
 template <class Message>
-constexpr bool names_txn = requires(const Message& message) {
+[[maybe_unused]] constexpr bool names_txn = requires(const Message& message) {
   { message.txn } -> std::convertible_to<TxnId>;
 };
 
