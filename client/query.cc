@@ -86,29 +86,35 @@ Task<Result<TxnOutcome>> force(Courier& courier, ForceRequest asked, SteadyTime 
   co_return decode(delivery->response);
 }
 
-Task<Result<TxnOutcome>> retry(Courier& courier, TxnId txn, SteadyTime deadline) {
-  v1::RetryRequest request;
+namespace {
+
+// Of the leader of the coordinator group that has the transaction.
+template <class Request>
+Task<Result<TxnOutcome>> ask_coordinator(Courier& courier, TxnId txn,
+                                         Method<v1::Coordinator::Stub, Request, v1::Transaction> method,
+                                         Request request, SteadyTime deadline) {
   request.set_txn_id(txn.to_hex());
   const Result<std::string> coordinator = co_await courier.find_coordinator(txn, deadline);
   if (!coordinator) co_return tl::unexpected(coordinator.error());
-  const Result<Delivery<v1::Transaction>> delivery = co_await ask_until_answered(
-      courier, *coordinator, &v1::Coordinator::Stub::AsyncRetry, std::as_const(request), deadline);
+  const Result<Delivery<v1::Transaction>> delivery =
+      co_await ask_until_answered(courier, *coordinator, method, std::as_const(request), deadline);
   if (!delivery) co_return tl::unexpected(delivery.error());
-  co_return decode(delivery->response);
+  co_return client::decode(delivery->response);
+}
+
+}  // namespace
+
+Task<Result<TxnOutcome>> retry(Courier& courier, TxnId txn, SteadyTime deadline) {
+  return ask_coordinator<v1::RetryRequest>(courier, txn, &v1::Coordinator::Stub::AsyncRetry, {}, deadline);
 }
 
 Task<Result<TxnOutcome>> end_service(Courier& courier, EndServiceRequest asked, SteadyTime deadline) {
   v1::OverrideServiceRequest request;
-  request.set_txn_id(asked.id.to_hex());
   request.set_service(asked.service);
   request.set_commit(asked.commit);
   request.set_reason(asked.reason);
-  const Result<std::string> coordinator = co_await courier.find_coordinator(asked.id, deadline);
-  if (!coordinator) co_return tl::unexpected(coordinator.error());
-  const Result<Delivery<v1::Transaction>> delivery = co_await ask_until_answered(
-      courier, *coordinator, &v1::Coordinator::Stub::AsyncOverrideService, std::as_const(request), deadline);
-  if (!delivery) co_return tl::unexpected(delivery.error());
-  co_return decode(delivery->response);
+  return ask_coordinator<v1::OverrideServiceRequest>(courier, asked.id, &v1::Coordinator::Stub::AsyncOverrideService,
+                                                     std::move(request), deadline);
 }
 
 Task<Result<TxnOutcome>> forget(Courier& courier, ForgetRequest asked, SteadyTime deadline) {

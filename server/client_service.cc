@@ -162,64 +162,44 @@ void CoordinatorService::get_outcome(TypedCall<v1::GetOutcomeRequest, v1::Transa
   }
 }
 
-template <class Request>
-void CoordinatorService::operate(TypedCall<Request, v1::Transaction>& call) const {
-  const milliseconds patience = patience_of(call.context());
-  Result<CoordinatorCall> asked = from_api(call.request(), gate_.cluster.groups);
-  if (!asked) {
-    call.finish(status_of(asked.error()));
-  } else if (patience.count() <= 0) {
-    call.finish(deadline_passed());
-  } else {
-    submit(gate_,
-           {.call = &call,
-            .response = &call.response(),
-            .group = asked->group,
-            .txn = asked->txn,
-            .may_commit = false,
-            .answer_by = std::chrono::steady_clock::now() + usable(patience)},
-           std::move(asked->body));
-  }
-}
+namespace {
 
-void ShardService::query(TypedCall<v1::QueryRequest, v1::QueryResponse>& call) const {
+// What its group is asked as it came; where: which group that is, and of which transaction, if of one.
+template <class Call, class Where>
+void hand_on(const ClientGate& gate, Call& call, Where where) {
   const milliseconds patience = patience_of(call.context());
-  Result<QueryCall> asked = from_api(call.request(), gate_.cluster.groups);
+  auto asked = from_api(call.request(), gate.cluster.groups);
   if (!asked) {
     call.finish(status_of(asked.error()));
   } else if (patience.count() <= 0) {
     call.finish(deadline_passed());
   } else {
-    submit(gate_,
+    const auto [group, txn] = where(*asked);
+    submit(gate,
            {.call = &call,
             .response = &call.response(),
-            .group = asked->shard,
-            .txn = {},
-            .may_commit = false,
-            .answer_by = std::chrono::steady_clock::now() + usable(patience)},
-           std::move(asked->body));
-  }
-}
-
-template <class Request>
-void ShardService::decide(TypedCall<Request, v1::Transaction>& call) const {
-  const milliseconds patience = patience_of(call.context());
-  auto asked = from_api(call.request(), gate_.cluster.groups);
-  if (!asked) {
-    call.finish(status_of(asked.error()));
-  } else if (patience.count() <= 0) {
-    call.finish(deadline_passed());
-  } else {
-    const TxnId txn = asked->body.txn;
-    submit(gate_,
-           {.call = &call,
-            .response = &call.response(),
-            .group = asked->shard,
+            .group = group,
             .txn = txn,
             .may_commit = false,
             .answer_by = std::chrono::steady_clock::now() + usable(patience)},
            std::move(asked->body));
   }
+}
+
+}  // namespace
+
+template <class Request>
+void CoordinatorService::operate(TypedCall<Request, v1::Transaction>& call) const {
+  hand_on(gate_, call, [](const CoordinatorCall& asked) { return std::pair(asked.group, asked.txn); });
+}
+
+void ShardService::query(TypedCall<v1::QueryRequest, v1::QueryResponse>& call) const {
+  hand_on(gate_, call, [](const QueryCall& asked) { return std::pair(asked.shard, TxnId()); });
+}
+
+template <class Request>
+void ShardService::decide(TypedCall<Request, v1::Transaction>& call) const {
+  hand_on(gate_, call, [](const auto& asked) { return std::pair(asked.shard, asked.body.txn); });
 }
 
 void CoordinatorService::open(RpcQueue& queue) {

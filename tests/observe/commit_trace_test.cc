@@ -5,9 +5,8 @@
 #include <set>
 #include <string>
 
-#include "observe/record_codec.h"
 #include "observe/timeline.h"
-#include "tests/observe/recording_bank.h"
+#include "tests/observe/named_bank.h"
 
 namespace assent {
 namespace {
@@ -96,12 +95,9 @@ class Ear final : public TxnWatcher {
   Heard& heard_;
 };
 
-class SpansAndTrace : public RecordingBank {
+class SpansAndTrace : public NamedBank {
  protected:
   SpansAndTrace() {
-    EXPECT_TRUE(names_.add("c0", GroupKind::coordinator));
-    EXPECT_TRUE(names_.add("s1", GroupKind::shard));
-    EXPECT_TRUE(names_.add("s2", GroupKind::shard));
     for (const NodeId node : nodes()) {
       ears_[node] = std::make_unique<Ear>(*recorders_.at(node), heard_);
       cluster_.node(node).loop->watch(ears_.at(node).get());
@@ -163,23 +159,7 @@ class SpansAndTrace : public RecordingBank {
     return execute;
   }
 
-  v1::TxnTrace trace() {
-    const auto as_named = [](GroupId id) { return id.none() || is_service(id) ? id : group_id(name_of(id)); };
-    std::vector<v1::TxnRecord> records;
-    for (const NodeId node : nodes()) {
-      const TxnRecord* found = recorders_.at(node)->find(heard_.txn);
-      if (found == nullptr) continue;
-      TxnRecord record = *found;
-      record.coordinator = as_named(record.coordinator);
-      for (GroupId& one : record.participants) one = as_named(one);
-      for (TxnStep& step : record.steps) {
-        step.at = as_named(step.at);
-        step.peer = as_named(step.peer);
-      }
-      records.push_back(record_to_api(record, {names_, "n" + std::to_string(node.value)}, clock_.micros));
-    }
-    return make_trace(records, static_cast<std::int64_t>(clock_.micros));
-  }
+  v1::TxnTrace trace() { return make_trace(records_of(heard_.txn), static_cast<std::int64_t>(clock_.micros)); }
   static Lines lines_of(const v1::TxnTrace& trace) {
     Lines out;
     const std::string call = "assent.v1.Participant/";
@@ -201,7 +181,6 @@ class SpansAndTrace : public RecordingBank {
     EXPECT_EQ(lines_of(trace()), heard_.lines());
   }
 
-  GroupDirectory names_;
   Heard heard_;
   std::map<NodeId, std::unique_ptr<Ear>> ears_;
   std::set<GroupId> refusing_;
@@ -221,11 +200,7 @@ TEST_P(EachProtocol, TheSpansOfAnAbortAreItsTrace) {
 
 INSTANTIATE_TEST_SUITE_P(All, EachProtocol,
                          testing::Values(Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit),
-                         [](const auto& given) {
-                           std::string name(to_string(given.param));
-                           std::erase(name, '-');
-                           return name;
-                         });
+                         protocol_name);
 
 TEST_F(SpansAndTrace, OfOnePhaseAsWell) {
   ASSERT_EQ(run_it(s1, deposit(5)), TxnState::committed);
@@ -268,12 +243,7 @@ TEST_P(EachMode, EachCompensationIsASpan) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EachMode, testing::Values(Mode::tcc, Mode::saga, Mode::concurrent_saga),
-                         [](const auto& given) {
-                           std::string name(to_string(given.param));
-                           std::erase(name, '-');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, EachMode, testing::Values(Mode::tcc, Mode::saga, Mode::concurrent_saga), protocol_name);
 
 }  // namespace
 }  // namespace assent

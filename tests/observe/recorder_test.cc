@@ -79,11 +79,7 @@ TEST_P(EachProtocol, AShardsVoteShowsWhatItsLogAndDiskTook) {
 
 INSTANTIATE_TEST_SUITE_P(All, EachProtocol,
                          testing::Values(Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit),
-                         [](const auto& given) {
-                           std::string name(to_string(given.param));
-                           std::erase(name, '-');
-                           return name;
-                         });
+                         protocol_name);
 
 TEST_F(Recording, OneShardNeedsNoCoordinator) {
   const Execute execute = deposit(5);

@@ -23,6 +23,13 @@ struct CountingClock final : Clock {
   mutable std::uint64_t micros = 1'000'000;
 };
 
+// Of each protocol or mode, for names of tests, which may have no hyphen.
+inline const auto protocol_name = [](const auto& given) {
+  std::string name(to_string(given.param));
+  std::erase(name, '-');
+  return name;
+};
+
 class RecordingBank : public testing::Test {
  protected:
   static constexpr GroupId c0{1};

@@ -6,45 +6,16 @@
 #include <nlohmann/json.hpp>
 
 #include "observe/otlp.h"
-#include "observe/record_codec.h"
 #include "tests/observe/golden_span.h"
-#include "tests/observe/recording_bank.h"
+#include "tests/observe/named_bank.h"
 
 namespace assent {
 namespace {
 
 using ::testing::HasSubstr;
 
-class Timelines : public RecordingBank, public testing::WithParamInterface<Protocol> {
+class Timelines : public NamedBank, public testing::WithParamInterface<Protocol> {
  protected:
-  Timelines() {
-    EXPECT_TRUE(names_.add("c0", GroupKind::coordinator));
-    EXPECT_TRUE(names_.add("s1", GroupKind::shard));
-    EXPECT_TRUE(names_.add("s2", GroupKind::shard));
-  }
-  // The directory numbers groups by their names, the bank by hand.
-  static GroupId as_named(GroupId id) {
-    if (id == c0) return group_id("c0");
-    if (id == s1) return group_id("s1");
-    return id == s2 ? group_id("s2") : id;
-  }
-  std::vector<v1::TxnRecord> records_of(const TxnId& txn) {
-    std::vector<v1::TxnRecord> records;
-    for (const NodeId node : nodes()) {
-      const TxnRecord* found = recorders_.at(node)->find(txn);
-      if (found == nullptr) continue;
-      TxnRecord record = *found;
-      record.coordinator = as_named(record.coordinator);
-      record.refused_by = as_named(record.refused_by);
-      for (GroupId& one : record.participants) one = as_named(one);
-      for (TxnStep& step : record.steps) {
-        step.at = as_named(step.at);
-        step.peer = as_named(step.peer);
-      }
-      records.push_back(record_to_api(record, {names_, "n" + std::to_string(node.value)}, clock_.micros));
-    }
-    return records;
-  }
   std::int64_t now() const { return static_cast<std::int64_t>(clock_.micros); }
 
   v1::TxnTrace commit_apart() {
@@ -58,7 +29,6 @@ class Timelines : public RecordingBank, public testing::WithParamInterface<Proto
     return make_trace(records_, now());
   }
 
-  GroupDirectory names_;
   std::vector<v1::TxnRecord> records_;
 };
 
@@ -144,11 +114,7 @@ TEST_P(Timelines, WithoutTheCoordinatorsRecordTheShardsAreShown) {
 
 INSTANTIATE_TEST_SUITE_P(All, Timelines,
                          testing::Values(Protocol::two_phase, Protocol::three_phase, Protocol::paxos_commit),
-                         [](const auto& given) {
-                           std::string name(to_string(given.param));
-                           std::erase(name, '-');
-                           return name;
-                         });
+                         protocol_name);
 
 // ---- what a transaction waits for ----
 
