@@ -1,6 +1,6 @@
 // The frame around the pages: navigation, theme, keys, help. The hash of the url says which page it is.
 
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { num } from './api.js';
 import { useKeys } from './keys.js';
 import { useStream } from './live.js';
@@ -52,7 +52,8 @@ export function App() {
   const [help, set_help] = useState(false);
   const [theme, set_theme] = useState<Theme>(read_theme);
   const live = useStream();
-  useEffect(() => show_theme(theme), [theme]);
+  // Before anything is painted, and before whoever chose it can see that it was chosen: it is kept by then.
+  useLayoutEffect(() => show_theme(theme), [theme]);
   useEffect(() => {
     const tab = [...tabs, demo_tab].find((one) => one.page === view.page);
     document.title = `${tab?.name ?? (view.page === 'txn' ? `Transaction ${view.id}` : 'Not found')} · Assent`;
