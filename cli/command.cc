@@ -190,6 +190,13 @@ void add_bench(CLI::App& app, Draft& draft) {
   run.add_flag("!--no-escrow", specific->escrow, "hot, keys: each transfer locks the accounts until it is finished");
   run.add_flag("--sql", specific->sql,
                "hot, keys: the accounts are rows of a table, whose balance is declared ESCROW, instead of keys");
+  run.add_option("--participants", specific->participants, "hot, keys: shards of a transfer, from 2 on")
+      ->check(CLI::Range(2, 64))
+      ->capture_default_str();
+  run.add_option("--value-bytes", specific->value_bytes,
+                 "hot, keys: a value that each transfer writes on each of its shards besides")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
   add_duration(run, "--duration", specific->duration, "How long to measure (default 20s)");
   add_duration(run, "--warmup", specific->warmup, "Load before measuring (default none)");
   CLI::App& check = *bench.add_subcommand("check", "Check the books of the bank that is there");

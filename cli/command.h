@@ -141,6 +141,8 @@ struct BenchRunCommand {
   std::uint64_t seed = 1;
   std::string history;
   bool escrow = true;                       // of hot and keys
+  std::uint32_t participants = 2;           // of hot and keys: shards of a transfer
+  std::uint64_t value_bytes = 0;            // of hot and keys
   bool sql = false;                         // hot and keys: accounts are rows, not keys
   Protocol protocol = Protocol::automatic;  // of what spans several shards
 };

@@ -7,12 +7,13 @@
 #   scripts/cluster.sh kill-node DIR NODE   ends one node with SIGKILL
 #   scripts/cluster.sh start-node DIR NODE  starts one node again
 #
-# The first start chooses free ports and writes DIR/cluster.env and DIR/n1.yaml ...; later starts use what is there.
+# The first start chooses free ports and writes DIR/cluster.env and DIR/n1.yaml ...; later starts use what is there. ASSENT_SHARDS=N
+# makes N shards instead of two, when a cluster is started for the first time.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 nodes=(n1 n2 n3)
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -29,7 +30,8 @@ choose_base_port() {
 }
 
 write_configuration() {
-  local base i node peers clients=""
+  local base i node peers clients="" shards=""
+  for i in $(seq "${ASSENT_SHARDS:-2}"); do shards+="    - { id: s$i, role: shard, members: [n1, n2, n3] }"$'\n'; done
   base=$(choose_base_port)
   peers="n1: \"127.0.0.1:$((base + 4))\", n2: \"127.0.0.1:$((base + 5))\", n3: \"127.0.0.1:$((base + 6))\""
   clients="n1: \"127.0.0.1:$((base + 1))\", n2: \"127.0.0.1:$((base + 2))\", n3: \"127.0.0.1:$((base + 3))\""
@@ -49,9 +51,7 @@ cluster:
   clients: { $clients }
   groups:
     - { id: c0, role: coordinator, members: [n1, n2, n3] }
-    - { id: s1, role: shard, members: [n1, n2, n3] }
-    - { id: s2, role: shard, members: [n1, n2, n3] }
-# All on one machine: there is nothing to gain from leaders apart.
+$shards# All on one machine: there is nothing to gain from leaders apart.
 raft:
   leaders: together
 YAML

@@ -1,7 +1,6 @@
 #include "cli/bank/run.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -23,48 +22,6 @@ void say(std::ostream* out, fmt::format_string<Args...> format, Args&&... args) 
 }
 
 double millis(std::uint64_t micros) { return static_cast<double>(micros) / 1000.0; }
-
-std::uint64_t own_cpu_micros() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto micros = [](const timeval& t) {
-    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec);
-  };
-  return micros(usage.ru_utime) + micros(usage.ru_stime);
-}
-
-struct Meter {
-  client::ClusterStatus cluster;
-  std::uint64_t own_cpu = 0;
-};
-
-Meter read_meter(client::Client& client) {
-  return Meter{client.status().value_or(client::ClusterStatus{}), own_cpu_micros()};
-}
-
-// Counters begin again when a node does: then what it counts now is all that is known.
-double grown(std::uint64_t before, std::uint64_t after) {
-  return static_cast<double>(after >= before ? after - before : after);
-}
-
-Cost cost_of(const Meter& before, const Meter& after, std::uint64_t transactions) {
-  Cost cost;
-  for (const client::NodeView& now : after.cluster.nodes) {
-    const auto& nodes = before.cluster.nodes;
-    const auto then =
-        std::find_if(nodes.begin(), nodes.end(), [&](const client::NodeView& n) { return n.name == now.name; });
-    const client::NodeCounters old = then == nodes.end() ? client::NodeCounters{} : then->counters;
-    cost.server_cpu_micros += grown(old.cpu_micros, now.counters.cpu_micros);
-    cost.fsyncs += grown(old.wal_syncs, now.counters.wal_syncs);
-    cost.wal_bytes += grown(old.wal_bytes, now.counters.wal_bytes);
-    cost.frames += grown(old.frames_sent, now.counters.frames_sent);
-  }
-  cost.client_cpu_micros = grown(before.own_cpu, after.own_cpu);
-  const double share = transactions == 0 ? 0.0 : 1.0 / static_cast<double>(transactions);
-  for (double* value : {&cost.server_cpu_micros, &cost.client_cpu_micros, &cost.fsyncs, &cost.wal_bytes, &cost.frames})
-    *value *= share;
-  return cost;
-}
 
 // Runs each disturbance at its time, on one thread.
 class Disturber {
@@ -222,7 +179,7 @@ client::Result<Report> run(client::Client& client, const RunOptions& options,
 
   report.tally = load.total();
   report.unavailable_max = load.longest_gap();
-  report.cost = cost_of(before, after, report.committed_in_time);
+  report.cost = cost_between(before, after, report.committed_in_time);
   say(options.progress, "checking  the books of {} transfers\n", report.tally.committed);
   const client::Result<Judgement> judgement =
       examine(client, *setup, since, load.ledger(), options.settle_patience, recorder, load.fresh_process());

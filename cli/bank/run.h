@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/bank/books.h"
+#include "cli/bank/cost.h"
 #include "cli/bank/load.h"
 #include "client/client.h"
 
@@ -29,15 +30,6 @@ struct RunOptions {
 struct Disturbance {
   double at = 0.5;  // of the duration
   std::function<void()> act;
-};
-
-// What the servers and this process spent in the measured time, for each committed transaction.
-struct Cost {
-  double server_cpu_micros = 0;
-  double client_cpu_micros = 0;
-  double fsyncs = 0;
-  double wal_bytes = 0;
-  double frames = 0;
 };
 
 struct Report {

@@ -33,6 +33,7 @@ std::string common_key(std::uint64_t account) {
   return account == 0 ? "hot/account" : fmt::format("hot/account/{}", account);
 }
 std::string own_key(std::size_t client) { return fmt::format("hot/client/{}", client); }
+std::string value_key(std::size_t client) { return fmt::format("hot/value/{}", client); }
 
 std::int64_t number_in(const OperationResult& result) {
   if (result.rows.empty() || result.rows[0].empty()) return 0;
@@ -58,6 +59,7 @@ class Load {
   }
 
   client::Result<bool> set_up();
+  // Warms up, and measures.
   void move_money();
   client::Result<bool> count();
   Report report;
@@ -66,15 +68,18 @@ class Load {
   struct Teller {
     std::size_t number = 0;
     Rng rng{0};
-    std::int64_t own = 0;  // what it has taken from the common accounts, as far as it knows
+    std::int64_t own = 0;  // what is in each of its accounts, as far as it knows
     std::uint64_t account = 0;
     std::int64_t amount = 0;
     Time began;
   };
 
-  [[nodiscard]] const std::string& shard_of(std::size_t teller) const {
-    return shards_[1 + teller % (shards_.size() - 1)];
+  [[nodiscard]] std::size_t own_accounts() const { return options_.participants - 1; }
+  // Of its account of this number, from 0 on.
+  [[nodiscard]] const std::string& shard_of(std::size_t teller, std::size_t number) const {
+    return shards_[1 + (teller + number) % (shards_.size() - 1)];
   }
+  [[nodiscard]] client::Transaction transfer(const Teller& teller) const;
   [[nodiscard]] const char* table() const { return options_.escrow ? "hot_escrow" : "hot_locked"; }
   [[nodiscard]] Operation set(const std::string& account, std::int64_t balance) const;
   [[nodiscard]] Operation add(const std::string& account, std::int64_t amount, std::optional<std::int64_t> floor) const;
@@ -83,6 +88,7 @@ class Load {
   client::Result<bool> for_parts(const std::function<Operation(const std::string&, bool common)>& operation,
                                  const std::function<client::Result<bool>(const client::Transaction&)>& act) const;
   client::Result<bool> commit(const client::Transaction& transaction);
+  void forget_measures();  // wants the lock held
   void next(Teller& teller);
   void finished(Teller& teller, const client::Result<client::TxnOutcome>& result);
 
@@ -136,16 +142,33 @@ client::Result<bool> Load::for_parts(const std::function<Operation(const std::st
                                      const std::function<client::Result<bool>(const client::Transaction&)>& act) const {
   client::Transaction part;
   std::size_t held = 0;
-  for (std::uint64_t i = 0; i < options_.accounts + tellers_.size(); ++i) {
+  const std::uint64_t all = options_.accounts + tellers_.size() * own_accounts();
+  for (std::uint64_t i = 0; i < all; ++i) {
     const bool common = i < options_.accounts;
-    const std::size_t teller = common ? 0 : i - options_.accounts;
-    part.on(common ? shards_[0] : shard_of(teller), operation(common ? common_key(i) : own_key(teller), common));
-    if (++held < in_one_transaction && i + 1 < options_.accounts + tellers_.size()) continue;
+    const std::size_t own = common ? 0 : i - options_.accounts;
+    const std::size_t teller = own / own_accounts();
+    part.on(common ? shards_[0] : shard_of(teller, own % own_accounts()),
+            operation(common ? common_key(i) : own_key(teller), common));
+    if (++held < in_one_transaction && i + 1 < all) continue;
     if (auto done = act(part); !done) return done;
     part = {};
     held = 0;
   }
   return true;
+}
+
+client::Transaction Load::transfer(const Teller& teller) const {
+  client::Transaction out;
+  out.protocol = options_.protocol;
+  out.on(shards_[0], add(common_key(teller.account), -teller.amount * static_cast<std::int64_t>(own_accounts()), 0));
+  for (std::size_t i = 0; i < own_accounts(); ++i) {
+    out.on(shard_of(teller.number, i), add(own_key(teller.number), teller.amount, std::nullopt));
+  }
+  if (options_.value_bytes == 0) return out;
+  for (client::Branch& branch : out.branches) {
+    branch.work.push_back(KvPut{value_key(teller.number), Bytes(options_.value_bytes, 'v')});
+  }
+  return out;
 }
 
 void Load::next(Teller& teller) {
@@ -163,13 +186,7 @@ void Load::next(Teller& teller) {
   teller.account = options_.accounts == 1 ? 0 : teller.rng.below(options_.accounts);
   teller.began = std::chrono::steady_clock::now();
   client_.run_with_retry_async(
-      [this, number = teller.number, account = teller.account, amount = teller.amount](const TxnId&) {
-        client::Transaction transfer;
-        transfer.protocol = options_.protocol;
-        transfer.on(shards_[0], add(common_key(account), -amount, 0))
-            .on(shard_of(number), add(own_key(number), amount, std::nullopt));
-        return transfer;
-      },
+      [transaction = transfer(teller)](const TxnId&) { return transaction; },
       [this, &teller](const client::Result<client::TxnOutcome>& result) { finished(teller, result); }, {},
       options_.timeout);
 }
@@ -197,14 +214,31 @@ void Load::finished(Teller& teller, const client::Result<client::TxnOutcome>& re
   client_.call_later(pause_after_failure, [this, &teller] { next(teller); });
 }
 
+// Not what the money is judged by.
+void Load::forget_measures() {
+  Report fresh;
+  fresh.total_before = report.total_before;
+  report = fresh;
+}
+
 void Load::move_money() {
   running_ = tellers_.size();
-  const Time began = std::chrono::steady_clock::now();
   for (const auto& teller : tellers_) next(*teller);
+  std::this_thread::sleep_for(options_.warmup);
+  const bank::Meter before = bank::read_meter(client_);
+  {
+    const std::lock_guard lock(mutex_);
+    forget_measures();
+  }
+  const Time began = std::chrono::steady_clock::now();
   std::this_thread::sleep_for(options_.duration);
   std::unique_lock lock(mutex_);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   stopping_ = true;
+  const std::uint64_t measured = report.committed;
+  lock.unlock();
+  report.cost = bank::cost_between(before, bank::read_meter(client_), measured);
+  lock.lock();
   idle_.wait(lock, [this] { return running_ == 0; });
 }
 
@@ -234,7 +268,10 @@ client::Result<Report> run(client::Client& client, const Options& options) {
   if (!status) return tl::unexpected(status.error());
   std::vector<std::string> shards = status->shards();
   std::sort(shards.begin(), shards.end());
-  if (shards.size() < 2) return client::fail(client::ErrorCode::invalid, "this load needs two shards");
+  if (shards.size() < options.participants) {
+    return client::fail(client::ErrorCode::invalid, fmt::format("this load needs {} shards, and the cluster has {}",
+                                                                options.participants, shards.size()));
+  }
   Load load(client, options, std::move(shards));
   if (auto made = load.set_up(); !made) return tl::unexpected(made.error());
   load.move_money();
