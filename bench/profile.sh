@@ -2,7 +2,7 @@
 # Where the servers' time for one transaction goes: a budget in microseconds of processor by part, with system calls,
 # syncs, frames and allocations of one transaction, and a flame graph.
 #
-#   bench/profile.sh [--workload keys|bank|hot] [--clients N] [--seconds S] [--protocol P] [--svg FILE] [--json FILE]
+#   bench/profile.sh [--workload keys|bank|hot] [--clients N] [--seconds S] [--protocol P] [--svg FILE] [--json FILE] [--verbose]
 #
 # default: bank, 32 clients, 10 seconds, the protocol that auto picks; the graph goes to profile.svg in the build directory. A cluster
 # of three nodes is started on loopback, loaded, looked at with perf (Debian's linux-perf) while it works, and removed. The
@@ -10,7 +10,7 @@
 # of the samples: so sampling slows what it looks at, but does not inflate the sum.
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
-workload=bank clients=32 seconds=10 protocol=auto svg="" json=""
+workload=bank clients=32 seconds=10 protocol=auto svg="" json="" verbose=""
 while [ $# -gt 0 ]; do
   case $1 in
     --workload) workload=$2; shift 2 ;;
@@ -19,6 +19,7 @@ while [ $# -gt 0 ]; do
     --protocol) protocol=$2; shift 2 ;;
     --svg) svg=$2; shift 2 ;;
     --json) json=$2; shift 2 ;;
+    --verbose) verbose=--verbose; shift ;;
     -h | --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;;
     *) die "$1 is no option; see --help" ;;
   esac
@@ -70,5 +71,5 @@ wait "$load"
 load=""
 perf script -i "$dir/perf.data" -F comm,ip,sym --no-inline >"$dir/stacks" 2>/dev/null
 /usr/bin/python3 "$root/bench/profile_budget.py" --stacks "$dir/stacks" --report "$dir/plain.json" --stat "$dir/stat" \
-  --transactions "$(<"$dir/counted")" --svg "$svg" --title "$workload, $clients clients, $protocol" ${json:+--json "$json"}
+  --transactions "$(<"$dir/counted")" --svg "$svg" --title "$workload, $clients clients, $protocol" ${json:+--json "$json"} $verbose
 say "flame graph: $svg"

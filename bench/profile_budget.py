@@ -24,8 +24,8 @@ PARTS = [
     ("participant", r"assent::(Shard|Caretaker|LockTable|EscrowTable|ShardBinding)\b"),
     ("frames between nodes", r"assent::(GrpcTransport|PeerLink|PeerService|Peers)\b"),
     ("calls of clients", r"assent::(CoordinatorService|ShardService|PendingCalls|Admission|ClientApi|ClientGate)\b|TypedCall"),
-    ("loop and router", r"::NodeLoop::|assent::(Loop|LoopThread|Group|Router|Inbox|RecentBills)\b"),
-    ("gRPC: polling and transport", r"^grpc_|grpc::|grpc_core::|^absl::|chttp2|^tcp_|pollset|epoll|RpcQueue"),
+    ("loop and router", r"::NodeLoop::|assent::(Loop|Group|Router|Inbox|RecentBills)\b"),
+    ("gRPC: polling and transport", r"assent::(LoopThread|RpcQueue)\b|^grpc_|grpc::|grpc_core::|^absl::|chttp2|^tcp_|pollset|epoll|RpcQueue"),
 ]
 COMPILED = [(name, re.compile(expression)) for name, expression in PARTS]
 
@@ -102,13 +102,16 @@ def main():
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--transactions", type=int, required=True)
     parser.add_argument("--json")
+    parser.add_argument("--verbose", action="store_true", help="the innermost frames of the dearest parts")
     given = parser.parse_args()
     parts, graph, total = collections.Counter(), collections.Counter(), 0
     others = collections.Counter()
+    inner = collections.defaultdict(collections.Counter)
     for _, frames in read_stacks(given.stacks):
         total += 1
         part = part_of(frames)
         parts[part] += 1
+        inner[part][shorten(frames[0])] += 1
         if part == "other":
             others[shorten(frames[0])] += 1
         graph[tuple(shorten(frame) for frame in reversed(frames))] += 1
@@ -134,6 +137,8 @@ def main():
         if name in counters:
             print(f"{words}: {counters[name]:.1f} for a transaction")
     print(f"syncs: {report['fsyncs_per_txn']:.2f}, frames: {report['frames_per_txn']:.2f} for a transaction")
+    for name, _, _ in budget[: 6 if given.verbose else 0]:
+        print(f"{name}: " + ", ".join(f"{frame} {100 * count / total:.1f} %" for frame, count in inner[name].most_common(14)))
     if others:
         print("other, by the innermost frame: " + ", ".join(f"{name} {100 * count / total:.1f} %" for name, count in others.most_common(8)))
     draw(graph, total, given.svg, given.title)

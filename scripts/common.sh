@@ -6,6 +6,9 @@ preset=${ASSENT_PRESET:-release}
 build=$root/build/$preset
 bin=$build/bin
 
+# What two build folders compile alike, such as most of release and planted, is compiled once where there is ccache.
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=1
+
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
@@ -64,8 +67,11 @@ want_browser() {
   programs+=(node:nodejs npm:npm)
 }
 
+# configure PRESET; ASSENT_CONFIGURE has further arguments for cmake.
+configure() { (cd "$root" && cmake --preset "$1" ${ASSENT_CONFIGURE:-}) >&2; }
+
 # build_targets [TARGET...]: configures once and builds, everything when no target is named.
 build_targets() {
-  [ -f "$build/build.ninja" ] || (cd "$root" && cmake --preset "$preset") >&2
+  [ -f "$build/build.ninja" ] || configure "$preset"
   ninja -C "$build" "$@" >&2
 }

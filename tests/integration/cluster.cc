@@ -28,15 +28,6 @@ std::string read_file(const std::filesystem::path& path) {
   return text.str();
 }
 
-// A free one that this process has not taken yet: nobody listens at those until the nodes run, so that the system may
-// name one of them again.
-std::uint16_t another_port() {
-  static std::set<std::uint16_t> taken;
-  std::uint16_t port = free_port();
-  for (int tries = 0; tries < 1'000 && !taken.insert(port).second; ++tries) port = free_port();
-  return port;
-}
-
 int status_of(int raw) { return WIFSIGNALED(raw) ? 128 + WTERMSIG(raw) : WEXITSTATUS(raw); }
 
 }  // namespace
@@ -122,9 +113,9 @@ Cluster::Cluster(std::string_view name, ClusterOptions options) : folder_(name),
   }
   for (const std::string_view node : all_) {
     const auto chosen = options_.client_ports.find(std::string(node));
-    client_ports_[std::string(node)] = chosen == options_.client_ports.end() ? another_port() : chosen->second;
-    peer_ports_[std::string(node)] = another_port();
-    http_ports_[std::string(node)] = another_port();
+    client_ports_[std::string(node)] = chosen == options_.client_ports.end() ? free_port() : chosen->second;
+    peer_ports_[std::string(node)] = free_port();
+    http_ports_[std::string(node)] = free_port();
   }
   for (const std::string_view node : all_) write_configuration(node);
 }

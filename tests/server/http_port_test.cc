@@ -14,22 +14,13 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "tests/local.h"
+
 namespace assent {
 namespace {
 
+using testing::free_port;
 using ::testing::HasSubstr;
-
-std::uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 // Bytes as they are, and what comes back until the other side closes.
 std::string exchange(std::uint16_t port, const std::string& bytes) {
@@ -50,7 +41,7 @@ std::string exchange(std::uint16_t port, const std::string& bytes) {
   return answer;
 }
 
-class HttpPortTest : public testing::Test {
+class HttpPortTest : public ::testing::Test {
  protected:
   void SetUp() override {
     http.route("/greet/{name}", {"times"}, [](const HttpRequest& request) -> HttpAnswer {
@@ -237,7 +228,7 @@ TEST_F(HttpPortTest, APortIsNotSharedWithAnother) {
 
 // ---- streams ----
 
-class FewStreams : public testing::Test {};
+class FewStreams : public ::testing::Test {};
 
 TEST_F(FewStreams, AreTooManyAtSomePoint) {
   const std::uint16_t port = free_port();

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -36,9 +37,20 @@ def eventually(condition: Callable[[], object], at_most: float = 30.0) -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, and no other test gets while this process lives (tests/local.h has the same rule)."""
+    folder = Path(f"/tmp/assent-test-ports-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for i in range(10_000):
+        port = 10_000 + (os.getpid() * 37 + i) % 10_000
+        lock = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+            return port  # the lock stays open
+        except OSError:
+            os.close(lock)
+    raise RuntimeError("no free port from 10000 to 19999")
 
 
 def scratch_folder() -> Path:

@@ -1,0 +1,1 @@
+// Nothing: the target that it makes has only its precompiled headers (AssentBuild.cmake).
