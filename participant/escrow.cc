@@ -13,6 +13,13 @@ WideSum given(const CounterAdd& add) { return std::max<WideSum>(add.delta, 0); }
 constexpr WideSum int_min = std::numeric_limits<std::int64_t>::min();
 constexpr WideSum int_max = std::numeric_limits<std::int64_t>::max();
 
+void insert(std::vector<WideSum>& ascending, WideSum bound) {
+  ascending.insert(std::upper_bound(ascending.begin(), ascending.end(), bound), bound);
+}
+void erase(std::vector<WideSum>& ascending, WideSum bound) {
+  ascending.erase(std::lower_bound(ascending.begin(), ascending.end(), bound));
+}
+
 const std::string* key_of(const Operation& operation) {
   return std::visit(
       [](const auto& one) -> const std::string* {
@@ -28,7 +35,7 @@ EscrowTable::Pending EscrowTable::pending(std::string_view counter) const {
   const auto found = by_counter_.find(counter);
   if (found == by_counter_.end()) return {};
   const Counter& one = found->second;
-  return Pending{.down = one.down, .up = one.up, .low = *one.lows.rbegin(), .high = *one.highs.begin()};
+  return Pending{.down = one.down, .up = one.up, .low = one.lows.back(), .high = one.highs.front()};
 }
 
 void EscrowTable::acquire(const TxnId& holder, std::span<const CounterAdd> adds) {
@@ -36,11 +43,10 @@ void EscrowTable::acquire(const TxnId& holder, std::span<const CounterAdd> adds)
   by_holder_[holder].assign(adds.begin(), adds.end());
   for (const CounterAdd& add : adds) {
     Counter& counter = by_counter_[add.key];
-    ++counter.holders;
     counter.down += taken(add);
     counter.up += given(add);
-    counter.lows.insert(add.low + taken(add));
-    counter.highs.insert(add.high + given(add));
+    insert(counter.lows, add.low + taken(add));
+    insert(counter.highs, add.high + given(add));
   }
 }
 
@@ -52,9 +58,9 @@ void EscrowTable::release(const TxnId& holder) {
     Counter& counter = place->second;
     counter.down -= taken(add);
     counter.up -= given(add);
-    counter.lows.erase(counter.lows.find(add.low + taken(add)));
-    counter.highs.erase(counter.highs.find(add.high + given(add)));
-    if (--counter.holders == 0) by_counter_.erase(place);
+    erase(counter.lows, add.low + taken(add));
+    erase(counter.highs, add.high + given(add));
+    if (counter.lows.empty()) by_counter_.erase(place);
   }
   by_holder_.erase(found);
 }

@@ -13,11 +13,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "base/digest.h"
 #include "base/ids.h"
@@ -52,13 +55,16 @@ class EscrowTable {
 
  private:
   struct Counter {
-    std::size_t holders = 0;
     WideSum down = 0;
     WideSum up = 0;
-    std::multiset<WideSum> lows;
-    std::multiset<WideSum> highs;
+    std::vector<WideSum> lows;  // ascending, as highs: one for each holder
+    std::vector<WideSum> highs;
   };
-  std::map<std::string, Counter, std::less<>> by_counter_;
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view counter) const { return std::hash<std::string_view>()(counter); }
+  };
+  std::unordered_map<std::string, Counter, Hash, std::equal_to<>> by_counter_;  // never iterated
   std::map<TxnId, std::vector<CounterAdd>> by_holder_;
 };
 
