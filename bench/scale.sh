@@ -43,7 +43,8 @@ cluster() { # SHARDS
 point() { # CURVE X ARGUMENT...
   local curve=$1 x=$2
   shift 2
-  if "$bin/assentctl" --endpoints "$ASSENT_ENDPOINTS" -o json bench run --clients 32 --warmup 1s --duration "${seconds}s" "$@" \
+  [ "$curve" = clients ] || set -- --clients 32 "$@"
+  if "$bin/assentctl" --endpoints "$ASSENT_ENDPOINTS" -o json bench run --warmup 1s --duration "${seconds}s" "$@" \
     >"$dir/point.json"; then
     /usr/bin/python3 "$root/bench/scale_plot.py" add "$json" "$curve" "$x" "$dir/point.json"
   else
