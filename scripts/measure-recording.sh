@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# What recording costs at full load: the bank workload on one cluster, whose nodes record in one window and not in the next (A B A B ...),
-# so that nothing else differs, not even the processes. Neighbours are compared as pairs, in both orders, because the machine is not as
-# fast at any time; what is printed is the median of the pairs' ratios with its middle half. The processors' time of the servers for each
-# commit says more than the rate on a machine that has other things to do. On one that is never quiet the third figure says most: of all
-# samples of the servers' time under load, how many lie below the recorder and what goes through its records (perf; nothing is said where it is missing).
+# What recording costs at full load: one load of the bank on one cluster, whose nodes record in one window and not in the next, so that nothing
+# else differs, not even the processes. Neighbours are compared as pairs, in both orders, because the machine is not as fast at any time; what is
+# printed is the mean of the pairs' ratios with twice its standard error, for the rate and for the servers' processor time of a call, which says more
+# on a machine that has other things to do. The third figure: of all samples of the servers' time under load, how many lie below the
+# recorder and what goes through its records (perf; nothing is said where it is missing).
 #
-#   scripts/measure-recording.sh [PAIRS] [SECONDS]     default: 20 pairs of windows of 4 seconds each; 0 pairs: the third figure alone
+#   scripts/measure-recording.sh [PAIRS] [SECONDS]     default: 100 pairs of windows of 1 second each; 0 pairs: the third figure alone
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-pairs=${1:-20} seconds=${2:-4}
+pairs=${1:-100} seconds=${2:-1}
 dir=$(mktemp -d)
 trap '"$root/scripts/cluster.sh" stop "$dir/c"; rm -rf "$dir"' EXIT
 
@@ -35,14 +35,59 @@ urllib.request.urlopen(request, timeout=10).read()
 PYTHON
   done
 }
-# The number behind a name in a JSON document of one line or many.
-figure() { grep -o "\"$1\": *[0-9.]*" | head -n 1 | grep -o '[0-9.]*$'; }
-window() { # true or false: one line, rate and microseconds
-  local report
-  recording "$1"
-  report=$("$bin/assentctl" --endpoints "$ASSENT_ENDPOINTS" -o json bench run --workload bank --clients 32 \
-    --warmup 1s --duration "${seconds}s")
-  echo "$(figure tps <<<"$report") $(figure server_cpu_us_per_txn <<<"$report")"
+# Toggles while a load runs, reads what every node counts of itself at both ends of each window, and compares.
+compare() {
+  /usr/bin/python3 - "$ASSENT_HTTP" "$token" "$pairs" "$seconds" <<'PYTHON'
+import math, statistics, sys, time, urllib.request
+nodes, token, pairs, seconds = sys.argv[1].split(","), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+
+def record(on):
+    for node in nodes:
+        request = urllib.request.Request(f"http://{node}/api/v1/dev/faults", data=b'{"recording": %s}' % (b"true" if on else b"false"),
+                                         headers={"Content-Type": "application/json", "Authorization": f"Bearer {token}"})
+        urllib.request.urlopen(request, timeout=10).read()
+
+def reading():
+    commits = cpu = 0.0
+    for node in nodes:
+        for line in urllib.request.urlopen(f"http://{node}/metrics", timeout=10).read().decode().splitlines():
+            # Calls and not commits, which the recorder counts.
+            if line.startswith("grpc_server_handled_total{") and 'grpc_method="Execute"' in line and 'grpc_code="OK"' in line:
+                commits += float(line.split()[-1])
+            elif line.startswith("process_cpu_seconds_total"):
+                cpu += float(line.split()[-1])
+    return time.monotonic(), commits, cpu
+
+def window(on):
+    record(on)
+    time.sleep(0.2)  # what had begun before
+    began, commits, cpu = reading()
+    time.sleep(seconds)
+    ended, more, spent = reading()
+    if more == commits:
+        sys.exit("nothing was executed in a window: does the load run?")
+    return (more - commits) / (ended - began), (spent - cpu) / (more - commits)
+
+record(True)
+for _ in range(120):  # until the accounts are made and transfers run
+    _, before, _ = reading()
+    time.sleep(1)
+    if reading()[1] - before > 200:
+        break
+rates, costs = [], []
+for pair in range(pairs):
+    order = (True, False) if pair % 2 == 0 else (False, True)
+    found = {on: window(on) for on in order}
+    rates.append(math.log(found[True][0] / found[False][0]))
+    costs.append(math.log(found[True][1] / found[False][1]))
+    if pair % 10 == 9:
+        print(f"{pair + 1} pairs: {found[True][0]:.0f} and {found[False][0]:.0f} calls/s, "
+              f"{found[True][1] * 1e6:.0f} and {found[False][1] * 1e6:.0f} us each", flush=True)
+record(True)
+for name, ratios in (("recording changes the rate by", rates), ("and the servers' time per call by", costs)):
+    mean, error = statistics.fmean(ratios), 2 * statistics.stdev(ratios) / math.sqrt(len(ratios))
+    print(f"{name:36} {100 * math.expm1(mean):+6.2f} %  +- {100 * error:.2f}   of {len(ratios)} pairs")
+PYTHON
 }
 
 # Of what the three processes do meanwhile, the share of the recorder with all that it calls.
@@ -69,23 +114,12 @@ PYTHON
 }
 profile_seconds=30
 
-window true >/dev/null # caches, connections, SQLite's pages
-for pair in $(seq "$pairs"); do
-  if [ $((pair % 2)) -eq 1 ]; then
-    on=$(window true) off=$(window false)
-  else
-    off=$(window false) on=$(window true)
-  fi
-  echo "$on $off" | tee -a "$dir/pairs" | awk -v n="$pair" \
-    '{ printf "pair %2d  recording: %7.1f commits/s %6.1f us each   not: %7.1f commits/s %6.1f us each\n", n, $1, $2, $3, $4 }'
-done
-[ "$pairs" -lt 2 ] || /usr/bin/python3 - "$dir/pairs" <<'PYTHON'
-import statistics, sys
-pairs = [[float(x) for x in line.split()] for line in open(sys.argv[1])]
-def said(name, ratios):
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    print(f"{name:34} {100 * (middle - 1):+6.2f} %   middle half of {len(ratios)} pairs: {100 * (low - 1):+.2f} % to {100 * (high - 1):+.2f} %")
-said("recording changes the rate by", [on / off for on, _, off, _ in pairs])
-said("and the servers' time per commit by", [on / off for _, on, _, off in pairs])
-PYTHON
+if [ "$pairs" -ge 2 ]; then
+  "$bin/assentctl" --endpoints "$ASSENT_ENDPOINTS" -o json bench run --workload bank --clients 32 \
+    --duration "$(awk -v p="$pairs" -v s="$seconds" 'BEGIN { print int(p * 2 * (s + 0.6)) + 60 }')s" >/dev/null 2>&1 &
+  load=$!
+  compare
+  kill "$load" 2>/dev/null || true
+  wait "$load" 2>/dev/null || true
+fi
 profile
