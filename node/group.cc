@@ -46,47 +46,57 @@ Group::Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log
       application_(std::move(application)),
       shared_(shared),
       snapshot_(snapshot),
-      snapshot_phase_(phase_of(self, config_, shared.snapshot_every)) {}
+      snapshot_phase_(phase_of(self, config_, shared.snapshot_every)) {
+  mark_dirty();
+}
+
+void Group::mark_dirty() {
+  if (!std::exchange(dirty_, true)) shared_.dirty.push_back(this);
+}
+
+void Group::wait_on_disk() {
+  if (!std::exchange(waits_on_disk_, true)) shared_.waiting_on_disk.push_back(this);
+}
 
 // ---- inputs ----
 
 void Group::tick() {
   log_->tick();
   if (leads_) application_->tick();
-  dirty_ = dirty_ || log_->has_output() || (leads_ && application_->has_outbox());
+  if (log_->has_output() || (leads_ && application_->has_outbox())) mark_dirty();
 }
 
 void Group::receive_consensus(NodeId from, ByteView message) {
   log_->receive(from, message);
-  dirty_ = dirty_ || log_->has_output();
+  if (log_->has_output()) mark_dirty();
 }
 
 void Group::receive(GroupId from, ByteView payload) {
   ASSENT_CHECK(leads_, "only a leader receives messages of other groups");
   application_->receive(from, payload);
-  dirty_ = true;
+  mark_dirty();
 }
 
 void Group::request(const ClientRequest& request) {
   ASSENT_CHECK(leads_, "only a leader receives requests");
   ASSENT_CHECK(waiting_.insert(request.id).second, "a request id is used once");
   application_->request(request);
-  dirty_ = true;
+  mark_dirty();
 }
 
 void Group::snapshot_sent(NodeId to, bool delivered) {
   log_->snapshot_sent(to, delivered);
-  dirty_ = true;
+  mark_dirty();
 }
 
 void Group::transfer_leadership(NodeId to) {
   log_->transfer_leadership(to);
-  dirty_ = true;
+  mark_dirty();
 }
 
 Result<Position> Group::change_membership(std::span<const MemberChange> changes, ClusterMillis now) {
   auto position = log_->change_membership(changes, now);
-  dirty_ = true;
+  mark_dirty();
   return position;
 }
 
@@ -107,13 +117,13 @@ Outbox Group::drain(ClusterMillis now) {
     if (const auto position = log_->propose(proposal, now); !position) {
       application_->refused(proposal, position.error());
       if (shared_.watcher != nullptr) shared_.watcher->refused(config_.id);
-      dirty_ = true;
+      mark_dirty();
     }
   }
   for (const ReadId read : outbox.reads) {
     if (!log_->request_read(read)) {
       application_->read_lost(read);
-      dirty_ = true;
+      mark_dirty();
     }
   }
   return outbox;
@@ -129,7 +139,7 @@ void Group::gather(Batch& batch) {
   const bool needs_disk = output_.needs_disk();
   if (leads_) {
     for (const EntryPtr& entry : output_.append) {
-      if (entry->epoch == led_) syncs_[entry->index] = batch.ticket - std::min(batch.ticket, durable_);
+      if (entry->epoch == led_) syncs_[entry->index] = batch.ticket - std::min(batch.ticket, shared_.durable);
     }
     if (shared_.watcher != nullptr && !output_.append.empty()) {
       shared_.watcher->appended(config_.id, output_.append.front()->index, output_.append.back()->index, batch.ticket);
@@ -158,6 +168,7 @@ void Group::park(bool needs_disk, Wal::Ticket coming) {
   }
   const Wal::Ticket ticket = needs_disk ? coming : parked_.back().ticket;
   if (parked_.empty() || parked_.back().ticket != ticket) parked_.emplace_back().ticket = ticket;
+  wait_on_disk();
   Parked& parked = parked_.back();
   parked.output = output_.number;
   std::move(output_.send_after_sync.begin(), output_.send_after_sync.end(), std::back_inserter(parked.messages));
@@ -169,18 +180,19 @@ void Group::send(const std::vector<ConsensusMessage>& messages) {
   }
 }
 
-void Group::durable(Wal::Ticket ticket) {
-  durable_ = ticket;
+bool Group::durable(Wal::Ticket ticket) {
   while (!parked_.empty() && parked_.front().ticket <= ticket) {
     send(parked_.front().messages);
     log_->durable(parked_.front().output);
     parked_.pop_front();
-    dirty_ = true;
+    mark_dirty();
   }
   if (drop_ && drop_->ticket <= ticket) {
     shared_.snapshots.drop_before(config_.id, drop_->before);
     drop_.reset();
   }
+  waits_on_disk_ = !parked_.empty() || drop_;
+  return waits_on_disk_;
 }
 
 Result<void> Group::advance(ClusterMillis now) {
@@ -218,7 +230,7 @@ void Group::resign(const Leadership& next) {
   }
   waiting_.clear();
   if (shared_.watcher != nullptr) shared_.watcher->resigned(config_.id);
-  dirty_ = true;
+  mark_dirty();
 }
 
 void Group::change_leadership(const Leadership& next) {
@@ -228,7 +240,7 @@ void Group::change_leadership(const Leadership& next) {
   leads_ = true;
   led_ = next.epoch;
   application_->leadership(next);
-  dirty_ = true;
+  mark_dirty();
 }
 
 // ---- applying ----
@@ -263,7 +275,7 @@ Result<void> Group::apply(const std::vector<EntryPtr>& committed, ClusterMillis 
     applied = entry->index;
     if (shared_.observer.applied) shared_.observer.applied(config_.id, *entry);
   }
-  dirty_ = dirty_ || !committed.empty();  // the core hands out a bounded part at a time: there may be more
+  if (!committed.empty()) mark_dirty();  // the core hands out a bounded part at a time: there may be more
   if (applied == before) return {};
   if (auto done = application_->batch_applied(); !done) return fail(named(done.error(), "its data cannot be stored"));
   return {};
@@ -273,13 +285,13 @@ void Group::serve_reads(const Output& output) {
   if (!leads_) return;  // whoever resigned has answered
   for (const ReadId read : output.reads_lost) {
     application_->read_lost(read);
-    dirty_ = true;
+    mark_dirty();
   }
   reads_.insert(reads_.end(), output.reads.begin(), output.reads.end());
   while (!reads_.empty() && reads_.front().index <= application_->applied()) {
     application_->read_ready(reads_.front().id);
     reads_.pop_front();
-    dirty_ = true;
+    mark_dirty();
   }
 }
 
@@ -316,7 +328,7 @@ Result<void> Group::save(const Snapshot& snapshot) {
 
 Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
   saving_ = false;
-  dirty_ = true;
+  mark_dirty();
   if (!std::exchange(saving_own_, false)) {
     if (!incoming_) return {};
     log_->receive_snapshot(incoming_->from, incoming_->epoch, mark);
@@ -327,13 +339,14 @@ Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
     snapshot_ = mark.last.index;
     update_in(batch).compact = mark;
     drop_ = Drop{batch.ticket, mark};
+    wait_on_disk();
     log_->snapshot_taken(mark);
   }
   return incoming_ ? save(incoming_->snapshot) : Result<void>{};
 }
 
 Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
-  dirty_ = true;
+  mark_dirty();
   if (transfer.mark.last.index <= log_->status().committed) {  // nothing to keep; the core tells its leader so
     log_->receive_snapshot(from, transfer.epoch, transfer.mark);
     return {};
@@ -355,6 +368,7 @@ Result<void> Group::install(const SnapshotMark& mark) {
   snapshot_ = std::max(snapshot_, mark.last.index);
   bytes_since_snapshot_ = 0;
   drop_ = Drop{update_ticket_, mark};
+  wait_on_disk();
   return {};
 }
 

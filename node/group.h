@@ -16,6 +16,8 @@
 //   * The application is a leader exactly while leads() is true. A resignation is carried out before the entries of the
 //     same output are applied, a new leadership after.
 //   * A snapshot's name is in the WAL only after the snapshot is durable; older ones go only after that record is.
+//   * A group that is dirty, or waits for the disk, stands in the loop's list of those, once: what a round costs does
+//     not grow with the groups that have nothing to do.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -54,13 +57,18 @@ class Group {
     SnapshotStore& snapshots;
     Transport& transport;
     Loop::Observer& observer;
-    TxnWatcher*& watcher;  // null: nobody watches
+    TxnWatcher*& watcher;                  // null: nobody watches
+    const Wal::Ticket& durable;            // the newest batch that is
+    std::vector<Group*>& dirty;            // who is, in no order
+    std::vector<Group*>& waiting_on_disk;  // the same
     std::uint64_t snapshot_every = 0;
     std::uint64_t snapshot_log_bytes = 0;
   };
 
   Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log, std::unique_ptr<Application> application,
         Index snapshot, Shared shared);
+  Group(const Group&) = delete;  // the loop's lists point to it
+  Group& operator=(const Group&) = delete;
 
   // ---- inputs ----
   void tick();
@@ -81,7 +89,8 @@ class Group {
   [[nodiscard]] Result<void> advance(ClusterMillis now);
 
   // ---- disk ----
-  void durable(Wal::Ticket ticket);  // this batch and all earlier ones
+  // This batch and all earlier ones. False: it waits for none any more, and is off the list.
+  [[nodiscard]] bool durable(Wal::Ticket ticket);
   [[nodiscard]] Result<void> snapshot_saved(const SnapshotMark& mark, Batch& batch);
 
   [[nodiscard]] bool dirty() const { return dirty_; }
@@ -90,6 +99,12 @@ class Group {
   [[nodiscard]] const GroupConfig& config() const { return config_; }
   [[nodiscard]] Application& application() const { return *application_; }
   [[nodiscard]] GroupStatus status() const;
+  // For Loop::take_news(): true once between two calls of tell_news().
+  [[nodiscard]] bool makes_news() { return !std::exchange(news_, true); }
+  [[nodiscard]] GroupStatus tell_news() {
+    news_ = false;
+    return status();
+  }
   [[nodiscard]] std::uint64_t snapshots_damaged() const { return snapshots_damaged_; }
 
  private:
@@ -108,6 +123,8 @@ class Group {
     Snapshot snapshot;
   };
 
+  void mark_dirty();
+  void wait_on_disk();
   GroupUpdate& update_in(Batch& batch);
   void park(bool needs_disk, Wal::Ticket coming);
   void send(const std::vector<ConsensusMessage>& messages);
@@ -129,7 +146,9 @@ class Group {
   std::unique_ptr<Application> application_;
   Shared shared_;
 
-  bool dirty_ = true;
+  bool dirty_ = false;
+  bool waits_on_disk_ = false;
+  bool news_ = false;
   Output output_;  // between gather() and advance()
   std::deque<Parked> parked_;
   Wal::Ticket update_ticket_ = 0;  // the batch that update_slot_ is a place in
@@ -139,7 +158,6 @@ class Group {
   Epoch led_;
   // Of what was proposed here and is not applied yet: how many syncs of this node's disk lie before its durability.
   std::map<Index, std::uint64_t> syncs_;
-  Wal::Ticket durable_ = 0;
   std::set<RequestId> waiting_;       // requests that the application owes a reply
   std::vector<ClientReply> parting_;  // of a leader that resigned
   std::deque<ReadReady> reads_;       // satisfied barriers whose index is not applied yet

@@ -37,6 +37,12 @@ bool founds(const GroupConfig& group, NodeId node) {
   return std::find(group.members.begin(), group.members.end(), node) != group.members.end();
 }
 
+// Ascending by id: what the groups do in one step is the same however they came to be listed.
+void in_order(std::vector<Group*>& groups) {
+  std::sort(groups.begin(), groups.end(),
+            [](const Group* a, const Group* b) { return a->config().id < b->config().id; });
+}
+
 class NodeLoop final : public Loop {
  public:
   NodeLoop(const NodeConfig& config, Disk& disk, Transport& transport, Clock& clock, std::unique_ptr<Wal> wal,
@@ -111,6 +117,7 @@ class NodeLoop final : public Loop {
   [[nodiscard]] std::vector<ServiceCall> take_calls() override { return std::exchange(calls_, {}); }
   [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
   [[nodiscard]] std::vector<GroupStatus> status() const override;
+  [[nodiscard]] std::vector<GroupStatus> take_news() override;
   [[nodiscard]] LoopStatistics statistics() const override;
   [[nodiscard]] Result<std::uint64_t> application_digest(GroupId group) override;
   [[nodiscard]] const WalRecovery& recovery() const override { return recovery_; }
@@ -166,6 +173,9 @@ class NodeLoop final : public Loop {
   Peers peers_;
   Observer observer_;
   TxnWatcher* watcher_ = nullptr;
+  std::vector<Group*> dirty_;            // with something to do, each once
+  std::vector<Group*> waiting_on_disk_;  // the same
+  std::vector<Group*> news_;             // for take_news()
   std::map<GroupId, Group> groups_;
 
   Batch batch_;
@@ -216,8 +226,8 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
     if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) return fail(done.error());
   }
   groups_.try_emplace(group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
-                      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_,
-                                    config_.snapshot_every, config_.limits.snapshot_log_bytes});
+                      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_,
+                                    waiting_on_disk_, config_.snapshot_every, config_.limits.snapshot_log_bytes});
   return {};
 }
 
@@ -247,8 +257,10 @@ Group* NodeLoop::find_or_add(GroupId id) {
 bool NodeLoop::collect_dirty() {
   round_.clear();
   if (failure_) return false;
-  for (auto& [id, group] : groups_) {
-    if (group.dirty()) round_.push_back(&group);
+  round_.swap(dirty_);
+  in_order(round_);
+  for (Group* group : round_) {
+    if (group->makes_news()) news_.push_back(group);
   }
   return !round_.empty();
 }
@@ -356,7 +368,10 @@ void NodeLoop::on_disk() {
   if (wal_->durable() == released_) return;
   released_ = wal_->durable();
   if (watcher_ != nullptr) watcher_->synced(released_);
-  for (auto& [id, group] : groups_) group.durable(released_);
+  std::vector<Group*> waiting = std::exchange(waiting_on_disk_, {});
+  in_order(waiting);
+  std::erase_if(waiting, [this](Group* group) { return !group->durable(released_); });
+  waiting_on_disk_.insert(waiting_on_disk_.end(), waiting.begin(), waiting.end());
 }
 
 void NodeLoop::on_request(const ClientRequest& request) {
@@ -388,6 +403,15 @@ Result<Position> NodeLoop::change_membership(GroupId id, std::span<const MemberC
 std::vector<GroupStatus> NodeLoop::status() const {
   std::vector<GroupStatus> all;
   for (const auto& [id, group] : groups_) all.push_back(group.status());
+  return all;
+}
+
+std::vector<GroupStatus> NodeLoop::take_news() {
+  std::vector<Group*> news = std::exchange(news_, {});
+  in_order(news);
+  std::vector<GroupStatus> all;
+  all.reserve(news.size());
+  for (Group* group : news) all.push_back(group->tell_news());
   return all;
 }
 

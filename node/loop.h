@@ -120,6 +120,8 @@ class Loop {
   [[nodiscard]] virtual std::optional<Error> failure() const = 0;
 
   [[nodiscard]] virtual std::vector<GroupStatus> status() const = 0;
+  // Of those groups alone that did anything since the last call, ascending: the first one brings all of them.
+  [[nodiscard]] virtual std::vector<GroupStatus> take_news() = 0;
   [[nodiscard]] virtual LoopStatistics statistics() const = 0;
   // Of one group's application at its applied index.
   [[nodiscard]] virtual Result<std::uint64_t> application_digest(GroupId group) = 0;

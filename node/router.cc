@@ -55,11 +55,14 @@ void Router::hear(GroupId group, const Leader& leader) {
 
 void Router::tick() {
   ++now_;
-  for (auto& [group, entry] : groups_) {
-    if (entry.used_since == 0 || now_ - entry.used_since <= unconfirmed_ticks) continue;
+  std::erase_if(used_, [this](GroupId group) {
+    Entry& entry = groups_.at(group);
+    if (entry.used_since == 0) return true;
+    if (now_ - entry.used_since <= unconfirmed_ticks) return false;
     entry.learned = Leader{};
     entry.used_since = 0;
-  }
+    return true;
+  });
 }
 
 Router::Leader Router::leader(GroupId group) const {
@@ -77,7 +80,10 @@ std::span<const NodeId> Router::route(GroupId group) {
   Entry& entry = found->second;
   const Leader known = leader(group);
   if (!known.node.none()) {
-    if (known == entry.learned && known != entry.local && entry.used_since == 0) entry.used_since = now_;
+    if (known == entry.learned && known != entry.local && entry.used_since == 0) {
+      entry.used_since = now_;
+      used_.insert(group);
+    }
     known_ = known.node;
     if (known == entry.local) entry.unknown_since = 0;
     return {&known_, 1};

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -64,6 +65,7 @@ class Router {
   std::uint64_t now_ = 1;      // ticks
   NodeId known_;               // what route() shows
   std::map<GroupId, Entry> groups_;
+  std::set<GroupId> used_;  // those with used_since, and perhaps some that were heard since
 };
 
 }  // namespace assent

@@ -319,11 +319,10 @@ void Daemon::ticked(Loop& loop) {
   if (ticks_ % latencies_every_ticks == 0) latencies_ = transport_->latencies();
   if (ticks_ % watch_every_ticks != 0) return;
   recorder_.set_wall(SystemClock::wall_micros());
-  const std::vector<GroupStatus> groups = loop.status();
-  watch_groups(groups);
-  if (draining_) return hand_over(loop, groups);
+  watch_groups(loop.take_news());
+  if (draining_) return hand_over(loop, loop.status());
   if (config_.leaders != "together") return;
-  for (const TransferLeadership& move : placement_.moves(groups)) loop.handle(move);
+  for (const TransferLeadership& move : placement_.moves(loop.status())) loop.handle(move);
 }
 
 void Daemon::failed(const Error& error) {
@@ -371,11 +370,14 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
                                               group_name, leadership.epoch));
 }
 
-void Daemon::watch_groups(const std::vector<GroupStatus>& groups) {
-  ClientApi::Serving serving{.node = !draining_, .coordinator = !draining_, .shard = !draining_};
-  for (const GroupStatus& group : groups) {
-    bool& served = group.config.role == GroupRole::coordinator ? serving.coordinator : serving.shard;
-    served = served && !group.log.leadership.leader.none();
+void Daemon::watch_groups(const std::vector<GroupStatus>& changed) {
+  for (const GroupStatus& group : changed) {
+    std::set<GroupId>& leaderless = leaderless_[group.config.role];
+    if (group.log.leadership.leader.none()) {
+      leaderless.insert(group.config.id);
+    } else {
+      leaderless.erase(group.config.id);
+    }
     const auto [last, fresh] = snapshots_.emplace(group.config.id, group.log.snapshot.last.index);
     if (!fresh && last->second < group.log.snapshot.last.index) {
       last->second = group.log.snapshot.last.index;
@@ -387,6 +389,9 @@ void Daemon::watch_groups(const std::vector<GroupStatus>& groups) {
            fmt::format("a snapshot of {} up to entry {}", group.config.name, last->second));
     }
   }
+  const ClientApi::Serving serving{.node = !draining_,
+                                   .coordinator = !draining_ && leaderless_[GroupRole::coordinator].empty(),
+                                   .shard = !draining_ && leaderless_[GroupRole::shard].empty()};
   if (serving == serving_) return;
   serving_ = serving;
   api_.set_serving(serving);

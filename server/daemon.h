@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/result.h"
@@ -67,7 +68,7 @@ class Daemon {
   [[nodiscard]] TraceHeaders trace_headers(const TxnId& txn, std::string_view method, const std::string& branch) const;
   void note(NodeEventKind kind, std::string group, std::string text);
   void watch_leadership(GroupId group, const Leadership& leadership);
-  void watch_groups(const std::vector<GroupStatus>& groups);
+  void watch_groups(const std::vector<GroupStatus>& changed);
   void hand_over(Loop& loop, const std::vector<GroupStatus>& groups);
 
   const ServerConfig config_;
@@ -100,6 +101,7 @@ class Daemon {
   std::uint64_t ticks_ = 0;
   std::map<GroupId, Leadership> leaders_;
   std::map<GroupId, Index> snapshots_;
+  std::map<GroupRole, std::set<GroupId>> leaderless_;
   std::map<GroupId, Epoch> handed_over_;  // while draining: in which epoch each group was given away
   ClientApi::Serving serving_;
   LeaderPlacement placement_;

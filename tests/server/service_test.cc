@@ -50,6 +50,7 @@ class FakeLoop final : public Loop {
   std::vector<ServiceCall> take_calls() override { return {}; }
   [[nodiscard]] std::optional<Error> failure() const override { return std::nullopt; }
   [[nodiscard]] std::vector<GroupStatus> status() const override { return groups; }
+  std::vector<GroupStatus> take_news() override { return groups; }
   [[nodiscard]] LoopStatistics statistics() const override { return {}; }
   Result<std::uint64_t> application_digest(GroupId) override { return 0xABCU; }
   [[nodiscard]] const WalRecovery& recovery() const override { return recovered; }
