@@ -23,6 +23,8 @@ constexpr std::array bugs{
     PlantedBug{Bug::learner_counts, "learner_counts"},
     PlantedBug{Bug::change_survives_truncation, "change_survives_truncation"},
     PlantedBug{Bug::disk_loss_forgotten, "disk_loss_forgotten"},
+    PlantedBug{Bug::sleep_unacknowledged, "sleep_unacknowledged"},
+    PlantedBug{Bug::sleeper_left_alone, "sleeper_left_alone"},
     PlantedBug{Bug::answer_before_commit, "answer_before_commit"},
     PlantedBug{Bug::vote_before_commit, "vote_before_commit"},
     PlantedBug{Bug::snapshot_without_prepared, "snapshot_without_prepared"},

@@ -31,6 +31,8 @@ enum class Bug : std::uint8_t {
   learner_counts,              // who was only to catch up is counted like a voter
   change_survives_truncation,  // a membership that was cut off with its entry stays in force
   disk_loss_forgotten,         // a node that lost its disk goes on as the member that it was
+  sleep_unacknowledged,        // a leader sleeps before its followers have all entries and have said that they sleep
+  sleeper_left_alone,          // a follower sleeps on when its leader's node is gone
   // The commit protocol.
   answer_before_commit,         // the client is answered when the decision is proposed, not when it is committed
   vote_before_commit,           // a vote is told when it is proposed, not when it is committed

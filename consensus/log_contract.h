@@ -100,7 +100,18 @@ struct LogStatus {
   std::uint64_t ignored_messages = 0;  // malformed, foreign or stale input
   Membership members;                  // in force, committed or not
   Index members_since;                 // the entry that made it; at most committed once it is
-  std::vector<PeerProgress> peers;     // on the leader
+  bool asleep = false;
+  std::vector<PeerProgress> peers;  // on the leader
+};
+
+// What passed a core by while it slept.
+struct Slept {
+  struct Silence {
+    NodeId node;
+    std::uint32_t ticks = 0;  // since anything was heard of the node, of whatever group
+  };
+  std::uint64_t ticks = 0;  // that it was not given
+  std::span<const Silence> silences;
 };
 
 class ReplicatedLog {
@@ -136,6 +147,16 @@ class ReplicatedLog {
   virtual void snapshot_sent(NodeId to, bool delivered) = 0;
   // Asks the leader to hand over to a voter when that has caught up; a hint, not a promise.
   virtual void transfer_leadership(NodeId to) = 0;
+
+  // ---- sleep, for hosts of many groups ----
+  // The host has nothing for the group to do, until something comes: if its leader's host says so for a while, a core
+  // that is configured for it may sleep. From then on it need not be ticked, and says nothing until anything else is
+  // asked of it. In turn the host sees to it that whoever needs this replica is missed: it hears of each other node
+  // regularly, or else calls wake() for every sleeper that is led from there or leads a member there, and so it does
+  // when a node has begun another life. A message that wakes it is followed by wake() as well.
+  virtual void set_idle(bool /*idle*/) {}
+  [[nodiscard]] virtual bool asleep() const { return false; }
+  virtual void wake(const Slept& /*slept*/) {}
 
   [[nodiscard]] virtual LogStatus status() const = 0;
   // Where mark for index would stand: the epoch, stamp and members at a handed-out index that is still in memory or at

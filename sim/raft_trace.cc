@@ -51,6 +51,12 @@ struct Teller {
   Told operator()(const PreVoteRequest&) const { return {}; }
   Told operator()(const PreVoteReply&) const { return {}; }
   Told operator()(const TimeoutNow&) const { return {}; }
+  Told operator()(const Sleep& m) const {  // which is a heartbeat to Raft
+    return {"MsgHeartbeat", "AppendEntriesRequest", 0, {}, m.last, {}, false, {}};
+  }
+  Told operator()(const SleepReply&) const {
+    return {"MsgHeartbeatResp", "AppendEntriesResponse", 0, {}, {}, {}, false, {}};
+  }
 };
 
 std::string to_json(const Told& told, Epoch term, const Member& from, const Member& to) {

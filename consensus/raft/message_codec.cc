@@ -19,6 +19,8 @@ enum class Kind : std::uint8_t {
   heartbeat_reply = 9,
   timeout_now = 10,
   stale_term = 11,
+  sleep = 12,
+  sleep_reply = 13,
 };
 
 constexpr std::uint8_t between_incarnations = 0x80;  // added to the kind
@@ -38,6 +40,8 @@ Kind kind_of(const Heartbeat&) { return Kind::heartbeat; }
 Kind kind_of(const HeartbeatReply&) { return Kind::heartbeat_reply; }
 Kind kind_of(const TimeoutNow&) { return Kind::timeout_now; }
 Kind kind_of(const StaleTerm&) { return Kind::stale_term; }
+Kind kind_of(const Sleep&) { return Kind::sleep; }
+Kind kind_of(const SleepReply&) { return Kind::sleep_reply; }
 
 std::uint8_t flag(bool value) { return value ? 1 : 0; }
 ByteWriter& place(ByteWriter& out, const Position& at) { return out.id(at.epoch).id(at.index); }
@@ -58,6 +62,8 @@ void body(ByteWriter& out, const Heartbeat& m) { out.id(m.commit).u64(m.round); 
 void body(ByteWriter& out, const HeartbeatReply& m) { out.u64(m.round); }
 void body(ByteWriter&, const TimeoutNow&) {}
 void body(ByteWriter&, const StaleTerm&) {}
+void body(ByteWriter& out, const Sleep& m) { out.id(m.last).u64(m.round); }
+void body(ByteWriter& out, const SleepReply& m) { out.u64(m.round); }
 
 template <class M>
 std::size_t size_hint(const M&) {
@@ -150,6 +156,8 @@ Message read_body(Fields& in, Kind kind, Epoch term) {
     case Kind::heartbeat_reply: return HeartbeatReply{.term = term, .round = in.u64()};
     case Kind::timeout_now: return TimeoutNow{.term = term};
     case Kind::stale_term: return StaleTerm{.term = term};
+    case Kind::sleep: return Sleep{.term = term, .last = in.number<Index>(), .round = in.u64()};
+    case Kind::sleep_reply: return SleepReply{.term = term, .round = in.u64()};
   }
   in.require(false);
   return StaleTerm{};

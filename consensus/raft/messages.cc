@@ -36,6 +36,8 @@ std::string text(const Heartbeat& m) {
 std::string text(const HeartbeatReply& m) { return fmt::format("heartbeat-reply {} round {}", m.term, m.round); }
 std::string text(const TimeoutNow& m) { return fmt::format("timeout-now {}", m.term); }
 std::string text(const StaleTerm& m) { return fmt::format("stale-term {}", m.term); }
+std::string text(const Sleep& m) { return fmt::format("sleep {} last {} round {}", m.term, m.last, m.round); }
+std::string text(const SleepReply& m) { return fmt::format("sleep-reply {} round {}", m.term, m.round); }
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 //     AppendRequest     AppendAccept | AppendReject    3.5
 //     Heartbeat         HeartbeatReply                 liveness, commit index, read rounds (6.4)
 //     TimeoutNow        -                              3.10: leadership transfer
+//     Sleep             SleepReply                     nothing to do: no more ticks and heartbeats (raft_sleep.cc)
 //     -                 StaleTerm                      to a leader whose term is over
 #pragma once
 
@@ -82,8 +83,20 @@ struct StaleTerm {
   Epoch term;
 };
 
+struct Sleep {
+  Epoch term;
+  Index last;               // of the leader's log: committed, and known to be on the receiver's disk
+  std::uint64_t round = 0;  // echoed
+};
+
+// The sender sleeps.
+struct SleepReply {
+  Epoch term;
+  std::uint64_t round = 0;
+};
+
 using Message = std::variant<PreVoteRequest, PreVoteReply, VoteRequest, VoteReply, AppendRequest, AppendAccept,
-                             AppendReject, Heartbeat, HeartbeatReply, TimeoutNow, StaleTerm>;
+                             AppendReject, Heartbeat, HeartbeatReply, TimeoutNow, StaleTerm, Sleep, SleepReply>;
 
 [[nodiscard]] Epoch term_of(const Message& message);
 // One line for transcripts and traces, such as "append 3 after 2@4: 3@5..3@6 commit 4". A place is written epoch@index.

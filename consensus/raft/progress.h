@@ -64,6 +64,7 @@ class Progress {
   std::uint32_t silent_ticks = std::numeric_limits<std::uint32_t>::max();  // since it was heard; the maximum: never
   Index commit_told;                 // the newest commit index that was sent to it
   std::uint64_t round_answered = 0;  // of read barriers
+  std::uint64_t sleep_answered = 0;  // the newest round of Sleep
 
  private:
   struct Sent {

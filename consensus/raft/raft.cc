@@ -25,7 +25,11 @@ std::vector<NodeId> ascending(std::vector<NodeId> nodes) {
 // Only the leader of the message's term sends these.
 bool comes_from_leader(const Message& message) {
   return std::holds_alternative<AppendRequest>(message) || std::holds_alternative<Heartbeat>(message) ||
-         std::holds_alternative<TimeoutNow>(message);
+         std::holds_alternative<TimeoutNow>(message) || std::holds_alternative<Sleep>(message);
+}
+
+bool wakes(const Message& message) {
+  return !std::holds_alternative<Sleep>(message) && !std::holds_alternative<SleepReply>(message);
 }
 
 }  // namespace
@@ -68,6 +72,7 @@ bool Raft::plausible(Epoch term) const {
 void Raft::tick() {
   if (silent_) return;
   ++ticks_;
+  if (asleep_) return;
   Next next = std::visit([this](auto& role) { return on_tick(role); }, role_);
   if (next) enter(std::move(*next));
 }
@@ -79,6 +84,9 @@ void Raft::receive(NodeId from, ByteView bytes) {
   // Whether the sender belongs to the group is not asked: its log may know of a membership that is still unknown here
   // (4.1), and what it asks for is judged by terms and logs alone.
   const Member sender(from, letter->between.from);
+  if (asleep_ && wakes(letter->message)) {
+    wake_up(!comes_from_leader(letter->message) || term_of(letter->message) != term_);
+  }
   if (!settle_term(sender, letter->message)) return;
   std::visit([this, &sender](const auto& m) { dispatch(sender, m); }, letter->message);
 }
@@ -155,6 +163,7 @@ bool Raft::follow(const Member& leader) {
   if (auto* follower = std::get_if<Follower>(&role_); follower != nullptr && !follower->leader.none()) {
     if (follower->leader.node == leader.node) {
       follower->leader = leader;
+      follower->uncertain = false;
       return true;
     }
     ignore();
@@ -172,6 +181,7 @@ bool Raft::follow(const Member& leader) {
 void Raft::enter(Role next) {
   if (auto* leader = std::get_if<Leader>(&role_)) leader->reads.abandon(out_.reads_lost);
   role_ = std::move(next);
+  asleep_ = false;
 }
 
 // ---- output ----
@@ -252,6 +262,7 @@ void Raft::receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) 
   const bool sane =
       mark.last.epoch <= epoch && !mark.last.epoch.none() && mark.last.index.value < number_max && mark.members.valid();
   if (silent_ || from.none() || from == self_.node || !plausible(epoch) || !sane) return ignore();
+  wake_up(true);
   if (epoch > term_) enter_term(epoch);
   const bool current = epoch == term_;
   const Member sender = sender_of_snapshot(from, mark);
@@ -316,6 +327,7 @@ LogStatus Raft::status() const {
                    .ignored_messages = ignored_,
                    .members = memberships_.current(),
                    .members_since = memberships_.since(),
+                   .asleep = asleep_,
                    .peers = {}};
   if (const auto* leader = std::get_if<Leader>(&role_)) {
     for (const Peer& peer : leader->peers) {
@@ -337,6 +349,7 @@ std::uint64_t Raft::digest() const {
       .add(durable_output_)
       .add(ignored_);
   digest.add(role_.index()).add(Rng(rng_).next()).add(ticks_ % options_.heartbeat_ticks);
+  if (asleep_) digest.add(std::string_view("asleep"));
   digest.add(log_.base().epoch).add(log_.base().index).add(log_.last().epoch).add(log_.last_index());
   digest.add(log_.last_stamp()).add(log_.bytes()).add(log_.durable_index()).add(log_.snapshot().last.index);
   std::visit(

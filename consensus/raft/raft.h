@@ -54,6 +54,9 @@ class Raft final : public ReplicatedLog {
   void receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) override;
   void snapshot_sent(NodeId to, bool delivered) override;
   void transfer_leadership(NodeId to) override;
+  void set_idle(bool idle) override { idle_ = idle; }
+  [[nodiscard]] bool asleep() const override { return asleep_; }
+  void wake(const Slept& slept) override;
 
   [[nodiscard]] LogStatus status() const override;
   [[nodiscard]] Result<SnapshotMark> mark_at(Index index) const override;
@@ -125,6 +128,20 @@ class Raft final : public ReplicatedLog {
   void commit_to(Index index);
   [[nodiscard]] Member sender_of_snapshot(NodeId from, const SnapshotMark& mark) const;
   void install(const SnapshotMark& mark);
+
+  // ---- sleep (raft_sleep.cc) ----
+  [[nodiscard]] bool settled(const Leader& role) const;
+  [[nodiscard]] bool is_drowsy(Leader& role);
+  void put_to_sleep(Leader& role);
+  void sleep_if_all_do(const Leader& role);
+  [[nodiscard]] Next on(Leader& role, const Member& from, const SleepReply& message);
+  [[nodiscard]] Next on(Follower& role, const Member& from, const Sleep& message);
+  void wake_up(bool ask_leader);
+  void ask_for_sign(const Follower& role);
+  template <class Reply>  // promises nothing but the term, so it need not wait for entries that are being written
+  void answer_leader(const Member& leader, const Reply& reply) {
+    hard_state_durable() ? send_now(leader, reply) : send_after_sync(leader, reply);
+  }
 
   // ---- leaders (raft_leader.cc) ----
   [[nodiscard]] Leader lead();
@@ -198,6 +215,8 @@ class Raft final : public ReplicatedLog {
   Index handed_;  // committed entries handed out
   Role role_;
   std::uint64_t ticks_ = 0;
+  bool idle_ = false;    // the host has nothing for it to do
+  bool asleep_ = false;  // a leader or a follower
 
   Output out_;                                      // what gathers for the next output
   std::optional<std::pair<Member, Index>> accept_;  // the newest acknowledgement owed; one an output says it all

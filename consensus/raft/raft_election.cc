@@ -18,6 +18,7 @@ Follower Raft::follower_of(const Member& leader) {
 
 Raft::Next Raft::on_tick(Follower& role) {
   if (role.elapsed_ticks < role.timeout_ticks) ++role.elapsed_ticks;
+  if (role.uncertain && role.elapsed_ticks % options_.heartbeat_ticks == 0) ask_for_sign(role);
   if (role.elapsed_ticks < role.timeout_ticks) return std::nullopt;
   if (!may_lead()) {
     role.leader = {};  // who was left out of the group is told nothing any more: it knows of no leader

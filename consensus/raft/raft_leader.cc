@@ -32,6 +32,7 @@ Result<Position> Raft::propose(Bytes command, ClusterMillis now) {
   }
   if (role->transfer) return fail(ErrorCode::busy, "leadership is being handed over; retry");
   if (auto room = make_room(*role, command.size() + entry_overhead_bytes); !room) return fail(room.error());
+  wake_up(false);
   return append(*role, EntryKind::command, std::move(command), now);
 }
 
@@ -63,6 +64,7 @@ Result<void> Raft::request_read(ReadId id) {
                 leadership().leader);
   }
   if (role->reads.size() >= options_.reads_max) return fail(ErrorCode::busy, "too many reads under way; retry later");
+  wake_up(false);
   role->reads.add(id, commit_);
   return {};
 }
@@ -71,6 +73,7 @@ void Raft::transfer_leadership(NodeId to) {
   auto* role = std::get_if<Leader>(&role_);
   const Member voter = memberships_.current().voter_on(to);
   if (role == nullptr || role->find(voter) == nullptr || role->transfer) return;
+  wake_up(false);
   narrate("hands over to n{}", to);
   role->transfer = Transfer{.to = voter};
   hand_over_if_ready(*role);
@@ -92,8 +95,9 @@ Raft::Next Raft::on_tick(Leader& role) {
     }
   }
   // Counted by the replica, not since the election: all groups that this node leads beat at once, in one frame.
+  const bool drowsy = is_drowsy(role);
   if (ticks_ % options_.heartbeat_ticks == 0) {
-    send_heartbeats(role);
+    drowsy ? put_to_sleep(role) : send_heartbeats(role);
     if (role.transfer) hand_over_if_ready(role);
     return std::nullopt;
   }

@@ -68,6 +68,7 @@ void Raft::follow_membership(Leader& role, Index next) {
 Result<Position> Raft::change_membership(std::span<const MemberChange> changes, ClusterMillis now) {
   auto* role = std::get_if<Leader>(&role_);
   if (role == nullptr) return fail(ErrorCode::not_leader, "this replica does not lead the group", leadership().leader);
+  wake_up(false);
   if (role->transfer) return fail(ErrorCode::busy, "leadership is being handed over; retry");
   if (handed_ < role->epoch_start && !planted(Bug::change_before_own_entry)) {
     return fail(ErrorCode::busy, "the leader is new and has committed nothing yet; retry");

@@ -24,6 +24,10 @@ struct RaftOptions {
   std::size_t committed_bytes_max = 16ULL << 20U;    // entries handed out by one take_output(); the rest by the next
   std::size_t reads_max = 16'384;                    // barriers under way; beyond it request_read is busy
 
+  // A leader with nothing to do for so long asks its followers to sleep (raft_sleep.cc); 0: never. Only for a host that
+  // does for sleepers what the contract says.
+  std::uint32_t sleep_ticks = 0;
+
   // How far behind the leader's log a learner may be that becomes a voter: it would hold up commitment until it has
   // caught up.
   std::uint64_t promote_lag_max = 1'000;  // entries

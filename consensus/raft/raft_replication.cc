@@ -63,9 +63,7 @@ void Raft::accept(const Member& leader, Index match) {
 Raft::Next Raft::on(Follower& role, const Member& from, const Heartbeat& message) {
   role.elapsed_ticks = 0;
   commit_to(std::min(message.commit, log_.last_index()));
-  // Promises nothing but the term, so it need not wait for entries that are being written.
-  const HeartbeatReply reply{.term = term_, .round = message.round};
-  hard_state_durable() ? send_now(from, reply) : send_after_sync(from, reply);
+  answer_leader(from, HeartbeatReply{.term = term_, .round = message.round});
   return std::nullopt;
 }
 

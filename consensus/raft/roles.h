@@ -27,6 +27,7 @@ struct Follower {
   Member leader;                    // none when unknown
   std::uint32_t elapsed_ticks = 0;  // since the leader was heard or a vote was given
   std::uint32_t timeout_ticks = 0;
+  bool uncertain = false;  // woken by somebody else, it has not heard its leader since
 };
 
 struct PreCandidate {
@@ -58,6 +59,9 @@ struct Leader {
   std::size_t uncommitted_bytes = 0;
   std::uint32_t quorum_ticks = 0;
   std::optional<Transfer> transfer;
+  std::uint32_t idle_ticks = 0;   // with nothing to do, for anybody
+  bool drowsy = false;            // asks everybody to sleep
+  std::uint64_t sleep_round = 0;  // the newest begun
 
   [[nodiscard]] const Progress* find(const Member& member) const {
     for (const Peer& peer : peers) {

@@ -59,7 +59,8 @@ Cluster::Cluster(const LogFactory& factory, CoreLimits limits, std::size_t nodes
                           .handed_epoch = {},
                           .committed = {},
                           .leadership = {},
-                          .reads = {}});
+                          .reads = {},
+                          .heard = {}});
   }
 }
 
@@ -93,6 +94,7 @@ void Cluster::step() {
     if (node.paused && faults_.pause > 0 && rng_.chance(resume_probability)) node.paused = false;
     if (node.paused) continue;
     sync_due(node);
+    if (limits_.sleeps) hear_life(node);
     const std::uint64_t ticks = rng_.chance(faults_.skew) ? 2 * rng_.below(2) : 1;
     for (std::uint64_t i = 0; i < ticks; ++i) node.host.log().tick();
     if (clients_on_) clients(node);
@@ -101,12 +103,44 @@ void Cluster::step() {
   }
 }
 
+// What a host does for sleepers: it hears of each other node regularly, or else wakes them.
+void Cluster::hear_life(Node& node) {
+  node.host.log().set_idle(true);
+  bool gone = false;
+  for (const Node& other : nodes_) {
+    if (other.host.id() == node.host.id()) continue;
+    Node::Heard& heard = node.heard[other.host.id()];
+    const bool speaks = other.host.up() && !other.paused && linked(other.host.id(), node.host.id());
+    if (!speaks || now_ % 2 == 1 || rng_.chance(faults_.drop)) {
+      gone = ++heard.ago_ticks == limits_.election_ticks || gone;
+      continue;
+    }
+    gone = gone || (heard.incarnation != 0 && heard.incarnation != other.host.incarnation());
+    heard = {other.host.incarnation(), 0};
+  }
+  if (gone && node.host.log().asleep()) node.host.log().wake({.ticks = 0, .silences = silences(node)});
+}
+
+std::vector<Slept::Silence> Cluster::silences(const Node& node) {
+  std::vector<Slept::Silence> all;
+  for (const auto& [other, heard] : node.heard) all.push_back({other, heard.ago_ticks});
+  return all;
+}
+
+std::uint64_t Cluster::asleep() const {
+  return static_cast<std::uint64_t>(std::count_if(
+      nodes_.begin(), nodes_.end(), [](const Node& node) { return node.host.up() && node.host.log().asleep(); }));
+}
+
 void Cluster::deliver_due() {
   while (!flights_.empty() && flights_.begin()->first <= now_) {
     const Flight flight = std::move(flights_.extract(flights_.begin()).mapped());
     Node& to = node(flight.to);
     if (!to.host.up() || to.paused || !linked(flight.from, flight.to)) continue;
+    to.heard[flight.from].ago_ticks = 0;
+    const bool slept = to.host.log().asleep();
     to.host.log().receive(flight.from, flight.bytes);
+    if (slept && !to.host.log().asleep()) to.host.log().wake({.ticks = 0, .silences = silences(to)});
     if (rng_.chance(0.5)) pump(flight.to.value);  // else together with what comes next
   }
   while (!transfers_.empty() && transfers_.begin()->first <= now_) {

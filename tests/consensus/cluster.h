@@ -22,6 +22,7 @@ struct CoreLimits {
   std::size_t command_bytes_max = 0;
   std::size_t message_bytes_max = 0;
   std::size_t log_bytes_max = 0;
+  bool sleeps = false;  // then the hosts do for sleepers what the contract says
 };
 
 struct Faults {
@@ -100,6 +101,7 @@ class Cluster {
   [[nodiscard]] std::uint64_t messages() const { return messages_; }
   [[nodiscard]] std::uint64_t changes() const { return changes_; }  // memberships committed
   [[nodiscard]] std::uint64_t disks_lost() const { return graves_.size(); }
+  [[nodiscard]] std::uint64_t asleep() const;  // replicas that sleep now
 
  private:
   struct Node {
@@ -112,6 +114,11 @@ class Cluster {
     std::uint64_t sync_due = 0;
     bool disk_stopped = false;
     bool paused = false;
+    struct Heard {
+      std::uint64_t incarnation = 0;
+      std::uint32_t ago_ticks = 0;
+    };
+    std::map<NodeId, Heard> heard;  // signs of life of the others
   };
   struct Flight {
     NodeId from;
@@ -130,6 +137,8 @@ class Cluster {
   void send(NodeId from, std::vector<ConsensusMessage> messages);
   void deliver_due();
   void deliver(const Transfer& transfer);
+  void hear_life(Node& node);
+  [[nodiscard]] static std::vector<Slept::Silence> silences(const Node& node);
   void sync_due(Node& node);
   void clients(Node& node);
   void misfortune(Node& node);

@@ -20,7 +20,8 @@ void PrintTo(const Core& core, std::ostream* out) { *out << core.name; }
 
 std::vector<Core> cores() {
   return {{"raft", make_raft_factory(small_raft_options()), limits_of(small_raft_options())},
-          {"raft_tiny", make_raft_factory(tiny_raft_options()), limits_of(tiny_raft_options())}};
+          {"raft_tiny", make_raft_factory(tiny_raft_options()), limits_of(tiny_raft_options())},
+          {"raft_sleeping", make_raft_factory(sleeping_raft_options()), limits_of(sleeping_raft_options())}};
 }
 
 constexpr std::uint64_t seeds_a_shard = 40;
@@ -129,6 +130,30 @@ TEST_P(Law, L9_groups_of_every_size_elect_and_commit) {
     cluster.converge();
     EXPECT_THAT(cluster.violations(), ::testing::IsEmpty()) << cluster.report();
   }
+}
+
+TEST_P(Law, L9_what_comes_for_a_group_at_rest_is_done_and_a_leader_that_dies_is_missed) {
+  Cluster cluster = make(5);
+  ASSERT_NE(cluster.await_leader(terms()), 0U);
+  for (int round = 0; round < 10; ++round) {
+    cluster.run(terms());
+    EXPECT_EQ(cluster.asleep(), GetParam().limits.sleeps ? 5U : 0U);
+    const std::uint64_t messages = cluster.messages();
+    cluster.run(20);
+    EXPECT_TRUE(!GetParam().limits.sleeps || cluster.messages() == messages) << "who sleeps says nothing";
+    const std::uint64_t leader = cluster.leader();
+    ASSERT_NE(leader, 0U);
+    ASSERT_TRUE(cluster.propose(leader));
+    ASSERT_TRUE(cluster.read(leader));
+    cluster.run(terms());
+    cluster.crash(leader);
+    const std::uint64_t next = cluster.await_leader(terms());
+    ASSERT_NE(next, 0U);
+    EXPECT_NE(next, leader);
+    cluster.restart(leader);
+  }
+  cluster.converge();
+  EXPECT_THAT(cluster.violations(), ::testing::IsEmpty()) << cluster.report();
 }
 
 TEST_P(Law, L8_propose_refuses_what_is_too_large_and_is_busy_without_a_majority) {

@@ -37,7 +37,9 @@ std::vector<Message> samples() {
       Heartbeat{.term = Epoch(5), .commit = Index(8), .round = 77},
       HeartbeatReply{.term = Epoch(5), .round = 77},
       TimeoutNow{.term = Epoch(5)},
-      StaleTerm{.term = Epoch(6)}};
+      StaleTerm{.term = Epoch(6)},
+      Sleep{.term = Epoch(5), .last = Index(12), .round = 3},
+      SleepReply{.term = Epoch(5), .round = 3}};
 }
 
 TEST(MessageCodec, F2_every_message_comes_back_as_it_was) {

@@ -29,12 +29,20 @@ inline RaftOptions tiny_raft_options() {
   return options;
 }
 
+// As soon as there is nothing to do.
+inline RaftOptions sleeping_raft_options() {
+  RaftOptions options = small_raft_options();
+  options.sleep_ticks = 3;
+  return options;
+}
+
 inline CoreLimits limits_of(const RaftOptions& options) {
   constexpr std::size_t slack = 1'024;
   return {.election_ticks = options.election_ticks,
           .command_bytes_max = options.command_bytes_max,
           .message_bytes_max = options.append_bytes_max + options.command_bytes_max + slack,
-          .log_bytes_max = options.log_bytes_max + options.uncommitted_bytes_max + options.append_bytes_max + slack};
+          .log_bytes_max = options.log_bytes_max + options.uncommitted_bytes_max + options.append_bytes_max + slack,
+          .sleeps = options.sleep_ticks > 0};
 }
 
 }  // namespace assent::testing

@@ -135,6 +135,15 @@ void Transcript::dispatch(const std::string& verb, const Arguments& arguments) {
   } else if (verb == "transfer") {
     core(node).transfer_leadership(node_of(arguments.at(1)));
     pump(node);
+  } else if (verb == "idle") {
+    core(node).set_idle(arguments.at(1) == "on");
+  } else if (verb == "wake") {
+    const auto colon = arguments.at(1).find(':');
+    const std::vector<Slept::Silence> silences{
+        {node_of(arguments[1].substr(0, colon)),
+         static_cast<std::uint32_t>(std::stoul(arguments[1].substr(colon + 1)))}};
+    core(node).wake(Slept{.ticks = 0, .silences = silences});
+    pump(node);
   } else if (verb == "snapshot") {
     if (!host(node).take_snapshot(core(node).status().committed)) error("no snapshot can be taken");
     pump(node);
@@ -170,6 +179,7 @@ void Transcript::nodes(const Arguments& arguments) {
   options_.inflight_max = number("window", options_.inflight_max);
   options_.append_bytes_max = number("append", options_.append_bytes_max);
   options_.tail_entries_max = number("tail", 0);
+  options_.sleep_ticks = static_cast<std::uint32_t>(number("sleep", 0));
   options_.promote_lag_max = number("lag", options_.promote_lag_max);
   for (std::uint64_t i = 1; i <= std::stoull(arguments.at(0)); ++i) founders_.push_back(NodeId(i));
   nodes_ = founders_;
@@ -335,9 +345,9 @@ void Transcript::status() {
     }
     const raft::Raft& at = core(node);
     const LogStatus status = at.status();
-    say(fmt::format("n{} {} term {} vote {} leader {} last {}@{} committed {} first {}", node, at.role_name(),
+    say(fmt::format("n{} {} term {} vote {} leader {} last {}@{} committed {} first {}{}", node, at.role_name(),
                     at.term(), at.vote(), status.leadership.leader, at.log().last().epoch, status.last,
-                    status.committed, status.first));
+                    status.committed, status.first, status.asleep ? " asleep" : ""));
     const auto* leader = std::get_if<raft::Leader>(&at.role());
     for (const raft::Peer& peer : leader == nullptr ? std::vector<raft::Peer>{} : leader->peers) {
       constexpr std::array<std::string_view, 3> states{"probe", "replicate", "snapshot"};
