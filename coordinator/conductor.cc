@@ -405,6 +405,16 @@ void Conductor::tick() {
   if (now_ - last_entry_tick_ >= options_.tidy_ticks) propose_tidy();
 }
 
+std::uint64_t Conductor::rest_ticks() const {
+  const bool work =
+      undecided() > 0 || !finishing_.empty() || !decisions_->open().empty() || !decisions_->begun().empty();
+  const bool waiting = !askers_.empty() || !enders_.empty() || !held_.empty() || !ballots_.empty();
+  const bool unlogged = tidy_in_log_ || !ended_.empty() || !notes_.empty() || !output_.empty();
+  if (!leading_ || work || waiting || unlogged) return 0;
+  if (decisions_->records() == 0) return rest_for_ever;
+  return options_.tidy_ticks - std::min(options_.tidy_ticks, now_ - last_entry_tick_);
+}
+
 void Conductor::tick_running() {
   for (std::size_t served = 0; served < options_.sends_per_tick_max; ++served) {
     const auto due = running_due_.pop(now_);

@@ -131,6 +131,9 @@ class Conductor {
   void read_ready(ReadId) {}  // it asks for no reads
   void read_lost(ReadId) {}
   void tick();
+  // With records, until the next entry for its stamp: they go by age.
+  [[nodiscard]] std::uint64_t rest_ticks() const;
+  void rested(std::uint64_t ticks) { now_ += ticks; }
   [[nodiscard]] DriverOutput<Command> take_output();
   [[nodiscard]] bool has_output() const { return !output_.empty(); }
 

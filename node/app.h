@@ -96,6 +96,8 @@ class App final : public Application {
   void read_ready(ReadId id) override { driver_.read_ready(id); }
   void read_lost(ReadId id) override { driver_.read_lost(id); }
   void tick() override { driver_.tick(); }
+  [[nodiscard]] std::uint64_t rest_ticks() const override { return driver_.rest_ticks(); }
+  void rested(std::uint64_t ticks) override { driver_.rested(ticks); }
 
   [[nodiscard]] bool has_outbox() const override { return driver_.has_output(); }
   [[nodiscard]] Outbox take_outbox() override {

@@ -2,6 +2,7 @@
 // typed machines and drivers. Called from the loop's thread only.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -78,6 +79,10 @@ class Application {
   virtual void read_ready(ReadId id) = 0;  // everything up to the barrier's index is applied
   virtual void read_lost(ReadId id) = 0;
   virtual void tick() = 0;
+  // For how many ticks there is nothing to do unless something comes; 0: there is something to do, or may be.
+  [[nodiscard]] virtual std::uint64_t rest_ticks() const { return 0; }
+  // In place of so many ticks, no more than rest_ticks() said.
+  virtual void rested(std::uint64_t /*ticks*/) {}
 
   // What to do after any of the calls above. False of has_outbox(): nothing, and it need not be taken.
   [[nodiscard]] virtual bool has_outbox() const { return true; }

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "node/txn_watcher.h"
+#include "txn_proto/machine.h"
 
 namespace assent {
 namespace {
@@ -48,6 +50,7 @@ Group::Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log
       snapshot_(snapshot),
       snapshot_phase_(phase_of(self, config_, shared.snapshot_every)) {
   mark_dirty();
+  shared_.risen.push_back(this);
 }
 
 void Group::mark_dirty() {
@@ -61,18 +64,61 @@ void Group::wait_on_disk() {
 // ---- inputs ----
 
 void Group::tick() {
+  log_->set_idle(rest_ticks() > 0);
   log_->tick();
   if (leads_) application_->tick();
   if (log_->has_output() || (leads_ && application_->has_outbox())) mark_dirty();
 }
 
+// Of the application, if it has a say and nothing else is to be done.
+std::uint64_t Group::rest_ticks() const {
+  if (dirty_ || saving_ || incoming_ || !waiting_.empty() || !reads_.empty() || !parting_.empty()) return 0;
+  return leads_ ? application_->rest_ticks() : rest_for_ever;
+}
+
+bool Group::rest() {
+  if (!log_->asleep()) return false;
+  const std::uint64_t ticks = leads_ ? application_->rest_ticks() : rest_for_ever;
+  if (ticks == 0) {
+    resting_since_ = shared_.now_ticks;
+    wake_log();
+    return false;
+  }
+  resting_ = true;
+  resting_since_ = shared_.now_ticks;
+  alarm_ = ticks == rest_for_ever ? 0 : shared_.now_ticks + ticks;
+  if (alarm_ != 0) shared_.alarms.emplace(alarm_, config_.id);
+  return true;
+}
+
+void Group::rise() {
+  if (!std::exchange(resting_, false)) return;
+  if (alarm_ != 0) shared_.alarms.erase({alarm_, config_.id});
+  shared_.risen.push_back(this);
+  if (leads_) application_->rested(shared_.now_ticks - resting_since_);
+  wake_log();
+}
+
+void Group::wake_log() {
+  const std::vector<Slept::Silence> silences = shared_.peers.silences();
+  log_->wake(Slept{.ticks = shared_.now_ticks - resting_since_, .silences = silences});
+  if (log_->has_output()) mark_dirty();
+}
+
+void Group::node_gone(NodeId node) {
+  if (!resting_ || planted(Bug::sleeper_left_alone)) return;
+  if (leads_ || leader_ == node) rise();
+}
+
 void Group::receive_consensus(NodeId from, ByteView message) {
   log_->receive(from, message);
+  if (resting_ && !log_->asleep()) rise();
   if (log_->has_output()) mark_dirty();
 }
 
 void Group::receive(GroupId from, ByteView payload) {
   ASSENT_CHECK(leads_, "only a leader receives messages of other groups");
+  rise();
   application_->receive(from, payload);
   mark_dirty();
 }
@@ -80,6 +126,7 @@ void Group::receive(GroupId from, ByteView payload) {
 void Group::request(const ClientRequest& request) {
   ASSENT_CHECK(leads_, "only a leader receives requests");
   ASSENT_CHECK(waiting_.insert(request.id).second, "a request id is used once");
+  rise();
   application_->request(request);
   mark_dirty();
 }
@@ -90,11 +137,13 @@ void Group::snapshot_sent(NodeId to, bool delivered) {
 }
 
 void Group::transfer_leadership(NodeId to) {
+  rise();
   log_->transfer_leadership(to);
   mark_dirty();
 }
 
 Result<Position> Group::change_membership(std::span<const MemberChange> changes, ClusterMillis now) {
+  rise();
   auto position = log_->change_membership(changes, now);
   mark_dirty();
   return position;
@@ -234,6 +283,7 @@ void Group::resign(const Leadership& next) {
 }
 
 void Group::change_leadership(const Leadership& next) {
+  leader_ = next.leader;
   shared_.router.believe(config_.id, next);
   if (shared_.observer.leadership) shared_.observer.leadership(config_.id, next);
   if (!next.self_ready || leads_) return;
@@ -346,6 +396,7 @@ Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
 }
 
 Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
+  rise();
   mark_dirty();
   if (transfer.mark.last.index <= log_->status().committed) {  // nothing to keep; the core tells its leader so
     log_->receive_snapshot(from, transfer.epoch, transfer.mark);

@@ -18,6 +18,8 @@
 //   * A snapshot's name is in the WAL only after the snapshot is durable; older ones go only after that record is.
 //   * A group that is dirty, or waits for the disk, stands in the loop's list of those, once: what a round costs does
 //     not grow with the groups that have nothing to do.
+//   * A group rests, and is not ticked, only while its log sleeps and, on a leader, the application has nothing to do;
+//     whatever comes for it but the pair's sign of life ends the rest, and so does the application's time.
 #pragma once
 
 #include <cstdint>
@@ -61,6 +63,9 @@ class Group {
     const Wal::Ticket& durable;            // the newest batch that is
     std::vector<Group*>& dirty;            // who is, in no order
     std::vector<Group*>& waiting_on_disk;  // the same
+    const std::uint64_t& now_ticks;
+    std::vector<Group*>& risen;                           // who rests no more, in no order
+    std::set<std::pair<std::uint64_t, GroupId>>& alarms;  // of those who rest: when the application wants a tick
     std::uint64_t snapshot_every = 0;
     std::uint64_t snapshot_log_bytes = 0;
   };
@@ -72,6 +77,11 @@ class Group {
 
   // ---- inputs ----
   void tick();
+  // After a tick: true when no tick is wanted until it has risen.
+  [[nodiscard]] bool rest();
+  void rise();
+  // The node is silent, or began another life.
+  void node_gone(NodeId node);
   void receive_consensus(NodeId from, ByteView message);
   void receive(GroupId from, ByteView payload);  // only while leads()
   void request(const ClientRequest& request);    // only while leads()
@@ -123,6 +133,8 @@ class Group {
     Snapshot snapshot;
   };
 
+  [[nodiscard]] std::uint64_t rest_ticks() const;
+  void wake_log();
   void mark_dirty();
   void wait_on_disk();
   GroupUpdate& update_in(Batch& batch);
@@ -149,7 +161,11 @@ class Group {
   bool dirty_ = false;
   bool waits_on_disk_ = false;
   bool news_ = false;
-  Output output_;  // between gather() and advance()
+  bool resting_ = false;
+  std::uint64_t resting_since_ = 0;  // ticks of the loop
+  std::uint64_t alarm_ = 0;          // 0: none
+  NodeId leader_;                    // as last told
+  Output output_;                    // between gather() and advance()
   std::deque<Parked> parked_;
   Wal::Ticket update_ticket_ = 0;  // the batch that update_slot_ is a place in
   std::size_t update_slot_ = 0;

@@ -10,12 +10,16 @@
 namespace assent {
 
 struct Limits {
-  std::size_t command_bytes_max = 4ULL << 20U;       // one log entry
-  std::size_t frame_bytes_max = 4ULL << 20U;         // one frame to a peer, before it is closed and the next begun
-  std::size_t peer_queue_bytes_max = 64ULL << 20U;   // waiting for one peer; while it is so much, messages are dropped
-  std::size_t client_requests_max = 10'000;          // unanswered at one node
-  std::size_t flush_steps_max = 16;                  // rounds of take_output in one flush
-  std::uint64_t peer_stalled_ticks_max = 200;        // a peer that takes no frame for so long loses its queue
+  std::size_t command_bytes_max = 4ULL << 20U;      // one log entry
+  std::size_t frame_bytes_max = 4ULL << 20U;        // one frame to a peer, before it is closed and the next begun
+  std::size_t peer_queue_bytes_max = 64ULL << 20U;  // waiting for one peer; while it is so much, messages are dropped
+  std::size_t client_requests_max = 10'000;         // unanswered at one node
+  std::size_t flush_steps_max = 16;                 // rounds of take_output in one flush
+  std::uint64_t peer_stalled_ticks_max = 200;       // a peer that takes no frame for so long loses its queue
+  // While groups may sleep: each other node is sent a frame at least this often, and one that sends none for so long
+  // is taken for gone. 0: groups do not sleep.
+  std::uint64_t sign_of_life_ticks = 0;
+  std::uint64_t peer_silent_ticks_max = 0;
   std::uint64_t snapshot_log_bytes = 256ULL << 20U;  // applied by a group since its last snapshot: the next is due
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/digest.h"
@@ -91,9 +92,12 @@ class NodeLoop final : public Loop {
 
   void tick() override {
     if (failure_) return;
+    ++now_ticks_;
     router_.tick();
     peers_.tick(transport_);
-    for (auto& [id, group] : groups_) group.tick();
+    wake_groups();
+    for (Group* group : awake_) group->tick();
+    std::erase_if(awake_, [](Group* group) { return group->rest(); });
   }
 
   void flush() override {
@@ -141,6 +145,7 @@ class NodeLoop final : public Loop {
   }
   // The groups of the next round, ascending; false when there is nothing to do or nothing more may be done.
   [[nodiscard]] bool collect_dirty();
+  void wake_groups();
   void drain(Group& group);
   void deliver(Group& from, const GroupMessage& message);
   void submit();
@@ -176,6 +181,10 @@ class NodeLoop final : public Loop {
   std::vector<Group*> dirty_;            // with something to do, each once
   std::vector<Group*> waiting_on_disk_;  // the same
   std::vector<Group*> news_;             // for take_news()
+  std::uint64_t now_ticks_ = 0;
+  std::vector<Group*> awake_;  // ascending; all others rest
+  std::vector<Group*> risen_;  // awake as well
+  std::set<std::pair<std::uint64_t, GroupId>> alarms_;
   std::map<GroupId, Group> groups_;
 
   Batch batch_;
@@ -225,9 +234,10 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
     }
     if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) return fail(done.error());
   }
-  groups_.try_emplace(group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
-                      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_,
-                                    waiting_on_disk_, config_.snapshot_every, config_.limits.snapshot_log_bytes});
+  groups_.try_emplace(
+      group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
+      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_, waiting_on_disk_,
+                    now_ticks_, risen_, alarms_, config_.snapshot_every, config_.limits.snapshot_log_bytes});
   return {};
 }
 
@@ -263,6 +273,18 @@ bool NodeLoop::collect_dirty() {
     if (group->makes_news()) news_.push_back(group);
   }
   return !round_.empty();
+}
+
+// Those whose time it is, and those who miss somebody; and whoever has risen since the last tick is ticked again.
+void NodeLoop::wake_groups() {
+  while (!alarms_.empty() && alarms_.begin()->first <= now_ticks_) find(alarms_.begin()->second)->rise();
+  for (const NodeId node : peers_.take_gone()) {
+    for (auto& [id, group] : groups_) group.node_gone(node);
+  }
+  if (risen_.empty()) return;
+  awake_.insert(awake_.end(), risen_.begin(), risen_.end());
+  risen_.clear();
+  in_order(awake_);
 }
 
 void NodeLoop::drain(Group& group) {

@@ -1,6 +1,7 @@
 #include "node/peers.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace assent {
@@ -50,11 +51,13 @@ bool Peers::admit(NodeId from, const FrameHeader& header) {
   if (found == peers_.end() || header.sender != from || header.target != self_) return false;
   Peer& peer = found->second;
   if (header.sender_incarnation < peer.incarnation) return false;
+  if (peer.incarnation != 0 && header.sender_incarnation > peer.incarnation) gone_.push_back(from);
   peer.incarnation = header.sender_incarnation;
   if (header.target_incarnation != 0 && header.target_incarnation != incarnation_) {
     peer.greet = true;
     return false;
   }
+  peer.silent_ticks = 0;
   return true;
 }
 
@@ -90,6 +93,7 @@ void Peers::send(Transport& transport) {
       finish(to, peer);
       if (peer.bytes == 0) break;
       Bytes frame = take_frame(peer);
+      peer.unwritten_ticks = 0;
       ++counts_.frames_sent;
       counts_.frame_bytes_sent += frame.size();
       transport.send(to, std::move(frame));
@@ -99,6 +103,7 @@ void Peers::send(Transport& transport) {
 
 void Peers::tick(const Transport& transport) {
   for (auto& [to, peer] : peers_) {
+    if (limits_.sign_of_life_ticks > 0) tick_life(to, peer);
     if (peer.bytes == 0 || transport.ready(to)) {
       peer.stalled_ticks = 0;
       continue;
@@ -111,6 +116,21 @@ void Peers::tick(const Transport& transport) {
     peer.bytes = 0;
     peer.stalled_ticks = 0;
   }
+}
+
+void Peers::tick_life(NodeId node, Peer& peer) {
+  if (++peer.silent_ticks == limits_.peer_silent_ticks_max) gone_.push_back(node);
+  if (++peer.unwritten_ticks >= limits_.sign_of_life_ticks) peer.greet = true;
+}
+
+std::vector<Slept::Silence> Peers::silences() const {
+  std::vector<Slept::Silence> all;
+  all.reserve(peers_.size());
+  for (const auto& [node, peer] : peers_) {
+    all.push_back({node, static_cast<std::uint32_t>(
+                             std::min<std::uint64_t>(peer.silent_ticks, std::numeric_limits<std::uint32_t>::max()))});
+  }
+  return all;
 }
 
 }  // namespace assent

@@ -5,6 +5,9 @@
 // limits.peer_stalled_ticks_max: whatever is lost here is repeated by its sender on ticks, and old messages help
 // nobody. Called from the loop.
 //
+// It also keeps the pair's sign of life, by which sleeping groups know that their leaders' nodes are there
+// (consensus/raft/raft_sleep.cc): a peer that was sent nothing for limits.sign_of_life_ticks is sent an empty frame.
+//
 // It also keeps each peer's incarnation. A frame of a peer's earlier life, or meant for an earlier life of this node,
 // is dropped. Whoever sends to our earlier life is greeted with an empty frame, so that it learns of the new one at
 // once.
@@ -13,10 +16,12 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "consensus/log_contract.h"
 #include "node/frame.h"
 #include "node/limits.h"
 #include "node/transport.h"
@@ -40,6 +45,11 @@ class Peers {
   void send(Transport& transport);
   void tick(const Transport& transport);
 
+  // Peers that fell silent, or began another life, since the last call.
+  [[nodiscard]] std::vector<NodeId> take_gone() { return std::exchange(gone_, {}); }
+  // Since when nothing was heard of each.
+  [[nodiscard]] std::vector<Slept::Silence> silences() const;
+
   struct Counts {
     std::uint64_t frames_sent = 0;
     std::uint64_t frame_bytes_sent = 0;
@@ -60,6 +70,8 @@ class Peers {
     std::size_t bytes = 0;          // of closed and open
     std::uint64_t incarnation = 0;  // the newest heard of; 0: none
     std::uint64_t stalled_ticks = 0;
+    std::uint64_t silent_ticks = 0;     // since it was heard
+    std::uint64_t unwritten_ticks = 0;  // since it was sent anything
   };
 
   template <class Item>
@@ -67,11 +79,13 @@ class Peers {
   Frame& open_frame(NodeId to, Peer& peer);
   void finish(NodeId to, Peer& peer);  // hints and greeting go into the open frame
   static Bytes take_frame(Peer& peer);
+  void tick_life(NodeId node, Peer& peer);
 
   NodeId self_;
   std::uint64_t incarnation_;
   Limits limits_;
   std::map<NodeId, Peer> peers_;
+  std::vector<NodeId> gone_;
   Counts counts_;
 };
 

@@ -369,6 +369,18 @@ void Caretaker::tick() {
   if (now_ - last_entry_tick_ >= options_.tidy_ticks) propose_tidy();
 }
 
+std::uint64_t Caretaker::rest_ticks() const {
+  const bool work = !jobs_.empty() || !queries_.empty() || !doubts_.empty() || !shard_->all_prepared().empty() ||
+                    !shard_->old_commits({}, 1).empty();
+  const bool waiting = !askers_.empty() || !forcers_.empty() || !held_.empty() || !to_report_.empty() ||
+                       !ballots_.empty() || !barriers_.empty();
+  const bool unlogged = tidy_in_log_ || !seals_in_log_.empty() || !finishes_in_log_.empty() || !confirming_.empty() ||
+                        !confirmed_.empty() || !output_.empty();
+  if (!leading_ || work || waiting || unlogged) return 0;
+  if (shard_->all_finished().empty()) return rest_for_ever;
+  return options_.tidy_ticks - std::min(options_.tidy_ticks, now_ - last_entry_tick_);
+}
+
 // A vote may be lost, and so may the answer: first the vote is said again, then the coordinator is asked as well.
 void Caretaker::tick_doubts() {
   for (std::size_t served = 0; served < options_.sends_per_tick_max; ++served) {

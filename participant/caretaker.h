@@ -104,6 +104,9 @@ class Caretaker {
   void read_ready(ReadId id);
   void read_lost(ReadId id);
   void tick();
+  // With finished transactions, until the next entry for its stamp: they go by age.
+  [[nodiscard]] std::uint64_t rest_ticks() const;
+  void rested(std::uint64_t ticks) { now_ += ticks; }
   [[nodiscard]] DriverOutput<Command> take_output();
   [[nodiscard]] bool has_output() const { return !output_.empty(); }
 

@@ -39,6 +39,7 @@ class BallotQueue {
     waiting_.erase(work.txn);
   }
   void drop(const TxnId& txn) { waiting_.erase(txn); }
+  [[nodiscard]] bool empty() const { return waiting_.empty() && in_log_.empty(); }
 
   void add_to(Digest& digest) const {
     const auto add = [&](const Ballot& ballot) { digest.add(ballot.round).add(ballot.by).add(ballot.epoch); };

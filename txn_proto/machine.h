@@ -5,6 +5,8 @@
 // a driver sends is a hint that can be derived again from its machine; it is repeated on ticks until acknowledged.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "base/ids.h"
@@ -18,6 +20,9 @@ struct EntryContext {
   Index index;
   ClusterMillis stamp;
 };
+
+// Of a driver that has nothing to do until something comes, however long that takes.
+inline constexpr std::uint64_t rest_for_ever = std::numeric_limits<std::uint64_t>::max();
 
 template <class Command>
 struct DriverOutput {
@@ -41,6 +46,8 @@ struct DriverOutput {
 //   void refused(const M::Command&, const Error&);                             the log would not take a proposal
 //   void read_ready(ReadId); void read_lost(ReadId);
 //   void tick();
+//   std::uint64_t rest_ticks() const;          for how many ticks it has nothing to do unless something comes
+//   void rested(std::uint64_t);                in place of so many ticks
 //   DriverOutput<M::Command> take_output();  bool has_output() const;
 
 }  // namespace assent
