@@ -25,6 +25,7 @@ std::string to_options(const Choices& choices) {
   if (choices.requests) text += fmt::format(" --requests {}", *choices.requests);
   if (choices.chaos) text += fmt::format(" --chaos {}", *choices.chaos / millisecond);
   if (choices.plain_limits) text += " --plain-limits";
+  if (choices.awake) text += " --awake";
   if (choices.yardstick) text += " --yardstick";
   return text;
 }

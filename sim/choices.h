@@ -21,6 +21,7 @@ struct Choices {
   std::optional<std::uint64_t> requests;  // clients begin no more than so many in all
   std::optional<Micros> chaos;            // how long clients and faults run
   bool plain_limits = false;              // no limit is drawn down
+  bool awake = false;                     // no group ever sleeps
   bool yardstick = false;                 // the shape by which speed is measured: see draw_swarm()
 
   bool operator==(const Choices&) const = default;

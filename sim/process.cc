@@ -50,6 +50,10 @@ NodeConfig Process::config() const {
   config.limits.peer_queue_bytes_max = swarm_.peer_queue_bytes_max;
   config.limits.client_requests_max = swarm_.client_requests_max;
   config.limits.flush_steps_max = swarm_.flush_steps_max;
+  if (swarm_.sleep_ticks > 0) {
+    config.limits.sign_of_life_ticks = swarm_.heartbeat_ticks;
+    config.limits.peer_silent_ticks_max = swarm_.election_ticks;
+  }
   return config;
 }
 
@@ -84,7 +88,8 @@ void Process::start() {
                 loop_->recovery().segments, loop_->recovery().records, loop_->recovery().torn_bytes);
   if (damaged_) recorder_.rare("damaged node came up whole");
   if (loop_->recovery().segments > 3) recorder_.rare("recovery over more than three segments");
-  started_ = schedule_.now();
+  started_ = awake_since_ = schedule_.now();
+  heard_.clear();
   if (loop_->recovery().torn_bytes > 0) recorder_.rare("torn tail cut off in recovery");
   schedule_tick(1 + rng_.below(tick_length));
   step();
@@ -146,6 +151,7 @@ void Process::pause() {
 void Process::resume() {
   if (!up() || !paused_) return;
   paused_ = false;
+  awake_since_ = schedule_.now();
   std::deque<Event> backlog = std::exchange(backlog_, {});
   for (Event& event : backlog) {
     loop_->handle(std::move(event));
@@ -192,6 +198,7 @@ void Process::deliver_frame(const Life& sender, std::uint64_t target_life, Bytes
     recorder_.rare("frame of an earlier incarnation delivered");
   }
   recorder_.trace(schedule_.now(), setup_.node, sender.node, std::string_view(frame));
+  heard_[sender.node] = schedule_.now();
   deliver(FrameReceived{sender.node, std::move(frame)});
 }
 

@@ -2,9 +2,11 @@
 // assentd's main is in life: it feeds events and ticks to the loop, flushes, and carries completions and replies out.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -69,6 +71,11 @@ class Process final : public Transport {
   [[nodiscard]] Life life() const { return Life{setup_.node, life_}; }
   [[nodiscard]] NodeId node() const { return setup_.node; }
   [[nodiscard]] Loop& loop() { return *loop_; }
+  // Since when it runs without a pause and nothing came from that node.
+  [[nodiscard]] Micros silence_since(NodeId from) const {
+    const auto heard = heard_.find(from);
+    return heard == heard_.end() ? awake_since_ : std::max(awake_since_, heard->second);
+  }
 
   // An event from outside; lost when the process is down, kept for later while it is paused.
   void deliver(Event event);
@@ -119,6 +126,8 @@ class Process final : public Transport {
   bool damaged_ = false;
   bool retired_ = false;
   Micros started_ = 0;
+  Micros awake_since_ = 0;          // started, or went on after a pause
+  std::map<NodeId, Micros> heard_;  // in this life: the newest frame of each
   Mischief mischief_;
   bool disk_full_ = false;
   bool flush_planned_ = false;

@@ -1,5 +1,7 @@
 #include "sim/raft_checker.h"
 
+#include <utility>
+
 #include "consensus/raft/hard_state.h"
 #include "consensus/raft/message_codec.h"
 #include "consensus/raft/quorum.h"
@@ -34,6 +36,7 @@ void judge_match(Recorder& recorder, const Replica& at, const Member& follower, 
 void RaftChecker::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) {
   commits_[at] = Commit{};
   parked_[at].clear();
+  asleep_[at] = false;
   const auto* core = raft_core(log);
   const auto hard = raft::decode_hard_state(setup.durable.hard_state);
   if (core == nullptr || !hard || (core->term() == hard->term && core->vote() == hard->vote)) return;
@@ -57,6 +60,7 @@ void RaftChecker::received(const Replica& at, NodeId from, ByteView bytes, const
     }
   }
   judge_commit(at, log);
+  judge_sleep(at, log);
 }
 
 void RaftChecker::gave(const Replica& at, const Output& output, const ReplicatedLog& log) {
@@ -73,6 +77,7 @@ void RaftChecker::gave(const Replica& at, const Output& output, const Replicated
     parked_[at].push_back({output.number, std::move(*later)});
   }
   judge_commit(at, log);
+  judge_sleep(at, log);
 }
 
 void RaftChecker::synced(const Replica& at, std::uint64_t output_number, const ReplicatedLog& /*log*/) {
@@ -128,6 +133,24 @@ void RaftChecker::judge_promise(const Said& said, std::string_view when) {
   if (std::holds_alternative<raft::VoteRequest>(message) && hard->vote != said.from) return broken("its own vote");
   const auto* accept = std::get_if<raft::AppendAccept>(&message);
   if (accept != nullptr && accept->match > view->last()) return broken("what it accepts");
+}
+
+void RaftChecker::judge_sleep(const Replica& at, const ReplicatedLog& log) {
+  const bool before = std::exchange(asleep_[at], log.asleep());
+  const auto* core = raft_core(log);
+  if (before || !log.asleep() || core == nullptr || !std::holds_alternative<raft::Leader>(core->role())) return;
+  const Position last = core->log().last();
+  if (core->commit() != last.index) {
+    recorder_.wrong(
+        fmt::format("L9 sleep: node {} leads group {} and sleeps with uncommitted entries", at.node, at.group));
+  }
+  for (const Member& member : core->memberships().current().all()) {
+    const DurableView* view = durability_.view({at.group, member.node});
+    if (view != nullptr && view->incarnation != member.incarnation) continue;  // the disk was lost since
+    if (view != nullptr && view->holds(last.index, last.epoch)) continue;
+    recorder_.wrong(fmt::format("L9 sleep: node {} leads group {} and sleeps at {}, which member {} has not", at.node,
+                                at.group, last.index, member));
+  }
 }
 
 void RaftChecker::judge_commit(const Replica& at, const ReplicatedLog& log) {

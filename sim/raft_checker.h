@@ -5,6 +5,7 @@
 //   R3 old terms   a leader commits by counting only entries of its own term (3.6.2)
 //   9.6 pre-votes  nobody campaigns without the pre-votes of a majority, unless its leader asked it to
 //   rebuilt        a core that is rebuilt knows the term and the vote that were durable
+//   L9 sleep       a leader sleeps only when each member has its whole log durably, and none of it is uncommitted
 //
 // A promise is judged when it is given, and again when it arrives, which also catches a host that let it go too early.
 #pragma once
@@ -52,6 +53,7 @@ class RaftChecker final : public LogWatcher {
 
   [[nodiscard]] static std::optional<Said> said(GroupId group, NodeId from, NodeId to, ByteView bytes);
   void judge_commit(const Replica& at, const ReplicatedLog& log);
+  void judge_sleep(const Replica& at, const ReplicatedLog& log);
   void judge_promise(const Said& said, std::string_view when);
   void judge_vote(GroupId group, const Member& voter, const Member& candidate, Epoch term);
   void judge_campaign(const Said& said, const raft::VoteRequest& request);
@@ -61,6 +63,7 @@ class RaftChecker final : public LogWatcher {
   const DurabilityChecker& durability_;
   PerReplica<Commit> commits_;
   PerReplica<std::deque<Parked>> parked_;
+  PerReplica<bool> asleep_;
   std::map<std::tuple<GroupId, Member, Epoch>, Member> votes_;
   std::map<Campaign, std::set<Member>> pre_votes_;
 };

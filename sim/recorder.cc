@@ -96,6 +96,9 @@ const std::vector<std::string_view>& rare_states() {
       "new disk in the place of a lost one",
       "group of one",
       "members changed with prepared transactions",
+      "group asleep",
+      "sleeper woken by somebody else than its leader",
+      "leader crashed while its group slept",
   };
   return names;
 }

@@ -1,6 +1,7 @@
 #include "sim/spotter.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "consensus/raft/raft.h"
 
@@ -16,20 +17,38 @@ constexpr std::size_t leader = 3;
 void Spotter::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) {
   const auto* core = raft_core(log);
   if (core == nullptr) return;
-  seen_[at] = Seen{core->role().index(), core->term(), core->commit()};
+  seen_[at] = Seen{core->role().index(), core->term(), core->commit(), false, false};
   if (!setup.durable.snapshot.last.index.none()) {
     recorder_.rare("replica rebuilt from a snapshot and a log");
     if (setup.durable.entries.empty()) recorder_.rare("replica rebuilt from a snapshot alone");
   }
 }
 
+void Spotter::received(const Replica& at, NodeId /*from*/, ByteView /*message*/, const ReplicatedLog& log) {
+  if (const auto* core = raft_core(log)) look_at_sleep(at, *core);
+}
+
+void Spotter::look_at_sleep(const Replica& at, const raft::Raft& core) {
+  Seen& seen = seen_[at];
+  const bool leads = std::holds_alternative<raft::Leader>(core.role());
+  if (!std::exchange(seen.asleep, core.asleep()) && seen.asleep && leads) recorder_.rare("group asleep");
+  const auto* sleeper = std::get_if<raft::Follower>(&core.role());
+  const bool uncertain = sleeper != nullptr && sleeper->uncertain;
+  if (!std::exchange(seen.uncertain, uncertain) && uncertain) {
+    recorder_.rare("sleeper woken by somebody else than its leader");
+  }
+}
+
 void Spotter::gave(const Replica& at, const Output& output, const ReplicatedLog& log) {
   const auto* core = raft_core(log);
   if (core == nullptr) return;
+  look_at_sleep(at, *core);
   look_at_role(at, *core, output);
   Seen& seen = seen_[at];
   look_at_commit(at, *core, seen.commit);
-  seen = Seen{core->role().index(), core->term(), core->commit()};
+  seen.role = core->role().index();
+  seen.term = core->term();
+  seen.commit = core->commit();
   const DurableView* view = durability_.view(at);
   if (!output.append.empty() && view != nullptr && output.append.front()->index <= view->last() && !output.install) {
     recorder_.rare("durable entries cut off by a new leader");

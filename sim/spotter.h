@@ -19,6 +19,7 @@ class Spotter final : public LogWatcher {
   Spotter(Recorder& recorder, const DurabilityChecker& durability) : recorder_(recorder), durability_(durability) {}
 
   void built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) override;
+  void received(const Replica& at, NodeId from, ByteView message, const ReplicatedLog& log) override;
   void gave(const Replica& at, const Output& output, const ReplicatedLog& log) override;
 
  private:
@@ -26,7 +27,10 @@ class Spotter final : public LogWatcher {
     std::size_t role = 0;
     Epoch term;
     Index commit;
+    bool asleep = false;
+    bool uncertain = false;
   };
+  void look_at_sleep(const Replica& at, const raft::Raft& core);
   void look_at_members(const raft::Raft& core, const Membership& members);
   void look_at_role(const Replica& at, const raft::Raft& core, const Output& output);
   void look_at_commit(const Replica& at, const raft::Raft& core, Index before);

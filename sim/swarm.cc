@@ -199,6 +199,11 @@ void draw_files(Swarm& swarm, Rng rng) {
   if (rng.chance(0.3)) swarm.history_records_max = rng.below(50);
 }
 
+// Drawn by itself, so that the seeds of before stay what they were where groups do not sleep.
+void draw_sleep(Swarm& swarm, Rng rng) {
+  if (rng.chance(0.4)) swarm.sleep_ticks = rng.chance(0.5) ? rng.between(1, 10) : rng.between(10, 60);
+}
+
 // What the speed of the simulator is measured with: a coordinator and three shards of three replicas each, thirty
 // simulated seconds, every limit at its usual value; faults are drawn.
 void make_yardstick(Swarm& swarm) {
@@ -246,6 +251,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     if (!choices.plain_limits) draw_limits(swarm, rng.split("limits"));
     draw_workload(swarm, rng.split("workload"));
     draw_files(swarm, rng.split("files"));
+    if (!choices.awake) draw_sleep(swarm, rng.split("sleep"));
   }
   if (choices.chaos) swarm.chaos = *choices.chaos;
   if (choices.protocol) {
@@ -263,11 +269,12 @@ std::string Swarm::describe() const {
   return fmt::format(
       "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
-      "election={} inflight={} prepare_timeout={} retention={}ms",
+      "election={} inflight={} prepare_timeout={} retention={}ms{}",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)],
       shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
       chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
-      inflight_max, prepare_timeout_ticks, retention_millis);
+      inflight_max, prepare_timeout_ticks, retention_millis,
+      sleep_ticks > 0 ? fmt::format(" sleep={}", sleep_ticks) : "");
 }
 
 }  // namespace assent::sim

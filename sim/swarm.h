@@ -87,6 +87,7 @@ struct Swarm {
   std::uint64_t snapshot_every = 0;
   std::uint64_t election_ticks = 20;
   std::uint64_t heartbeat_ticks = 4;
+  std::uint64_t sleep_ticks = 0;  // without anything to do, until a group sleeps; 0: never
   std::size_t append_bytes_max = 64ULL << 10U;
   std::size_t inflight_max = 64;
   std::size_t peer_queue_bytes_max = 1ULL << 20U;

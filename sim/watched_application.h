@@ -42,6 +42,8 @@ class WatchedApplication final : public Application {
   void read_ready(ReadId id) override { real_->read_ready(id); }
   void read_lost(ReadId id) override { real_->read_lost(id); }
   void tick() override { real_->tick(); }
+  [[nodiscard]] std::uint64_t rest_ticks() const override { return real_->rest_ticks(); }
+  void rested(std::uint64_t ticks) override { real_->rested(ticks); }
   [[nodiscard]] bool has_outbox() const override { return real_->has_outbox(); }
   Outbox take_outbox() override;
   Result<Bytes> snapshot() override;

@@ -51,6 +51,11 @@ void WatchedLog::receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& 
   }
 }
 
+void WatchedLog::wake(const Slept& slept) {
+  real_->wake(slept);
+  for (LogWatcher* watcher : watchers_) watcher->stepped(at_, *real_);
+}
+
 LogFactory watch(LogFactory real, const std::vector<LogWatcher*>& watchers) {
   return [real = std::move(real), &watchers](const LogSetup& setup) -> Result<std::unique_ptr<ReplicatedLog>> {
     auto log = real(setup);

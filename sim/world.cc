@@ -25,6 +25,7 @@ LogFactory make_logs(const Swarm& swarm) {
   RaftOptions options;
   options.election_ticks = static_cast<std::uint32_t>(swarm.election_ticks);
   options.heartbeat_ticks = static_cast<std::uint32_t>(swarm.heartbeat_ticks);
+  options.sleep_ticks = static_cast<std::uint32_t>(swarm.sleep_ticks);
   options.append_bytes_max = swarm.append_bytes_max;
   options.inflight_max = swarm.inflight_max;
   options.tail_entries_max = swarm.tail_entries_max;

@@ -117,6 +117,7 @@ class World final : private Surroundings {
   void look_around();
   void check_all(bool digests);
   void check_replica(Process& process, const GroupStatus& status, bool digest);
+  void check_sleep(const Process& process, const GroupStatus& status);
   void before_crash(const std::vector<Process*>& victims);
   [[nodiscard]] Register register_of(Process& process, GroupId shard, const TxnId& txn) const;
   [[nodiscard]] const Decisions* decisions_of(Process& process) const;

@@ -17,6 +17,8 @@ namespace {
 
 constexpr Micros look_gap = 200 * millisecond;
 constexpr unsigned looks_between_digests = 8;
+constexpr Micros tick_length = 10 * millisecond;
+constexpr Micros sleep_slack = 100 * millisecond;
 
 TxnId txn_of(const ShardCommand& command) {
   return std::visit(
@@ -217,7 +219,8 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
     txns_.coordinator_applied(entry, *command, ballot == nullptr ? std::nullopt : acceptor_of(process, *ballot),
                               machine == nullptr ? std::nullopt : machine->forgotten_up_to());
     const Fate* fate = ballot == nullptr ? nullptr : txns_.find(ballot->txn);
-    if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, ballot->txn, fate->participants, entry.index);
+    if (open && fate != nullptr && fate->by_votes)
+      commit_trace_.decided_by_vote(group, ballot->txn, fate->participants, entry.index);
     return;
   }
   if (!fresh && process.life().number == 1) return;
@@ -240,7 +243,8 @@ void World::judge_command(Process& process, GroupId group, const Entry& entry, b
   const bool open = before == nullptr || !before->committed();
   txns_.shard_applied(group, entry, *command, after);
   const Fate* fate = txns_.find(txn);
-  if (open && fate != nullptr && fate->by_votes) commit_trace_.decided_by_vote(group, txn, fate->participants, entry.index);
+  if (open && fate != nullptr && fate->by_votes)
+    commit_trace_.decided_by_vote(group, txn, fate->participants, entry.index);
 }
 
 Register World::register_before(GroupId shard, const TxnId& txn) const {
@@ -294,6 +298,7 @@ void World::before_crash(const std::vector<Process*>& victims) {
     if (!process->up()) continue;
     for (const GroupStatus& status : process->loop().status()) {
       prepared = prepared || status.application.prepared > 0;
+      if (status.log.asleep && status.log.leadership.self_leads) recorder_.rare("leader crashed while its group slept");
       if (status.config.id == office_.coordinator && status.log.leadership.self_ready && txns_.undelivered() > 0) {
         recorder_.rare("coordinator leader crashed with decisions not delivered");
       }
@@ -380,9 +385,21 @@ void World::check_all(bool digests) {
   }
 }
 
+// L9: whoever sleeps because of a leader misses it when its node is gone.
+void World::check_sleep(const Process& process, const GroupStatus& status) {
+  const NodeId leader = status.log.leadership.leader;
+  if (process.paused() || leader.none() || leader == process.node() || processes_.at(leader)->up()) return;
+  const Micros patience = swarm_.election_ticks * tick_length + sleep_slack;
+  if (schedule_.now() - process.silence_since(leader) <= patience) return;
+  recorder_.wrong(fmt::format(
+      "L9 sleep: node {} sleeps in group {}, whose leader's node {} is down and was not heard for {} ms",
+      process.node(), status.config.id, leader, (schedule_.now() - process.silence_since(leader)) / millisecond));
+}
+
 void World::check_replica(Process& process, const GroupStatus& status, bool digest) {
   const GroupId group = status.config.id;
   logs_.status(process.life(), group, status.applied, status.log.committed);
+  if (status.log.asleep) check_sleep(process, status);
   if (status.config.role == GroupRole::shard && status.application.prepared == 0 && status.application.locks > 0) {
     recorder_.wrong(fmt::format("locks: node {} holds {} locks of group {} although nothing is prepared there",
                                 process.node(), status.application.locks, group));
