@@ -43,6 +43,7 @@ struct ServerConfig {
   std::chrono::milliseconds clock_skew_max{};
   std::chrono::milliseconds heartbeat{};
   std::chrono::milliseconds election_timeout{};
+  std::chrono::milliseconds sleep_after{};  // 0: never
   std::string leaders;               // anywhere, together
   std::uint64_t snapshot_every = 0;  // entries
   std::uint64_t batch_bytes_max = 0;

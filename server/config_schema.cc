@@ -53,6 +53,8 @@ const std::vector<Key>& table() {
       {"raft.heartbeat", "100ms", DurationField{&C::heartbeat, milliseconds(10), seconds(60)}, "of leaders"},
       {"raft.election_timeout", "1s", DurationField{&C::election_timeout, milliseconds(50), minutes(10)},
        "without a leader's word for this long, followers elect one"},
+      {"raft.sleep_after", "3s", DurationField{&C::sleep_after, milliseconds(0), seconds(8)},
+       "a group with nothing to do for this long sends no heartbeats until something comes; 0s: groups never sleep"},
       {"raft.leaders", "anywhere", ChoiceField{&C::leaders, {"anywhere", "together"}},
        "together: each group's leader moves to the node that leads the first group, which saves messages between "
        "leaders; for small clusters"},

@@ -151,6 +151,10 @@ NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, s
   node.wal.sync = config.fsync;
   node.wal.identity = identity_number({.cluster = config.cluster_name, .node = config.node_name});
   node.limits.client_requests_max = config.active_txns_max;
+  if (config.sleep_after.count() > 0) {
+    node.limits.sign_of_life_ticks = ticks_of(config.heartbeat);
+    node.limits.peer_silent_ticks_max = ticks_of(config.election_timeout);
+  }
   return node;
 }
 
@@ -159,6 +163,7 @@ RaftOptions raft_options(const ServerConfig& config) {
   options.election_ticks = static_cast<std::uint32_t>(ticks_of(config.election_timeout));
   options.heartbeat_ticks = static_cast<std::uint32_t>(ticks_of(config.heartbeat));
   options.append_bytes_max = config.batch_bytes_max;
+  if (config.sleep_after.count() > 0) options.sleep_ticks = static_cast<std::uint32_t>(ticks_of(config.sleep_after));
   return options;
 }
 
