@@ -2,8 +2,8 @@
 // host keeps one sign of life for each pair of nodes in place of a heartbeat for each group (log_contract.h). Not of
 // the dissertation; CockroachDB (quiescence) and TiKV (hibernation) do the like.
 //
-//     leader: nothing to do for sleep_ticks --Sleep, at the pace of heartbeats, to everybody--> follower with the whole
-//     log: asleep, SleepReply leader: everybody has answered this round, and still nothing to do --> asleep
+//     leader, idle for sleep_ticks: Sleep, at the pace of heartbeats --> follower with the whole log: SleepReply
+//     leader, once everybody has answered this round, and still idle: asleep; so is each follower that answered
 //
 // Safety. No rule of Raft looks at time: a replica that is not ticked is one whose clock stands still, and it may stand
 // still for ever. A sleeper grants, answers and acknowledges what it is asked as it did before, because whatever comes
@@ -54,7 +54,9 @@ bool Raft::is_drowsy(Leader& role) {
 }
 
 void Raft::put_to_sleep(Leader& role) {
-  for (const Peer& peer : role.peers) {
+  for (Peer& peer : role.peers) {
+    // Who never answered may be of a version that knows no Sleep, and must not miss its heartbeats.
+    if (peer.progress.sleep_answered == 0) send_heartbeat(role, peer);
     send_now(peer.member, Sleep{.term = term_, .last = log_.last_index(), .round = role.sleep_round});
   }
   sleep_if_all_do(role);
