@@ -33,6 +33,9 @@ enum class Bug : std::uint8_t {
   disk_loss_forgotten,         // a node that lost its disk goes on as the member that it was
   sleep_unacknowledged,        // a leader sleeps before its followers have all entries and have said that they sleep
   sleeper_left_alone,          // a follower sleeps on when its leader's node is gone
+  lease_outlives_transfer,     // a leader reads by its lease after it has asked another one to take over
+  lease_too_long,              // a lease is used for longer than it was promised
+  promise_lost_in_restart,     // a voter that granted a lease votes for another as soon as it is up again
   // The commit protocol.
   answer_before_commit,         // the client is answered when the decision is proposed, not when it is committed
   vote_before_commit,           // a vote is told when it is proposed, not when it is committed

@@ -101,7 +101,8 @@ struct LogStatus {
   Membership members;                  // in force, committed or not
   Index members_since;                 // the entry that made it; at most committed once it is
   bool asleep = false;
-  std::vector<PeerProgress> peers;  // on the leader
+  std::uint64_t reads_by_lease = 0;  // in this life
+  std::vector<PeerProgress> peers;   // on the leader
 };
 
 // What passed a core by while it slept.
@@ -147,6 +148,11 @@ class ReplicatedLog {
   virtual void snapshot_sent(NodeId to, bool delivered) = 0;
   // Asks the leader to hand over to a voter when that has caught up; a hint, not a promise.
   virtual void transfer_leadership(NodeId to) = 0;
+
+  // The host's time, in microseconds: never goes back, and goes on while the process does not. For leases alone, by
+  // which some cores answer reads. Told when the core is made, and between any message, tick or read that came in and
+  // its being given to the core.
+  virtual void set_clock(std::uint64_t /*micros*/) {}
 
   // ---- sleep, for hosts of many groups ----
   // The host has nothing for the group to do, until something comes: if its leader's host says so for a while, a core

@@ -49,6 +49,7 @@ Group::Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log
       shared_(shared),
       snapshot_(snapshot),
       snapshot_phase_(phase_of(self, config_, shared.snapshot_every)) {
+  log_->set_clock(shared_.now_micros);
   mark_dirty();
   shared_.risen.push_back(this);
 }
@@ -64,6 +65,7 @@ void Group::wait_on_disk() {
 // ---- inputs ----
 
 void Group::tick() {
+  log_->set_clock(shared_.now_micros);
   log_->set_idle(rest_ticks() > 0);
   log_->tick();
   if (leads_) application_->tick();
@@ -111,6 +113,7 @@ void Group::node_gone(NodeId node) {
 }
 
 void Group::receive_consensus(NodeId from, ByteView message) {
+  log_->set_clock(shared_.now_micros);
   log_->receive(from, message);
   if (resting_ && !log_->asleep()) rise();
   if (log_->has_output()) mark_dirty();
@@ -169,6 +172,7 @@ Outbox Group::drain(ClusterMillis now) {
       mark_dirty();
     }
   }
+  if (!outbox.reads.empty()) log_->set_clock(shared_.now_micros);
   for (const ReadId read : outbox.reads) {
     if (!log_->request_read(read)) {
       application_->read_lost(read);
@@ -396,6 +400,7 @@ Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
 }
 
 Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
+  log_->set_clock(shared_.now_micros);
   rise();
   mark_dirty();
   if (transfer.mark.last.index <= log_->status().committed) {  // nothing to keep; the core tells its leader so

@@ -64,7 +64,8 @@ class Group {
     std::vector<Group*>& dirty;            // who is, in no order
     std::vector<Group*>& waiting_on_disk;  // the same
     const std::uint64_t& now_ticks;
-    std::vector<Group*>& risen;                           // who rests no more, in no order
+    const std::uint64_t& now_micros;  // Clock::alive_micros(), read after whatever is being handled came in
+    std::vector<Group*>& risen;       // who rests no more, in no order
     std::set<std::pair<std::uint64_t, GroupId>>& alarms;  // of those who rest: when the application wants a tick
     std::uint64_t snapshot_every = 0;
     std::uint64_t snapshot_log_bytes = 0;

@@ -61,6 +61,7 @@ class NodeLoop final : public Loop {
         router_(config.self, config.groups, nodes_of(config)),
         peers_(config.self, config.incarnation, nodes_of(config), config.limits) {
     batch_.ticket = wal_->durable() + 1;
+    now_micros_ = clock_.alive_micros();
   }
   NodeLoop(const NodeLoop&) = delete;
   NodeLoop& operator=(const NodeLoop&) = delete;
@@ -70,6 +71,7 @@ class NodeLoop final : public Loop {
 
   void handle(Event event) override {
     if (failure_) return;
+    now_micros_ = clock_.alive_micros();
     std::visit(Overloaded{
                    [this](const FrameReceived& received) { on_frame(received); },
                    [this](SnapshotReceived& received) { on_snapshot(received); },
@@ -93,6 +95,7 @@ class NodeLoop final : public Loop {
   void tick() override {
     if (failure_) return;
     ++now_ticks_;
+    now_micros_ = clock_.alive_micros();
     router_.tick();
     peers_.tick(transport_);
     wake_groups();
@@ -102,6 +105,7 @@ class NodeLoop final : public Loop {
 
   void flush() override {
     std::size_t step = 0;
+    now_micros_ = clock_.alive_micros();
     do {
       for (; step < config_.limits.flush_steps_max && collect_dirty(); ++step) {
         for (Group* group : round_) drain(*group);
@@ -182,6 +186,7 @@ class NodeLoop final : public Loop {
   std::vector<Group*> waiting_on_disk_;  // the same
   std::vector<Group*> news_;             // for take_news()
   std::uint64_t now_ticks_ = 0;
+  std::uint64_t now_micros_ = 0;
   std::vector<Group*> awake_;  // ascending; all others rest
   std::vector<Group*> risen_;  // awake as well
   std::set<std::pair<std::uint64_t, GroupId>> alarms_;
@@ -234,10 +239,10 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
     }
     if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) return fail(done.error());
   }
-  groups_.try_emplace(
-      group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
-      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_, waiting_on_disk_,
-                    now_ticks_, risen_, alarms_, config_.snapshot_every, config_.limits.snapshot_log_bytes});
+  groups_.try_emplace(group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
+                      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_,
+                                    waiting_on_disk_, now_ticks_, now_micros_, risen_, alarms_, config_.snapshot_every,
+                                    config_.limits.snapshot_log_bytes});
   return {};
 }
 

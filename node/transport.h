@@ -36,6 +36,9 @@ class Clock {
   [[nodiscard]] virtual ClusterMillis wall() const = 0;
   // Monotonic microseconds, for measuring only.
   [[nodiscard]] virtual std::uint64_t monotonic_micros() const = 0;
+  // Monotonic microseconds that also go on while the process is stopped or the machine sleeps: leases are measured by
+  // them. May drift from real time by no more than the cluster is configured for.
+  [[nodiscard]] virtual std::uint64_t alive_micros() const { return monotonic_micros(); }
 };
 
 }  // namespace assent

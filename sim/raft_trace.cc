@@ -54,6 +54,8 @@ struct Teller {
   Told operator()(const Sleep& m) const {  // which is a heartbeat to Raft
     return {"MsgHeartbeat", "AppendEntriesRequest", 0, {}, m.last, {}, false, {}};
   }
+  Told operator()(const LeaseRequest&) const { return {}; }
+  Told operator()(const LeaseGrant&) const { return {}; }
   Told operator()(const SleepReply&) const {
     return {"MsgHeartbeatResp", "AppendEntriesResponse", 0, {}, {}, {}, false, {}};
   }

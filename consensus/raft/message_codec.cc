@@ -21,6 +21,8 @@ enum class Kind : std::uint8_t {
   stale_term = 11,
   sleep = 12,
   sleep_reply = 13,
+  lease_request = 14,
+  lease_grant = 15,
 };
 
 constexpr std::uint8_t between_incarnations = 0x80;  // added to the kind
@@ -42,6 +44,8 @@ Kind kind_of(const TimeoutNow&) { return Kind::timeout_now; }
 Kind kind_of(const StaleTerm&) { return Kind::stale_term; }
 Kind kind_of(const Sleep&) { return Kind::sleep; }
 Kind kind_of(const SleepReply&) { return Kind::sleep_reply; }
+Kind kind_of(const LeaseRequest&) { return Kind::lease_request; }
+Kind kind_of(const LeaseGrant&) { return Kind::lease_grant; }
 
 std::uint8_t flag(bool value) { return value ? 1 : 0; }
 ByteWriter& place(ByteWriter& out, const Position& at) { return out.id(at.epoch).id(at.index); }
@@ -64,6 +68,8 @@ void body(ByteWriter&, const TimeoutNow&) {}
 void body(ByteWriter&, const StaleTerm&) {}
 void body(ByteWriter& out, const Sleep& m) { out.id(m.last).u64(m.round); }
 void body(ByteWriter& out, const SleepReply& m) { out.u64(m.round); }
+void body(ByteWriter& out, const LeaseRequest& m) { out.u64(m.sent); }
+void body(ByteWriter& out, const LeaseGrant& m) { out.u64(m.sent); }
 
 template <class M>
 std::size_t size_hint(const M&) {
@@ -158,6 +164,8 @@ Message read_body(Fields& in, Kind kind, Epoch term) {
     case Kind::stale_term: return StaleTerm{.term = term};
     case Kind::sleep: return Sleep{.term = term, .last = in.number<Index>(), .round = in.u64()};
     case Kind::sleep_reply: return SleepReply{.term = term, .round = in.u64()};
+    case Kind::lease_request: return LeaseRequest{.term = term, .sent = in.u64()};
+    case Kind::lease_grant: return LeaseGrant{.term = term, .sent = in.u64()};
   }
   in.require(false);
   return StaleTerm{};

@@ -17,6 +17,8 @@
 //         11 StaleTerm        -
 //         12 Sleep            u64 last, u64 round
 //         13 SleepReply       u64 round
+//         14 LeaseRequest     u64 sent
+//         15 LeaseGrant       u64 sent
 //
 // Well-formed means: nothing left over, the group is the expected one, no term, epoch or index reaches number_max,
 // booleans are 0 or 1, memberships are valid, and entries ascend as a log does: indices by one, epochs and stamps never

@@ -38,6 +38,8 @@ std::string text(const TimeoutNow& m) { return fmt::format("timeout-now {}", m.t
 std::string text(const StaleTerm& m) { return fmt::format("stale-term {}", m.term); }
 std::string text(const Sleep& m) { return fmt::format("sleep {} last {} round {}", m.term, m.last, m.round); }
 std::string text(const SleepReply& m) { return fmt::format("sleep-reply {} round {}", m.term, m.round); }
+std::string text(const LeaseRequest& m) { return fmt::format("lease {}? sent {}", m.term, m.sent); }
+std::string text(const LeaseGrant& m) { return fmt::format("lease {} granted, sent {}", m.term, m.sent); }
 
 }  // namespace
 

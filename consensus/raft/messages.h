@@ -8,6 +8,7 @@
 //     Heartbeat         HeartbeatReply                 liveness, commit index, read rounds (6.4)
 //     TimeoutNow        -                              3.10: leadership transfer
 //     Sleep             SleepReply                     nothing to do: no more ticks and heartbeats (raft_sleep.cc)
+//     LeaseRequest      LeaseGrant                     6.4.1: nobody else is helped to lead (raft_lease.cc)
 //     -                 StaleTerm                      to a leader whose term is over
 #pragma once
 
@@ -95,8 +96,19 @@ struct SleepReply {
   std::uint64_t round = 0;
 };
 
-using Message = std::variant<PreVoteRequest, PreVoteReply, VoteRequest, VoteReply, AppendRequest, AppendAccept,
-                             AppendReject, Heartbeat, HeartbeatReply, TimeoutNow, StaleTerm, Sleep, SleepReply>;
+struct LeaseRequest {
+  Epoch term;
+  std::uint64_t sent = 0;  // by the leader's clock; echoed, and of no meaning to anybody else
+};
+
+struct LeaseGrant {
+  Epoch term;
+  std::uint64_t sent = 0;
+};
+
+using Message =
+    std::variant<PreVoteRequest, PreVoteReply, VoteRequest, VoteReply, AppendRequest, AppendAccept, AppendReject,
+                 Heartbeat, HeartbeatReply, TimeoutNow, StaleTerm, Sleep, SleepReply, LeaseRequest, LeaseGrant>;
 
 [[nodiscard]] Epoch term_of(const Message& message);
 // One line for transcripts and traces, such as "append 3 after 2@4: 3@5..3@6 commit 4". A place is written epoch@index.

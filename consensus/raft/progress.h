@@ -65,6 +65,7 @@ class Progress {
   Index commit_told;                 // the newest commit index that was sent to it
   std::uint64_t round_answered = 0;  // of read barriers
   std::uint64_t sleep_answered = 0;  // the newest round of Sleep
+  std::uint64_t lease_sent = 0;      // when the newest request for a lease left that it has granted; 0: none
 
  private:
   struct Sent {

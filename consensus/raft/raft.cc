@@ -25,7 +25,8 @@ std::vector<NodeId> ascending(std::vector<NodeId> nodes) {
 // Only the leader of the message's term sends these.
 bool comes_from_leader(const Message& message) {
   return std::holds_alternative<AppendRequest>(message) || std::holds_alternative<Heartbeat>(message) ||
-         std::holds_alternative<TimeoutNow>(message) || std::holds_alternative<Sleep>(message);
+         std::holds_alternative<TimeoutNow>(message) || std::holds_alternative<Sleep>(message) ||
+         std::holds_alternative<LeaseRequest>(message);
 }
 
 bool wakes(const Message& message) {
@@ -124,8 +125,12 @@ bool Raft::settle_term(const Member& from, const Message& message) {
     answer_stale(from, message);
     return false;
   }
+  const auto* request = std::get_if<VoteRequest>(&message);
+  if (request != nullptr && !request->forced && promised()) {
+    narrate("ignores the vote request {} of n{}: it has promised", term, from);
+    return false;
+  }
   if (term > term_) {
-    const auto* request = std::get_if<VoteRequest>(&message);
     if (request != nullptr && !request->forced && loyal()) {
       narrate("ignores the vote request {} of n{}: a leader is alive", term, from);
       return false;
@@ -328,6 +333,7 @@ LogStatus Raft::status() const {
                    .members = memberships_.current(),
                    .members_since = memberships_.since(),
                    .asleep = asleep_,
+                   .reads_by_lease = reads_by_lease_,
                    .peers = {}};
   if (const auto* leader = std::get_if<Leader>(&role_)) {
     for (const Peer& peer : leader->peers) {
@@ -350,6 +356,7 @@ std::uint64_t Raft::digest() const {
       .add(ignored_);
   digest.add(role_.index()).add(Rng(rng_).next()).add(ticks_ % options_.heartbeat_ticks);
   if (asleep_) digest.add(std::string_view("asleep"));
+  if (promised()) digest.add(promised_until_ - std::min(clock_, promised_until_));
   digest.add(log_.base().epoch).add(log_.base().index).add(log_.last().epoch).add(log_.last_index());
   digest.add(log_.last_stamp()).add(log_.bytes()).add(log_.durable_index()).add(log_.snapshot().last.index);
   std::visit(

@@ -54,6 +54,7 @@ class Raft final : public ReplicatedLog {
   void receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) override;
   void snapshot_sent(NodeId to, bool delivered) override;
   void transfer_leadership(NodeId to) override;
+  void set_clock(std::uint64_t micros) override;
   void set_idle(bool idle) override { idle_ = idle; }
   [[nodiscard]] bool asleep() const override { return asleep_; }
   void wake(const Slept& slept) override;
@@ -71,6 +72,9 @@ class Raft final : public ReplicatedLog {
   [[nodiscard]] const RaftLog& log() const { return log_; }
   [[nodiscard]] Index commit() const { return commit_; }
   [[nodiscard]] const MembershipHistory& memberships() const { return memberships_; }
+  // It helps nobody to lead for a while: it has granted a lease, or may have (raft_lease.cc).
+  [[nodiscard]] bool promised() const;
+  [[nodiscard]] std::uint64_t reads_by_lease() const { return reads_by_lease_; }
 
  private:
   using Next = std::optional<Role>;  // none: stay as it is
@@ -142,6 +146,12 @@ class Raft final : public ReplicatedLog {
   void answer_leader(const Member& leader, const Reply& reply) {
     hard_state_durable() ? send_now(leader, reply) : send_after_sync(leader, reply);
   }
+
+  // ---- leases (raft_lease.cc) ----
+  [[nodiscard]] bool leased(const Leader& role) const;
+  void ask_for_lease(const Leader& role);
+  [[nodiscard]] Next on(Follower& role, const Member& from, const LeaseRequest& message);
+  [[nodiscard]] Next on(Leader& role, const Member& from, const LeaseGrant& message);
 
   // ---- leaders (raft_leader.cc) ----
   [[nodiscard]] Leader lead();
@@ -215,6 +225,10 @@ class Raft final : public ReplicatedLog {
   Index handed_;  // committed entries handed out
   Role role_;
   std::uint64_t ticks_ = 0;
+  std::uint64_t clock_ = 0;  // the host's, in microseconds
+  bool clock_known_ = false;
+  std::uint64_t promised_until_ = 0;
+  std::uint64_t reads_by_lease_ = 0;
   bool idle_ = false;    // the host has nothing for it to do
   bool asleep_ = false;  // a leader or a follower
 

@@ -24,6 +24,10 @@ Raft::Next Raft::on_tick(Follower& role) {
     role.leader = {};  // who was left out of the group is told nothing any more: it knows of no leader
     return std::nullopt;
   }
+  if (promised()) {
+    role.timeout_ticks += 1 + static_cast<std::uint32_t>(rng_.below(options_.election_ticks / 2 + 1));
+    return std::nullopt;
+  }
   narrate("heard no leader for {} ticks", role.elapsed_ticks);
   if (planted(Bug::no_pre_vote)) return campaign(false);
   return pre_campaign();
@@ -100,6 +104,10 @@ bool Raft::loyal() const {
 void Raft::answer_pre_vote(const Member& from, const PreVoteRequest& message) {
   if (message.term >= term_ && loyal()) {
     narrate("ignores the pre-vote request of n{}: a leader is alive", from);
+    return;
+  }
+  if (promised()) {
+    narrate("ignores the pre-vote request of n{}: it has promised", from);
     return;
   }
   const bool granted = message.term >= term_ && message.last >= log_.last();

@@ -64,6 +64,11 @@ Result<void> Raft::request_read(ReadId id) {
                 leadership().leader);
   }
   if (role->reads.size() >= options_.reads_max) return fail(ErrorCode::busy, "too many reads under way; retry later");
+  if (leased(*role)) {
+    out_.reads.push_back({id, commit_});
+    ++reads_by_lease_;
+    return {};
+  }
   wake_up(false);
   role->reads.add(id, commit_);
   return {};
@@ -98,6 +103,7 @@ Raft::Next Raft::on_tick(Leader& role) {
   const bool drowsy = is_drowsy(role);
   if (ticks_ % options_.heartbeat_ticks == 0) {
     drowsy ? put_to_sleep(role) : send_heartbeats(role);
+    if (!drowsy) ask_for_lease(role);
     if (role.transfer) hand_over_if_ready(role);
     return std::nullopt;
   }
@@ -184,6 +190,7 @@ void Raft::confirm_reads(Leader& role) {
 void Raft::hand_over_if_ready(Leader& role) {
   const Progress* progress = role.find(role.transfer->to);
   if (progress == nullptr || progress->match() != log_.last_index()) return;
+  role.lease_over = !planted(Bug::lease_outlives_transfer);
   send_now(role.transfer->to, TimeoutNow{.term = term_});
 }
 

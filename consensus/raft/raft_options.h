@@ -28,6 +28,12 @@ struct RaftOptions {
   // does for sleepers what the contract says.
   std::uint32_t sleep_ticks = 0;
 
+  // Reads by lease (raft_lease.cc), in microseconds of the host's clock. A follower that grants a lease helps nobody
+  // else to lead for promise_micros; 0: it grants none. A leader uses it for lease_micros; 0: never. lease_micros is so
+  // much below promise_micros as clocks may drift apart, promise_micros at most the shortest election time-out.
+  std::uint64_t promise_micros = 0;
+  std::uint64_t lease_micros = 0;
+
   // How far behind the leader's log a learner may be that becomes a voter: it would hold up commitment until it has
   // caught up.
   std::uint64_t promote_lag_max = 1'000;  // entries

@@ -62,6 +62,7 @@ struct Leader {
   std::uint32_t idle_ticks = 0;   // with nothing to do, for anybody
   bool drowsy = false;            // asks everybody to sleep
   std::uint64_t sleep_round = 0;  // the newest begun
+  bool lease_over = false;        // for the rest of the term: somebody was asked to take over
 
   [[nodiscard]] const Progress* find(const Member& member) const {
     for (const Peer& peer : peers) {

@@ -94,6 +94,7 @@ void Cluster::step() {
     if (node.paused && faults_.pause > 0 && rng_.chance(resume_probability)) node.paused = false;
     if (node.paused) continue;
     sync_due(node);
+    tell_time(node);
     if (limits_.sleeps) hear_life(node);
     const std::uint64_t ticks = rng_.chance(faults_.skew) ? 2 * rng_.below(2) : 1;
     for (std::uint64_t i = 0; i < ticks; ++i) node.host.log().tick();
@@ -101,6 +102,12 @@ void Cluster::step() {
     pump(node.host.id().value);
     if (clients_on_) misfortune(node);
   }
+}
+
+// One is too slow by as much as may be, the next is right, the third too quick.
+void Cluster::tell_time(Node& node) const {
+  const double drift = limits_.clock_drift * (static_cast<double>(node.host.id().value % 3) - 1);
+  node.host.log().set_clock(static_cast<std::uint64_t>(static_cast<double>(now_) * 1'000 * (1 + drift)));
 }
 
 // What a host does for sleepers: it hears of each other node regularly, or else wakes them.
@@ -137,6 +144,7 @@ void Cluster::deliver_due() {
     const Flight flight = std::move(flights_.extract(flights_.begin()).mapped());
     Node& to = node(flight.to);
     if (!to.host.up() || to.paused || !linked(flight.from, flight.to)) continue;
+    tell_time(to);
     to.heard[flight.from].ago_ticks = 0;
     const bool slept = to.host.log().asleep();
     to.host.log().receive(flight.from, flight.bytes);
@@ -338,7 +346,9 @@ void Cluster::lose_disk(std::uint64_t id) {
 bool Cluster::read(std::uint64_t id) {
   Node& at = node(NodeId(id));
   const ReadId read(next_read_++);
-  if (!at.host.up() || !at.host.log().request_read(read)) return false;
+  if (!at.host.up()) return false;
+  tell_time(at);
+  if (!at.host.log().request_read(read)) return false;
   at.reads[read] = Index(committed());
   return true;
 }

@@ -22,7 +22,8 @@ struct CoreLimits {
   std::size_t command_bytes_max = 0;
   std::size_t message_bytes_max = 0;
   std::size_t log_bytes_max = 0;
-  bool sleeps = false;  // then the hosts do for sleepers what the contract says
+  bool sleeps = false;     // then the hosts do for sleepers what the contract says
+  double clock_drift = 0;  // of the hosts' clocks, at most; a tick is a millisecond by a true one
 };
 
 struct Faults {
@@ -137,6 +138,7 @@ class Cluster {
   void send(NodeId from, std::vector<ConsensusMessage> messages);
   void deliver_due();
   void deliver(const Transfer& transfer);
+  void tell_time(Node& node) const;
   void hear_life(Node& node);
   [[nodiscard]] static std::vector<Slept::Silence> silences(const Node& node);
   void sync_due(Node& node);

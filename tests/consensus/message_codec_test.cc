@@ -39,7 +39,9 @@ std::vector<Message> samples() {
       TimeoutNow{.term = Epoch(5)},
       StaleTerm{.term = Epoch(6)},
       Sleep{.term = Epoch(5), .last = Index(12), .round = 3},
-      SleepReply{.term = Epoch(5), .round = 3}};
+      SleepReply{.term = Epoch(5), .round = 3},
+      LeaseRequest{.term = Epoch(5), .sent = 1'000'000},
+      LeaseGrant{.term = Epoch(5), .sent = 1'000'000}};
 }
 
 TEST(MessageCodec, F2_every_message_comes_back_as_it_was) {

@@ -36,6 +36,16 @@ inline RaftOptions sleeping_raft_options() {
   return options;
 }
 
+// Reads by lease, by clocks of which some are a twentieth too quick or too slow.
+inline constexpr double leasing_drift = 0.05;
+inline RaftOptions leasing_raft_options() {
+  RaftOptions options = small_raft_options();
+  options.promise_micros = options.election_ticks * 1'000ULL;
+  options.lease_micros = static_cast<std::uint64_t>(static_cast<double>(options.promise_micros) * (1 - leasing_drift) /
+                                                    (1 + leasing_drift));
+  return options;
+}
+
 inline CoreLimits limits_of(const RaftOptions& options) {
   constexpr std::size_t slack = 1'024;
   return {.election_ticks = options.election_ticks,
@@ -43,6 +53,12 @@ inline CoreLimits limits_of(const RaftOptions& options) {
           .message_bytes_max = options.append_bytes_max + options.command_bytes_max + slack,
           .log_bytes_max = options.log_bytes_max + options.uncommitted_bytes_max + options.append_bytes_max + slack,
           .sleeps = options.sleep_ticks > 0};
+}
+
+inline CoreLimits leasing_limits() {
+  CoreLimits limits = limits_of(leasing_raft_options());
+  limits.clock_drift = leasing_drift;
+  return limits;
 }
 
 }  // namespace assent::testing

@@ -113,6 +113,12 @@ void Transcript::dispatch(const std::string& verb, const Arguments& arguments) {
   if (verb == "status") return status();
   if (verb == "converge") return converge();
   if (verb == "heal") return cut_.clear();
+  if (verb == "clock" && arguments.size() == 1) {
+    for (const NodeId node : nodes_) {
+      if (host(node).up()) core(node).set_clock(std::stoull(arguments[0]));
+    }
+    return;
+  }
   if (verb == "release") {
     for (Flight& flight : held_) flights_.push_back(std::move(flight));
     return held_.clear();
@@ -135,6 +141,8 @@ void Transcript::dispatch(const std::string& verb, const Arguments& arguments) {
   } else if (verb == "transfer") {
     core(node).transfer_leadership(node_of(arguments.at(1)));
     pump(node);
+  } else if (verb == "clock") {
+    core(node).set_clock(std::stoull(arguments.at(1)));
   } else if (verb == "idle") {
     core(node).set_idle(arguments.at(1) == "on");
   } else if (verb == "wake") {
@@ -179,6 +187,8 @@ void Transcript::nodes(const Arguments& arguments) {
   options_.inflight_max = number("window", options_.inflight_max);
   options_.append_bytes_max = number("append", options_.append_bytes_max);
   options_.tail_entries_max = number("tail", 0);
+  options_.promise_micros = number("promise", 0);
+  options_.lease_micros = number("lease", 0);
   options_.sleep_ticks = static_cast<std::uint32_t>(number("sleep", 0));
   options_.promote_lag_max = number("lag", options_.promote_lag_max);
   for (std::uint64_t i = 1; i <= std::stoull(arguments.at(0)); ++i) founders_.push_back(NodeId(i));

@@ -1,18 +1,20 @@
 // Runs the scenarios of tests/transcripts/raft: a command, the line ----, and what happened, as the core narrates it.
 //
 //     nodes 3 [election=10] [heartbeat=3] [window=N] [append=BYTES] [tail=N] [spares=N] [lag=N] [sleep=N]
-//                                            makes nodes 1..3, the founders, and spares that belong to nothing yet
-//     restore 2 term=7 [vote=1] [log=1,1,4] [snapshot=EPOCH@INDEX]             rebuilds a node from this, with these
-//     epochs tick 1 [times] | campaign 1                                              campaign: ticks until it stops
-//     following propose 1 a b | read 1 5 | transfer 1 2 | snapshot 1                     calls into node 1
-//     idle 1 on | idle 1 off | wake 2 1:15                   has node 1 anything to do; node 2 heard node 1 15 ticks
-//     ago change 1 learner:4 voter:4 remove:3.7 | members 1     asks node 1 for a change; who it takes for members lose
-//     3 7                                               node 3's disk is lost; it comes back as member 3.7 sync 1 |
-//     disk 1 off | disk 1 on                                          writes are done at once while a disk is on
-//     deliver [1->2] | drop [1->2] | hold 1->2 | release                       what is on its way now; shows each
-//     message settle                                                                   delivers until nothing moves;
-//     narration only cut 1->2 | isolate 1 | heal | crash 1 | restart 1 status | log 1 converge heals all; ends with the
-//     logs of all members equal
+//             [promise=N] [lease=N]    makes nodes 1..3, the founders, and spares that belong to nothing yet
+//     restore 2 term=7 [vote=1] [log=1,1,4] [snapshot=EPOCH@INDEX]    rebuilds a node from this, with these epochs
+//     tick 1 [times] | campaign 1      campaign: ticks until it stops following
+//     propose 1 a b | read 1 5 | transfer 1 2 | snapshot 1    calls into node 1
+//     idle 1 on | idle 1 off           whether its host has anything for it to do
+//     wake 2 1:15                      node 2 heard of node 1 fifteen ticks ago
+//     clock 500 | clock 1 500          the time everywhere, or at node 1, in microseconds
+//     change 1 learner:4 voter:4 remove:3.7 | members 1    asks node 1 for a change; who it takes for members
+//     lose 3 7                         node 3's disk is lost; it comes back as member 3.7
+//     sync 1 | disk 1 off | disk 1 on  writes are done at once while a disk is on
+//     deliver [1->2] | drop [1->2] | hold 1->2 | release    what is on its way now; shows each message
+//     settle                           delivers until nothing moves; narration only
+//     cut 1->2 | isolate 1 | heal | crash 1 | restart 1 | status | log 1
+//     converge                         heals all; ends with the logs of all members equal
 //
 // Raft's invariants are checked after every command. consensus_transcript_test --rewrite writes what happened into the
 // file.
