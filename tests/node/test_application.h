@@ -86,6 +86,8 @@ class TestApplication final : public Application {
     reads_.erase(id);
   }
   void tick() override { ++ticks; }
+  [[nodiscard]] std::uint64_t rest_ticks() const override { return wants_rest; }
+  void rested(std::uint64_t more) override { rested_ticks += more; }
   Outbox take_outbox() override { return std::exchange(outbox_, {}); }
 
   Result<Bytes> snapshot() override {
@@ -114,6 +116,8 @@ class TestApplication final : public Application {
   bool unwell = false;
   bool mute = false;  // forgets its clients when it resigns
   std::uint64_t ticks = 0;
+  std::uint64_t wants_rest = 0;
+  std::uint64_t rested_ticks = 0;
   std::vector<std::pair<GroupId, Bytes>> received;
 
  private:

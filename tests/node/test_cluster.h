@@ -1,6 +1,7 @@
 // Nodes wired together in one process: frames and snapshots are delivered in order, at once, unless a node is cut off.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,6 +26,29 @@ class TestCluster {
       node->config.snapshot_every = snapshot_every;
       node->config.wal.segment_bytes = 1ULL << 20U;
     }
+  }
+
+  // Groups of nodes that start from now on sleep when they have nothing to do for so long.
+  void sleep_after(std::uint32_t ticks) {
+    options_.sleep_ticks = ticks;
+    for (auto& each : nodes_) {
+      each->config.limits.sign_of_life_ticks = options_.heartbeat_ticks;
+      each->config.limits.peer_silent_ticks_max = options_.election_ticks;
+    }
+  }
+  // All of the group that are up, and not cut off.
+  [[nodiscard]] bool asleep(GroupId group) {
+    return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& each) {
+      if (each->loop == nullptr || cut_.contains(each->config.self)) return true;
+      const std::vector<GroupStatus> all = each->loop->status();
+      return std::all_of(all.begin(), all.end(),
+                         [&](const GroupStatus& status) { return status.config.id != group || status.log.asleep; });
+    });
+  }
+  [[nodiscard]] std::uint64_t frames() {
+    std::uint64_t sent = 0;
+    for (auto& each : nodes_) sent += each->loop == nullptr ? 0 : each->loop->statistics().frames_sent;
+    return sent;
   }
 
   void start(NodeId id) {
