@@ -25,7 +25,7 @@ std::string to_options(const Choices& choices) {
   if (choices.requests) text += fmt::format(" --requests {}", *choices.requests);
   if (choices.chaos) text += fmt::format(" --chaos {}", *choices.chaos / millisecond);
   if (choices.plain_limits) text += " --plain-limits";
-  if (choices.awake) text += " --awake";
+  if (choices.plain_raft) text += " --plain-raft";
   if (choices.yardstick) text += " --yardstick";
   return text;
 }

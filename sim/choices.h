@@ -21,7 +21,7 @@ struct Choices {
   std::optional<std::uint64_t> requests;  // clients begin no more than so many in all
   std::optional<Micros> chaos;            // how long clients and faults run
   bool plain_limits = false;              // no limit is drawn down
-  bool awake = false;                     // no group ever sleeps
+  bool plain_raft = false;                // groups never sleep, and no read is answered by a lease
   bool yardstick = false;                 // the shape by which speed is measured: see draw_swarm()
 
   bool operator==(const Choices&) const = default;

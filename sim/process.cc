@@ -33,7 +33,7 @@ Process::Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& 
       rng_(Rng(setup_.seed).split("process")),
       disk_(setup_.seed, disk_options(Swarm{}, setup_.seed)),
       vfs_(disk_, setup_.seed),
-      clock_(schedule, setup_.drift, setup_.offset_millis),
+      clock_(schedule, setup_.drift, setup_.offset_millis, setup_.lease_drift),
       mischief_(Rng(setup_.seed).split("mischief"), swarm.mischief) {}
 
 NodeConfig Process::config() const {

@@ -50,6 +50,7 @@ class Process final : public Transport {
     std::uint64_t seed = 0;
     double drift = 0;
     std::int64_t offset_millis = 0;
+    double lease_drift = 0;
   };
   Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& recorder, Network& network,
           Surroundings& around);

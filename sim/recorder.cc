@@ -99,6 +99,8 @@ const std::vector<std::string_view>& rare_states() {
       "group asleep",
       "sleeper woken by somebody else than its leader",
       "leader crashed while its group slept",
+      "read answered by a lease",
+      "vote refused for a promise",
   };
   return names;
 }

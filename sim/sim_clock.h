@@ -15,8 +15,8 @@ inline constexpr std::uint64_t epoch_millis = 1'700'000'000'000;
 
 class SimClock final : public Clock {
  public:
-  SimClock(const Schedule& schedule, double drift, std::int64_t offset_millis)
-      : schedule_(schedule), drift_(drift), offset_millis_(offset_millis) {}
+  SimClock(const Schedule& schedule, double drift, std::int64_t offset_millis, double lease_drift)
+      : schedule_(schedule), drift_(drift), offset_millis_(offset_millis), lease_drift_(lease_drift) {}
 
   [[nodiscard]] ClusterMillis wall() const override {
     const double drifted = static_cast<double>(schedule_.now()) * (1.0 + drift_) / 1000.0;
@@ -24,6 +24,10 @@ class SimClock final : public Clock {
                                             0, static_cast<std::int64_t>(drifted) + offset_millis_)));
   }
   [[nodiscard]] std::uint64_t monotonic_micros() const override { return schedule_.now(); }
+  // Is neither stepped nor repaired: it drifts to the end, by as much as leases allow for.
+  [[nodiscard]] std::uint64_t alive_micros() const override {
+    return static_cast<std::uint64_t>(static_cast<double>(schedule_.now()) * (1.0 + lease_drift_));
+  }
 
   void step(std::int64_t millis) { offset_millis_ += millis; }
   void repair() {
@@ -36,6 +40,7 @@ class SimClock final : public Clock {
   const Schedule& schedule_;
   double drift_;
   std::int64_t offset_millis_;
+  double lease_drift_;
 };
 
 }  // namespace assent::sim

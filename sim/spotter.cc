@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "consensus/raft/message_codec.h"
 #include "consensus/raft/raft.h"
 
 namespace assent::sim {
@@ -17,15 +18,20 @@ constexpr std::size_t leader = 3;
 void Spotter::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) {
   const auto* core = raft_core(log);
   if (core == nullptr) return;
-  seen_[at] = Seen{core->role().index(), core->term(), core->commit(), false, false};
+  seen_[at] = Seen{core->role().index(), core->term(), core->commit(), false, false, 0};
   if (!setup.durable.snapshot.last.index.none()) {
     recorder_.rare("replica rebuilt from a snapshot and a log");
     if (setup.durable.entries.empty()) recorder_.rare("replica rebuilt from a snapshot alone");
   }
 }
 
-void Spotter::received(const Replica& at, NodeId /*from*/, ByteView /*message*/, const ReplicatedLog& log) {
-  if (const auto* core = raft_core(log)) look_at_sleep(at, *core);
+void Spotter::received(const Replica& at, NodeId /*from*/, ByteView message, const ReplicatedLog& log) {
+  const auto* core = raft_core(log);
+  if (core == nullptr) return;
+  look_at_sleep(at, *core);
+  if (!core->promised()) return;
+  const auto asked = raft::decode(at.group, message);
+  if (asked && std::holds_alternative<raft::PreVoteRequest>(*asked)) recorder_.rare("vote refused for a promise");
 }
 
 void Spotter::look_at_sleep(const Replica& at, const raft::Raft& core) {
@@ -43,6 +49,9 @@ void Spotter::gave(const Replica& at, const Output& output, const ReplicatedLog&
   const auto* core = raft_core(log);
   if (core == nullptr) return;
   look_at_sleep(at, *core);
+  if (std::exchange(seen_[at].reads_by_lease, core->reads_by_lease()) < core->reads_by_lease()) {
+    recorder_.rare("read answered by a lease");
+  }
   look_at_role(at, *core, output);
   Seen& seen = seen_[at];
   look_at_commit(at, *core, seen.commit);

@@ -29,6 +29,7 @@ class Spotter final : public LogWatcher {
     Index commit;
     bool asleep = false;
     bool uncertain = false;
+    std::uint64_t reads_by_lease = 0;
   };
   void look_at_sleep(const Replica& at, const raft::Raft& core);
   void look_at_members(const raft::Raft& core, const Membership& members);

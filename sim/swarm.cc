@@ -204,6 +204,12 @@ void draw_sleep(Swarm& swarm, Rng rng) {
   if (rng.chance(0.4)) swarm.sleep_ticks = rng.chance(0.5) ? rng.between(1, 10) : rng.between(10, 60);
 }
 
+void draw_lease(Swarm& swarm, Rng rng) {
+  swarm.read_lease = rng.chance(0.4);
+  if (!swarm.read_lease) return;
+  swarm.clock.lease_drift_max = pick<double, 4>(rng, {0, 0.001, 0.05, 0.3});
+}
+
 // What the speed of the simulator is measured with: a coordinator and three shards of three replicas each, thirty
 // simulated seconds, every limit at its usual value; faults are drawn.
 void make_yardstick(Swarm& swarm) {
@@ -251,7 +257,8 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     if (!choices.plain_limits) draw_limits(swarm, rng.split("limits"));
     draw_workload(swarm, rng.split("workload"));
     draw_files(swarm, rng.split("files"));
-    if (!choices.awake) draw_sleep(swarm, rng.split("sleep"));
+    if (!choices.plain_raft) draw_sleep(swarm, rng.split("sleep"));
+    if (!choices.plain_raft) draw_lease(swarm, rng.split("lease"));
   }
   if (choices.chaos) swarm.chaos = *choices.chaos;
   if (choices.protocol) {
@@ -269,12 +276,13 @@ std::string Swarm::describe() const {
   return fmt::format(
       "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
-      "election={} inflight={} prepare_timeout={} retention={}ms{}",
+      "election={} inflight={} prepare_timeout={} retention={}ms{}{}",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)],
       shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
       chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
       inflight_max, prepare_timeout_ticks, retention_millis,
-      sleep_ticks > 0 ? fmt::format(" sleep={}", sleep_ticks) : "");
+      sleep_ticks > 0 ? fmt::format(" sleep={}", sleep_ticks) : "",
+      read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "");
 }
 
 }  // namespace assent::sim

@@ -69,6 +69,7 @@ struct ClockFaults {
   std::uint64_t offset_max_millis = 0;
   Micros step_gap = 0;
   std::uint64_t step_max_millis = 0;
+  double lease_drift_max = 0;  // of the clocks that leases are measured by, which do not jump
 };
 
 struct Swarm {
@@ -87,6 +88,7 @@ struct Swarm {
   std::uint64_t snapshot_every = 0;
   std::uint64_t election_ticks = 20;
   std::uint64_t heartbeat_ticks = 4;
+  bool read_lease = false;
   std::uint64_t sleep_ticks = 0;  // without anything to do, until a group sleeps; 0: never
   std::size_t append_bytes_max = 64ULL << 10U;
   std::size_t inflight_max = 64;

@@ -54,6 +54,7 @@ class WatchedLog final : public ReplicatedLog {
   void receive_snapshot(NodeId from, Epoch epoch, const SnapshotMark& mark) override;
   void snapshot_sent(NodeId to, bool delivered) override { real_->snapshot_sent(to, delivered); }
   void transfer_leadership(NodeId to) override { real_->transfer_leadership(to); }
+  void set_clock(std::uint64_t micros) override { real_->set_clock(micros); }
   void set_idle(bool idle) override { real_->set_idle(idle); }
   [[nodiscard]] bool asleep() const override { return real_->asleep(); }
   void wake(const Slept& slept) override;

@@ -26,6 +26,12 @@ LogFactory make_logs(const Swarm& swarm) {
   options.election_ticks = static_cast<std::uint32_t>(swarm.election_ticks);
   options.heartbeat_ticks = static_cast<std::uint32_t>(swarm.heartbeat_ticks);
   options.sleep_ticks = static_cast<std::uint32_t>(swarm.sleep_ticks);
+  if (swarm.read_lease) {
+    const double drift = swarm.clock.lease_drift_max;
+    options.promise_micros = swarm.election_ticks * 10 * millisecond;
+    options.lease_micros =
+        static_cast<std::uint64_t>(static_cast<double>(options.promise_micros) * (1 - drift) / (1 + drift));
+  }
   options.append_bytes_max = swarm.append_bytes_max;
   options.inflight_max = swarm.inflight_max;
   options.tail_entries_max = swarm.tail_entries_max;
@@ -89,13 +95,15 @@ void World::build_processes() {
   const LogFactory logs = watch(make_logs(swarm_), log_watchers_);
   Surroundings& around = *this;
   Rng clocks = rng_.split("clocks");
+  Rng lease_clocks = rng_.split("lease clocks");
   std::vector<NodeId> nodes;
   for (unsigned i = 1; i <= swarm_.nodes; ++i) nodes.emplace_back(i);
   for (unsigned i = 1; i <= swarm_.nodes; ++i) {
     const NodeId node(i);
-    Process::Setup setup{node, nodes, groups_, logs, rng_.split(fmt::format("node {}", i)).next(), 0, 0};
+    Process::Setup setup{node, nodes, groups_, logs, rng_.split(fmt::format("node {}", i)).next(), 0, 0, 0};
     setup.drift = (clocks.unit() * 2 - 1) * swarm_.clock.drift_max;
     setup.offset_millis = static_cast<std::int64_t>(clocks.below(swarm_.clock.offset_max_millis + 1));
+    setup.lease_drift = (lease_clocks.unit() * 2 - 1) * swarm_.clock.lease_drift_max;
     processes_[node] = std::make_unique<Process>(std::move(setup), swarm_, schedule_, recorder_, network_, around);
   }
   nemesis_ = std::make_unique<Nemesis>(swarm_, rng_.split("nemesis"), schedule_, recorder_, network_, processes_,

@@ -85,7 +85,7 @@ void add_choices(CLI::App& command, Choices& choices) {
       "--chaos", [&choices](const std::uint64_t& millis) { choices.chaos = millis * millisecond; },
       "how long clients and faults run, in simulated milliseconds");
   command.add_flag("--plain-limits", choices.plain_limits, "every limit at its usual value");
-  command.add_flag("--awake", choices.awake, "no group sleeps, however long it has nothing to do");
+  command.add_flag("--plain-raft", choices.plain_raft, "groups never sleep, and no read is answered by a lease");
   command.add_flag("--yardstick", choices.yardstick, "the shape by which speed is measured");
 }
 

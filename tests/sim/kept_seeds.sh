@@ -4,10 +4,10 @@ set -eu
 failed=0
 while read -r seed why; do
   case "$seed" in ''|'#'*) continue ;; esac
-  workload=bank awake=
+  workload=bank plain=
   case "$why" in '--workload '*) why=${why#--workload } workload=${why%% *} why=${why#* } ;; esac
-  case "$why" in '--awake '*) awake=--awake why=${why#--awake } ;; esac
-  "$1" replay --seed "$seed" --workload "$workload" $awake --check-determinism ||
+  case "$why" in '--plain-raft '*) plain=--plain-raft why=${why#--plain-raft } ;; esac
+  "$1" replay --seed "$seed" --workload "$workload" $plain --check-determinism ||
     { echo "this seed is kept because: $why"; failed=1; }
 done < "$2"
 exit $failed
