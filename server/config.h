@@ -44,6 +44,8 @@ struct ServerConfig {
   std::chrono::milliseconds heartbeat{};
   std::chrono::milliseconds election_timeout{};
   std::chrono::milliseconds sleep_after{};  // 0: never
+  std::string read_lease;                   // off, promise, on
+  std::uint64_t clock_drift_ppm = 0;
   std::string leaders;               // anywhere, together
   std::uint64_t snapshot_every = 0;  // entries
   std::uint64_t batch_bytes_max = 0;

@@ -55,6 +55,12 @@ const std::vector<Key>& table() {
        "without a leader's word for this long, followers elect one"},
       {"raft.sleep_after", "3s", DurationField{&C::sleep_after, milliseconds(0), seconds(8)},
        "a group with nothing to do for this long sends no heartbeats until something comes; 0s: groups never sleep"},
+      {"raft.read_lease", "off", ChoiceField{&C::read_lease, {"off", "promise", "on"}},
+       "on: leaders answer reads without asking a majority, by a lease that followers grant; promise: grant leases, "
+       "and "
+       "use none. Between off and on every node stands on promise for a while"},
+      {"raft.clock_drift_max", "0.01", ShareField{&C::clock_drift_ppm},
+       "how much too slow or too quick a node's clock may be; leases are so much shorter. Equal on every node"},
       {"raft.leaders", "anywhere", ChoiceField{&C::leaders, {"anywhere", "together"}},
        "together: each group's leader moves to the node that leads the first group, which saves messages between "
        "leaders; for small clusters"},

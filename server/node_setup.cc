@@ -164,6 +164,13 @@ RaftOptions raft_options(const ServerConfig& config) {
   options.heartbeat_ticks = static_cast<std::uint32_t>(ticks_of(config.heartbeat));
   options.append_bytes_max = config.batch_bytes_max;
   if (config.sleep_after.count() > 0) options.sleep_ticks = static_cast<std::uint32_t>(ticks_of(config.sleep_after));
+  if (config.read_lease == "off") return options;
+  options.promise_micros = static_cast<std::uint64_t>(config.election_timeout.count()) * 1'000;
+  // raft_lease.cc has the argument: the lease of the slowest clock ends before the promise of the quickest.
+  if (config.read_lease == "on") {
+    options.lease_micros =
+        options.promise_micros * (1'000'000 - config.clock_drift_ppm) / (1'000'000 + config.clock_drift_ppm);
+  }
   return options;
 }
 
