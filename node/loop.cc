@@ -406,6 +406,8 @@ void NodeLoop::on_request(const ClientRequest& request) {
   if (group == nullptr && !router_.knows(request.group)) {
     replies_.push_back({request.id, fail(ErrorCode::not_found, fmt::format("there is no group {}", request.group))});
   } else if (group == nullptr || !group->leads()) {
+    // To tell it is to use it: nobody is told for ever what nobody confirms.
+    static_cast<void>(router_.route(request.group));
     const NodeId leader = router_.leader(request.group).node;
     const bool elsewhere = leader != config_.self;  // elected here and not ready yet: nobody better to ask
     replies_.push_back({request.id, fail(ErrorCode::not_leader, "this node does not lead the group; ask its leader",
