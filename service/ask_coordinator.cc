@@ -9,6 +9,7 @@ AskFate ask_coordinator(client::Client& client) {
     if (!outcome) return fail(ErrorCode::io, outcome.error().text());
     return fate_of({.state = outcome->state,
                     .protocol = outcome->protocol,
+                    .mode = outcome->mode,
                     .counted = {outcome->attempt.epoch.value, outcome->attempt.number},
                     .of_its_coordinator = !one.coordinator.empty()},
                    one.attempt);

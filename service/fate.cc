@@ -16,6 +16,9 @@ Fate fate_of_commit(const ToldOutcome& told, const Attempt& promised) {
 
 Fate fate_of(const ToldOutcome& told, const Attempt& promised) {
   if (told.state == TxnState::committed) return fate_of_commit(told, promised);
+  // A saga's steps are compensated in the reverse order, and its coordinator tells each when it is its turn: whoever
+  // went ahead because it asked would be before those behind it.
+  if (told.state == TxnState::aborted && is_ordered(told.mode)) return Fate::open;
   // The group keeps a commit until every service has said that it committed: what it has forgotten was none. Another
   // group's "expired" proves nothing.
   const bool forgotten = told.state == TxnState::expired && told.of_its_coordinator;

@@ -15,6 +15,7 @@ enum class Fate : std::uint8_t { open, committed, aborted };
 struct ToldOutcome {
   TxnState state = TxnState::unknown;
   Protocol protocol = Protocol::automatic;
+  Mode mode = Mode::atomic;
   Attempt counted;                  // whose yes-es were counted, of a commit
   bool of_its_coordinator = false;  // the group that the branch was prepared for was asked, and no other
 };

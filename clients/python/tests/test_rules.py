@@ -233,6 +233,10 @@ class InDoubtRules(unittest.TestCase):
         nobodys = InDoubt(self.ONE.key, self.ONE.attempt, "", 0)
         self.assertIs(fate_of(nobodys, assent.Outcome(TXN, "expired")), Fate.OPEN)
 
+    def test_a_compensation_in_an_order_waits_for_its_turn(self) -> None:
+        for mode, fate in (("saga", Fate.OPEN), ("concurrent-saga", Fate.ABORTED), ("tcc", Fate.ABORTED)):
+            self.assertIs(fate_of(self.ONE, assent.Outcome(TXN, "aborted", mode=mode)), fate, mode)
+
     def test_only_its_own_attempt_is_committed(self) -> None:
         committed = assent.Outcome(TXN, "committed", protocol="two-phase")
         self.assertIs(fate_of(self.ONE, committed.but(attempt=(7, 2))), Fate.COMMITTED)

@@ -18,7 +18,7 @@ import { attemptId, createdAt, isTxnId, newTxnId } from './ids';
 import { asAssentError, execute, getOutcome, query, rehearse, unchanged, type Content } from './operations';
 import { aborted, committed, isDefinite, worthANewAttempt, type Aborted, type OperationResult, type Outcome } from './outcome';
 import { Backoff, leftUntil, now, type Deadline } from './pace';
-import { GaveUp, Txn, type Intent } from './txn';
+import { GaveUp, Txn, wireMode, type Intent, type ServiceMode } from './txn';
 import { encodeValue, type Parameter } from './values';
 import type { Protocol } from './wire';
 
@@ -43,6 +43,8 @@ export interface RunOptions {
    */
   requestId?: string;
   protocol?: Protocol;
+  /** What it is to its services; any other than atomic only with services, in the order in which tx.call() names them. */
+  mode?: ServiceMode;
   /** How often the function may run. */
   attemptsMax?: number;
 }
@@ -131,7 +133,8 @@ class Run<T> {
     private readonly deadline: Deadline,
     private readonly fn: (tx: Txn) => Promise<T> | T,
   ) {
-    const { requestId, protocol = 'AUTO' } = options;
+    const { requestId, protocol = 'AUTO', mode = 'atomic' } = options;
+    if (!Object.hasOwn(wireMode, mode)) throw new AssentError('invalid', `there is no mode '${mode}'; there are ${Object.keys(wireMode).join(', ')}`);
     if (requestId !== undefined && !isTxnId(requestId)) {
       throw new AssentError('invalid', `requestId is an id from newTxnId(), kept with the request, not '${requestId}'`);
     }
@@ -169,7 +172,7 @@ class Run<T> {
 
   async #attempt(id: string): Promise<Outcome<T> | 'again'> {
     const deadline = new Date(Date.now() + leftUntil(this.deadline));
-    const tx = new Txn(id, deadline, this.coordinator, (shard, operations) => rehearse(this.courier, shard, operations, this.deadline));
+    const tx = new Txn(id, deadline, this.coordinator, (shard, operations) => rehearse(this.courier, shard, operations, this.deadline), this.options.mode);
     let value: T | undefined;
     let thrown: { error: unknown } | undefined;
     try {
@@ -221,6 +224,7 @@ class Run<T> {
       protocol: this.#fixed ? 'TWO_PHASE' : (this.options.protocol ?? 'AUTO'),
       branches: intent.branches,
       services: intent.services,
+      mode: wireMode[this.options.mode ?? 'atomic'],
     };
     return this.#fixed ? this.#executeOnce(content) : execute(this.courier, content, this.coordinator, this.deadline);
   }

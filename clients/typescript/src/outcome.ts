@@ -66,6 +66,8 @@ export interface Aborted extends Told {
   constraint: string;
   /** The transaction that holds the lock, with reason conflict. */
   holder: string;
+  /** A saga, whose steps are compensated one after the other: each in its turn. */
+  inOrder: boolean;
 }
 
 export interface Unknown extends Told {
@@ -113,7 +115,7 @@ export function unknown(id: string, ask: string, seen: Unknown['seen'], note: st
   return { ...told(id, ask), state: 'unknown', seen, note };
 }
 export function aborted(id: string, ask: string, reason: AbortReason, message: string): Aborted {
-  return { ...told(id, ask), state: 'aborted', reason, message, participant: '', constraint: '', holder: '' };
+  return { ...told(id, ask), state: 'aborted', reason, message, participant: '', constraint: '', holder: '', inOrder: false };
 }
 export function committed<T>(id: string, ask: string, participants: string[], value: T | undefined): Committed<T> {
   const empty = { results: new Map(), answers: new Map(), decidedAt: undefined, attempt: undefined };
@@ -145,6 +147,7 @@ export function decodeTransaction(message: WireTransaction, id: string, ask: str
       participant: abort?.participant ?? '',
       constraint: abort?.constraint ?? '',
       holder: abort?.holder ?? '',
+      inOrder: message.mode === 'SAGA',
     };
   }
   if (message.state !== 'COMMITTED') return { ...common, state: 'unknown', seen: seenOf[message.state] ?? 'nothing', note: noteFor(message.state) };

@@ -15,7 +15,7 @@ import type { Rehearsal } from './operations';
 import type { OperationResult } from './outcome';
 import { Enlistments, withTransaction } from './propagation';
 import { bytes, encodeValue, int64, type Parameter } from './values';
-import type { WireOperation, WireService } from './wire';
+import type { Mode, WireOperation, WireService } from './wire';
 
 /** A service that takes part: `{ name: 'stock', address: '10.0.0.7:9000' }`, or 'stock@10.0.0.7:9000'. */
 export interface Service {
@@ -25,7 +25,20 @@ export interface Service {
   address: string;
   /** Of its branch: another one for each call of the transaction. Chosen when it is left out. */
   branch?: string;
+  /**
+   * Of a saga: a step that cannot be refused, only delayed. It is called when the saga is committed, and until it is
+   * done; so it comes behind all that are not, and its answer is not in the outcome.
+   */
+  retriable?: boolean;
 }
+
+/**
+ * What a transaction is to its services (docs/SERVICES.md): each promises and shows nothing (atomic); try, confirm,
+ * cancel (tcc); each does its step for all to see and compensates it, one after the other (saga) or all at once.
+ */
+export type ServiceMode = 'atomic' | 'tcc' | 'saga' | 'concurrent-saga';
+export const wireMode: Record<ServiceMode, Mode> = { atomic: 'ATOMIC', tcc: 'TCC', saga: 'SAGA', 'concurrent-saga': 'CONCURRENT_SAGA' };
+export const isSaga = (mode: ServiceMode): boolean => mode === 'saga' || mode === 'concurrent-saga';
 
 export interface Bounds {
   floor?: bigint | number;
@@ -80,6 +93,7 @@ export class Txn {
     readonly deadline: Date,
     private readonly coordinator: string,
     private readonly rehearse: RehearseAt,
+    private readonly mode: ServiceMode = 'atomic',
   ) {}
 
   // ---- reads: asked now ----
@@ -130,15 +144,19 @@ export class Txn {
   /** The service takes part with this payload, whose meaning is its own. The name of its branch. */
   call(service: string | Service, payload: string | Uint8Array): string {
     this.#open();
-    const { name, address, branch } = typeof service === 'string' ? parseService(service) : service;
+    const { name, address, branch, retriable = false } = typeof service === 'string' ? parseService(service) : service;
     if (!isName(name) || !/^.+:\d+$/.test(address)) {
       throw new AssentError('invalid', `a service has a name and an address host:port, not '${name}' and '${address}'`);
+    }
+    if (retriable && !isSaga(this.mode)) throw new AssentError('invalid', `service ${name} is retriable, which only a saga's steps are; the mode is ${this.mode}`);
+    if (!retriable && this.#services.some((one) => one.retriable)) {
+      throw new AssentError('invalid', `service ${name} follows a retriable one: what can still be compensated comes first`);
     }
     const taken = (text: string): boolean => this.#services.some((one) => one.name === text);
     let chosen = branch ?? name;
     for (let i = 2; branch === undefined && taken(chosen); ++i) chosen = `${name}.${i}`;
     if (taken(chosen)) throw new AssentError('invalid', `the transaction has a branch ${chosen} already: each call needs its own`);
-    this.#services.push({ name: chosen, target: address, payload: bytes(payload), participant: name });
+    this.#services.push({ name: chosen, target: address, payload: bytes(payload), participant: name, retriable });
     return chosen;
   }
 
@@ -177,10 +195,9 @@ export class Txn {
   async finish(): Promise<Intent> {
     this.#over = true;
     await Promise.all([...this.#shards.values()].map((at) => at.turn));
-    const services = [
-      ...this.#services,
-      ...this.#enlistments.all.map((one) => ({ name: one.branch, target: one.address, payload: one.payload, participant: one.participant })),
-    ];
+    const enlisted = this.#enlistments.all.map((one) => ({ name: one.branch, target: one.address, payload: one.payload, participant: one.participant }));
+    // Who enlisted itself can be compensated; what is retriable comes last.
+    const services = [...this.#services.filter((one) => !one.retriable), ...enlisted, ...this.#services.filter((one) => one.retriable)];
     const intent: Intent = { branches: [], services, writes: services.length > 0, seen: new Map(), failure: this.#failure };
     for (const [shard, at] of this.#shards) {
       intent.branches.push({ shard, operations: at.slots.map((slot) => slot.operation) });

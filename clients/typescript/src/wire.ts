@@ -66,7 +66,9 @@ export interface WireService {
   target: string;
   payload: Uint8Array;
   participant: string;
+  retriable?: boolean;
 }
+export type Mode = 'ATOMIC' | 'TCC' | 'SAGA' | 'CONCURRENT_SAGA';
 export interface ExecuteRequest {
   txnId: string;
   firstTxnId: string;
@@ -74,6 +76,7 @@ export interface ExecuteRequest {
   branches: { shard: string; operations: WireOperation[] }[];
   timeoutMillis: number;
   services: WireService[];
+  mode?: Mode;
 }
 export interface GetOutcomeRequest {
   txnId: string;
@@ -95,6 +98,7 @@ export interface WireTransaction {
   decidedAtMillis: string;
   answeredBy: string;
   services: { name: string }[];
+  mode?: Mode;
   /** Of the committed content; only clusters that know it send it. */
   attempt?: WireAttempt | null;
 }

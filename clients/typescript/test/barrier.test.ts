@@ -100,6 +100,17 @@ for (const kind of ['mariadb', 'postgres'] as const satisfies readonly Kind[]) {
       assert.deepEqual(joined.participant.calls, { prepare: 2, commit: 0, abort: 0 });
     });
 
+    it('leaves nothing of what is put off, and is asked again', async () => {
+      const one = branch();
+      for (let i = 0; i < 2; ++i) {
+        const put = await prepare(one, { amount: -5, putOff: 2 });
+        assert.deepEqual([put.code, put.reason, put.message], ['unknown', 'UNAVAILABLE', 'the payload said later']);
+        assert.deepEqual([await effects(one, 'prepare'), await balance(), (await register(one)).state], [0, 1000, 'empty']);
+      }
+      assert.equal((await prepare(one, { amount: -5, putOff: 2 })).code, 'ok');
+      assert.deepEqual([await effects(one, 'prepare'), await balance()], [1, 995]);
+    });
+
     it('refuses a prepare that comes after its abort', async () => {
       const one = branch();
       for (let i = 0; i < 2; ++i) assert.equal((await branches.end('abort', one)).code, 'ok');

@@ -87,6 +87,31 @@ describe('transfers across a shard and two services', () => {
     assert.deepEqual([await balance(left), await balance(right), await house()], [990, 1009, 1]);
   });
 
+  it('goes back over the steps of a saga when a later one is refused', async () => {
+    const before = [await balance(left), await balance(right)];
+    const outcome = await client.run({ name: 'saga', mode: 'saga' }, (tx) => {
+      tx.call(`mariadb@${left.service.address}`, amount(-10));
+      tx.call(`postgres@${right.service.address}`, amount(-1_000_000));
+    });
+    assert.equal(outcome.state, 'aborted');
+    if (outcome.state === 'aborted') assert.deepEqual([outcome.reason, outcome.participant], ['refused', 'postgres']);
+    await eventually('the first step is compensated', async () => assert.equal(await left.look.number(`SELECT count(*) FROM effects WHERE txn_id = '${outcome.id}' AND what = 'abort'`), 1));
+    assert.deepEqual([await balance(left), await balance(right)], before);
+  });
+
+  it('goes forward over a retriable step that is put off', async () => {
+    const before = [await balance(left), await balance(right)];
+    const outcome = await client.run({ name: 'saga', mode: 'concurrent-saga' }, (tx) => {
+      tx.call(`mariadb@${left.service.address}`, amount(-10));
+      tx.call({ name: 'postgres', address: right.service.address, retriable: true }, JSON.stringify({ amount: -5, putOffOnce: true }));
+    });
+    assert.equal(outcome.state, 'committed');
+    await eventually('the step is done', async () => assert.equal(await right.look.number(`SELECT count(*) FROM effects WHERE txn_id = '${outcome.id}' AND what = 'commit'`), 1));
+    assert.deepEqual([await balance(left), await balance(right)], [before[0]! - 10, before[1]! - 5]);
+    await left.look.rows('UPDATE account SET balance = 990');
+    await right.look.rows('UPDATE account SET balance = 1009');
+  });
+
   it('keeps the books while a service is killed again and again', async () => {
     const before = [await balance(left), await balance(right), await house()];
     let stop = false;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 
-import { askCoordinator, AssentError, createdAt, IncomingTransaction, newTxnId, Resolver, Txn, type Attempt, type Branches, type Client, type Fate, type Outcome } from '../src';
+import { askCoordinator, AssentError, createdAt, IncomingTransaction, newTxnId, Resolver, Txn, type ServiceMode, type Attempt, type Branches, type Client, type Fate, type Outcome } from '../src';
 import { readDetails, writeDetails } from '../src/details';
 import { Directory } from '../src/directory';
 import { judge as judgeCall } from '../src/errors';
@@ -184,6 +184,7 @@ describe('a service in doubt', () => {
     assert.equal(await fate(committedAs(attempt)), 'committed');
     assert.equal(await fate(committedAs({ epoch: 3n, number: 8n })), 'aborted', 'its yes was never counted');
     assert.equal(await fate(aborted(one.txnId, 'c0', 'sealed', '')), 'aborted');
+    assert.equal(await fate({ ...aborted(one.txnId, 'c0', 'refused', ''), inOrder: true }), 'open', 'a compensation in an order waits for its turn');
     assert.equal(await fate(unknown(one.txnId, 'c0', 'expired', '')), 'aborted');
     assert.equal(await fate(unknown(one.txnId, 'c0', 'expired', ''), ''), 'open', "another group's word proves nothing");
     for (const seen of ['nothing', 'running', 'prepared'] as const) assert.equal(await fate(unknown(one.txnId, 'c0', seen, '')), 'open');
@@ -301,5 +302,17 @@ describe('one attempt', () => {
     assert.deepEqual(intent.services.map((one) => [one.name, one.participant]), [['stock', 'stock'], ['stock.2', 'stock']]);
     assert.throws(() => txn.put('s1', 'k', 'v'), /over/);
     await assert.rejects(txn.get('s1', 'k'), /over/);
+  });
+  it('has retriable steps at its end, and only in a saga', async () => {
+    const make = (mode?: ServiceMode): Txn => new Txn(newTxnId(), new Date(), 'c0', () => Promise.reject(new Error('no')), mode);
+    for (const mode of [undefined, 'atomic', 'tcc'] as const) {
+      assert.throws(() => make(mode).call({ name: 'mail', address: 'h:1', retriable: true }, ''), /only a saga's steps are/);
+    }
+    const saga = make('saga');
+    saga.call('card@h:1', '');
+    saga.call({ name: 'mail', address: 'h:2', retriable: true }, '');
+    assert.throws(() => saga.call('late@h:3', ''), /comes first/);
+    const { services } = await saga.finish();
+    assert.deepEqual(services.map((one) => [one.name, one.retriable]), [['card', false], ['mail', true]]);
   });
 });

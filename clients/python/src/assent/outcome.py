@@ -17,6 +17,7 @@ _STATES = {
     pb.EXPIRED: "expired",
 }
 # The field is younger than the API.
+_MODE_NAMES = {pb.TCC: "tcc", pb.SAGA: "saga", pb.CONCURRENT_SAGA: "concurrent-saga"}
 ATTEMPT_IS_TOLD = "attempt" in pb.Transaction.DESCRIPTOR.fields_by_name
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 
@@ -39,6 +40,7 @@ class Outcome:
     decided_at_millis: int = 0
     answered_by: str = ""
     ask: str = ""  # the group to ask later
+    mode: str = "atomic"  # to its services, when known
     attempt: Optional[tuple[int, int]] = None  # of the committed content, where the group told it
     was_in_question: bool = False  # an answer was lost on the way, and the outcome was learned by asking again
     earlier: tuple[str, ...] = ()  # attempts of run() that aborted before this one
@@ -99,6 +101,7 @@ def outcome_of(message: pb.Transaction) -> Outcome:
         participants=tuple(message.participants),
         decided_at_millis=message.decided_at_millis,
         answered_by=message.answered_by,
+        mode=_MODE_NAMES.get(message.mode, "atomic"),
         attempt=_attempt_of(message),
     )
 

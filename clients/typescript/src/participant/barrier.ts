@@ -24,7 +24,8 @@ export interface Branch {
 /** The answer to a prepare. A yes is a promise: whatever happens, the commit will not fail for want of anything. */
 export type Vote =
   | { kind: 'yes' | 'read_only'; result: Uint8Array } //
-  | { kind: 'no'; refusal: string; message: string };
+  | { kind: 'no'; refusal: string; message: string }
+  | { kind: 'later'; message: string };
 
 export function yes(result: string | Uint8Array = ''): Vote {
   return { kind: 'yes', result: Buffer.from(result as Uint8Array) };
@@ -37,8 +38,16 @@ export function readOnly(result: string | Uint8Array = ''): Vote {
   return { kind: 'read_only', result: Buffer.from(result as Uint8Array) };
 }
 /** refusal: a word for programs, as INSUFFICIENT_FUNDS; message: a sentence for people. */
-export function no(refusal: string, message: string): Vote {
+export function no(refusal: string, message: string): Extract<Vote, { kind: 'no' }> {
   return { kind: 'no', refusal, message };
+}
+
+/**
+ * No vote yet: what was done is rolled back, nothing is recorded, and the call comes again. For what is in the way for a
+ * while, and for retriable steps of a saga, which must not say no: a no is for good.
+ */
+export function later(message: string): Vote {
+  return { kind: 'later', message };
 }
 
 export interface Participant<Connection> {

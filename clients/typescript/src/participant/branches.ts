@@ -7,7 +7,7 @@
 import { createdAt, isTxnId } from '../ids';
 import { isName, isNameOrEmpty, nameBytesMax, tidyText } from '../names';
 import { LocalError, no, type Barrier, type Branch, type BranchKey, type InDoubt, type LocalTransaction, type Participant, type Vote } from './barrier';
-import { answer, blank, judge, messageBytesMax, ok, recordAbort, recordEnd, recordVote, type Answer, type Call, type Register } from './register';
+import { answer, blank, judge, messageBytesMax, ok, recordAbort, recordEnd, recordVote, type Answer, type Call, type RecordedVote, type Register } from './register';
 
 export interface Limits {
   payloadBytesMax: number;
@@ -97,7 +97,7 @@ export class Branches<Connection> {
     });
   }
 
-  async #vote(local: LocalTransaction<Connection>, branch: Branch, payload: Buffer): Promise<Vote> {
+  async #vote(local: LocalTransaction<Connection>, branch: Branch, payload: Buffer): Promise<RecordedVote> {
     const { payloadBytesMax, resultBytesMax } = this.limits;
     if (payload.length > payloadBytesMax) {
       return no('PAYLOAD_TOO_LARGE', `the payload has ${payload.length} bytes, above the limit of ${payloadBytesMax}`);
@@ -105,12 +105,13 @@ export class Branches<Connection> {
     let vote: Vote;
     try {
       vote = await this.participant.prepare(branch, local.connection, payload);
-      if (!['yes', 'read_only', 'no'].includes(vote?.kind)) throw new Error("the service's prepare returned something that is no vote");
+      if (!['yes', 'read_only', 'no', 'later'].includes(vote?.kind)) throw new Error("the service's prepare returned something that is no vote");
     } catch (error) {
       const kind = local.classify(error);
       if (kind && kind !== 'io') throw new LocalError(kind, `the service's prepare: ${textOf(error)}`);
       return no('EXCEPTION', textOf(error));
     }
+    if (vote.kind === 'later') throw new LocalError('busy', vote.message);
     if (vote.kind !== 'no' && vote.result.length > resultBytesMax) {
       return no('RESULT_TOO_LARGE', `the result has ${vote.result.length} bytes, above the limit of ${resultBytesMax}`);
     }

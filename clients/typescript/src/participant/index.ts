@@ -1,4 +1,4 @@
-export { no, readOnly, yes, LocalError, type Barrier, type Branch, type BranchKey, type InDoubt, type LocalTransaction, type Participant, type Vote } from './barrier';
+export { later, no, readOnly, yes, LocalError, type Barrier, type Branch, type BranchKey, type InDoubt, type LocalTransaction, type Participant, type Vote } from './barrier';
 export { Branches, type BranchesOptions, type Limits, type PrepareCall } from './branches';
 export { ParticipantHost } from './host';
 export type { Answer, Register } from './register';

@@ -123,7 +123,9 @@ function judgeDead(call: Call, found: Register): Ruling {
 
 // ---- what the writing calls record ----
 
-export function recordVote(branch: Branch, payload: Buffer, vote: Vote, now: number): Register {
+export type RecordedVote = Exclude<Vote, { kind: 'later' }>;
+
+export function recordVote(branch: Branch, payload: Buffer, vote: RecordedVote, now: number): Register {
   const out = { ...blank('refused'), coordinator: branch.coordinator, changedAt: now };
   if (vote.kind === 'no') {
     out.refusal = tidyText(vote.refusal, refusalBytesMax);

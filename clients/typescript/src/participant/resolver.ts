@@ -39,7 +39,8 @@ const lookedAtMax = 1_000;
 export function askCoordinator(client: Client): AskFate {
   return async (one) => {
     const outcome = await client.seal(one.txnId, { group: one.coordinator, timeoutMs: 5_000 });
-    if (outcome.state === 'aborted') return 'aborted';
+    // Of a saga each step is compensated in its turn: who went ahead because it asked would be before those behind it.
+    if (outcome.state === 'aborted') return outcome.inOrder ? 'open' : 'aborted';
     if (outcome.state === 'committed') {
       const { attempt } = outcome;
       // The votes that were counted are all of the attempt that committed: what was prepared for another is none of them.

@@ -3,7 +3,7 @@
 import type { Connection as MariaDb } from 'mysql2/promise';
 import type { Client } from 'pg';
 
-import { no, readOnly, yes, type Barrier, type Branch, type Participant, type Vote } from '../../src/participant/barrier';
+import { later, no, readOnly, yes, type Barrier, type Branch, type Participant, type Vote } from '../../src/participant/barrier';
 import type { Place } from './processes';
 
 export type Kind = 'mariadb' | 'postgres';
@@ -14,11 +14,14 @@ export interface Order {
   answer?: string;
   then?: 'no' | 'throw' | 'read-only' | 'commit' | 'bad-sql' | 'ddl';
   failEnds?: number; // so many of its commits or aborts throw
+  putOff?: number; // so many of its prepares say later
+  putOffOnce?: boolean; // the first prepare of the branch does
 }
 
 /** What the two databases have in common. */
 export abstract class Account<Connection> implements Participant<Connection> {
   readonly calls = { prepare: 0, commit: 0, abort: 0 };
+  readonly #putOff = new Set<string>();
   protected abstract run(db: Connection): Run;
 
   static readonly tables = [
@@ -31,6 +34,12 @@ export abstract class Account<Connection> implements Participant<Connection> {
     const run = this.run(db);
     const order = parse(payload);
     await count(run, branch, 'prepare');
+    if (this.calls.prepare <= (order.putOff ?? 0)) return later('the payload said later');
+    const key = `${branch.txnId}/${branch.name}`;
+    if (order.putOffOnce && !this.#putOff.has(key)) {
+      this.#putOff.add(key);
+      return later('the payload said later, once');
+    }
     const amount = order.amount ?? 0;
     if (amount < 0 && (await run(`UPDATE account SET balance = balance - ${-amount} WHERE id = 1 AND balance >= ${-amount}`)) !== 1) {
       return no('TOO_POOR', `the account does not have ${-amount}`);

@@ -48,10 +48,13 @@ def fate_of(one: InDoubt, outcome: Outcome) -> Fate:
     Only the yes of the attempt that was decided was counted: if one id was used for two contents, the register may hold
     the yes of the other one, and that is aborted. Services run in two phases: what another protocol committed was not
     theirs. Expired: the group keeps a commit until every service has said that it committed, so what it has forgotten
-    was none. Another group's "expired" proves nothing.
+    was none. Another group's "expired" proves nothing. The aborted steps of a saga are compensated in the reverse order,
+    and the coordinator tells each when it is its turn: who went ahead would be before those behind it.
     """
     if outcome.committed:
         return _fate_of_commit(one, outcome)
+    if outcome.aborted and outcome.mode == "saga":
+        return Fate.OPEN
     forgotten = outcome.state == "expired" and one.coordinator != ""
     return Fate.ABORTED if outcome.aborted or forgotten else Fate.OPEN
 
