@@ -174,6 +174,16 @@ class BarrierContract:
         self.assertEqual(self.place.effects(branch, "prepare"), 0)
         self.assertEqual(self.start().prepare(branch, b"yes"), no)
 
+    def test_what_is_put_off_leaves_nothing_and_is_asked_again(self) -> None:
+        service = self.start()
+        branch = branch_of()
+        for _ in range(2):
+            answer = service.prepare(branch, b"later=2")
+            self.assertEqual((answer.code, answer.message), (Code.UNKNOWN, "the payload said later"))
+            self.assertEqual(self.state(service, branch), State.EMPTY)
+        self.assertEqual(service.prepare(branch, b"later=2").code, Code.OK)
+        self.assertEqual(self.place.effects(branch, "prepare"), 1)
+
     def test_a_prepare_that_forgets_to_vote_is_a_no(self) -> None:
         service = self.start()
         self.participant.prepare = lambda *_: None  # type: ignore[method-assign,assignment]

@@ -4,6 +4,7 @@ took effect.
 Its language (the payload): words apart by spaces, done in order by prepare.
   yes, read-only, no           the vote; yes when there is none
   result=X                     with the vote
+  later=N                      of the first N prepares
   throw                        an exception
   bad-sql                      a statement that fails, and is not minded
   end-transaction              COMMIT, which it must not do
@@ -42,9 +43,11 @@ class EffectsParticipant(Participant):
         self.calls: dict[str, int] = collections.Counter()
 
     def prepare(self, branch: Branch, db: Any, payload: bytes) -> Vote:
-        self._count("prepare")
+        calls = self._count("prepare")
         self._effect(branch, db, "prepare")
         words = read_words(payload)
+        if calls <= int(words.get("later", 0)):
+            return Vote.later("the payload said later")
         if "bad-sql" in words:
             with contextlib.suppress(Exception):
                 self._place.execute(db, "INSERT INTO no_such_table VALUES(1)")

@@ -151,6 +151,8 @@ class Branches:
                 return ruling.answer
             local.begin_work()
             vote = self._voted(local, branch, payload)
+            if vote.kind is VoteKind.LATER:
+                raise DatabaseError(vote.message)  # rolled back, not recorded, and asked again
             if vote.kind is VoteKind.NO:
                 local.undo_work()
             else:
@@ -171,9 +173,9 @@ class Branches:
             return Vote.no("EXCEPTION", str(error) or type(error).__name__)
         if not isinstance(vote, Vote):
             kind = type(vote).__name__
-            message = f"the service's prepare returned {kind} instead of Vote.yes(), .no() or .read_only()"
+            message = f"the service's prepare returned {kind} instead of Vote.yes(), .no(), .later() or .read_only()"
             return Vote.no("EXCEPTION", message)
-        if vote.kind is not VoteKind.NO and len(vote.result) > limits.result_bytes:
+        if vote.kind in (VoteKind.YES, VoteKind.READ_ONLY) and len(vote.result) > limits.result_bytes:
             message = f"the result has {len(vote.result)} bytes, above the limit of {limits.result_bytes}"
             return Vote.no("RESULT_TOO_LARGE", message)
         return vote

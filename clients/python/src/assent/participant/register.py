@@ -49,6 +49,7 @@ class VoteKind(enum.Enum):
     YES = "yes"
     READ_ONLY = "read_only"
     NO = "no"
+    LATER = "later"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Vote:
     kind: VoteKind
     result: bytes = b""  # of a yes or read only: for whoever runs the transaction
     refusal: str = ""  # of a no: a word for programs, as INSUFFICIENT_FUNDS
-    message: str = ""  # of a no: a sentence for people
+    message: str = ""  # of a no, and of later: a sentence for people
 
     @staticmethod
     def yes(result: bytes = b"") -> Vote:
@@ -69,6 +70,12 @@ class Vote:
         """Nothing is to be committed or undone, nothing is held. Only when what was read cannot come to matter by what
         others do until the transaction ends; say yes when in doubt."""
         return Vote(VoteKind.READ_ONLY, bytes(result))
+
+    @staticmethod
+    def later(message: str) -> Vote:
+        """No vote yet: what was done is rolled back, nothing is recorded, and the call comes again. For what is in the
+        way for a while, and for retriable steps of a saga, which must not say no: a no is for good."""
+        return Vote(VoteKind.LATER, message=message)
 
     @staticmethod
     def no(refusal: str, message: str) -> Vote:
