@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sim/interaction.h"
+#include "sim/services/services.h"
 #include "sim/sim_clock.h"
 #include "sim/snapshot_read.h"
 
@@ -109,7 +110,7 @@ void Customer::run(Deed deed) {
           new_intent());
 }
 
-Execute Customer::make_execute(std::vector<Branch> branches, const TxnId& txn, const TxnId& age) {
+Execute Customer::make_execute(std::vector<Branch> branches, const TxnId& txn, const TxnId& age, Mode mode) {
   Execute execute;
   execute.txn = txn;
   execute.age = age;
@@ -120,7 +121,11 @@ Execute Customer::make_execute(std::vector<Branch> branches, const TxnId& txn, c
     execute.protocol = rng_.chance(0.5) ? Protocol::two_phase : Protocol::paxos_commit;
   }
   execute.branches = std::move(branches);
+  execute.mode = mode;
+  const bool has_services = !services_of(execute.branches).empty();
+  if (has_services) execute.protocol = Protocol::automatic;
   office_.txns.invoked(execute);
+  if (has_services) office_.services->invoked(execute);
   return execute;
 }
 
@@ -167,7 +172,7 @@ void Customer::interact(Try tried) {
 
 void Customer::send(const Try& tried) {
   Try sent = tried;
-  sent.execute = make_execute(tried.execute.branches, tried.execute.txn, tried.execute.age);
+  sent.execute = make_execute(tried.execute.branches, tried.execute.txn, tried.execute.age, tried.transaction.mode);
   office_.intents[sent.intent].push_back(sent.execute.txn);
   client_.execute(sent.execute, false, [this, sent](const Ended& how) { ended(sent, how); });
 }
@@ -352,8 +357,12 @@ void Customer::strange_time() {
 void Customer::reuse_id() {
   if (office_.closed.empty()) return rest();
   Execute execute = office_.closed[rng_.below(office_.closed.size())].execute;
-  Work& work = execute.branches.front().work;
-  work.push_back(work.front());
+  Branch& first = execute.branches.front();
+  if (first.service) {
+    first.service->payload += " ";
+  } else {
+    first.work.push_back(Operation(first.work.front()));
+  }
   say_doing(fmt::format("reusing the id {}", execute.txn));
   client_.execute(execute, true, [this](const Ended& ended) {
     if (ended.answer.refusal.reason == AbortReason::reused_id) office_.recorder.rare("reused id refused");

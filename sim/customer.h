@@ -18,6 +18,8 @@
 
 namespace assent::sim {
 
+class Services;
+
 // What all customers share.
 struct Office {
   Schedule& schedule;
@@ -36,6 +38,7 @@ struct Office {
   std::vector<std::vector<TxnId>> intents;  // the attempts of each: at most one of them may commit
   std::uint64_t begun = 0;                  // deeds of all customers
   unsigned last_process = 0;                // of the history
+  Services* services = nullptr;             // none: no transaction names one
 };
 
 class Customer {
@@ -81,7 +84,8 @@ class Customer {
   void say_doing(std::string doing);
   void write_history(const Try& tried, const Ended& ended);
   void write_history(const Question& question, const std::optional<QueryAnswer>& answer);
-  [[nodiscard]] Execute make_execute(std::vector<Branch> branches, const TxnId& txn, const TxnId& age);
+  [[nodiscard]] Execute make_execute(std::vector<Branch> branches, const TxnId& txn, const TxnId& age,
+                                     Mode mode = Mode::atomic);
   [[nodiscard]] Work broken(unsigned variant) const;
   [[nodiscard]] TxnId new_id(std::int64_t shift_millis = 0);
   [[nodiscard]] ClusterMillis wall() const;

@@ -234,6 +234,7 @@ void Process::flush() {
   if (mischief_.flush_twice()) loop_->flush();
   for (ClientReply& reply : loop_->take_replies()) around_.replied(*this, std::move(reply));
   if (const auto failure = loop_->failure()) return stop_itself(*failure);
+  for (const ServiceCall& call : loop_->take_calls()) around_.called(*this, call);
   watch_disk();
 }
 

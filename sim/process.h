@@ -36,6 +36,7 @@ class Surroundings {
   virtual void applied(Process& process, GroupId group, const Entry& entry) = 0;
   virtual void leadership(Process& process, GroupId group, const Leadership& leadership) = 0;
   virtual void replied(Process& process, ClientReply reply) = 0;
+  virtual void called(Process& process, const ServiceCall& call) = 0;
   // It is gone: by a crash from outside, or because it stopped itself.
   virtual void went_down(Process& process) = 0;
 };

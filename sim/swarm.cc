@@ -94,6 +94,33 @@ const std::vector<FaultKind>& fault_kinds() {
   return kinds;
 }
 
+// Of services: drawn apart, and only where there are any, so that seeds without them stay what they are.
+const std::vector<FaultKind>& service_fault_kinds() {
+  static const std::vector<FaultKind> kinds = {
+      {"service-crash",
+       [](Swarm& s, Rng& r) {
+         s.service_faults.crash = r.unit() * 0.02;
+         s.service_faults.death_gap = span(r, 300 * millisecond, 3 * second);
+         s.service_faults.absence_mean = span(r, 10 * millisecond, 1 * second);
+       }},
+      {"service-database", [](Swarm& s, Rng& r) { s.service_faults.database = r.unit() * 0.03; }},
+      {"service-calls",
+       [](Swarm& s, Rng& r) {
+         s.service_faults.call_loss = r.unit() * 0.2;
+         s.service_faults.reply_loss = r.unit() * 0.2;
+         s.service_faults.duplicate = r.unit() * 0.3;
+         s.service_faults.delay_mean = span(r, 0, 20 * millisecond);
+         if (r.chance(0.5)) s.service_faults.hang = r.unit() * 0.03;
+       }},
+      {"service-trouble",
+       [](Swarm& s, Rng& r) {
+         s.service_faults.fail = r.unit() * 0.6;
+         s.service_faults.later = r.unit() * 0.3;
+       }},
+  };
+  return kinds;
+}
+
 // The kinds after these are drawn by themselves, so that the seeds of before stay what they were.
 constexpr std::size_t first_kinds = 25;
 
@@ -112,18 +139,30 @@ std::vector<bool> draw_kinds(Rng& rng) {
   return on;
 }
 
+bool is_named(const Choices& choices, std::string_view kind) {
+  return choices.faults && std::find(choices.faults->begin(), choices.faults->end(), kind) != choices.faults->end();
+}
+
+void draw_kind(Swarm& swarm, const FaultKind& kind, const Rng& parameters) {
+  Rng own = parameters.split(kind.name);
+  kind.draw(swarm, own);
+  swarm.faults += (swarm.faults.empty() ? "" : ",") + std::string(kind.name);
+}
+
 // How often a kind comes is drawn apart from which others do: a run with fewer kinds keeps the rest as they were.
 void draw_faults(Swarm& swarm, Rng rng, const Choices& choices) {
   const auto& kinds = fault_kinds();
   const Rng parameters = rng.split("parameters");
   const std::vector<bool> on = draw_kinds(rng);
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    const bool chosen = choices.faults && std::find(choices.faults->begin(), choices.faults->end(), kinds[i].name) !=
-                                              choices.faults->end();
-    if (choices.faults ? !chosen : !on[i]) continue;
-    Rng own = parameters.split(kinds[i].name);
-    kinds[i].draw(swarm, own);
-    swarm.faults += (swarm.faults.empty() ? "" : ",") + std::string(kinds[i].name);
+    if (choices.faults ? is_named(choices, kinds[i].name) : on[i]) draw_kind(swarm, kinds[i], parameters);
+  }
+  Rng services = rng.split("services");
+  const bool any = !swarm.services.empty() && services.chance(0.9);
+  for (const FaultKind& kind : service_fault_kinds()) {
+    const bool drawn = services.chance(0.6) && any;
+    const bool chosen = is_named(choices, kind.name) && !swarm.services.empty();
+    if (choices.faults ? chosen : drawn) draw_kind(swarm, kind, parameters);
   }
   if (swarm.faults.empty()) swarm.faults = "none";
 }
@@ -210,6 +249,27 @@ void draw_lease(Swarm& swarm, Rng rng) {
   swarm.clock.lease_drift_max = pick<double, 4>(rng, {0, 0.001, 0.05, 0.3});
 }
 
+// The label is one by which the seeds that are kept of the mixed workload (tests/sim/seeds.txt) have no services, and
+// so stay what they were.
+void draw_services(Swarm& swarm, Rng rng) {
+  const bool mixed = swarm.workload == "mixed" && rng.split("mix 12").chance(0.4);
+  if (swarm.workload != "services" && !mixed) return;
+  const std::uint64_t count = rng.between(2, 4);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint64_t kind = rng.below(4);
+    ServiceSpec spec;
+    spec.name = fmt::format("v{}", i + 1);
+    spec.target = fmt::format("{}:7000", spec.name);
+    spec.kind = i == 0 || kind < 2 ? ServiceKind::ledger : kind == 2 ? ServiceKind::postgres : ServiceKind::mariadb;
+    spec.processes = rng.chance(0.4) ? 2 : 1;
+    spec.clock_ahead_millis = rng.chance(0.5) ? 0 : rng.below(1'500);
+    swarm.services.push_back(std::move(spec));
+  }
+  swarm.service_faults.refuse = rng.chance(0.3) ? 0 : rng.unit() * 0.2;
+  if (rng.chance(0.6)) swarm.service_failures_max = rng.between(1, 10);
+  swarm.failing_ticks = rng.between(20, 300);
+}
+
 // What the speed of the simulator is measured with: a coordinator and three shards of three replicas each, thirty
 // simulated seconds, every limit at its usual value; faults are drawn.
 void make_yardstick(Swarm& swarm) {
@@ -237,11 +297,22 @@ void make_calm(Swarm& swarm, Rng rng) {
   swarm.read_share = swarm.bad_share = swarm.ddl_share = 0;
 }
 
+std::string words(const std::vector<ServiceSpec>& services) {
+  constexpr std::array<std::string_view, 3> kinds = {"ledger", "postgres", "mariadb"};
+  std::string text;
+  for (const ServiceSpec& spec : services) {
+    text += fmt::format("{}{}x{}", text.empty() ? " services=" : ",", kinds[static_cast<std::size_t>(spec.kind)],
+                        spec.processes);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::vector<std::string_view> fault_kind_names() {
   std::vector<std::string_view> names;
   for (const FaultKind& kind : fault_kinds()) names.push_back(kind.name);
+  for (const FaultKind& kind : service_fault_kinds()) names.push_back(kind.name);
   return names;
 }
 
@@ -266,6 +337,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     swarm.mixed_protocols = false;
   }
   if (choices.requests) swarm.requests_max = *choices.requests;
+  draw_services(swarm, rng.split("services"));
   draw_faults(swarm, rng.split("faults"), choices);
   if (swarm.faultless() && !choices.yardstick) make_calm(swarm, rng.split("calm"));
   return swarm;
@@ -276,13 +348,13 @@ std::string Swarm::describe() const {
   return fmt::format(
       "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
-      "election={} inflight={} prepare_timeout={} retention={}ms{}{}",
+      "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)],
       shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
       chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
       inflight_max, prepare_timeout_ticks, retention_millis,
       sleep_ticks > 0 ? fmt::format(" sleep={}", sleep_ticks) : "",
-      read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "");
+      read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "", words(services));
 }
 
 }  // namespace assent::sim

@@ -72,6 +72,36 @@ struct ClockFaults {
   double lease_drift_max = 0;  // of the clocks that leases are measured by, which do not jump
 };
 
+enum class ServiceKind : std::uint8_t {
+  ledger,    // a service of somebody's own, with the barrier in its database
+  postgres,  // an agent before a database that prepares register and work in one step
+  mariadb,   // ... in two
+};
+
+// A service that transactions name.
+struct ServiceSpec {
+  std::string name;
+  std::string target;
+  ServiceKind kind = ServiceKind::ledger;
+  unsigned processes = 1;  // before one database
+  std::uint64_t clock_ahead_millis = 0;
+};
+
+struct ServiceFaults {
+  double crash = 0;     // of the requests to its database at which a process dies
+  double database = 0;  // ... that break, or at which the database dies
+  Micros death_gap = 0;
+  Micros absence_mean = 300 * millisecond;
+  double call_loss = 0;
+  double reply_loss = 0;
+  double duplicate = 0;
+  Micros delay_mean = 0;
+  double hang = 0;
+  double fail = 0;    // of the commits and aborts: not now
+  double later = 0;   // of the prepares: not now
+  double refuse = 0;  // ... for a reason of its own
+};
+
 struct Swarm {
   // shape
   unsigned nodes = 3;
@@ -138,6 +168,11 @@ struct Swarm {
   DiskFaults disk;
   LifeFaults life;
   ClockFaults clock;
+
+  std::vector<ServiceSpec> services;  // none: no transaction names one
+  ServiceFaults service_faults;
+  std::uint64_t service_failures_max = 60;  // until one is failing
+  std::uint64_t failing_ticks = 1'000;
 
   [[nodiscard]] bool members_change() const { return life.change_gap > 0 || disk.loss_gap > 0; }
   [[nodiscard]] bool faultless() const { return faults == "none"; }

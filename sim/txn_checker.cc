@@ -61,7 +61,11 @@ void TxnChecker::invoked(const Execute& execute) {
     return;
   }
   fate.age = age;
-  for (const Branch& branch : execute.branches) fate.participants.push_back(branch.shard);
+  for (const Branch& branch : execute.branches) {
+    fate.participants.push_back(branch.shard);
+    if (is_retriable(branch)) fate.retriable.insert(branch.shard);
+  }
+  fate.recorded = is_recorded(execute.mode);
   fate.fingerprint = fingerprint(execute);
 }
 
@@ -94,6 +98,7 @@ void TxnChecker::decides(const Entry& entry, const Decide& decide) {
   if (fate.registers.contains(coordinator_)) return;
   if (fate.committed()) return;  // the machine ignores it too: the digests say so
   for (const GroupId participant : decide.participants) {
+    if (fate.retriable.contains(participant)) continue;
     const Register& vote = fate.registers[participant];
     if (vote.state != State::prepared || vote.attempt != decide.attempt) {
       wrong(decide.txn, "A3 validity",
@@ -119,6 +124,10 @@ void TxnChecker::ends(const EndTxns& end) {
   for (const TxnId& txn : end.txns) {
     Fate& fate = fates_[txn];
     fate.ended = true;
+    for (const auto& [participant, vote] : fate.registers) {
+      if (!fate.recorded || vote.state != State::prepared) continue;
+      wrong(txn, "A7 no orphans", fmt::format("was ended by its coordinator while it is prepared at {}", participant));
+    }
     if (!fate.committed()) continue;
     for (const GroupId participant : fate.participants) {
       if (fate.registers[participant].state == State::committed) continue;
@@ -148,6 +157,9 @@ void TxnChecker::coordinator_applied(const Entry& entry, const CoordinatorComman
 void TxnChecker::notes(const OutcomeNote& note) {
   if (note.reason == AbortReason::reused_id) return;  // it only ends ballots
   Fate& fate = fates_[note.txn];
+  // Of services no log holds a register: what nobody knows and nobody runs is sealed by the note itself.
+  const bool of_services = std::any_of(fate.participants.begin(), fate.participants.end(), is_service);
+  if (of_services && !note.commit) return seals(SealOutcome{.txn = note.txn, .refusal = {}});
   if (note.commit) {
     if (!fate.by_votes) wrong(note.txn, "A6 honest answer", "is noted as committed without the votes for it");
     fate.noted = true;
@@ -336,6 +348,42 @@ void TxnChecker::shard_applied(GroupId shard, const Entry& entry, const ShardCom
                           if (after.state == State::prepared) ballots(shard, work, after.acceptor, entry);
                         }},
              command);
+}
+
+void TxnChecker::service_moved(GroupId service, const TxnId& txn, const Register& after) {
+  Fate& fate = fates_[txn];
+  Register& now = fate.registers[service];
+  const Register before = now;
+  if (before.state == after.state && (before.attempt == after.attempt || after.state == State::aborted)) return;
+  const bool fills = before.state == State::empty && after.state != State::committed;
+  const bool ends = before.state == State::prepared && after.state != State::prepared;
+  if (!fills && !ends) {
+    wrong(txn, "A2 stability",
+          fmt::format("goes from {} to {} at service {}", to_string(before.state), to_string(after.state), service));
+  }
+  if (after.state == State::prepared) {
+    now = after;
+    if (!fate.ended || !fate.recorded) return;
+    return wrong(txn, "A7 no orphans", fmt::format("is prepared at service {} after everybody had ended", service));
+  }
+  now.state = after.state;
+  const bool of_this = fate.decided && *fate.decided == before.attempt;
+  if (after.state == State::committed && !of_this) {
+    wrong(txn, "A1 agreement",
+          fmt::format("is committed at service {} under attempt {} without a decision for it", service,
+                      words(before.attempt)));
+  }
+  if (after.state != State::aborted || fate.retriable.contains(service)) return;
+  forbids(txn, fate, fmt::format("service {} had recorded its no", service));
+}
+
+void TxnChecker::service_rolled_back(GroupId service, const TxnId& txn) {
+  Fate& fate = fates_[txn];
+  Register& now = fate.registers[service];
+  if (fate.decided && *fate.decided == now.attempt) {
+    wrong(txn, "A1 agreement", fmt::format("is committed, and rolled back at service {}", service));
+  }
+  now = {};
 }
 
 void TxnChecker::told(GroupId by, const TxnAnswer& answer, bool reused) {

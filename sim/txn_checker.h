@@ -39,7 +39,9 @@ struct Register {
 struct Fate {
   std::vector<GroupId> participants;  // from the first content that a client sent
   std::uint64_t fingerprint = 0;
-  std::optional<TxnId> age;  // that wait-die goes by; none: its client sent it with several
+  std::optional<TxnId> age;     // that wait-die goes by; none: its client sent it with several
+  std::set<GroupId> retriable;  // of the participants: services that have no vote
+  bool recorded = false;        // its coordinator keeps its end until everybody has heard it
   std::map<GroupId, Register> registers;
   std::optional<Attempt> decided;  // a valid decision, or {} attempt for one-phase and where votes or ballots decide
   bool by_votes = false;           // decided by its participants' votes, or by ballots
@@ -74,6 +76,10 @@ class TxnChecker {
                            const std::optional<Acceptor>& acceptor = std::nullopt,
                            std::optional<ClusterMillis> forgotten = std::nullopt);
   void shard_applied(GroupId shard, const Entry& entry, const ShardCommand& command, const Register& after);
+  // A service's register became this, durably. It may have been forgotten since.
+  void service_moved(GroupId service, const TxnId& txn, const Register& after);
+  // What was prepared together with its register is gone, and nothing is recorded yet.
+  void service_rolled_back(GroupId service, const TxnId& txn);
   // A node answered. reused: the question carried other content under this id. Judged when it leaves the node, whether
   // or not it arrives.
   void told(GroupId by, const TxnAnswer& answer, bool reused);

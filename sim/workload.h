@@ -61,6 +61,7 @@ struct Transaction {
   // What stands in the history of the attempt that begin() was called for last: at the invocation (nullptr) with
   // nothing read yet, and at the end. May be empty: then the transaction is left out of the history.
   std::function<std::vector<check::Micro>(const Ended*)> history;
+  Mode mode = Mode::atomic;  // any other only with services
   bool only_reads = false;   // it may as well be read without locks: then it ends committed, or as by a conflict
   bool must_commit = false;  // nothing can conflict with it but what its own client did: anything else is wrong (A4)
 };

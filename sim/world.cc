@@ -84,6 +84,7 @@ World::World(const RunOptions& options)
       lines_(rng_.split("lines")) {
   if (workload_->judged_by_history()) history_.keep();
   build_processes();
+  build_services();
   build_customers();
 }
 
@@ -126,6 +127,18 @@ Client::Options World::client_options(unsigned number) const {
   }
   options.coordinator = groups_.front().id;
   return options;
+}
+
+void World::build_services() {
+  if (swarm_.services.empty()) return;
+  const Rng rng = rng_.split("services");
+  const auto make_client = [this, rng](const std::string& label) {
+    return std::make_unique<Client>(
+        schedule_, recorder_, rng.split(label), client_options(swarm_.clients + 1),
+        [this](const Client::Call& call, Client::Reply reply) { carry(call, std::move(reply)); });
+  };
+  services_ = std::make_unique<Services>(swarm_, rng, schedule_, recorder_, txns_, groups_.front(), make_client);
+  office_.services = services_.get();
 }
 
 void World::build_customers() {
@@ -184,6 +197,7 @@ bool World::run_until(Micros deadline, const std::function<bool()>& done) {
 
 void World::opening() {
   for (const auto& [node, process] : processes_) process->start();
+  if (services_) services_->start();
   look_around();
   unsigned open = 0;
   open_shard(0, 0, &open);
@@ -215,6 +229,7 @@ void World::chaos() {
   recorder_.say("the opening is over; faults and clients begin");
   network_.begin(swarm_.network);
   nemesis_->begin();
+  if (services_) services_->begin();
   for (const auto& customer : customers_) customer->open();
   const Micros end = schedule_.now() + swarm_.chaos;
   run_until(end, [] { return false; });
@@ -224,6 +239,7 @@ void World::healing() {
   recorder_.say("everything is repaired; clients finish what they are at");
   healed_ = true;
   nemesis_->heal();
+  if (services_) services_->heal();
   for (const auto& customer : customers_) customer->close();
   settle(healing_time_max, "long after everything was repaired");
 }
@@ -246,6 +262,9 @@ std::string World::unrest() const {
   }
   for (const GroupConfig& group : groups_) {
     if (std::string found = unrest_of(group); !found.empty()) return found;
+  }
+  if (services_) {
+    if (std::string found = services_->unrest(); !found.empty()) return found;
   }
   if (txns_.undelivered() > 0) return fmt::format("{} committed transactions are not ended", txns_.undelivered());
   if (!pending_.empty()) return fmt::format("{} requests are not answered", pending_.size());
@@ -303,6 +322,7 @@ void World::last() {
   if (recorder_.failed()) return;
   check_all(true);
   txns_.judge_settled();
+  if (services_) services_->judge_settled();
   judge_intents();
   workload_->audit();
   if (!recorder_.failed()) judge_history();
@@ -340,12 +360,14 @@ TxnId World::new_id(std::uint64_t random_high, std::uint64_t random_low) const {
   return TxnId::make(ClusterMillis(epoch_millis + schedule_.now() / 1000), random_high, random_low);
 }
 
-Execute World::make_execute(const TxnId& txn, std::vector<Branch> branches) {
+Execute World::make_execute(const TxnId& txn, std::vector<Branch> branches, Mode mode) {
   Execute execute;
   execute.txn = txn;
   execute.branches = std::move(branches);
   execute.timeout_ticks = patient_ticks;
+  execute.mode = mode;
   txns_.invoked(execute);
+  if (services_) services_->invoked(execute);
   return execute;
 }
 
@@ -368,7 +390,7 @@ void World::last_transaction(const Transaction& transaction, std::size_t step) {
   for (unsigned attempt = 1; attempt <= last_attempts_max && !recorder_.failed(); ++attempt) {
     settle(fresh_time_max, "between the last deeds");
     const TxnId txn = new_id(attempt, rng_.split(fmt::format("last {}", step)).next());
-    const Execute execute = make_execute(txn, transaction.begin(txn));
+    const Execute execute = make_execute(txn, transaction.begin(txn), transaction.mode);
     if (transaction.history) last_event(check::EventType::invoke, txn, transaction.history(nullptr));
     std::optional<Ended> ended;
     clerk_->execute(execute, false, [&](const Ended& now) { ended = now; });

@@ -32,6 +32,7 @@
 #include "sim/raft_trace.h"
 #include "sim/recorder.h"
 #include "sim/schedule.h"
+#include "sim/services/services.h"
 #include "sim/spotter.h"
 #include "sim/swarm.h"
 #include "sim/txn_checker.h"
@@ -86,6 +87,7 @@ class World final : private Surroundings {
 
   // ---- building ----
   void build_processes();
+  void build_services();
   void build_customers();
   [[nodiscard]] Client::Options client_options(unsigned number) const;
 
@@ -104,7 +106,7 @@ class World final : private Surroundings {
   [[nodiscard]] Result<std::unique_ptr<Application>> make_coordinator(Process& process, const GroupConfig& group);
   void judge_intents();
   [[nodiscard]] TxnId new_id(std::uint64_t random_high, std::uint64_t random_low) const;
-  [[nodiscard]] Execute make_execute(const TxnId& txn, std::vector<Branch> branches);
+  [[nodiscard]] Execute make_execute(const TxnId& txn, std::vector<Branch> branches, Mode mode = Mode::atomic);
   // Runs until done, the verdict, or the deadline; false at the deadline.
   bool run_until(Micros deadline, const std::function<bool()>& done);
   // Runs until nothing is under way; reports stuck at the deadline.
@@ -136,6 +138,7 @@ class World final : private Surroundings {
   void applied(Process& process, GroupId group, const Entry& entry) override;
   void leadership(Process& process, GroupId group, const Leadership& leadership) override;
   void replied(Process& process, ClientReply reply) override;
+  void called(Process& process, const ServiceCall& call) override;
   void went_down(Process& process) override;
 
   void carry(const Client::Call& call, Client::Reply reply);
@@ -163,7 +166,8 @@ class World final : private Surroundings {
   std::map<NodeId, std::unique_ptr<Process>> processes_;
   std::unique_ptr<Nemesis> nemesis_;
   std::vector<std::unique_ptr<Customer>> customers_;
-  std::unique_ptr<Client> clerk_;  // for opening and last
+  std::unique_ptr<Client> clerk_;       // for opening and last
+  std::unique_ptr<Services> services_;  // none: the seed has no services
 
   std::uint64_t last_request_ = 0;
   std::map<RequestId, Pending> pending_;

@@ -46,6 +46,8 @@ CoordinatorAppOptions coordinator_options(const Swarm& swarm, const std::vector<
   options.conductor.note_ticks = std::min<std::uint64_t>(swarm.end_ticks, 20);
   options.conductor.shards = shards;
   options.conductor.ballot_ticks = swarm.resolve_ticks * 2;
+  options.conductor.service_failures_max = swarm.service_failures_max;
+  options.conductor.failing_ticks = swarm.failing_ticks;
   return options;
 }
 
@@ -362,6 +364,15 @@ void World::replied(Process& process, ClientReply reply) {
                   to_string(reply.answer.error().code), reply.answer.error().message);
   }
   network_.client([to = pending.reply, answer = std::move(reply.answer)] { to(answer); });
+}
+
+void World::called(Process& process, const ServiceCall& call) {
+  if (!services_) return;
+  const Life life = process.life();
+  const auto heard = [&process, life](ServiceAnswered answered) {
+    if (process.life() == life) process.deliver(std::move(answered));
+  };
+  services_->call(ServiceCaller{life.node, life.number, heard}, call);
 }
 
 // ---- now and then ----

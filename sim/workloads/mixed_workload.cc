@@ -14,6 +14,7 @@ MixedWorkload::MixedWorkload(const Scene& scene) {
     if (rng.chance(0.6)) add(name);
   }
   if (scene.swarm.backend == Backend::sql && rng.chance(0.6)) add("sql");
+  if (!scene.swarm.services.empty()) add("services");
 }
 
 std::vector<Work> MixedWorkload::opening(GroupId shard) {
