@@ -11,6 +11,7 @@
 
 #include "sim/commands/commands.h"
 #include "sim/explore/crash_matrix.h"
+#include "sim/services/service_matrix.h"
 
 namespace assent::sim {
 namespace {
@@ -26,6 +27,8 @@ constexpr double progress_gap_seconds = 5;
 struct Arguments {
   std::string protocol = "three-phase";
   unsigned shards = 3;
+  std::string services;  // the name of a case; all of them: "all"
+  std::uint64_t stride = 1;
 };
 
 std::optional<Protocol> protocol_named(const std::string& name) {
@@ -74,7 +77,46 @@ int pairs(const Model& model, std::string_view what, const std::vector<Strike>& 
   return 0;
 }
 
+int services(const DrillCase& which, std::uint64_t stride) {
+  const auto begun = Clock::now();
+  const auto seconds = [begun] { return std::chrono::duration<double>(Clock::now() - begun).count(); };
+  double said = 0;
+  const ServiceMatrixResult result = run_service_matrix(which, stride, [&](const ServiceMatrixResult& so_far) {
+    if (seconds() < said + progress_gap_seconds) return;
+    said = seconds();
+    fmt::print(stderr, "{}: {} faults, {} pairs, {:.0f} s\n", which.name, so_far.singles, so_far.pairs, seconds());
+  });
+  if (!result.broken.empty()) {
+    fmt::print("{}: {}\n", which.name, result.broken);
+    static_cast<void>(run_drill(which, result.plan, true));
+    fmt::print("plan:\n{}verdict=wrong: {}\n", describe_plan(which, result.plan), result.broken);
+    return static_cast<int>(Verdict::wrong);
+  }
+  fmt::print("{}: {} points, {} faults, {} pairs, {} committed; {:.0f} s\n", which.name, result.points, result.singles,
+             result.pairs, result.committed, seconds());
+  std::fflush(stdout);
+  return 0;
+}
+
+int services(const Arguments& arguments) {
+  bool known = false;
+  for (const DrillCase& one : drill_cases()) {
+    if (arguments.services != "all" && arguments.services != one.name) continue;
+    known = true;
+    if (const int code = services(one, arguments.stride); code != 0) return code;
+  }
+  if (!known) {
+    fmt::print(stderr, "there is no such case; all, or one of:");
+    for (const DrillCase& one : drill_cases()) fmt::print(stderr, " {}", one.name);
+    fmt::print(stderr, "\n");
+    return exit_usage;
+  }
+  fmt::print("verdict=ok: no rule is broken\n");
+  return 0;
+}
+
 int run(const Arguments& arguments) {
+  if (!arguments.services.empty()) return services(arguments);
   const auto protocol = protocol_named(arguments.protocol);
   const bool alone = protocol == Protocol::one_phase;
   if (!protocol || alone != (arguments.shards == 1)) {
@@ -110,6 +152,9 @@ Command add_matrix(CLI::App& main) {
   CLI::App* command = main.add_subcommand("matrix", "every fault at every point of a transaction, and every pair");
   command->add_option("--protocol", arguments->protocol, "one-phase, two-phase, three-phase, paxos-commit");
   command->add_option("--shards", arguments->shards, "1 to 3")->check(CLI::Range(1U, 3U));
+  command->add_option("--services", arguments->services,
+                      "with services and databases instead: all, or one case (shard-service, tcc, saga, ...)");
+  command->add_option("--stride", arguments->stride, "with services: of the pairs each so manieth; 0: none");
   return Command{command, [arguments] { return run(*arguments); }};
 }
 
