@@ -69,6 +69,12 @@ enum class Bug : std::uint8_t {
   escrow_bound_ignored,         // an add is let in beside others by the counter's value, whatever may come of them
   reader_let_go,                // a participant that only reads holds nothing once it has voted
   expectation_ignored,          // what a read must answer again is not looked at
+  // Services and databases.
+  abort_leaves_no_trace,     // an abort that comes before its prepare is not recorded
+  vote_before_local_commit,  // a service says yes although its local transaction did not commit
+  work_beside_the_register,  // a branch's end is recorded in another local transaction than its work
+  compensated_in_any_order,  // a saga's compensations are all sent at once
+  retriable_called_early,    // a step that cannot be taken back is asked for with the others
   // Storage.
   applied_apart_from_data,    // the applied index is not atomic with the data
   checksum_without_position,  // a record is accepted at another place than it was written for

@@ -521,7 +521,8 @@ void Conductor::send(GroupId to, TxnMessage message) {
 void Conductor::send_prepares(const TxnId& txn, Running& running) {
   const std::vector<GroupId> participants = participants_of(running.branches);
   for (const Branch& branch : running.branches) {
-    if (is_retriable(branch) || running.yes.contains(branch.shard) || !is_next(running, branch)) continue;
+    if (running.yes.contains(branch.shard) || !is_next(running, branch)) continue;
+    if (is_retriable(branch) && !planted(Bug::retriable_called_early)) continue;
     Prepare prepare{.txn = txn,
                     .attempt = running.attempt,
                     .coordinator = options_.self,

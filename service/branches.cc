@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted.h"
 
 namespace assent::service {
 
@@ -243,7 +244,9 @@ Result<Answer> Branches::try_prepare(Turn& turn, const PrepareCall& call, const 
   if (!settled) return fail(settled.error());
   const Register written = record_vote(branch, call.payload, vote, now());
   if (auto updated = local.update(key, written); !updated) return fail(updated.error());
-  if (auto committed = scope.commit(); !committed) return fail(committed.error());
+  if (auto committed = scope.commit(); !committed && !planted(Bug::vote_before_local_commit)) {
+    return fail(committed.error());
+  }
   return judge(Call::prepare, written, branch.attempt).answer;  // what every duplicate will hear
 }
 
@@ -298,8 +301,11 @@ Result<Answer> Branches::try_end(Turn& turn, Call call, const Branch& branch) {
   Ruling ruling = judge(call, **found, branch.attempt);
   if (!ruling.writes) return std::move(ruling.answer);
   const Bytes payload = (*found)->payload;
-  if (auto updated = local.update(key, record_end(std::move(**found), call, now())); !updated) {
-    return fail(updated.error());
+  const Register ended = record_end(std::move(**found), call, now());
+  if (auto updated = local.update(key, ended); !updated) return fail(updated.error());
+  if (planted(Bug::work_beside_the_register)) {
+    if (auto committed = local.commit(); !committed) return fail(committed.error());
+    if (auto begun = local.begin(Access::write); !begun) return fail(begun.error());
   }
   if (auto begun = local.begin_work(); !begun) return fail(begun.error());
   if (auto done = turn.end(call, branch, payload); !done) {

@@ -97,6 +97,9 @@ std::string walk_for(const PlantedBug& bug, double seconds_max, const std::strin
   return by;
 }
 
+// Only what has services shows it.
+bool is_of_services(Bug bug) { return bug >= Bug::abort_leaves_no_trace && bug <= Bug::retriable_called_early; }
+
 std::vector<PlantedBug> chosen(const Arguments& arguments) {
   std::vector<PlantedBug> bugs;
   for (const PlantedBug& bug : planted_bugs()) {
@@ -111,7 +114,7 @@ int canaries(const Arguments& arguments, const std::string& program) {
   fmt::print("{:<28} {:<6} {:>6} {:>8}  {}\n", "bug", "found", "seeds", "seconds", "by");
   std::size_t missed = 0;
   for (const PlantedBug& bug : chosen(arguments)) {
-    Found found = hunt(bug, arguments, "bank");
+    Found found = hunt(bug, arguments, is_of_services(bug.bug) ? "services" : "bank");
     std::string by = explore_for(bug);
     if (!found.found && by.empty()) found = hunt(bug, arguments, "mixed");
     if (!found.found && by.empty()) by = walk_for(bug, walk_share * arguments.seconds_max, program);
