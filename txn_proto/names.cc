@@ -33,6 +33,7 @@ std::uint64_t number_of_name(std::string_view name) {
 std::optional<std::string> name_of_number(std::uint64_t number) {
   std::string name;
   for (std::uint64_t rest = number; rest != 0; rest >>= 8U) name.insert(name.begin(), static_cast<char>(rest & 0xFFU));
+  if (name == map_group_name) return name;
   if (name.size() > plain_bytes_max || !is_name(name)) return std::nullopt;
   return name;
 }
@@ -64,6 +65,7 @@ const GroupDirectory::Group* GroupDirectory::find(GroupId id) const {
 std::string GroupDirectory::name(GroupId id) const {
   if (id.none()) return {};
   if (const Group* group = find(id); group != nullptr) return group->name;
+  if (id == group_id(map_group_name)) return std::string(map_group_name);
   return fmt::format("group {}", id);
 }
 

@@ -28,9 +28,12 @@ namespace assent {
 [[nodiscard]] inline GroupId group_id(std::string_view name) { return GroupId(number_of_name(name)); }
 [[nodiscard]] inline NodeId node_id(std::string_view name) { return NodeId(number_of_name(name)); }
 
+// The group that keeps the cluster map. It is no name that a configuration could give to another one.
+inline constexpr std::string_view map_group_name = "_map";
+
 enum class GroupKind : std::uint8_t { coordinator, shard };
 
-// The groups of a cluster by name and by number. Built once, then read from any thread.
+// The groups of a cluster by name and by number; the one that keeps the map is not among them. A value.
 class GroupDirectory {
  public:
   struct Group {
