@@ -30,6 +30,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/log_entry.h"
+#include "base/membership.h"
 #include "base/result.h"
 
 namespace assent {
@@ -179,7 +180,8 @@ struct LogSetup {
   std::vector<NodeId> members;  // the founders; what the snapshot and the entries say of members wins
   std::uint64_t seed = 0;       // for election jitter
   DurableLog durable;
-  std::uint64_t incarnation = 0;  // of this member: 0 while the node has the disk that it founded the group with
+  std::uint64_t incarnation = 0;      // of this member: 0 while the node has the disk that it founded the group with
+  std::vector<Member> founders = {};  // members with their incarnations, ascending; none: all are in the first
 };
 
 // corruption when no core may be rebuilt from what is durable: it could not know what it promised.

@@ -129,6 +129,10 @@ class App final : public Application {
     return status;
   }
 
+  void know_shards(const std::vector<GroupId>& shards) override {
+    if constexpr (requires { driver_.know_shards(shards); }) driver_.know_shards(shards);
+  }
+
   void watch(TxnWatcher* watcher) override { watcher_ = watcher; }
   [[nodiscard]] std::vector<Sight> sights(const SightQuestion& question) const override {
     return driver_.sights(question);

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/log_entry.h"
+#include "base/membership.h"
 #include "base/result.h"
 #include "consensus/log_contract.h"
 #include "txn_proto/sight.h"
@@ -96,17 +97,20 @@ class Application {
   [[nodiscard]] virtual ApplicationStatus status() const = 0;
   // Is told, from now on, what goes in and comes out while this leads; null: nobody is. It must outlive this.
   virtual void watch(TxnWatcher*) {}
+  // Which shards there are now, where that matters to it (a coordinator's leader asks all of them).
+  virtual void know_shards(const std::vector<GroupId>&) {}
   // On a leader: what it sees of transactions that are not over.
   [[nodiscard]] virtual std::vector<Sight> sights(const SightQuestion&) const { return {}; }
 };
 
-enum class GroupRole : std::uint8_t { coordinator, shard };
+enum class GroupRole : std::uint8_t { coordinator, shard, map };
 
 struct GroupConfig {
   GroupId id;
   std::string name;  // "c0", "s1"
   GroupRole role = GroupRole::shard;
-  std::vector<NodeId> members;
+  std::vector<NodeId> members;        // the founders' nodes
+  std::vector<Member> founders = {};  // with their disks; none: each has the disk that it began with
 };
 
 using ApplicationFactory = std::function<Result<std::unique_ptr<Application>>(const GroupConfig&)>;

@@ -12,6 +12,8 @@ constexpr std::uint8_t frame_version = 1;
 constexpr std::uint8_t kind_consensus = 1;
 constexpr std::uint8_t kind_message = 2;
 constexpr std::uint8_t kind_hint = 3;
+constexpr std::uint8_t kind_map = 16;
+constexpr std::uint8_t kind_leads = 17;
 constexpr std::size_t target_incarnation_offset = frame_header_bytes - 8;
 
 std::optional<FrameItem> read_item(ByteReader& in) {
@@ -31,6 +33,11 @@ std::optional<FrameItem> read_item(ByteReader& in) {
       const auto epoch = in.id<Epoch>();
       return HintItem{group, epoch, in.id<NodeId>()};
     }
+    case kind_map: {
+      const std::uint64_t epoch = in.u64();
+      return MapItem{epoch, in.bytes()};
+    }
+    case kind_leads: return LeadsItem{in.u64()};
     default: return std::nullopt;
   }
 }
@@ -58,9 +65,15 @@ void append_item(Bytes& frame, const HintItem& item) {
   ByteWriter(frame).u8(kind_hint).id(item.group).id(item.epoch).id(item.leader);
 }
 
+void append_item(Bytes& frame, const MapItem& item) { ByteWriter(frame).u8(kind_map).u64(item.epoch).bytes(item.map); }
+
+void append_item(Bytes& frame, const LeadsItem& item) { ByteWriter(frame).u8(kind_leads).u64(item.groups); }
+
 std::size_t encoded_size(const ConsensusItem& item) { return 1 + 8 + 4 + item.bytes.size(); }
 std::size_t encoded_size(const MessageItem& item) { return 1 + 3 * 8 + 4 + item.payload.size(); }
 std::size_t encoded_size(const HintItem&) { return 1 + 3 * 8; }
+std::size_t encoded_size(const LeadsItem&) { return 1 + 8; }
+std::size_t encoded_size(const MapItem& item) { return 1 + 8 + 4 + item.map.size(); }
 
 void set_target_incarnation(Bytes& frame, std::uint64_t incarnation) {
   ASSENT_CHECK(frame.size() >= frame_header_bytes, "a frame begins with its header");

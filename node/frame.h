@@ -5,10 +5,13 @@
 //       1 consensus = group u64, length u32, the core's own bytes
 //       2 message   = from group u64, to group u64, epoch u64, length u32, the envelope's bytes
 //       3 hint      = group u64, epoch u64, leader u64
+//      16 map       = epoch u64, length u32, the bytes of the cluster map of that epoch, or none
+//      17 leads     = groups u64: how many the sender leads; said where raft.leaders is spread
 //
 // Little-endian. The epoch of a message is the one in which the sending node leads the sending group, so that the
-// receiver learns where that leader is. A target incarnation of 0 means that the sender has not heard from the target
-// yet.
+// receiver learns where that leader is. A map without bytes says which epoch its sender has reached: no node says so
+// before the map was changed for the first time, so that programs that do not know the item meet none till then. A
+// target incarnation of 0 means that the sender has not heard from the target yet.
 //
 // Decoding is total: any bytes are a frame or a malformed error, and nothing of a malformed frame is used. Not a
 // checksum: the stream below has its own. No state, no I/O.
@@ -54,15 +57,28 @@ struct HintItem {
   NodeId leader;
   bool operator==(const HintItem&) const = default;
 };
-using FrameItem = std::variant<ConsensusItem, MessageItem, HintItem>;
+struct MapItem {
+  std::uint64_t epoch = 0;
+  ByteView map;
+  bool operator==(const MapItem&) const = default;
+};
+struct LeadsItem {
+  std::uint64_t groups = 0;
+  bool operator==(const LeadsItem&) const = default;
+};
+using FrameItem = std::variant<ConsensusItem, MessageItem, HintItem, MapItem, LeadsItem>;
 
 void append_header(Bytes& frame, const FrameHeader& header);
 void append_item(Bytes& frame, const ConsensusItem& item);
 void append_item(Bytes& frame, const MessageItem& item);
 void append_item(Bytes& frame, const HintItem& item);
+void append_item(Bytes& frame, const MapItem& item);
+void append_item(Bytes& frame, const LeadsItem& item);
 [[nodiscard]] std::size_t encoded_size(const ConsensusItem& item);
 [[nodiscard]] std::size_t encoded_size(const MessageItem& item);
 [[nodiscard]] std::size_t encoded_size(const HintItem& item);
+[[nodiscard]] std::size_t encoded_size(const MapItem& item);
+[[nodiscard]] std::size_t encoded_size(const LeadsItem& item);
 
 // Of a frame that is built and only now leaves: what is known of the target may have changed since it was begun.
 void set_target_incarnation(Bytes& frame, std::uint64_t incarnation);

@@ -152,6 +152,19 @@ Result<Position> Group::change_membership(std::span<const MemberChange> changes,
   return position;
 }
 
+Result<Position> Group::propose(Bytes command, ClusterMillis now) {
+  rise();
+  auto position = log_->propose(std::move(command), now);
+  mark_dirty();
+  return position;
+}
+
+void Group::know_shards(const std::vector<GroupId>& shards) {
+  rise();
+  application_->know_shards(shards);
+  mark_dirty();
+}
+
 // ---- the steps of a round ----
 
 Outbox Group::drain(ClusterMillis now) {

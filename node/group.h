@@ -90,6 +90,8 @@ class Group {
   void snapshot_sent(NodeId to, bool delivered);
   void transfer_leadership(NodeId to);
   [[nodiscard]] Result<Position> change_membership(std::span<const MemberChange> changes, ClusterMillis now);
+  [[nodiscard]] Result<Position> propose(Bytes command, ClusterMillis now);
+  void know_shards(const std::vector<GroupId>& shards);
 
   // ---- the steps of a round ----
   // Proposals and read barriers of the application go to the log; messages and replies are the caller's.

@@ -34,8 +34,11 @@ std::vector<NodeId> nodes_of(const NodeConfig& config) {
   return nodes;
 }
 
-bool founds(const GroupConfig& group, NodeId node) {
-  return std::find(group.members.begin(), group.members.end(), node) != group.members.end();
+bool founds(const GroupConfig& group, const Member& self) {
+  if (!group.founders.empty()) {
+    return std::find(group.founders.begin(), group.founders.end(), self) != group.founders.end();
+  }
+  return std::find(group.members.begin(), group.members.end(), self.node) != group.members.end();
 }
 
 // Ascending by id: what the groups do in one step is the same however they came to be listed.
@@ -43,6 +46,11 @@ void in_order(std::vector<Group*>& groups) {
   std::sort(groups.begin(), groups.end(),
             [](const Group* a, const Group* b) { return a->config().id < b->config().id; });
 }
+
+// Between two times that this node says which map it goes by.
+constexpr std::uint64_t map_ticks = 100;
+// For so long a node is believed that told how many groups it leads.
+constexpr std::uint64_t leads_ticks_max = 300;
 
 class NodeLoop final : public Loop {
  public:
@@ -101,6 +109,8 @@ class NodeLoop final : public Loop {
     wake_groups();
     for (Group* group : awake_) group->tick();
     std::erase_if(awake_, [](Group* group) { return group->rest(); });
+    if (now_ticks_ % map_ticks == 0) say_map();
+    say_leads();
   }
 
   void flush() override {
@@ -121,6 +131,12 @@ class NodeLoop final : public Loop {
   }
 
   [[nodiscard]] Result<Position> change_membership(GroupId group, std::span<const MemberChange> changes) override;
+  [[nodiscard]] Result<Position> propose(GroupId group, Bytes command) override;
+  void adopt(const std::vector<NodeId>& nodes, const std::vector<GroupConfig>& groups) override;
+  void know_shards(const std::vector<GroupId>& shards) override;
+  void announce(MapNews news) override;
+  [[nodiscard]] std::map<NodeId, std::uint64_t> leads() const override;
+  [[nodiscard]] std::optional<MapNews> take_map_news() override { return std::exchange(heard_, std::nullopt); }
   [[nodiscard]] std::vector<ClientReply> take_replies() override { return std::exchange(replies_, {}); }
   [[nodiscard]] std::vector<ServiceCall> take_calls() override { return std::exchange(calls_, {}); }
   [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
@@ -142,6 +158,9 @@ class NodeLoop final : public Loop {
     return found == groups_.end() ? nullptr : &found->second;
   }
   [[nodiscard]] Result<void> add_group(const GroupConfig& group);
+  // Founds it, or has it on its disk.
+  [[nodiscard]] bool carries(const GroupConfig& group) const;
+  Group* add_running(const GroupConfig& group);
   // Also one that this node has only now been taken into; null when the cluster has none of this id.
   Group* find_or_add(GroupId id);
   void check(const Result<void>& result) {
@@ -165,6 +184,11 @@ class NodeLoop final : public Loop {
   void on_item(NodeId from, const ConsensusItem& item);
   void on_item(NodeId from, const MessageItem& item);
   void on_item(NodeId from, const HintItem& item);
+  void on_item(NodeId from, const MapItem& item);
+  void on_item(NodeId from, const LeadsItem& item) { heard_leads_[from] = {item.groups, now_ticks_}; }
+  void say_map();
+  [[nodiscard]] std::uint64_t own_leads() const;
+  void say_leads();
   void on_snapshot(SnapshotReceived& received);
   void on_disk();
   void on_request(const ClientRequest& request);
@@ -191,6 +215,15 @@ class NodeLoop final : public Loop {
   std::vector<Group*> risen_;  // awake as well
   std::set<std::pair<std::uint64_t, GroupId>> alarms_;
   std::map<GroupId, Group> groups_;
+  std::vector<GroupId> shards_;
+  MapNews map_;                   // that this node goes by
+  std::optional<MapNews> heard_;  // newer, and not taken yet
+  struct Leads {
+    std::uint64_t groups = 0;
+    std::uint64_t heard = 0;  // tick
+  };
+  std::map<NodeId, Leads> heard_leads_;
+  std::uint64_t said_leads_ = 0;
 
   Batch batch_;
   Wal::Ticket released_ = 0;      // the newest ticket whose completion the groups know of
@@ -213,7 +246,8 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
                  .members = group.members,
                  .seed = Digest().add(config_.seed).add(config_.self).add(group.id).value(),
                  .durable = {},
-                 .incarnation = config_.disk};
+                 .incarnation = config_.disk,
+                 .founders = group.founders};
   if (const auto found = recovery_.groups.find(group.id); found != recovery_.groups.end()) {
     setup.durable = DurableLog{found->second.hard_state, found->second.snapshot, std::move(found->second.entries)};
     found->second.entries.clear();
@@ -246,9 +280,13 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
   return {};
 }
 
+bool NodeLoop::carries(const GroupConfig& group) const {
+  return founds(group, {config_.self, config_.disk}) || recovery_.groups.contains(group.id);
+}
+
 Result<void> NodeLoop::add_groups() {
   for (const GroupConfig& group : config_.groups) {
-    if (!founds(group, config_.self) && !recovery_.groups.contains(group.id)) continue;
+    if (!carries(group)) continue;
     if (auto done = add_group(group); !done) return done;
   }
   return {};
@@ -259,12 +297,75 @@ Group* NodeLoop::find_or_add(GroupId id) {
   const auto config = std::find_if(config_.groups.begin(), config_.groups.end(),
                                    [id](const GroupConfig& group) { return group.id == id; });
   if (config == config_.groups.end() || failure_) return nullptr;
-  const auto added = add_group(*config);
+  return add_running(*config);
+}
+
+Group* NodeLoop::add_running(const GroupConfig& config) {
+  const auto added = add_group(config);
   check(added);
   if (!added) return nullptr;
-  Group* const group = find(id);
+  Group* const group = find(config.id);
   group->application().watch(watcher_);
+  if (!shards_.empty()) group->know_shards(shards_);
   return group;
+}
+
+// ---- a cluster that changes ----
+
+void NodeLoop::adopt(const std::vector<NodeId>& nodes, const std::vector<GroupConfig>& groups) {
+  if (failure_) return;
+  router_.nodes(nodes);
+  peers_.set(nodes);
+  for (const GroupConfig& group : groups) {
+    if (router_.knows(group.id)) continue;
+    config_.groups.push_back(group);
+    router_.members(group.id, group.members);
+    if (carries(group)) add_running(group);
+  }
+}
+
+void NodeLoop::know_shards(const std::vector<GroupId>& shards) {
+  shards_ = shards;
+  for (auto& [id, group] : groups_) group.know_shards(shards_);
+}
+
+void NodeLoop::announce(MapNews news) {
+  if (news.epoch <= map_.epoch) return;
+  map_ = std::move(news);
+  say_map();
+}
+
+void NodeLoop::say_map() {
+  if (map_.epoch == 0) return;  // who never heard of one may be a program that does not know what this is
+  for (const NodeId peer : peers_.all()) peers_.queue(peer, MapItem{map_.epoch, {}});
+}
+
+std::uint64_t NodeLoop::own_leads() const {
+  return static_cast<std::uint64_t>(
+      std::count_if(groups_.begin(), groups_.end(), [](const auto& one) { return one.second.leads(); }));
+}
+
+void NodeLoop::say_leads() {
+  if (!config_.tells_leads) return;
+  const std::uint64_t now = own_leads();
+  if (now == said_leads_ && now_ticks_ % map_ticks != 0) return;
+  said_leads_ = now;
+  for (const NodeId peer : peers_.all()) peers_.queue(peer, LeadsItem{now});
+}
+
+std::map<NodeId, std::uint64_t> NodeLoop::leads() const {
+  std::map<NodeId, std::uint64_t> all{{config_.self, own_leads()}};
+  for (const auto& [node, leads] : heard_leads_) {
+    if (peers_.knows(node) && now_ticks_ - leads.heard <= leads_ticks_max) all[node] = leads.groups;
+  }
+  return all;
+}
+
+void NodeLoop::on_item(NodeId from, const MapItem& item) {
+  if (item.epoch < map_.epoch) return peers_.queue(from, MapItem{map_.epoch, map_.map});
+  if (item.epoch == map_.epoch) return;
+  if (item.map.empty()) return peers_.queue(from, MapItem{map_.epoch, {}});  // to be told
+  if (!heard_ || heard_->epoch < item.epoch) heard_ = MapNews{item.epoch, Bytes(item.map)};
 }
 
 // ---- the round ----
@@ -425,6 +526,13 @@ Result<Position> NodeLoop::change_membership(GroupId id, std::span<const MemberC
   Group* group = find(id);
   if (group == nullptr) return fail(ErrorCode::not_found, fmt::format("this node does not carry group {}", id));
   return group->change_membership(changes, clock_.wall());
+}
+
+Result<Position> NodeLoop::propose(GroupId id, Bytes command) {
+  Group* group = find(id);
+  if (group == nullptr) return fail(ErrorCode::not_found, fmt::format("this node does not carry group {}", id));
+  if (!group->leads()) return fail(ErrorCode::not_leader, "this node does not lead the group", router_.leader(id).node);
+  return group->propose(std::move(command), clock_.wall());
 }
 
 // ---- what others see ----

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,9 +42,17 @@ struct NodeConfig {
   // Of the disk, in the memberships of groups: 0 for the one that the node founded its groups with. With another the
   // node belongs to no group until a leader takes it in: what it promised before is forgotten (base/membership.h).
   std::uint64_t disk = 0;
+  bool tells_leads = false;                // to its peers, each second and on change: how many groups it leads
   std::uint64_t snapshot_every = 100'000;  // applied entries between snapshots of a group; 0: never
   WalOptions wal;
   Limits limits;
+};
+
+// The newest cluster map that a node knows, for whoever may lag behind. Opaque here: node/map_app.h and the host know
+// what it says.
+struct MapNews {
+  std::uint64_t epoch = 0;
+  Bytes map;
 };
 
 // ---- events ----
@@ -110,6 +119,26 @@ class Loop {
   // At the group's leader, see ReplicatedLog; not_found when there is no such group here. In force when this returns,
   // but not committed: status() tells.
   [[nodiscard]] virtual Result<Position> change_membership(GroupId group, std::span<const MemberChange> changes) = 0;
+
+  // Puts a command into the group's log, at its leader; not_found when there is no such group here.
+  [[nodiscard]] virtual Result<Position> propose(GroupId group, Bytes command) = 0;
+
+  // ---- a cluster that changes ----
+  // These are all nodes from now on, and these are groups, too: they stay for ever, and one that is known already stays
+  // as it is. Founds the new ones whose founders this node is among, with its disk. The host must be able to name them
+  // again at the next start, before anything that they say leaves this node.
+  virtual void adopt(const std::vector<NodeId>& nodes, const std::vector<GroupConfig>& groups) = 0;
+  // All shards of the cluster, for the coordinators.
+  virtual void know_shards(const std::vector<GroupId>& shards) = 0;
+  // The map that this node goes by. Nodes tell each other the epochs of theirs, when one changes and each second, and
+  // give theirs to whoever has an older one: so every node that is heard learns the newest.
+  virtual void announce(MapNews news) = 0;
+  // A newer one than was announced, from a peer; the newest since the last call.
+  [[nodiscard]] virtual std::optional<MapNews> take_map_news() = 0;
+
+  // How many groups each node leads, of itself as it is and of others as they told within the last seconds: those that
+  // tell (NodeConfig::tells_leads).
+  [[nodiscard]] virtual std::map<NodeId, std::uint64_t> leads() const = 0;
 
   // Answers to ClientRequests since the last call. Every request gets exactly one reply while the loop lives.
   [[nodiscard]] virtual std::vector<ClientReply> take_replies() = 0;

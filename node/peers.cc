@@ -8,8 +8,25 @@ namespace assent {
 
 Peers::Peers(NodeId self, std::uint64_t incarnation, const std::vector<NodeId>& others, const Limits& limits)
     : self_(self), incarnation_(incarnation), limits_(limits) {
+  set(others);
+}
+
+std::vector<NodeId> Peers::all() const {
+  std::vector<NodeId> nodes;
+  for (const auto& [node, peer] : peers_) nodes.push_back(node);
+  return nodes;
+}
+
+void Peers::set(const std::vector<NodeId>& others) {
+  std::erase_if(peers_, [&](const auto& one) {
+    if (std::find(others.begin(), others.end(), one.first) != others.end()) return false;
+    for (const Frame& frame : one.second.closed) counts_.messages_dropped += frame.messages;
+    counts_.messages_dropped += one.second.open.messages;
+    gone_.push_back(one.first);
+    return true;
+  });
   for (const NodeId other : others) {
-    if (other != self) peers_.try_emplace(other);
+    if (other != self_) peers_.try_emplace(other);
   }
 }
 
@@ -33,6 +50,8 @@ void Peers::add(NodeId to, const Item& item) {
 }
 template void Peers::add(NodeId, const ConsensusItem&);
 template void Peers::add(NodeId, const MessageItem&);
+template void Peers::add(NodeId, const MapItem&);
+template void Peers::add(NodeId, const LeadsItem&);
 
 void Peers::queue(NodeId to, const HintItem& item) {
   if (const auto found = peers_.find(to); found != peers_.end()) found->second.hints[item.group] = item;

@@ -34,10 +34,15 @@ class Peers {
 
   void queue(NodeId to, const ConsensusItem& item) { add(to, item); }
   void queue(NodeId to, const MessageItem& item) { add(to, item); }
+  void queue(NodeId to, const MapItem& item) { add(to, item); }
+  void queue(NodeId to, const LeadsItem& item) { add(to, item); }
   // One hint per group and peer waits at a time; a newer one replaces it.
   void queue(NodeId to, const HintItem& item);
 
   [[nodiscard]] bool knows(NodeId node) const { return peers_.contains(node); }
+  [[nodiscard]] std::vector<NodeId> all() const;
+  // Exactly these from now on, self aside. What waits for one that is gone is dropped.
+  void set(const std::vector<NodeId>& others);
   // Whether the items of a frame with this header are to be looked at.
   [[nodiscard]] bool admit(NodeId from, const FrameHeader& header);
 

@@ -13,8 +13,13 @@ bool holds(const std::vector<NodeId>& nodes, NodeId node) {
 }  // namespace
 
 Router::Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes) : self_(self) {
-  std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(nodes_), [self](NodeId node) { return node != self; });
+  this->nodes(nodes);
   for (const GroupConfig& group : groups) members(group.id, group.members);
+}
+
+void Router::nodes(const std::vector<NodeId>& nodes) {
+  nodes_.clear();
+  std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(nodes_), [this](NodeId node) { return node != self_; });
 }
 
 void Router::members(GroupId group, const std::vector<NodeId>& nodes) {

@@ -34,6 +34,8 @@ class Router {
   // nodes: all of the cluster.
   Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes);
 
+  // All of the cluster from now on.
+  void nodes(const std::vector<NodeId>& nodes);
   // Who belongs to the group, as its own replica here knows it: they are asked first. They may all have left the group
   // since, as the founders may whom a node without a replica asks: then everybody is.
   void members(GroupId group, const std::vector<NodeId>& nodes);

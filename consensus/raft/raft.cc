@@ -22,6 +22,14 @@ std::vector<NodeId> ascending(std::vector<NodeId> nodes) {
   return nodes;
 }
 
+Membership founding(const LogSetup& setup) {
+  Membership founders(ascending(setup.members));
+  if (setup.founders.empty()) return founders;
+  founders.voters = setup.founders;
+  std::sort(founders.voters.begin(), founders.voters.end());
+  return founders;
+}
+
 // Only the leader of the message's term sends these.
 bool comes_from_leader(const Message& message) {
   return std::holds_alternative<AppendRequest>(message) || std::holds_alternative<Heartbeat>(message) ||
@@ -42,7 +50,7 @@ Raft::Raft(const LogSetup& setup, const RaftOptions& options)
       rng_(Rng(setup.seed).split(fmt::format("raft {} {}", setup.group, setup.self))),
       silent_(!check_durable_log(setup.durable)) {
   const SnapshotMark& snapshot = setup.durable.snapshot;
-  memberships_ = {snapshot.last.index, snapshot.members.empty() ? ascending(setup.members) : snapshot.members};
+  memberships_ = {snapshot.last.index, snapshot.members.empty() ? founding(setup) : snapshot.members};
   if (!silent_) {
     const HardState hard = *decode_hard_state(setup.durable.hard_state);
     term_ = hard.term;

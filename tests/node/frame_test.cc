@@ -22,6 +22,19 @@ Bytes sample() {
   return frame;
 }
 
+TEST(Frame, AMapHasTheseBytes) {
+  Bytes frame;
+  append_header(frame, FrameHeader{NodeId(1), NodeId(2), 3, 4});
+  const std::size_t before = frame.size();
+  append_item(frame, MapItem{7, "map"});
+  EXPECT_EQ(frame.size() - before, encoded_size(MapItem{7, "map"}));
+  EXPECT_EQ(hex(ByteView(frame).substr(before)), "10070000000000000003000000" "6d6170");
+  std::vector<FrameItem> items;
+  ASSERT_TRUE(decode_frame(frame, items));
+  ASSERT_EQ(items.size(), 1U);
+  EXPECT_EQ(items[0], FrameItem(MapItem{7, "map"}));
+}
+
 // The bytes are a format between versions of the program: this changes only with the version byte.
 TEST(Frame, HasTheseBytes) {
   EXPECT_EQ(hex(sample()),

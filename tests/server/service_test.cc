@@ -46,6 +46,12 @@ class FakeLoop final : public Loop {
     if (refusal) return fail(*refusal);
     return Position{Epoch(5), Index(17)};
   }
+  Result<Position> propose(GroupId, Bytes) override { return Position{}; }
+  void adopt(const std::vector<NodeId>&, const std::vector<GroupConfig>&) override {}
+  void know_shards(const std::vector<GroupId>&) override {}
+  void announce(MapNews) override {}
+  [[nodiscard]] std::map<NodeId, std::uint64_t> leads() const override { return {}; }
+  std::optional<MapNews> take_map_news() override { return std::nullopt; }
   std::vector<ClientReply> take_replies() override { return {}; }
   std::vector<ServiceCall> take_calls() override { return {}; }
   [[nodiscard]] std::optional<Error> failure() const override { return std::nullopt; }
