@@ -28,6 +28,7 @@ void Conductor::lead(Epoch epoch) {
     finishing_due_.set(txn, now_ + 1);
   }
   lead_begun();
+  admit_shards();
   for (const auto& [txn, record] : decisions_->ballots()) ballots_due_.set(txn, now_ + options_.ballot_ticks);
   propose_tidy();
 }
@@ -55,6 +56,7 @@ void Conductor::resign() {
   }
   Conductor fresh(*decisions_, options_);
   fresh.attempts_ = attempts_;
+  fresh.known_shards_ = std::move(known_shards_);
   fresh.now_ = now_;
   fresh.output_.reply = std::move(output_.reply);
   *this = std::move(fresh);
@@ -200,6 +202,10 @@ void Conductor::begin(RequestId id, const Execute& execute, std::uint64_t print)
   const std::size_t open = std::max(decisions_->open().size(), finishing_.size()) + decisions_->begun().size();
   if (running_.size() >= options_.attempts_max || open >= options_.open_max) {
     return fail_client(id, ErrorCode::busy, "the coordinator has as many transactions as it may; try again");
+  }
+  if (!admits(execute.branches)) {
+    return fail_client(id, ErrorCode::busy,
+                       "a shard is new, and the coordinator's log does not know it yet; try again");
   }
   std::uint64_t ticks = execute.timeout_ticks == 0 ? options_.timeout_ticks : execute.timeout_ticks;
   ticks = std::min(ticks, options_.timeout_ticks_max);
@@ -351,6 +357,7 @@ void Conductor::applied(const EntryContext&, const Command& command, const Decis
     if (decisions_->ballots().contains(ballot->txn)) ballots_due_.set(ballot->txn, now_ + options_.ballot_ticks);
     return serve_ballots(ballot->txn);
   }
+  if (std::holds_alternative<AdmitShards>(command)) admit_in_log_ = false;
   if (std::holds_alternative<Tidy>(command)) {
     tidy_in_log_ = false;
     judge_held();
@@ -377,6 +384,8 @@ void Conductor::refused(const Command& command, const Error& error) {
   } else if (const auto* notes = std::get_if<NoteOutcomes>(&command)) {
     for (const OutcomeNote& note : notes->notes) notes_waiting_.push_back(note.txn);
     notes_since_ = now_;
+  } else if (std::holds_alternative<AdmitShards>(command)) {
+    admit_in_log_ = false;  // the next tick tries again
   } else if (const auto* ballot = std::get_if<BallotWork>(&command)) {
     ballots_.refused(*ballot);  // whoever asked asks again
   } else if (const auto* by_hand = std::get_if<EndBranch>(&command)) {
@@ -403,6 +412,7 @@ void Conductor::tick() {
   propose_end(true);
   propose_notes(true);
   if (now_ - last_entry_tick_ >= options_.tidy_ticks) propose_tidy();
+  admit_shards();
 }
 
 std::uint64_t Conductor::rest_ticks() const {
@@ -565,6 +575,49 @@ void Conductor::propose_tidy() {
   tidy_in_log_ = true;
   last_entry_tick_ = now_;
   output_.propose.emplace_back(Tidy{});
+}
+
+// ---- shards that are created while the cluster runs ----
+
+void Conductor::know_shards(std::vector<GroupId> shards) {
+  known_shards_ = std::move(shards);
+  if (leading_) admit_shards();
+}
+
+bool Conductor::admits(GroupId shard) const {
+  const std::vector<GroupId>& admitted = decisions_->admitted();
+  return std::binary_search(admitted.begin(), admitted.end(), shard) ||
+         std::find(options_.shards.begin(), options_.shards.end(), shard) != options_.shards.end();
+}
+
+// Where votes or ballots decide, what a later leader does not know of may have committed: it asks every shard, and
+// writes down "aborted" when all of them were found without a yes and sealed. A shard that it does not know of would
+// not be sealed, and two shards that it does not know of could commit behind its back. So a leader runs nothing on a
+// shard that is not in its log: whatever a leader of any epoch ran is on shards that every leader of a later epoch
+// knows (L5), and a shard that is admitted after a survey is not known to any leader of before, who alone could still
+// run what was surveyed.
+bool Conductor::admits(const std::vector<Branch>& branches) const {
+  if (options_.shards.empty()) return true;  // nobody is ever surveyed
+  return std::all_of(branches.begin(), branches.end(),
+                     [this](const Branch& branch) { return branch.service || admits(branch.shard); });
+}
+
+std::vector<GroupId> Conductor::shards() const {
+  std::vector<GroupId> all = options_.shards;
+  const std::vector<GroupId>& admitted = decisions_->admitted();
+  all.insert(all.end(), admitted.begin(), admitted.end());
+  return all;
+}
+
+void Conductor::admit_shards() {
+  if (admit_in_log_) return;
+  AdmitShards admit;
+  std::copy_if(known_shards_.begin(), known_shards_.end(), std::back_inserter(admit.shards),
+               [this](GroupId shard) { return !admits(shard); });
+  if (admit.shards.empty()) return;
+  std::sort(admit.shards.begin(), admit.shards.end());
+  admit_in_log_ = true;
+  output_.propose.emplace_back(std::move(admit));
 }
 
 // Lazily: nobody waits for it, and one entry ends many.

@@ -81,8 +81,10 @@
 namespace assent {
 
 struct ConductorOptions {
-  GroupId self;                 // the coordinator group; must be set
-  std::vector<GroupId> shards;  // all of the cluster: who is asked about a transaction that nobody here knows
+  GroupId self;  // the coordinator group; must be set
+  // All that the cluster was configured with, the same on every replica: these and those that the log admitted are
+  // asked about a transaction that nobody here knows.
+  std::vector<GroupId> shards;
   // Nobody runs a transaction that its votes decide: what the log does not know never committed, and no shard is asked.
   bool two_phase_only = false;
   TxnLimits limits;
@@ -128,6 +130,8 @@ class Conductor {
   void applied(const EntryContext& context, const Command& command, const Decisions::Applied& applied,
                const RoundCost& round = {});
   void refused(const Command& command, const Error& error);
+  // All shards that there are now: those that the log does not know yet are admitted by it. Kept through resign().
+  void know_shards(std::vector<GroupId> shards);
   void read_ready(ReadId) {}  // it asks for no reads
   void read_lost(ReadId) {}
   void tick();
@@ -337,6 +341,10 @@ class Conductor {
   void answer_askers(const TxnId& txn, const TxnAnswer& answer);
   void remember_abort(const TxnId& txn, std::uint64_t fingerprint, const Refusal& refusal);
   void propose_tidy();
+  void admit_shards();
+  [[nodiscard]] bool admits(GroupId shard) const;
+  [[nodiscard]] bool admits(const std::vector<Branch>& branches) const;
+  [[nodiscard]] std::vector<GroupId> shards() const;  // that may hold something of a transaction
   void propose_end(bool by_time);
   void propose_notes(bool by_time);
   void log_notes();
@@ -369,6 +377,8 @@ class Conductor {
   std::deque<TxnId> recent_abort_order_;
   std::vector<ClientRequest> held_;  // ahead of the log's last stamp: judged again by a fresh one
   bool tidy_in_log_ = false;
+  std::vector<GroupId> known_shards_;
+  bool admit_in_log_ = false;
   std::uint64_t last_entry_tick_ = 0;
   std::vector<TxnId> ended_;  // finished everywhere, waiting for an EndTxns
   std::uint64_t ended_since_ = 0;

@@ -67,6 +67,8 @@ std::uint64_t Conductor::digest() const {
   digest.add(held_.size());
   for (const ClientRequest& request : held_) add_to(digest, request);
   digest.add(tidy_in_log_ ? 1 : 0).add(std::min(now_ - last_entry_tick_, options_.tidy_ticks));
+  digest.add(admit_in_log_ ? 1 : 0).add(known_shards_.size());
+  add_ids(digest, known_shards_);
   add_ids(digest, ended_);
   if (!ended_.empty()) digest.add(std::min(now_ - ended_since_, options_.end_ticks));
   digest.add(notes_.size());

@@ -167,7 +167,7 @@ void Conductor::survey(const TxnId& txn, bool look) {
 }
 
 void Conductor::ask_registers(const TxnId& txn, Running& running) {
-  std::vector<GroupId> whom = options_.shards;
+  std::vector<GroupId> whom = shards();
   if (running.resolution) {
     whom = running.resolution->silent();
     if (whom.empty()) whom = running.resolution->participants();  // old and yes: who said yes will end it by itself
@@ -240,7 +240,8 @@ void Conductor::adopt(const TxnId& txn, Running& running, GroupId from, const Re
 
 void Conductor::conclude_survey(const TxnId& txn, Running& running) {
   if (options_.two_phase_only) return presume(txn, running);
-  if (options_.shards.empty() || running.survey.size() < options_.shards.size()) return;
+  const std::size_t all = options_.shards.size() + decisions_->admitted().size();
+  if (all == 0 || running.survey.size() < all) return;
   bool empty = false;
   bool old = false;
   for (const auto& [shard, standing] : running.survey) {

@@ -51,8 +51,8 @@ Sight Conductor::sight_of(const TxnId& txn, const Running& running, ClusterMilli
         sight.participants = running.resolution->participants();
         sight.missing = running.resolution->silent();
       } else {
-        std::copy_if(options_.shards.begin(), options_.shards.end(), std::back_inserter(sight.missing),
-                     [&](GroupId shard) { return !running.survey.contains(shard); });
+        sight.missing = shards();
+        std::erase_if(sight.missing, [&](GroupId shard) { return running.survey.contains(shard); });
       }
       break;
   }

@@ -148,6 +148,17 @@ Decisions::Applied Decisions::apply_one(const EntryContext&, const EndBranch& co
 
 Decisions::Applied Decisions::apply_one(const EntryContext&, const Tidy&) { return Applied{}; }
 
+Decisions::Applied Decisions::apply_one(const EntryContext&, const AdmitShards& command) {
+  Applied applied;
+  for (const GroupId shard : command.shards) {
+    const auto place = std::lower_bound(admitted_.begin(), admitted_.end(), shard);
+    if (place != admitted_.end() && *place == shard) continue;
+    admitted_.insert(place, shard);
+    applied.changed = true;
+  }
+  return applied;
+}
+
 // What lies before the history's horizon stays there: there may have been a record, and it may have said otherwise than
 // a presumption.
 Decisions::Applied Decisions::apply_one(const EntryContext& context, const NoteOutcomes& command) {
@@ -268,6 +279,7 @@ std::uint64_t Decisions::digest() const {
     }
     digest.add(static_cast<std::uint64_t>(record.acceptor.value));
   }
+  for (const GroupId shard : admitted_) digest.add(shard);
   return digest.value();
 }
 

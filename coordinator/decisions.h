@@ -34,6 +34,7 @@
 //     with the outcome;
 //   what a saga's retriable services are to do stands in the log from its beginning to its end, so that whoever leads
 //     can have it done once the saga is committed;
+//   a shard that was admitted stays so: whoever leads later asks it, too, about what nobody here knows;
 //   what this group promised and accepted in ballots is kept until an outcome is noted, or the content is known to be
 //     dead. Before the history's horizon there may have been such: of these this group promises nothing any more.
 #pragma once
@@ -137,6 +138,9 @@ class Decisions {
   // may have forgotten what it promised.
   [[nodiscard]] BallotReply ballot_reply(const TxnId& txn, std::uint64_t fingerprint) const;
 
+  // Shards that were created since the group was configured, ascending.
+  [[nodiscard]] const std::vector<GroupId>& admitted() const { return admitted_; }
+
   // Of the last entry that was applied.
   [[nodiscard]] ClusterMillis stamp() const { return stamp_; }
   [[nodiscard]] bool too_old(const TxnId& txn) const { return options_.window.too_old(txn, stamp_); }
@@ -169,6 +173,7 @@ class Decisions {
   Applied apply_one(const EntryContext& context, const BallotWork& command);
   Applied apply_one(const EntryContext& context, const BeginTxn& command);
   Applied apply_one(const EntryContext& context, const EndBranch& command);
+  Applied apply_one(const EntryContext& context, const AdmitShards& command);
   void add_abort(const SettledOutcome& record);
   [[nodiscard]] Applied standing(const TxnId& txn) const;
   [[nodiscard]] Bytes bytes_with_history_from(std::uint64_t sequence) const;
@@ -179,6 +184,7 @@ class Decisions {
   std::map<TxnId, OpenOutcome> open_;
   OutcomeHistory history_;
   std::map<TxnId, BallotRecord> ballots_;
+  std::vector<GroupId> admitted_;
 };
 
 // What an archive's mark says, for people.

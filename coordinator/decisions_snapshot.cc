@@ -1,5 +1,8 @@
 // The bytes of a Decisions snapshot, and of what stands beside an archive's outcomes: the same, but for the outcomes
 // that the archive holds. docs/FORMATS.md has the layout; a change of it is a new version.
+#include <algorithm>
+#include <functional>
+
 #include "base/byte_codec.h"
 #include "base/planted.h"
 #include "coordinator/decisions.h"
@@ -8,9 +11,11 @@
 namespace assent {
 namespace {
 
-// Of what is written; 6 has no traces, no retriable steps and nothing that was ended by hand, 5 has no recorded
-// transactions, 4 no sequence numbers, 3 no services, 2 no ballots, 1 knows fewer protocols as well.
-constexpr std::uint8_t version = 7;
+// Of what is written: 8 once shards were admitted, and 7, which has none, until then; 6 has no traces, no retriable
+// steps and nothing that was ended by hand, 5 has no recorded transactions, 4 no sequence numbers, 3 no services, 2 no
+// ballots, 1 knows fewer protocols as well.
+constexpr std::uint8_t version = 8;
+constexpr std::uint8_t version_without_admitted = 7;
 constexpr std::size_t open_bytes_least = 16 + 16 + 1 + 8 + 8 + 4;
 constexpr std::size_t begun_bytes_least = 16 + 16 + 1 + 8 + 4 + 4;
 constexpr std::size_t service_bytes_least = 4 + 4 + 4;
@@ -171,6 +176,11 @@ bool read_history(ByteReader& in, OutcomeHistory::Content& history) {
   return in.ok();
 }
 
+bool read_admitted(ByteReader& in, std::vector<GroupId>& admitted) {
+  return read(in, admitted) &&
+         std::adjacent_find(admitted.begin(), admitted.end(), std::greater_equal<>()) == admitted.end();
+}
+
 bool records_are_good(ByteView records) {
   ByteReader in(records);
   SettledOutcome record;
@@ -186,6 +196,7 @@ struct Parts {
   OutcomeHistory::Content history;
   std::map<TxnId, BallotRecord> ballots;
   std::map<TxnId, BegunTxn> begun;
+  std::vector<GroupId> admitted;
 };
 
 Result<Parts> parse(ByteView bytes) {
@@ -202,7 +213,8 @@ Result<Parts> parse(ByteView bytes) {
   good = good && (found < 5 ? read_old_history(in, parts.history) : read_history(in, parts.history));
   good = good && records_are_good(parts.history.records);
   good = good && (found < 3 || read_ballots(in, parts.ballots));
-  good = good && (found < 6 || read_begun(in, parts.begun, found)) && in.complete();
+  good = good && (found < 6 || read_begun(in, parts.begun, found));
+  good = good && (found < 8 || read_admitted(in, parts.admitted)) && in.complete();
   if (!good) return fail(ErrorCode::corruption, "the snapshot of decisions is damaged");
   if (planted(Bug::promise_forgotten)) {
     for (auto& [txn, record] : parts.ballots) record.acceptor = {};
@@ -216,7 +228,7 @@ Bytes Decisions::bytes_with_history_from(std::uint64_t sequence) const {
   Bytes bytes;
   bytes.reserve((history_.end() - sequence) * settled_outcome_bytes + (open_.size() + ballots_.size() + 1) * 128);
   ByteWriter out(bytes);
-  out.u8(version).id(stamp_).u64(open_.size());
+  out.u8(admitted_.empty() ? version_without_admitted : version).id(stamp_).u64(open_.size());
   for (const auto& [txn, commit] : open_) write(out, txn, commit);
   const auto forgotten = history_.forgotten_up_to();
   out.u8(forgotten ? 1 : 0).id(forgotten.value_or(ClusterMillis()));
@@ -230,6 +242,7 @@ Bytes Decisions::bytes_with_history_from(std::uint64_t sequence) const {
   }
   out.u64(begun_.size());
   for (const auto& [txn, begun] : begun_) write(out, txn, begun);
+  if (!admitted_.empty()) write(out, admitted_);
   return bytes;
 }
 
@@ -253,6 +266,7 @@ Result<void> Decisions::restore(ByteView snapshot, Index applied) {
   begun_ = std::move(parts->begun);
   open_ = std::move(parts->open);
   ballots_ = std::move(parts->ballots);
+  admitted_ = std::move(parts->admitted);
   return history_.restore(history, applied, [this](std::uint64_t from) { return bytes_with_history_from(from); });
 }
 
@@ -271,6 +285,7 @@ Result<Index> Decisions::load() {
   begun_ = std::move(parts->begun);
   open_ = std::move(parts->open);
   ballots_ = std::move(parts->ballots);
+  admitted_ = std::move(parts->admitted);
   return mark.applied;
 }
 

@@ -49,7 +49,8 @@ std::vector<CoordinatorCommand> sample_coordinator_commands() {
           EndTxns{{txn, sample_txn(3)}},
           Tidy{},
           BeginTxn{sample_txn(4), attempt, Mode::saga, participants, 78},
-          EndBranch{txn, first_service, "by hand"}};
+          EndBranch{txn, first_service, "by hand"},
+          AdmitShards{{GroupId(3), GroupId(4)}}};
 }
 
 std::vector<ShardCommand> sample_shard_commands() {

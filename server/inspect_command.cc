@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "cluster/map_change.h"
 #include "consensus/raft/hard_state.h"
 #include "coordinator/decisions.h"
 #include "server/posix_disk.h"
@@ -35,6 +36,18 @@ std::string refusal_text(const Refusal& refusal) {
 }
 
 struct Describe {
+  std::string operator()(const AddNode& c) const {
+    return fmt::format("add node {}, peers {}, clients {}", c.node.name, c.node.peer, c.node.client);
+  }
+  std::string operator()(const RemoveNode& c) const { return fmt::format("remove node {}", c.name); }
+  std::string operator()(const CreateShard& c) const {
+    std::vector<std::string> founders;
+    for (const MapFounder& founder : c.founders) founders.push_back(founder.node);
+    return fmt::format("create shard {} on {}{}", c.name, fmt::join(founders, " "), c.in_ring ? ", in the ring" : "");
+  }
+  std::string operator()(const PutInRing& c) const {
+    return fmt::format("{} {} the ring", c.shard, c.in_ring ? "joins" : "leaves");
+  }
   std::string operator()(const Decide& c) const {
     return fmt::format("decide commit {} {} of {}", c.txn, attempt_text(c.attempt), names_of(c.participants));
   }
@@ -63,6 +76,7 @@ struct Describe {
     return fmt::format("{} ballot {} of {} for {}", what, c.ballot.round, by, c.txn);
   }
   std::string operator()(const ForgetTxns& c) const { return fmt::format("forget {} transactions", c.txns.size()); }
+  std::string operator()(const AdmitShards& c) const { return fmt::format("admit shards {}", names_of(c.shards)); }
   std::string operator()(const Tidy&) const { return "tidy"; }
   std::string operator()(const PrepareWork& c) const {
     return fmt::format("prepare {} {} for {}: {} locks, {} bytes of change", c.txn, attempt_text(c.attempt),
@@ -140,6 +154,13 @@ void describe_archives(const std::string& path, Inspection& inspection) {
 
 }  // namespace
 
+std::string describe_map_command(std::string_view payload) {
+  const Result<MapCommand> command = decode_map_command(payload);
+  if (!command)
+    return fmt::format("{} bytes that are no change of the map: {}", payload.size(), command.error().message);
+  return fmt::format("after epoch {}: {}", command->expected, std::visit(Describe{}, command->change));
+}
+
 std::string describe_coordinator_command(std::string_view payload) {
   const Result<CoordinatorCommand> command = decode_coordinator_command(payload);
   if (!command) return fmt::format("{} bytes that are no command: {}", payload.size(), command.error().message);
@@ -165,8 +186,9 @@ Result<Inspection> inspect_directory(const std::string& path, std::size_t entrie
       const auto members = decode_membership(entry.payload);
       return members ? to_string(*members) : std::string("members that this build cannot read");
     }
-    const std::string words =
-        shards.contains(group) ? describe_shard_command(entry.payload) : describe_coordinator_command(entry.payload);
+    const std::string words = group == group_id(map_group_name) ? describe_map_command(entry.payload)
+                              : shards.contains(group)          ? describe_shard_command(entry.payload)
+                                                                : describe_coordinator_command(entry.payload);
     return fmt::format("{}: {}", name_of(group.value), words);
   };
   options.describe_hard_state = [](GroupId group, ByteView bytes) {

@@ -13,6 +13,7 @@ namespace assent {
 [[nodiscard]] Result<Inspection> inspect_directory(const std::string& path, std::size_t entries_max);
 
 // One committed or pending command in words, as a log entry's payload holds it.
+[[nodiscard]] std::string describe_map_command(std::string_view payload);
 [[nodiscard]] std::string describe_coordinator_command(std::string_view payload);
 [[nodiscard]] std::string describe_shard_command(std::string_view payload);
 

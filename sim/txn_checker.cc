@@ -144,6 +144,7 @@ void TxnChecker::coordinator_applied(const Entry& entry, const CoordinatorComman
       Overloaded{[&](const Decide& decide) { decides(entry, decide); }, [&](const SealOutcome& seal) { seals(seal); },
                  [&](const EndTxns& end) { ends(end); }, [](const Tidy&) {}, [](const BeginTxn&) {},
                  [](const EndBranch&) {},  // an operator's: no simulated one does this
+                 [](const AdmitShards&) {},
                  [&](const NoteOutcomes& all) {
                    for (const OutcomeNote& note : all.notes) notes(note);
                  },

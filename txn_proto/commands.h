@@ -87,8 +87,15 @@ struct EndBranch {
 struct Tidy {
   bool operator==(const Tidy&) const = default;
 };
+// These shards were created since the group was configured, and transactions may name them from this entry on. A leader
+// runs nothing on a shard that its log does not know: every later leader then knows whom to ask about a transaction
+// that it never heard of.
+struct AdmitShards {
+  std::vector<GroupId> shards;  // ascending
+  bool operator==(const AdmitShards&) const = default;
+};
 using CoordinatorCommand =
-    std::variant<Decide, SealOutcome, EndTxns, Tidy, NoteOutcomes, BallotWork, BeginTxn, EndBranch>;
+    std::variant<Decide, SealOutcome, EndTxns, Tidy, NoteOutcomes, BallotWork, BeginTxn, EndBranch, AdmitShards>;
 
 // ---- shard group ----
 

@@ -72,6 +72,10 @@ struct CoordinatorToWire {
   }
   void operator()(const Tidy&) const { to.mutable_tidy(); }
   void operator()(const BallotWork& from) const { ballot_to_wire(from, *to.mutable_ballot()); }
+  void operator()(const AdmitShards& from) const {
+    auto& out = *to.mutable_admit();
+    for (const GroupId shard : from.shards) out.add_shards(shard.value);
+  }
 };
 
 struct ShardToWire {
@@ -181,6 +185,13 @@ NoteOutcomes note_from_wire(Reader& reader, const wire::NoteOutcomes& from) {
   return to;
 }
 
+AdmitShards admit_from_wire(const wire::AdmitShards& from) {
+  AdmitShards to;
+  to.shards.reserve(static_cast<std::size_t>(from.shards_size()));
+  for (const std::uint64_t shard : from.shards()) to.shards.emplace_back(shard);
+  return to;
+}
+
 }  // namespace
 
 Bytes encode(const CoordinatorCommand& command) {
@@ -212,6 +223,7 @@ Result<CoordinatorCommand> decode_coordinator_command(ByteView bytes) {
                           proto.end_branch().reason()};
       break;
     case wire::CoordinatorCommand::kBallot: command = ballot_from_wire<BallotWork>(reader, proto.ballot()); break;
+    case wire::CoordinatorCommand::kAdmit: command = admit_from_wire(proto.admit()); break;
     case wire::CoordinatorCommand::KIND_NOT_SET: return unreadable(what);
   }
   return finish(reader, std::move(command), what);

@@ -123,6 +123,11 @@ struct Describe {
   std::string operator()(const BeginTxn& c) const {
     return fmt::format("BeginTxn {} {} {}", names.of(c.txn), text(c.attempt), to_string(c.mode));
   }
+  std::string operator()(const AdmitShards& c) const {
+    std::string words = "AdmitShards";
+    for (const GroupId shard : c.shards) words += fmt::format(" {}", shard);
+    return words;
+  }
   std::string operator()(const EndBranch& c) const {
     return fmt::format("EndBranch {} {}", names.of(c.txn), c.service.value - first_service.value + 1);
   }

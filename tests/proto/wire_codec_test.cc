@@ -88,6 +88,7 @@ const std::vector<CoordinatorCommand> coordinator_commands{
     Decide{txn, attempt, Protocol::two_phase, participants, 77, {}, trace},
     BeginTxn{txn, attempt, Mode::saga, participants, 9, {}, {}, {{first_service, "mail\xFF"}, {GroupId(7), ""}}},
     EndBranch{txn, first_service, "because\xFF"},
+    AdmitShards{{GroupId(3), GroupId(4)}},
 };
 const std::vector<ShardCommand> shard_commands{
     PrepareWork{txn, attempt, GroupId(9), participants, 8, other, effects, some_result()},
