@@ -12,7 +12,7 @@
 
 namespace assent {
 
-enum class NodeEventKind : std::uint8_t { started, leader, leader_lost, snapshot, transfer };
+enum class NodeEventKind : std::uint8_t { started, leader, leader_lost, snapshot, transfer, map };
 [[nodiscard]] std::string_view to_string(NodeEventKind kind);
 
 struct NodeEvent {
@@ -54,6 +54,7 @@ inline std::string_view to_string(NodeEventKind kind) {
     case NodeEventKind::leader_lost: return "leader_lost";
     case NodeEventKind::snapshot: return "snapshot";
     case NodeEventKind::transfer: return "transfer";
+    case NodeEventKind::map: return "map";
   }
   return "";
 }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 
 #include "observe/trace_context.h"
 #include "txn_proto/api_codec.h"
@@ -111,11 +113,46 @@ GroupId group_of(const Execute& execute, const GroupDirectory& groups) {
 
 }  // namespace
 
+namespace {
+
+// A caller with an older map may have routed a key to a shard that does not have it any more, and one with a newer map
+// may name a shard that this node has not heard of yet. Both are told which epoch this node goes by, before anything is
+// begun: the first looks at the map again, the second asks again, here or elsewhere.
+std::optional<grpc::Status> refuse_other_map(const ClusterView& cluster, const grpc::ServerContext& context,
+                                             bool unknown_group) {
+  const auto& headers = context.client_metadata();
+  const auto found = headers.find(header_map_epoch);
+  if (found == headers.end()) return std::nullopt;
+  std::uint64_t theirs = 0;
+  const char* const end = found->second.data() + found->second.size();
+  const auto [read, trouble] = std::from_chars(found->second.data(), end, theirs);
+  if (trouble != std::errc() || read != end) return std::nullopt;
+  const bool behind = theirs > cluster.epoch && unknown_group;
+  if (theirs >= cluster.epoch && !behind) return std::nullopt;
+  return to_status({.code = ErrorCode::not_leader,
+                    .reason = behind ? "MAP_BEHIND" : "STALE_MAP",
+                    .message = fmt::format("node {} goes by epoch {} of the cluster's map, the caller by {}; {}",
+                                           cluster.self_node().name, cluster.epoch, theirs,
+                                           behind ? "ask again soon" : "get the newer one and ask again"),
+                    .metadata = {{metadata_epoch, fmt::format("{}", cluster.epoch)}},
+                    .retry_after_millis = 0});
+}
+
+template <class Asked>
+std::optional<grpc::Status> refuse_other_map(const ClusterView& cluster, const grpc::ServerContext& context,
+                                             const Result<Asked>& asked) {
+  return refuse_other_map(cluster, context, !asked && asked.error().code == ErrorCode::not_found);
+}
+
+}  // namespace
+
 void CoordinatorService::execute(TypedCall<v1::ExecuteRequest, v1::Transaction>& call) const {
   const milliseconds patience = patience_of(call.context());
   Result<assent::Execute> execute = from_api(call.request(), gate_.cluster.groups);
   if (execute) choose_protocol(*execute, gate_.txn_protocol);
-  if (!execute) {
+  if (auto other_map = refuse_other_map(gate_.cluster, call.context(), execute)) {
+    call.finish(*other_map);
+  } else if (!execute) {
     call.finish(status_of(execute.error()));
   } else if (patience.count() <= 0) {
     call.finish(deadline_passed());
@@ -144,7 +181,9 @@ void CoordinatorService::execute(TypedCall<v1::ExecuteRequest, v1::Transaction>&
 void CoordinatorService::get_outcome(TypedCall<v1::GetOutcomeRequest, v1::Transaction>& call) const {
   const milliseconds patience = patience_of(call.context());
   Result<GetOutcomeCall> asked = from_api(call.request(), gate_.cluster.groups);
-  if (!asked) {
+  if (auto other_map = refuse_other_map(gate_.cluster, call.context(), asked)) {
+    call.finish(*other_map);
+  } else if (!asked) {
     call.finish(status_of(asked.error()));
   } else if (patience.count() <= 0) {
     call.finish(deadline_passed());
@@ -169,7 +208,9 @@ template <class Call, class Where>
 void hand_on(const ClientGate& gate, Call& call, Where where) {
   const milliseconds patience = patience_of(call.context());
   auto asked = from_api(call.request(), gate.cluster.groups);
-  if (!asked) {
+  if (auto other_map = refuse_other_map(gate.cluster, call.context(), asked)) {
+    call.finish(*other_map);
+  } else if (!asked) {
     call.finish(status_of(asked.error()));
   } else if (patience.count() <= 0) {
     call.finish(deadline_passed());

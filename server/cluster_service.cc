@@ -8,6 +8,8 @@
 #include <fstream>
 #include <utility>
 
+#include "cluster/map_messages.h"
+#include "node/map_app.h"
 #include "server/log.h"
 #include "server/system_clock.h"
 #include "server/version.h"
@@ -99,7 +101,9 @@ void write_membership(const ClusterView& cluster, const GroupStatus& status, v1:
 
 void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Replica& out) {
   out.set_group(status.config.name);
-  out.set_role(status.config.role == GroupRole::coordinator ? "coordinator" : "shard");
+  out.set_role(status.config.role == GroupRole::coordinator ? "coordinator"
+               : status.config.role == GroupRole::map       ? "map"
+                                                            : "shard");
   for (const NodeId node : status.log.members.voting_nodes()) out.add_members(cluster.node_name(node));
   write_membership(cluster, status, out);
   out.set_leader(cluster.node_name(status.log.leadership.leader));
@@ -139,8 +143,10 @@ void write_status(const ClusterView& cluster, Loop& loop, const PeerLatencies& l
     out_node.set_client_endpoint(node.client_endpoint);
     out_node.set_peer_endpoint(node.peer_endpoint);
   }
+  out.set_map_epoch(cluster.epoch);
   for (const GroupStatus& status : loop.status()) {
-    v1::Replica& replica = *out.add_replicas();
+    const bool keeps_map = status.config.role == GroupRole::map;
+    v1::Replica& replica = keeps_map ? *out.mutable_map_replica() : *out.add_replicas();
     write_replica(cluster, status, replica);
     if (!digests) continue;
     const Result<std::uint64_t> digest = loop.application_digest(status.config.id);
@@ -183,6 +189,13 @@ grpc::Status not_leader(const ClusterView& cluster, const std::string& group, No
 }
 
 constexpr std::uint32_t sights_max = 1'000;
+
+// Of any group, the one that keeps the map too; none when there is none of the name.
+GroupId any_group(const ClusterView& cluster, const std::string& name) {
+  if (name == map_group_name) return group_id(name);
+  const GroupDirectory::Group* group = cluster.groups.find(name);
+  return group == nullptr ? GroupId() : group->id;
+}
 
 grpc::Status unknown_group(const ClusterView& cluster, const std::string& name) {
   return error_status(ErrorCode::not_found,
@@ -230,7 +243,8 @@ Result<std::vector<MemberChange>> read_changes(const ClusterView& cluster, const
           fmt::format("changes: there is no action \"{:.63}\"; there are learner, voter, remove", change.action()));
     }
     const NodeId node = node_id(change.node());
-    if (cluster.find(node) == nullptr || cluster.node_name(node) != change.node()) {
+    const bool leaves = kind->second == Kind::remove;  // as one may that is no node of the cluster any more
+    if (!leaves && (cluster.find(node) == nullptr || cluster.node_name(node) != change.node())) {
       return fail(ErrorCode::malformed, fmt::format("changes: there is no node \"{:.63}\"", change.node()));
     }
     changes.push_back({kind->second, Member(node, change.disk())});
@@ -268,6 +282,42 @@ grpc::Status change_members(const ClusterView& cluster, Loop& loop, GroupId grou
   return grpc::Status::OK;
 }
 
+// Judged here, so that who asks hears why not, and again when it is applied: what came in between may forbid it.
+grpc::Status change_map(const ClusterView& cluster, Loop& loop, std::uint64_t expected, const MapChange& change,
+                        v1::ChangeMapResponse& out) {
+  const GroupId group = group_id(map_group_name);
+  const std::optional<GroupStatus> status = status_of(loop, group);
+  const std::string name(map_group_name);
+  if (!status) return not_leader(cluster, name, {});
+  if (!status->log.leadership.self_ready) return not_leader(cluster, name, status->log.leadership.leader);
+  const auto* kept = dynamic_cast<const MapApp*>(loop.application(group));
+  if (kept == nullptr) return error_status(ErrorCode::unsupported, "this node keeps no cluster map");
+  const bool in_log = kept->map().epoch != 0;
+  const ClusterMap& now = in_log ? kept->map() : cluster.map;
+  if (expected != now.epoch) {
+    return to_status(
+        {.code = ErrorCode::refused,
+         .reason = "MAP_CHANGED",
+         .message = fmt::format("the cluster's map is of epoch {} and not {}; look at it, and ask again if "
+                                "the change is still wanted",
+                                now.epoch, expected),
+         .metadata = {{metadata_epoch, fmt::format("{}", now.epoch)}},
+         .retry_after_millis = 0});
+  }
+  const auto next = changed(now, change);
+  if (!next) return error_status(next.error().code, next.error().message);
+  MapCommand command{.expected = kept->map().epoch, .base = in_log ? ClusterMap() : now, .change = change};
+  Bytes bytes = encode(command);
+  if (!decode_map_command(bytes)) {  // what no replica could apply must not get into the log
+    return error_status(ErrorCode::malformed, "change: it cannot be written down");
+  }
+  if (auto position = loop.propose(group, std::move(bytes)); !position) {
+    return error_status(position.error().code, fmt::format("group {}: {}", name, position.error().message));
+  }
+  out.set_epoch(next->epoch);
+  return grpc::Status::OK;
+}
+
 }  // namespace
 
 void ClusterService::status(TypedCall<v1::StatusRequest, v1::StatusResponse>& call) const {
@@ -300,27 +350,43 @@ void ClusterService::explain(TypedCall<v1::ExplainRequest, v1::ExplainResponse>&
 
 void ClusterService::transfer_leader(TypedCall<v1::TransferLeaderRequest, v1::TransferLeaderResponse>& call) const {
   const v1::TransferLeaderRequest& request = call.request();
-  const GroupDirectory::Group* group = cluster_.groups.find(request.group());
-  if (group == nullptr) return call.finish(unknown_group(cluster_, request.group()));
+  const GroupId group = any_group(cluster_, request.group());
+  if (group.none()) return call.finish(unknown_group(cluster_, request.group()));
   const NodeId to = node_id(request.to());
   if (cluster_.find(to) == nullptr || cluster_.node_name(to) != request.to()) {
     return call.finish(
         error_status(ErrorCode::malformed, fmt::format("to: there is no node \"{:.63}\"", request.to())));
   }
   const auto answer = std::make_shared<Answer>(call);
-  static_cast<void>(inbox_.post(
-      [this, answer, id = group->id, to](Loop& loop) { answer->finish(transfer(cluster_, loop, id, to)); }));
+  static_cast<void>(
+      inbox_.post([this, answer, group, to](Loop& loop) { answer->finish(transfer(cluster_, loop, group, to)); }));
 }
 
 void ClusterService::change_members(TypedCall<v1::ChangeMembersRequest, v1::ChangeMembersResponse>& call) const {
   const v1::ChangeMembersRequest& request = call.request();
-  const GroupDirectory::Group* group = cluster_.groups.find(request.group());
-  if (group == nullptr) return call.finish(unknown_group(cluster_, request.group()));
+  const GroupId group = any_group(cluster_, request.group());
+  if (group.none()) return call.finish(unknown_group(cluster_, request.group()));
   auto changes = read_changes(cluster_, request);
   if (!changes) return call.finish(error_status(changes.error().code, changes.error().message));
   const auto answer = std::make_shared<Answer>(call);
-  static_cast<void>(inbox_.post([this, answer, id = group->id, changes = std::move(*changes), &call](Loop& loop) {
-    answer->finish(assent::change_members(cluster_, loop, id, changes, call.response()));
+  static_cast<void>(inbox_.post([this, answer, group, changes = std::move(*changes), &call](Loop& loop) {
+    answer->finish(assent::change_members(cluster_, loop, group, changes, call.response()));
+  }));
+}
+
+void ClusterService::get_map(TypedCall<v1::GetMapRequest, v1::GetMapResponse>& call) const {
+  call.response().set_cluster(cluster_.cluster);
+  call.response().set_generation(cluster_.generation);
+  write_map(cluster_.map, call.response());
+  call.finish(grpc::Status::OK);
+}
+
+void ClusterService::change_map(TypedCall<v1::ChangeMapRequest, v1::ChangeMapResponse>& call) const {
+  auto change = read_change(call.request());
+  if (!change) return call.finish(error_status(change.error().code, change.error().message));
+  const auto answer = std::make_shared<Answer>(call);
+  static_cast<void>(inbox_.post([this, answer, change = std::move(*change), &call](Loop& loop) {
+    answer->finish(assent::change_map(cluster_, loop, call.request().expected_epoch(), change, call.response()));
   }));
 }
 
@@ -334,6 +400,10 @@ void ClusterService::open(RpcQueue& queue) {
       service_, &Service::RequestTransferLeader, queue, [this](auto& call) { transfer_leader(call); });
   serve<Service, Service, v1::ChangeMembersRequest, v1::ChangeMembersResponse>(
       service_, &Service::RequestChangeMembers, queue, [this](auto& call) { change_members(call); });
+  serve<Service, Service, v1::GetMapRequest, v1::GetMapResponse>(service_, &Service::RequestGetMap, queue,
+                                                                 [this](auto& call) { get_map(call); });
+  serve<Service, Service, v1::ChangeMapRequest, v1::ChangeMapResponse>(service_, &Service::RequestChangeMap, queue,
+                                                                       [this](auto& call) { change_map(call); });
 }
 
 }  // namespace assent

@@ -27,6 +27,8 @@ class ClusterService {
   void status(TypedCall<v1::StatusRequest, v1::StatusResponse>& call) const;
   void explain(TypedCall<v1::ExplainRequest, v1::ExplainResponse>& call) const;
   void transfer_leader(TypedCall<v1::TransferLeaderRequest, v1::TransferLeaderResponse>& call) const;
+  void get_map(TypedCall<v1::GetMapRequest, v1::GetMapResponse>& call) const;
+  void change_map(TypedCall<v1::ChangeMapRequest, v1::ChangeMapResponse>& call) const;
   void change_members(TypedCall<v1::ChangeMembersRequest, v1::ChangeMembersResponse>& call) const;
 
   const ClusterView& cluster_;

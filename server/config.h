@@ -13,6 +13,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "cluster/cluster_map.h"
 #include "server/config_values.h"
 
 namespace assent {
@@ -21,6 +22,10 @@ struct GroupSetting {
   std::string name;
   std::string role;  // coordinator, shard
   std::vector<std::string> members;
+  // Of a group that the cluster map brought (server/map_config.h):
+  std::vector<std::uint64_t> disks = {};  // of the members, in their order; none: the ones that they began with
+  std::uint64_t since = 0;                // the epoch of the map that it came with; 0: it is configured
+  bool in_ring = true;                    // keys are routed to it
   bool operator==(const GroupSetting&) const = default;
 };
 
@@ -34,7 +39,8 @@ struct ServerConfig {
   std::map<std::string, Endpoint> peers;    // every node of the cluster, this one included
   std::map<std::string, Endpoint> clients;  // where clients reach the nodes; some may be missing
   std::vector<GroupSetting> groups;
-  std::string txn_protocol;  // auto, two-phase, paxos-commit
+  std::uint64_t map_epoch = 0;  // of the cluster map that gave peers, clients and groups; 0: the configuration did
+  std::string txn_protocol;     // auto, two-phase, paxos-commit
   std::chrono::milliseconds txn_timeout{};
   std::chrono::milliseconds prepare_timeout{};
   std::chrono::milliseconds history_keep{};
@@ -62,8 +68,9 @@ struct ServerConfig {
   std::string services_key_file;
   std::uint64_t services_failures_max = 0;
   bool dev_faults = false;
-  bool rejoin = false;           // by flag alone: the data directory was lost, and with it what this node promised
-  std::uint64_t generation = 0;  // by flag alone: of the cluster that it rejoins (server/recovery.h)
+  std::optional<ClusterMap> joined;  // by --join: what another node said of the cluster
+  bool rejoin = false;               // by flag alone: the data directory was lost, and with it what this node promised
+  std::uint64_t generation = 0;      // by flag alone: of the cluster that it rejoins (server/recovery.h)
   std::string log_level;
   std::string log_format;  // auto: text on a terminal, json otherwise
   std::uint64_t active_txns_max = 0;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "consensus/raft/raft_factory.h"
+#include "node/map_app.h"
 #include "observe/timeline.h"
 #include "server/http_actions.h"
 #include "server/http_api.h"
@@ -15,6 +16,7 @@
 #include "server/http_txn.h"
 #include "server/incarnation.h"
 #include "server/log.h"
+#include "server/map_config.h"
 #include "server/node_setup.h"
 #include "server/span_body.h"
 #include "server/version.h"
@@ -60,12 +62,31 @@ constexpr std::size_t begun_max = 100'000;
 constexpr std::uint64_t export_every_ticks = 10;
 constexpr std::uint64_t latencies_every_ticks = 20;
 
+// The map that stands in the data directory, or that another node gave, wins over the configuration.
+Result<ServerConfig> with_newest_map(const ServerConfig& config) {
+  auto kept = load_map(config.data_dir);
+  if (!kept) return fail(kept.error());
+  const ClusterMap* newest = config.joined ? &*config.joined : nullptr;
+  if (*kept && (newest == nullptr || newest->epoch <= (*kept)->map.epoch)) newest = &(*kept)->map;
+  if (newest == nullptr) return config;
+  return with_map(config, *newest);
+}
+
+std::vector<GroupId> shards_of(const ClusterView& cluster) {
+  std::vector<GroupId> shards;
+  for (const GroupConfig& group : cluster.group_configs) {
+    if (group.role == GroupRole::shard) shards.push_back(group.id);
+  }
+  return shards;
+}
+
 }  // namespace
 
 Daemon::Daemon(const ServerConfig& config, const TraceOptions& traces)
     : config_(config),
       traces_(traces),
       cluster_(cluster_view(config)),
+      view_(cluster_),
       inbox_([this] { api_.queue().wake(); }),
       pending_(cluster_, config.active_txns_max),
       gate_{.cluster = cluster_,
@@ -77,7 +98,7 @@ Daemon::Daemon(const ServerConfig& config, const TraceOptions& traces)
             .figures = &calls_},
       recorder_({.ring = config.trace_ring, .begun_max = begun_max}, clock_),
       observe_(cluster_, recorder_, events_, latencies_),
-      http_sources_{.cluster = cluster_,
+      http_sources_{.cluster = view_,
                     .inbox = inbox_,
                     .recorder = recorder_,
                     .events = events_,
@@ -91,7 +112,9 @@ Daemon::Daemon(const ServerConfig& config, const TraceOptions& traces)
       placement_(cluster_.self) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::open(const ServerConfig& config, const TraceOptions& traces) {
-  std::unique_ptr<Daemon> daemon(new Daemon(config, traces));
+  auto with_newest = with_newest_map(config);
+  if (!with_newest) return fail(std::move(with_newest.error()));
+  std::unique_ptr<Daemon> daemon(new Daemon(*with_newest, traces));
   if (auto started = daemon->start(); !started) return fail(std::move(started.error()));
   return daemon;
 }
@@ -149,8 +172,8 @@ Result<void> Daemon::open_http() {
   add_metrics_route(http_, http_sources_);
   add_api_routes(http_, http_sources_, observe_);
   add_action_routes(http_, http_sources_, observe_, admin_tokens_);
-  if (config_.dev_faults) add_fault_route(http_, {cluster_, inbox_, *transport_, *disk_, recorder_, admin_tokens_});
-  add_txn_routes(http_, {.cluster = cluster_,
+  if (config_.dev_faults) add_fault_route(http_, {view_, inbox_, *transport_, *disk_, recorder_, admin_tokens_});
+  add_txn_routes(http_, {.cluster = view_,
                          .own_endpoint = config_.listen_client.text(),
                          .queue = api_.queue(),
                          .draining = draining_,
@@ -178,6 +201,8 @@ Result<void> Daemon::open_loop() {
                                                   .generation = config_.generation});
   if (!mine) return fail(mine.error());
   cluster_.disk = mine->disk;
+  cluster_.generation = mine->generation;
+  view_.set(cluster_);
   const Result<Incarnation> incarnation = next_incarnation(config_.data_dir, SystemClock::wall_micros());
   if (!incarnation) return fail(incarnation.error());
   auto memory = PeerMemory::open(config_.data_dir);
@@ -195,6 +220,9 @@ Result<void> Daemon::open_loop() {
                                             const std::string& branch) { return trace_headers(txn, method, branch); },
                             .figures = &calls_,
                             .tls = std::move(*tls)});
+  if (config_.joined && cluster_.epoch != 0 && config_.joined->epoch == cluster_.epoch) {
+    if (auto saved = save_map(config_.data_dir, {config_.cluster_name, cluster_.map}); !saved) return saved;
+  }
   auto loop = Loop::open(node_config(config_, cluster_, incarnation->now), *disk_, *transport_, clock_,
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));
@@ -202,6 +230,8 @@ Result<void> Daemon::open_loop() {
   loop_->observe({.applied = {}, .leadership = [this](GroupId group, const Leadership& leadership) {
                     watch_leadership(group, leadership);
                   }});
+  loop_->know_shards(shards_of(cluster_));
+  loop_->announce({cluster_.epoch, encode(cluster_.map)});
   observe_.look_at(*loop_);
   recorder_.set_wall(SystemClock::wall_micros());
   loop_->watch(&recorder_);
@@ -314,6 +344,7 @@ void Daemon::stop() {
 void Daemon::ticked(Loop& loop) {
   ++ticks_;
   transport_->tick();
+  follow_map(loop);
   if (ticks_ % expire_every_ticks == 0) pending_.expire(std::chrono::steady_clock::now());
   if (ticks_ % export_every_ticks == 0) collector_->round();
   if (ticks_ % latencies_every_ticks == 0) latencies_ = transport_->latencies();
@@ -323,6 +354,57 @@ void Daemon::ticked(Loop& loop) {
   if (draining_) return hand_over(loop, loop.status());
   if (config_.leaders != "together") return;
   for (const TransferLeadership& move : placement_.moves(loop.status())) loop.handle(move);
+}
+
+// ---- a cluster that changes ----
+
+std::optional<ClusterMap> Daemon::newer_map(Loop& loop) const {
+  std::optional<ClusterMap> newest;
+  const auto* kept = dynamic_cast<const MapApp*>(loop.application(group_id(map_group_name)));
+  if (kept != nullptr && kept->map().epoch > cluster_.epoch) newest = kept->map();
+  if (const auto news = loop.take_map_news()) {
+    auto heard = decode_cluster_map(news->map);
+    if (heard && heard->epoch > (newest ? newest->epoch : cluster_.epoch)) newest = std::move(*heard);
+  }
+  return newest;
+}
+
+void Daemon::follow_map(Loop& loop) {
+  const std::optional<ClusterMap> map = newer_map(loop);
+  if (!map) return;
+  // First on the disk: a group that is founded with it must have its name and founders again after a restart.
+  if (auto saved = save_map(config_.data_dir, {config_.cluster_name, *map}); !saved) {
+    LogEvent(LogLevel::error, "cluster", "the cluster's map cannot be kept; this node goes on with the one before")
+        .field("error", saved.error().message)
+        .write_at_most_every(10, "map");
+    return;
+  }
+  adopt_map(loop, *map);
+}
+
+void Daemon::adopt_map(Loop& loop, const ClusterMap& map) {
+  const ServerConfig now = with_map(config_, map);
+  ClusterView view = cluster_view(now);
+  view.disk = cluster_.disk;
+  view.generation = cluster_.generation;
+  const std::uint64_t before = cluster_.epoch;
+  cluster_ = std::move(view);
+  view_.set(cluster_);
+  transport_->set_nodes(peer_identity(now, {}).nodes);
+  std::vector<NodeId> nodes;
+  for (const auto& [id, node] : cluster_.nodes) nodes.push_back(id);
+  loop.adopt(nodes, cluster_.group_configs);
+  loop.know_shards(shards_of(cluster_));
+  loop.announce({map.epoch, encode(map)});
+  const bool member = map.node(config_.node_name) != nullptr;
+  LogEvent(member ? LogLevel::info : LogLevel::warn, "cluster",
+           member ? "a newer map of the cluster" : "this node was removed from the cluster; stop it")
+      .field("epoch", map.epoch)
+      .field("before", before)
+      .field("nodes", map.nodes.size())
+      .field("shards", cluster_.groups.list(GroupKind::shard))
+      .write();
+  note(NodeEventKind::map, {}, fmt::format("the cluster's map is of epoch {} now", map.epoch));
 }
 
 void Daemon::failed(const Error& error) {
@@ -362,7 +444,7 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
   event.field("group", cluster_.groups.name(group));
   if (!leadership.leader.none()) event.field("leader", cluster_.node_name(leadership.leader));
   event.field("term", leadership.epoch).write();
-  if (!changed) return;
+  if (!changed || group == group_id(map_group_name)) return;
   const std::string group_name = cluster_.groups.name(group);
   note(leadership.leader.none() ? NodeEventKind::leader_lost : NodeEventKind::leader, group_name,
        leadership.leader.none() ? fmt::format("{} has no leader", group_name)
@@ -372,6 +454,7 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
 
 void Daemon::watch_groups(const std::vector<GroupStatus>& changed) {
   for (const GroupStatus& group : changed) {
+    if (group.config.role == GroupRole::map) continue;
     std::set<GroupId>& leaderless = leaderless_[group.config.role];
     if (group.log.leadership.leader.none()) {
       leaderless.insert(group.config.id);

@@ -69,11 +69,16 @@ class Daemon {
   void note(NodeEventKind kind, std::string group, std::string text);
   void watch_leadership(GroupId group, const Leadership& leadership);
   void watch_groups(const std::vector<GroupStatus>& changed);
+  // Goes by a newer map of the cluster, if there is one.
+  void follow_map(Loop& loop);
+  [[nodiscard]] std::optional<ClusterMap> newer_map(Loop& loop) const;
+  void adopt_map(Loop& loop, const ClusterMap& map);
   void hand_over(Loop& loop, const std::vector<GroupStatus>& groups);
 
   const ServerConfig config_;
   const TraceOptions traces_;
-  ClusterView cluster_;  // changes no more once the data directory is claimed
+  ClusterView cluster_;  // of the loop's thread, once that runs
+  SharedView view_;      // the same for others
   Inbox inbox_;
   PendingCalls pending_;
   const ClientGate gate_;

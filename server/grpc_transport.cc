@@ -80,6 +80,26 @@ void GrpcTransport::stop() {
   arrivals_->drain();
 }
 
+void GrpcTransport::set_nodes(const std::map<NodeId, PeerIdentity::Node>& nodes) {
+  for (auto link = links_.begin(); link != links_.end();) {
+    const auto kept = nodes.find(link->first);
+    PeerIdentity::Node& known = identity_.nodes.at(link->first);
+    if (kept != nodes.end() && kept->second.endpoint == known.endpoint) {
+      ++link;
+      continue;
+    }
+    known.gone = true;
+    link->second->stop();
+    former_links_.push_back(std::move(link->second));
+    link = links_.erase(link);
+  }
+  for (const auto& [id, node] : nodes) {
+    if (id == identity_.self || links_.contains(id)) continue;
+    identity_.nodes[id] = node;
+    links_.emplace(id, std::make_unique<PeerLink>(identity_, id, queue_, inbox_));
+  }
+}
+
 void GrpcTransport::tick() {
   const auto now = std::chrono::steady_clock::now();
   for (auto& [id, link] : links_) link->tick(now);

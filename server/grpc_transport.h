@@ -39,6 +39,9 @@ class GrpcTransport final : public Transport {
   // Cuts off every stream. The queue is to be drained before this is destroyed.
   void stop();
 
+  // Exactly these are spoken to from now on, this node aside. On the thread that waits on the queue.
+  void set_nodes(const std::map<NodeId, PeerIdentity::Node>& nodes);
+
   // Opens streams whose time has come and takes those of peers; they wait for it, which happens once a connection.
   void tick();
 
@@ -53,10 +56,12 @@ class GrpcTransport final : public Transport {
   [[nodiscard]] PeerLatencies latencies() const;
 
  private:
-  const PeerIdentity identity_;
+  PeerIdentity identity_;
   RpcQueue& queue_;
   Inbox& inbox_;
   std::map<NodeId, std::unique_ptr<PeerLink>> links_;
+  // Of nodes that were removed: stopped, but what they began may still end.
+  std::vector<std::unique_ptr<PeerLink>> former_links_;
   // gRPC tells of a server's new streams only on a queue of that server. Nobody waits on this one.
   std::unique_ptr<RpcQueue> arrivals_;
   std::vector<RpcQueue::Ended> arrived_;  // scratch

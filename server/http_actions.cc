@@ -77,7 +77,7 @@ class Actions {
   }
 
   [[nodiscard]] HttpAnswer transfer(const std::string& group, const std::string& to) const {
-    if (sources_.cluster.groups.find(group) == nullptr) return http_no_group(group);
+    if (sources_.cluster.get()->groups.find(group) == nullptr && group != map_group_name) return http_no_group(group);
     v1::TransferLeaderRequest request;
     request.set_group(group);
     request.set_to(to);

@@ -123,7 +123,7 @@ class Api {
   }
   [[nodiscard]] HttpAnswer groups(const HttpRequest&) const {
     const auto page = ask_cluster();
-    return page ? document(groups_of(*page, sources_.cluster)) : http_stuck();
+    return page ? document(groups_of(*page, *sources_.cluster.get())) : http_stuck();
   }
 
   [[nodiscard]] HttpAnswer txns(const HttpRequest& asked) const {

@@ -14,7 +14,7 @@ namespace assent {
 
 // All of it outlives the port. Transport and recorder belong to the loop's thread.
 struct FaultTargets {
-  const ClusterView& cluster;
+  const SharedView& cluster;
   Inbox& inbox;
   GrpcTransport& transport;
   PosixDisk& disk;

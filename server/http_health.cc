@@ -17,6 +17,7 @@ HttpAnswer readiness(const ClusterView& cluster, const std::vector<GroupStatus>&
   bool ready = !draining;
   std::string lines = draining ? "[-] the node is stopping\n" : "[+] the node runs\n";
   for (const GroupStatus& group : groups) {
+    if (group.config.role == GroupRole::map) continue;  // transactions do without
     const NodeId leader = group.log.leadership.leader;
     const bool led = !leader.none();
     ready = ready && led;
@@ -42,7 +43,7 @@ void add_health_routes(HttpPort& port, const HttpSources& sources) {
   port.route("/readyz", {"verbose"}, [&sources](const HttpRequest& request) {
     const auto groups =
         ask_loop<std::vector<GroupStatus>>(sources.inbox, patience, [](Loop& loop) { return loop.status(); });
-    return groups ? readiness(sources.cluster, *groups, sources.draining, request.query.contains("verbose"))
+    return groups ? readiness(*sources.cluster.get(), *groups, sources.draining, request.query.contains("verbose"))
                   : http_stuck();
   });
 }
@@ -69,7 +70,7 @@ void add_metrics_route(HttpPort& port, const HttpSources& sources) {
                              .exported = sources.exporter == nullptr ? ExportFigures() : sources.exporter->figures(),
                              .process = process_figures(),
                              .storage_bytes = storage_bytes(sources.data_dir)};
-    return {.status = 200, .type = metrics_type, .body = metrics_text(input, sources.cluster)};
+    return {.status = 200, .type = metrics_type, .body = metrics_text(input, *sources.cluster.get())};
   });
 }
 

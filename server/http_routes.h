@@ -18,7 +18,7 @@ namespace assent {
 
 // All of it outlives the port. Recorder, events, calls and latencies belong to the loop's thread.
 struct HttpSources {
-  const ClusterView& cluster;
+  const SharedView& cluster;
   Inbox& inbox;
   const Recorder& recorder;
   const EventLog& events;

@@ -156,7 +156,7 @@ class TxnCalls {
     request.set_txn_id(txn->to_hex());
     request.set_seal(seal);
     if (const auto group = asked.query.find("group"); group != asked.query.end()) {
-      if (sources_.cluster.groups.find(group->second) == nullptr) return http_no_group(group->second);
+      if (sources_.cluster.get()->groups.find(group->second) == nullptr) return http_no_group(group->second);
       request.set_group(group->second);
     }
     if (const auto wait = asked.query.find("wait_millis"); wait != asked.query.end()) {
@@ -228,7 +228,8 @@ class TxnCalls {
       return hint->second;
     }
     std::vector<std::string> known;
-    for (const auto& [id, node] : sources_.cluster.nodes) {
+    const auto cluster = sources_.cluster.get();
+    for (const auto& [id, node] : cluster->nodes) {
       if (!node.client_endpoint.empty()) known.push_back(node.client_endpoint);
     }
     return known.empty() ? sources_.own_endpoint : known[tries % known.size()];

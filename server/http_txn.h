@@ -21,7 +21,7 @@ namespace assent {
 
 // All of it outlives the port.
 struct HttpTxnSources {
-  const ClusterView& cluster;
+  const SharedView& cluster;
   std::string own_endpoint;  // host:port of this node's public API
   RpcQueue& queue;
   const std::atomic<bool>& draining;

@@ -11,6 +11,7 @@ constexpr std::uint64_t lag_max = 1000;  // entries; who lags more would be long
 const GroupStatus* anchor_of(const std::vector<GroupStatus>& groups) {
   const GroupStatus* anchor = nullptr;
   for (const GroupStatus& group : groups) {
+    if (group.config.role == GroupRole::map) continue;
     const bool coordinates = group.config.role == GroupRole::coordinator;
     const bool anchored = anchor != nullptr && anchor->config.role == GroupRole::coordinator;
     if (anchor == nullptr || (coordinates && !anchored) ||

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -24,7 +26,9 @@
 #include "server/daemon.h"
 #include "server/foreign_logs.h"
 #include "server/inspect_command.h"
+#include "server/join.h"
 #include "server/log.h"
+#include "server/map_config.h"
 #include "server/recovery.h"
 #include "server/verify_command.h"
 #include "server/version.h"
@@ -36,6 +40,7 @@ using namespace assent;
 constexpr int exit_error = 1;
 constexpr int exit_usage = 2;
 constexpr int exit_refused = 8;
+constexpr auto join_patience = std::chrono::seconds(60);
 
 void say_error(const std::string& text) { fmt::print(stderr, "assentd: {}\n", text); }
 
@@ -46,6 +51,7 @@ struct ConfigArguments {
   std::map<std::string, std::string> flags;
   bool print = false;
   bool rejoin = false;
+  std::string join;
   std::uint64_t generation = 0;
 };
 
@@ -160,6 +166,48 @@ void wait_for_end(int signals, const Daemon& daemon) {
       .write();
 }
 
+// What another node says of the cluster takes the place of what no configuration says. Nobody is asked when this node
+// has a map of its own already.
+Result<void> join(const std::string& endpoint, const LoadedConfig& loaded, ServerConfig& config) {
+  const auto by_default = [&loaded](std::string_view key) {
+    const auto line = std::find_if(loaded.lines.begin(), loaded.lines.end(),
+                                   [key](const LoadedConfig::Line& one) { return one.key == key; });
+    return line == loaded.lines.end() || line->origin == "default";
+  };
+  config.rejoin = true;  // with an empty directory a member that nobody knows, whatever this name had promised before
+  auto kept = load_map(config.data_dir);
+  if (!kept) return fail(kept.error());
+  JoinedCluster cluster;
+  if (*kept) {
+    cluster = {(*kept)->cluster, config.generation, std::move((*kept)->map)};
+  } else {
+    auto asked = ask_for_cluster(endpoint, join_patience);
+    if (!asked) return fail(asked.error());
+    cluster = std::move(*asked);
+    config.generation = cluster.generation;
+  }
+  if (!by_default("cluster.name") && config.cluster_name != cluster.cluster) {
+    return fail(ErrorCode::refused, fmt::format("--join: the cluster at {} is \"{}\", and cluster.name says \"{}\"",
+                                                endpoint, cluster.cluster, config.cluster_name));
+  }
+  const MapNode* const self = cluster.map.node(config.node_name);
+  if (self == nullptr && !*kept) {
+    return fail(ErrorCode::refused,
+                fmt::format("--join: {0} is no node of the cluster at {1}; give there first: assentctl cluster add {0} "
+                            "--peer HOST:PORT --client HOST:PORT",
+                            config.node_name, endpoint));
+  }
+  config.cluster_name = cluster.cluster;
+  if (self != nullptr && by_default("listen.peer")) {
+    if (const auto address = parse_endpoint(self->peer)) config.listen_peer = *address;
+  }
+  if (self != nullptr && by_default("listen.client")) {
+    if (const auto address = parse_endpoint(self->client)) config.listen_client = *address;
+  }
+  config.joined = std::move(cluster.map);
+  return {};
+}
+
 int run_start(const ConfigArguments& arguments) {
   const std::optional<LoadedConfig> loaded = load(arguments);
   if (!loaded) return exit_usage;
@@ -174,6 +222,12 @@ int run_start(const ConfigArguments& arguments) {
   }
   config.rejoin = arguments.rejoin;
   config.generation = arguments.generation;
+  if (!arguments.join.empty()) {
+    if (auto joined = join(arguments.join, *loaded, config); !joined) {
+      say_error(joined.error().message);
+      return joined.error().code == ErrorCode::refused ? exit_refused : exit_error;
+    }
+  }
   const bool json = config.log_format == "json" || (config.log_format == "auto" && isatty(STDERR_FILENO) == 0);
   set_up_log({.level = log_level_of(config.log_level), .json = json, .node = config.node_name, .sink = {}});
   route_foreign_logs();
@@ -228,8 +282,11 @@ int run_verify(const std::string& folder) {
 }
 
 int run_recover(const ConfigArguments& arguments, const RecoveryOptions& options) {
-  const std::optional<LoadedConfig> loaded = load(arguments);
+  std::optional<LoadedConfig> loaded = load(arguments);
   if (!loaded) return exit_usage;
+  if (const auto kept = load_map(loaded->config.data_dir); kept && *kept) {
+    loaded->config = with_map(std::move(loaded->config), (*kept)->map);
+  }
   const Result<RecoveryReport> report = recover_node(loaded->config, options);
   if (!report) {
     say_error(report.error().message);
@@ -257,6 +314,12 @@ int main(int argc, char** argv) {
       ->add_option("--generation", arguments.generation,
                    "with --rejoin: of the cluster, which was recovered by force; its nodes' logs tell it")
       ->type_name("N");
+  start
+      ->add_option("--join", arguments.join,
+                   "the client address of a node of the cluster that this one was added to (assentctl cluster add): it "
+                   "tells all that no configuration says. The flag may stay")
+      ->type_name("HOST:PORT")
+      ->excludes("--rejoin");
   CLI::App* const recover = app.add_subcommand(
       "recover", "a majority is lost for good: let groups go on with this stopped node alone; docs/OPERATIONS.md");
   add_config_options(*recover, arguments);

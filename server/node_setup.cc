@@ -8,7 +8,9 @@
 
 #include "base/digest.h"
 #include "node/coordinator_app.h"
+#include "node/map_app.h"
 #include "node/shard_app.h"
+#include "server/map_config.h"
 #include "sql_adapter/sqlite_archive.h"
 #include "storage/data_directory.h"
 #include "txn_proto/api_codec.h"
@@ -57,7 +59,7 @@ Error rebuildable(const Error& error, std::string_view kind, const GroupConfig& 
 Result<std::unique_ptr<Application>> make_coordinator(const ServerConfig& config, const GroupConfig& group) {
   CoordinatorAppOptions options;
   for (const GroupSetting& other : config.groups) {
-    if (other.role == "shard") options.conductor.shards.push_back(group_id(other.name));
+    if (other.role == "shard" && other.since == 0) options.conductor.shards.push_back(group_id(other.name));
   }
   options.decisions.window = time_window(config);
   options.decisions.history.keep_millis = static_cast<std::uint64_t>(config.history_keep.count());
@@ -106,6 +108,10 @@ Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, cons
 ClusterView cluster_view(const ServerConfig& config) {
   ClusterView view;
   view.self = node_id(config.node_name);
+  view.cluster = config.cluster_name;
+  view.epoch = config.map_epoch;
+  view.map = configured_map(config);
+  view.map.epoch = config.map_epoch;
   for (const auto& [name, peer] : config.peers) {
     const auto client = config.clients.find(name);
     view.nodes[node_id(name)] = {
@@ -122,6 +128,12 @@ ClusterView cluster_view(const ServerConfig& config) {
                     .role = coordinates ? GroupRole::coordinator : GroupRole::shard,
                     .members = {}};
     for (const std::string& member : group.members) out.members.push_back(node_id(member));
+    if (std::any_of(group.disks.begin(), group.disks.end(), [](std::uint64_t disk) { return disk != 0; })) {
+      for (std::size_t i = 0; i < group.members.size(); ++i) {
+        out.founders.emplace_back(node_id(group.members[i]), i < group.disks.size() ? group.disks[i] : 0);
+      }
+      std::sort(out.founders.begin(), out.founders.end());
+    }
     std::sort(out.members.begin(), out.members.end());
     view.group_configs.push_back(std::move(out));
   }
@@ -146,6 +158,7 @@ NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, s
   node.seed = Digest().add(cluster.self).add(incarnation).value();
   for (const auto& [id, ignored] : cluster.nodes) node.nodes.push_back(id);
   node.groups = cluster.group_configs;
+  node.groups.push_back(map_group(config));
   node.disk = cluster.disk;
   node.snapshot_every = config.snapshot_every;
   node.wal.sync = config.fsync;
@@ -176,6 +189,7 @@ RaftOptions raft_options(const ServerConfig& config) {
 
 ApplicationFactory application_factory(const ServerConfig& config, std::vector<SqliteStore*>& stores) {
   return [config, &stores](const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
+    if (group.role == GroupRole::map) return std::make_unique<MapApp>();
     return group.role == GroupRole::coordinator ? make_coordinator(config, group) : make_shard(config, group, stores);
   };
 }

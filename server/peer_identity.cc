@@ -71,8 +71,15 @@ PeerIdentity::Verdict PeerIdentity::check(const v1::PeerHello& hello) const {
   const auto known = nodes.find(from);
   if (known == nodes.end() || known->second.name != hello.from() || from == self) {
     return {.from = {},
-            .refusal = fmt::format("node {} does not know the caller \"{:.63}\"; add it to cluster.peers", self_name(),
-                                   hello.from())};
+            .refusal = fmt::format("node {0} does not know the caller \"{1:.63}\"; add it to cluster.peers, or give: "
+                                   "assentctl cluster add {1:.63}",
+                                   self_name(), hello.from())};
+  }
+  if (known->second.gone) {
+    return {
+        .from = {},
+        .refusal = fmt::format(
+            "node {0} was removed from the cluster; to have it back, give: assentctl cluster add {0}", hello.from())};
   }
   if (auto other = other_generation(hello.from(), hello.generation(), generation)) {
     return {.from = from, .refusal = std::move(other)};

@@ -28,8 +28,9 @@ struct PeerIdentity {
   struct Node {
     std::string name;
     Endpoint endpoint;
+    bool gone = false;  // removed from the cluster: it is not spoken to
   };
-  std::map<NodeId, Node> nodes;                  // the whole cluster, this node included
+  std::map<NodeId, Node> nodes;                  // the whole cluster, this node included, and who left it meanwhile
   std::shared_ptr<PeerMemory> memory = nullptr;  // of the others' pasts; null: every past is believed
 
   [[nodiscard]] const std::string& self_name() const { return nodes.at(self).name; }

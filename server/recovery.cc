@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "consensus/raft/hard_state.h"
+#include "server/map_config.h"
 #include "server/node_setup.h"
 #include "server/posix_disk.h"
 #include "storage/data_directory.h"
@@ -34,7 +35,9 @@ Membership members_of(const DurableLog& log, const GroupConfig& group) {
     if (auto members = decode_membership((*entry)->payload)) return *members;
   }
   if (!log.snapshot.members.empty()) return log.snapshot.members;
-  return Membership(group.members);
+  Membership founders(group.members);
+  if (!group.founders.empty()) founders.voters = group.founders;
+  return founders;
 }
 
 Position last_of(const DurableLog& log) {
@@ -51,7 +54,9 @@ struct Plan {
 class Recovery {
  public:
   Recovery(const ServerConfig& config, const RecoveryOptions& options)
-      : config_(config), options_(options), cluster_(cluster_view(config)) {}
+      : config_(config), options_(options), cluster_(cluster_view(config)) {
+    cluster_.group_configs.push_back(map_group(config));
+  }
 
   Result<RecoveryReport> run() {
     if (!std::filesystem::is_directory(config_.data_dir)) {
@@ -186,7 +191,7 @@ class Recovery {
 
   const ServerConfig& config_;
   const RecoveryOptions& options_;
-  const ClusterView cluster_;
+  ClusterView cluster_;
   std::counting_semaphore<> finished_{0};  // the disk has something to poll
   std::unique_ptr<PosixDisk> disk_;
   DirectoryIdentity identity_;

@@ -26,6 +26,10 @@ inline constexpr const char* metadata_endpoint = "endpoint";  // host:port of th
 inline constexpr const char* metadata_txn = "txn_id";
 inline constexpr const char* metadata_how = "how";  // with an unknown outcome: the command that finds out
 inline constexpr const char* metadata_field = "field";
+inline constexpr const char* metadata_epoch = "map_epoch";  // of the answering node's cluster map
+
+// Of a request: the epoch of the cluster map that the caller goes by, in decimal. Without it nothing is compared.
+inline constexpr const char* header_map_epoch = "assent-map-epoch";
 
 struct ApiError {
   ErrorCode code = ErrorCode::refused;
