@@ -50,6 +50,44 @@ void add_cluster(CLI::App& app, Draft& draft) {
       "health",
       "Ends with 0 when every group has a leader and all members answer, 5 when not all do, 3 without a leader");
   leaf<ClusterHealthCommand>(health, draft);
+  leaf<ClusterMapCommand>(
+      *cluster.add_subcommand("map", "Which nodes and groups there are, and the epoch of the map that says so"), draft);
+  CLI::App& add = *cluster.add_subcommand("add", "Take a new node in; then start it: assentd start --join HOST:PORT");
+  const auto added = leaf<ClusterAddCommand>(add, draft);
+  add.add_option("node", added->node, "Its name")->required();
+  add.add_option("--peer", added->peer, "Where the other nodes reach it")->required()->type_name("HOST:PORT");
+  add.add_option("--client", added->client, "Where clients reach it")->required()->type_name("HOST:PORT");
+  add_duration(add, "--wait", added->wait, "How long to wait until every node knows (default 30s)");
+  CLI::App& remove = *cluster.add_subcommand(
+      "remove", "Move a node's replicas to others, and take it out of the cluster; given again it goes on");
+  const auto removed = leaf<ClusterRemoveCommand>(remove, draft);
+  remove.add_option("node", removed->node, "Its name")->required();
+  add_duration(remove, "--wait", removed->wait, "How long each replica may take to move (default 10m)");
+}
+
+void add_shard(CLI::App& app, Draft& draft) {
+  CLI::App& shard = heading(app, "shard", "Shards of a running cluster");
+  CLI::App& create = *shard.add_subcommand("create", "Make a new shard, and wait until it serves");
+  const auto made = leaf<ShardCreateCommand>(create, draft);
+  create.add_option("name", made->name, "Its name")->required();
+  create.add_option("--replicas", made->replicas, "How many: an odd number (default 3)")->check(CLI::Range(1, 99));
+  create.add_option("--on", made->on, "The nodes (default: of all that answer, by rendezvous hashing)")
+      ->delimiter(',')
+      ->type_name("NODE,...");
+  create.add_flag("--in-ring", made->in_ring,
+                  "Keys are routed to it from now on; those that are elsewhere do not move");
+  add_duration(create, "--wait", made->wait, "How long to wait until it serves (default 60s)");
+  for (const bool in : {true, false}) {
+    CLI::App& ring = *shard.add_subcommand(
+        in ? "join-ring" : "leave-ring", in ? "Route keys to a shard from now on; those that are elsewhere do not move"
+                                            : "Route no keys to a shard from now on; those that it has stay there");
+    const auto put = leaf<ShardRingCommand>(ring, draft);
+    put->in_ring = in;
+    ring.add_option("shard", put->shard, "The shard")->required();
+    add_duration(ring, "--wait", put->wait, "How long to wait until every node knows (default 30s)");
+  }
+  CLI::App& route = *app.add_subcommand("route", "Which shard a key belongs to when nobody names one");
+  route.add_option("key", leaf<RouteCommand>(route, draft)->key, "The key")->required();
 }
 
 void add_sql(CLI::App& app, Draft& draft) {
@@ -80,7 +118,7 @@ std::shared_ptr<Op> kv_verb(CLI::App& kv, Draft& draft, const std::string& name,
   verb->fallthrough();
   auto op = std::make_shared<Op>();
   auto shard = std::make_shared<std::string>();
-  verb->add_option("--shard", *shard, "The shard")->required();
+  verb->add_option("--shard", *shard, "The shard (default: the one that the key belongs to)");
   verb->add_option("key", op->key, "The key")->required();
   verb->callback([&draft, op, shard] { draft.chosen = [op, shard] { return Command(KvCommand{*shard, *op}); }; });
   return op;
@@ -287,6 +325,7 @@ std::variant<Invocation, Farewell> parse(int argc, const char* const* argv) {
       "7 outcome unknown, 8 refused for safety, 124 timed out");
   add_global(app, draft);
   add_cluster(app, draft);
+  add_shard(app, draft);
   add_sql(app, draft);
   add_txn(app, draft);
   add_kv(app, draft);

@@ -27,13 +27,40 @@ struct ClusterStatusCommand {
   bool digests = false;
 };
 struct ClusterHealthCommand {};
+struct ClusterMapCommand {};
+struct ClusterAddCommand {
+  std::string node;
+  std::string peer;    // host:port
+  std::string client;  // likewise
+  std::chrono::milliseconds wait{30'000};
+};
+struct ClusterRemoveCommand {
+  std::string node;
+  std::chrono::milliseconds wait{600'000};
+};
+struct ShardCreateCommand {
+  std::string name;
+  std::uint32_t replicas = 3;
+  std::vector<std::string> on;  // nodes; none: by rendezvous
+  bool in_ring = false;
+  std::chrono::milliseconds wait{60'000};
+};
+struct ShardRingCommand {
+  std::string shard;
+  bool in_ring = true;
+  std::chrono::milliseconds wait{30'000};
+};
+struct RouteCommand {
+  std::string key;
+};
 struct SqlCommand {
   std::string shard;
   std::string statement;
   std::vector<SqlValue> parameters;
 };
 struct TxnExecCommand {
-  std::vector<std::pair<std::string, std::string>> on;  // shard, statement
+  std::vector<std::pair<std::string, std::string>> on;    // shard, statement
+  std::vector<std::pair<std::string, std::string>> keys;  // key, statement for the shard that it belongs to
   std::vector<client::ServiceCall> calls;
   TxnId id;  // none: a new one
   Mode mode = Mode::atomic;
@@ -97,7 +124,7 @@ struct TxnForgetCommand {
   bool yes = false;             // without the typed confirmation
 };
 struct KvCommand {
-  std::string shard;
+  std::string shard;  // empty: the one that the key belongs to
   Operation operation;
 };
 struct TransferLeaderCommand {
@@ -177,8 +204,9 @@ struct ConformanceCommand {
 struct VersionCommand {};
 
 using Command =
-    std::variant<ClusterStatusCommand, ClusterHealthCommand, SqlCommand, TxnExecCommand, TxnReadCommand, TxnGetCommand,
-                 TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand, TxnResolveCommand,
+    std::variant<ClusterStatusCommand, ClusterHealthCommand, ClusterMapCommand, ClusterAddCommand, ClusterRemoveCommand,
+                 ShardCreateCommand, ShardRingCommand, RouteCommand, SqlCommand, TxnExecCommand, TxnReadCommand,
+                 TxnGetCommand, TxnWaitCommand, TxnSealCommand, TxnInDoubtCommand, TxnExplainCommand, TxnResolveCommand,
                  TxnRetryCommand, TxnForgetCommand, TxnListCommand, TxnTraceCommand, TxnWatchCommand, KvCommand,
                  TransferLeaderCommand, GroupLocksCommand, GroupMembersCommand, AddReplicaCommand,
                  PromoteReplicaCommand, RemoveReplicaCommand, ReplaceReplicaCommand, BenchRunCommand, BenchCheckCommand,

@@ -135,6 +135,8 @@ void add_txn(CLI::App& app, Draft& draft) {
       "exec", "Run statements on shards and calls of services as one transaction: all of them happen or none");
   const auto run = leaf<TxnExecCommand>(exec, draft);
   exec.add_option("--on", run->on, "A shard and a statement for it; may be repeated")->type_name("SHARD SQL");
+  exec.add_option("--key", run->keys, "A key, and a statement for the shard that it belongs to; may be repeated")
+      ->type_name("KEY SQL");
   const auto calls = std::make_shared<std::vector<std::pair<std::string, std::string>>>();
   const auto steps = std::make_shared<std::vector<std::pair<std::string, std::string>>>();
   exec.add_option("--call", *calls,
@@ -146,7 +148,9 @@ void add_txn(CLI::App& app, Draft& draft) {
                   "never compensated. As --call")
       ->type_name("SERVICE PAYLOAD");
   exec.parse_complete_callback([run, calls, steps] {
-    if (run->on.empty() && calls->empty() && steps->empty()) throw CLI::RequiredError("--on or --call");
+    if (run->on.empty() && run->keys.empty() && calls->empty() && steps->empty()) {
+      throw CLI::RequiredError("--on, --key or --call");
+    }
     read_calls("--call", *calls, false, run->calls);
     read_calls("--then", *steps, true, run->calls);
   });

@@ -26,6 +26,12 @@ struct Session {
 
 [[nodiscard]] ExitCode run(const Session& session, const ClusterStatusCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const ClusterHealthCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const ClusterMapCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const ClusterAddCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const ClusterRemoveCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const ShardCreateCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const ShardRingCommand& command);
+[[nodiscard]] ExitCode run(const Session& session, const RouteCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const TransferLeaderCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const GroupMembersCommand& command);
 [[nodiscard]] ExitCode run(const Session& session, const AddReplicaCommand& command);

@@ -10,13 +10,36 @@ namespace assent::cli {
 namespace {
 
 // A transaction of one operation, whose id nobody chose: a conflict may be tried again under a new one.
-client::Result<client::TxnOutcome> run_one(const Session& session, const std::string& shard,
+client::Result<client::TxnOutcome> run_one(const Session& session, const client::Route& at,
                                            const Operation& operation) {
   return session.client.run_with_retry([&](const TxnId&) {
     client::Transaction transaction;
-    transaction.on(shard, operation);
+    transaction.on(at.shard, operation);
+    if (at.epoch != 0) transaction.routed_by = at.epoch;
     return transaction;
   });
+}
+
+std::string key_of(const Operation& operation) {
+  return std::visit(
+      [](const auto& one) {
+        if constexpr (requires { one.key; }) return one.key;
+        return std::string();
+      },
+      operation);
+}
+
+// Where keys belong may change between looking and doing: then it is looked up again.
+constexpr int routes_max = 10;
+
+template <class Outcome, class Do>
+client::Result<Outcome> at_its_shard(const Session& session, const std::string& key, const Do& act) {
+  for (int tries = 1;; ++tries) {
+    const client::Result<client::Route> route = session.client.route(key);
+    if (!route) return tl::unexpected(route.error());
+    client::Result<Outcome> done = act(*route);
+    if (done || done.error().reason != client::stale_map_reason || tries == routes_max) return done;
+  }
 }
 
 ExitCode print_value(const Session& session, const std::string& key, const client::QueryResult& result) {
@@ -42,7 +65,7 @@ ExitCode print_value(const Session& session, const std::string& key, const clien
 
 ExitCode run(const Session& session, const SqlCommand& command) {
   const SqlStatement statement{command.statement, command.parameters};
-  if (!only_reads(command.statement)) return conclude(session, run_one(session, command.shard, statement));
+  if (!only_reads(command.statement)) return conclude(session, run_one(session, {command.shard, 0}, statement));
   const client::Result<client::QueryResult> result = session.client.query(command.shard, {statement});
   if (!result) return session.fail(result.error());
   if (session.json()) {
@@ -54,19 +77,39 @@ ExitCode run(const Session& session, const SqlCommand& command) {
 }
 
 ExitCode run(const Session& session, const TxnExecCommand& command) {
-  client::Transaction transaction;
-  transaction.id = command.id;
-  transaction.protocol = command.protocol;
-  transaction.mode = command.mode;
-  for (const auto& [shard, statement] : command.on) transaction.on(shard, SqlStatement{statement, {}});
-  for (const client::ServiceCall& call : command.calls) transaction.call(call);
-  return conclude(session, session.client.execute(std::move(transaction)));
+  for (int tries = 1;; ++tries) {
+    client::Transaction transaction;
+    transaction.id = command.id;
+    transaction.protocol = command.protocol;
+    transaction.mode = command.mode;
+    for (const auto& [shard, statement] : command.on) transaction.on(shard, SqlStatement{statement, {}});
+    for (const auto& [key, statement] : command.keys) {
+      const client::Result<client::Route> route = session.client.route(key);
+      if (!route) return session.fail(route.error());
+      transaction.on(route->shard, SqlStatement{statement, {}});
+      if (!transaction.routed_by || *transaction.routed_by > route->epoch) transaction.routed_by = route->epoch;
+    }
+    for (const client::ServiceCall& call : command.calls) transaction.call(call);
+    client::Result<client::TxnOutcome> outcome = session.client.execute(std::move(transaction));
+    const bool stale = !outcome && outcome.error().reason == client::stale_map_reason;
+    if (!stale || tries == routes_max) return conclude(session, std::move(outcome));
+  }
 }
 
 ExitCode run(const Session& session, const KvCommand& command) {
   const auto* get = std::get_if<KvGet>(&command.operation);
-  if (get == nullptr) return conclude(session, run_one(session, command.shard, command.operation));
-  const client::Result<client::QueryResult> result = session.client.query(command.shard, {command.operation});
+  const bool routed = command.shard.empty();
+  const std::string key = key_of(command.operation);
+  if (get == nullptr) {
+    const auto at = [&](const client::Route& route) { return run_one(session, route, command.operation); };
+    return conclude(session,
+                    routed ? at_its_shard<client::TxnOutcome>(session, key, at) : at(client::Route{command.shard, 0}));
+  }
+  const client::Result<client::QueryResult> result =
+      routed ? at_its_shard<client::QueryResult>(
+                   session, key,
+                   [&](const client::Route& route) { return session.client.query(route, {command.operation}); })
+             : session.client.query(command.shard, {command.operation});
   if (!result) return session.fail(result.error());
   return print_value(session, get->key, *result);
 }

@@ -102,6 +102,11 @@ Result<QueryResult> Client::query(std::string_view shard, Work work, Timeout tim
                   client::query(*courier_, std::string(shard), std::move(work), deadline(timeout)));
 }
 
+Result<QueryResult> Client::query(const Route& route, Work work, Timeout timeout) {
+  return wait_for(courier_->runtime(),
+                  client::query(*courier_, route.shard, std::move(work), deadline(timeout), route.epoch));
+}
+
 void Client::query_async(std::string_view shard, Work work, Callback<QueryResult> done, Timeout timeout) {
   courier_->runtime().start<Result<QueryResult>>(
       client::query(*courier_, std::string(shard), std::move(work), deadline(timeout)), std::move(done));
@@ -149,6 +154,18 @@ Result<TxnOutcome> Client::forget(ForgetRequest request, Timeout timeout) {
 Result<Position> Client::change_members(std::string_view group, std::vector<MemberChange> changes, Timeout timeout) {
   return wait_for(courier_->runtime(),
                   client::change_members(*courier_, {std::string(group), std::move(changes)}, deadline(timeout)));
+}
+
+Result<ClusterMap> Client::map(Timeout timeout) {
+  return wait_for(courier_->runtime(), courier_->find_map(deadline(timeout)));
+}
+
+Result<std::uint64_t> Client::change_map(std::uint64_t expected, MapChange change, Timeout timeout) {
+  return wait_for(courier_->runtime(), client::change_map(*courier_, {expected, std::move(change)}, deadline(timeout)));
+}
+
+Result<Route> Client::route(std::string_view key, Timeout timeout) {
+  return wait_for(courier_->runtime(), courier_->route(std::string(key), deadline(timeout)));
 }
 
 Result<void> Client::transfer_leader(std::string_view group, std::string_view to, Timeout timeout) {

@@ -31,6 +31,7 @@
 #include "client/cluster.h"
 #include "client/error.h"
 #include "client/explain.h"
+#include "client/map.h"
 #include "client/options.h"
 #include "client/transaction.h"
 #include "client/txn.h"
@@ -78,6 +79,8 @@ class Client {
 
   // A linearizable read on one shard. Repeated freely.
   [[nodiscard]] Result<QueryResult> query(std::string_view shard, Work work, Timeout timeout = {});
+  // Of a key that route() brought there; refused as Transaction::routed_by says.
+  [[nodiscard]] Result<QueryResult> query(const Route& route, Work work, Timeout timeout = {});
   void query_async(std::string_view shard, Work work, Callback<QueryResult> done, Timeout timeout = {});
 
   // What came of a transaction. The state "unknown" is not "aborted": without seal it may still begin.
@@ -108,6 +111,13 @@ class Client {
   // status() says so. Error refused with the reason, and where a change is under way already once the timeout is over.
   [[nodiscard]] Result<Position> change_members(std::string_view group, std::vector<MemberChange> changes,
                                                 Timeout timeout = {});
+  // Which nodes and groups there are: no older than any epoch that this client heard of.
+  [[nodiscard]] Result<ClusterMap> map(Timeout timeout = {});
+  // The epoch that the map has once the change is committed: the map then tells whether it is in it. Error refused with
+  // the reason; MAP_CHANGED when the map is not of the expected epoch.
+  [[nodiscard]] Result<std::uint64_t> change_map(std::uint64_t expected, MapChange change, Timeout timeout = {});
+  // The shard that a key belongs to, when nobody names one (cluster/ring.h).
+  [[nodiscard]] Result<Route> route(std::string_view key, Timeout timeout = {});
   // Asks the group's leader to hand over to the named node.
   [[nodiscard]] Result<void> transfer_leader(std::string_view group, std::string_view to, Timeout timeout = {});
 

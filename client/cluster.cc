@@ -26,7 +26,14 @@ const NodeView* ClusterStatus::node(std::string_view name) const {
   return found == nodes.end() ? nullptr : &*found;
 }
 
+std::uint64_t ClusterStatus::map_epoch() const {
+  std::uint64_t newest = 0;
+  for (const NodeView& one : nodes) newest = std::max(newest, one.map_epoch);
+  return newest;
+}
+
 const GroupView* ClusterStatus::group(std::string_view name) const {
+  if (map_group && map_group->name == name) return &*map_group;
   const auto found = std::find_if(groups.begin(), groups.end(), [&](const GroupView& g) { return g.name == name; });
   return found == groups.end() ? nullptr : &*found;
 }
@@ -62,18 +69,21 @@ ClusterStatus merge(std::vector<NodeAnswer> answers) {
   });
   ClusterStatus cluster;
   std::map<std::string, GroupView> groups;
+  GroupView map_group;
   for (NodeAnswer& answer : answers) {
-    NodeView view{answer.name, answer.endpoint, answer.status.has_value(), answer.trouble, {}, {}, 0};
+    NodeView view{answer.name, answer.endpoint, answer.status.has_value(), answer.trouble, {}, {}, 0, 0};
     if (answer.status) {
       view.name = answer.status->node;
       view.version = answer.status->version;
       view.counters = answer.status->counters;
       view.disk = answer.status->disk;
+      view.map_epoch = answer.status->map_epoch;
     }
     const bool seen = !view.name.empty() && std::any_of(cluster.nodes.begin(), cluster.nodes.end(),
                                                         [&](const NodeView& n) { return n.name == view.name; });
     if (seen) continue;
     if (answer.status) {
+      if (answer.status->map_replica) add_replica(map_group, view.name, std::move(*answer.status->map_replica));
       for (ReplicaStatus& replica : answer.status->replicas) {
         GroupView& group = groups[replica.group];
         add_replica(group, view.name, std::move(replica));
@@ -84,10 +94,17 @@ ClusterStatus merge(std::vector<NodeAnswer> answers) {
   std::sort(cluster.nodes.begin(), cluster.nodes.end(), [](const NodeView& a, const NodeView& b) {
     return std::tie(a.name, a.endpoint) < std::tie(b.name, b.endpoint);
   });
-  for (auto& [name, group] : groups) {
+  const auto complete = [](GroupView& group) {
     std::sort(group.replicas.begin(), group.replicas.end(),
               [](const GroupView::Replica& a, const GroupView::Replica& b) { return a.node < b.node; });
     group.members = group.best_status()->members;
+  };
+  if (!map_group.replicas.empty()) {
+    complete(map_group);
+    cluster.map_group = std::move(map_group);
+  }
+  for (auto& [name, group] : groups) {
+    complete(group);
     cluster.groups.push_back(std::move(group));
   }
   std::stable_partition(cluster.groups.begin(), cluster.groups.end(),

@@ -74,7 +74,9 @@ struct NodeStatus {
   std::vector<NodeAddress> nodes;
   std::vector<ReplicaStatus> replicas;
   NodeCounters counters;
-  std::uint64_t disk = 0;  // see MemberView
+  std::uint64_t disk = 0;                    // see MemberView
+  std::uint64_t map_epoch = 0;               // of the cluster map that it goes by
+  std::optional<ReplicaStatus> map_replica;  // of the group that keeps the map
 };
 
 struct NodeView {
@@ -85,6 +87,7 @@ struct NodeView {
   std::string version;
   NodeCounters counters;
   std::uint64_t disk = 0;
+  std::uint64_t map_epoch = 0;
 };
 
 struct GroupView {
@@ -106,9 +109,12 @@ struct GroupView {
 };
 
 struct ClusterStatus {
-  std::vector<NodeView> nodes;    // by name
-  std::vector<GroupView> groups;  // coordinators first, then by name
+  std::vector<NodeView> nodes;         // by name
+  std::vector<GroupView> groups;       // coordinators first, then by name
+  std::optional<GroupView> map_group;  // keeps the cluster map, and is not among the groups
 
+  [[nodiscard]] std::uint64_t map_epoch() const;  // the newest that a node goes by
+  // Of the groups, or the one that keeps the map.
   [[nodiscard]] const GroupView* group(std::string_view name) const;
   [[nodiscard]] const NodeView* node(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> shards() const;

@@ -142,6 +142,8 @@ NodeStatus decode(const v1::StatusResponse& message) {
     out.nodes.push_back({node.name(), node.client_endpoint(), node.peer_endpoint()});
   }
   for (const v1::Replica& replica : message.replicas()) out.replicas.push_back(decode_replica(replica));
+  out.map_epoch = message.map_epoch();
+  if (message.has_map_replica()) out.map_replica = decode_replica(message.map_replica());
   const v1::NodeCounters& counters = message.counters();
   out.counters =
       NodeCounters{counters.wal_syncs(),        counters.wal_bytes(),  counters.wal_records(),   counters.frames_sent(),

@@ -75,8 +75,11 @@ Task<Result<std::string>> Courier::find_coordinator(TxnId txn, SteadyTime deadli
 }
 
 bool Courier::note(const Target& target, const ServiceError& error) {
+  directory_.heard_map_epoch(error.map_epoch);
   switch (error.verdict) {
-    case Verdict::elsewhere: return directory_.not_leading(target, error.hint);
+    case Verdict::elsewhere:
+      if (error.stale_map()) return true;  // it answers, and it leads, for all that is known
+      return directory_.not_leading(target, error.hint);
     case Verdict::unsent: directory_.failed(target.endpoint, error.message); return false;
     case Verdict::lost:
       // A node that says that it does not know the outcome is a node that answers.

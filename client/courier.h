@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "client/directory.h"
+#include "client/map.h"
 #include "client/options.h"
 #include "client/rpc.h"
 #include "client/runtime.h"
@@ -44,15 +45,20 @@ class Courier {
   [[nodiscard]] Task<Result<std::string>> find_coordinator(TxnId txn, SteadyTime deadline);
 
   // One attempt at the group's leader, at most until attempt_deadline. Error: no leader was found until the deadline.
+  // routed_by: the epoch of the map that said which shard this belongs to. A node with a newer one refuses it, and then
+  // the caller has to look again.
   template <class Stub, class Request, class Response>
   [[nodiscard]] Task<Result<Delivery<Response>>> deliver(std::string group, Method<Stub, Request, Response> method,
                                                          const Request& request, SteadyTime attempt_deadline,
-                                                         SteadyTime deadline) {
+                                                         SteadyTime deadline,
+                                                         std::optional<std::uint64_t> routed_by = {}) {
     Result<Target> target = co_await find_leader(std::move(group), deadline);
     if (!target) co_return tl::unexpected(target.error());
     Rpc<Stub, Request, Response> rpc(runtime_, peer(target->endpoint), method, request, attempt_deadline);
+    rpc.goes_by(routed_by.value_or(directory_.map_epoch()));
     Reply<Response> reply = co_await rpc;
     Delivery<Response> delivery{*target, judge(reply.status), std::move(reply.response), false};
+    if (routed_by && delivery.error.stale_map()) delivery.error.verdict = Verdict::refused;
     delivery.follow_now = note(delivery.target, delivery.error);
     co_return delivery;
   }
@@ -60,6 +66,11 @@ class Courier {
   // Asks every node that is known or that answers name. Nodes that do not answer within the status timeout are listed
   // with what happened.
   [[nodiscard]] Task<std::vector<NodeAnswer>> ask_all_nodes(bool digests, SteadyTime deadline);
+
+  // The newest map among those of the nodes that answer, and no older than any that was heard of.
+  [[nodiscard]] Task<Result<ClusterMap>> find_map(SteadyTime deadline);
+  // Which shard a key belongs to, by the newest map that was heard of.
+  [[nodiscard]] Task<Result<Route>> route(std::string key, SteadyTime deadline);
 
   [[nodiscard]] std::shared_ptr<Peer> peer(const std::string& endpoint);
   [[nodiscard]] std::uint64_t seed();  // for a Backoff
@@ -83,9 +94,15 @@ class Courier {
   Detached ask(std::shared_ptr<Survey> survey, std::string endpoint);
   bool note(const Target& target, const ServiceError& error);
 
+  struct Ring {
+    std::uint64_t epoch = 0;
+    HashRing ring;
+  };
+
   const Options options_;
   Directory directory_;
-  std::mutex mutex_;  // protects the four below
+  std::mutex mutex_;                  // protects the five below
+  std::shared_ptr<const Ring> ring_;  // none: no map was seen yet
   std::map<std::string, std::shared_ptr<Peer>> peers_;
   std::shared_ptr<Survey> refreshing_;
   SteadyTime refreshed_;

@@ -30,6 +30,7 @@ std::optional<Target> Directory::leader(const std::string& group) const {
 bool Directory::all_led() const {
   const std::lock_guard lock(mutex_);
   return !groups_.empty() && std::all_of(groups_.begin(), groups_.end(), [&](const auto& entry) {
+    if (entry.second.role == "map") return true;  // no transaction waits for it
     const std::string* endpoint = endpoint_of(entry.second.leader);
     return endpoint != nullptr && healthy(*endpoint);
   });
@@ -57,6 +58,16 @@ std::vector<std::string> Directory::shards() const {
   return names;
 }
 
+std::uint64_t Directory::map_epoch() const {
+  const std::lock_guard lock(mutex_);
+  return map_epoch_;
+}
+
+void Directory::heard_map_epoch(std::uint64_t epoch) {
+  const std::lock_guard lock(mutex_);
+  map_epoch_ = std::max(map_epoch_, epoch);
+}
+
 void Directory::answered(const std::string& endpoint, const NodeStatus& status) {
   const std::lock_guard lock(mutex_);
   Place& here = place(endpoint);
@@ -71,6 +82,8 @@ void Directory::answered(const std::string& endpoint, const NodeStatus& status) 
     addresses_[node.name] = node.client_endpoint;
   }
   for (const ReplicaStatus& replica : status.replicas) learn(status.node, replica);
+  if (status.map_replica) learn(status.node, *status.map_replica);
+  map_epoch_ = std::max(map_epoch_, status.map_epoch);
 }
 
 void Directory::learn(const std::string& node, const ReplicaStatus& replica) {
@@ -129,7 +142,9 @@ Error Directory::nobody(const std::string& group) const {
     error.message = "no endpoint answers; check --endpoints (ASSENT_ENDPOINTS) and that the nodes run";
   } else if (group_missing(group)) {
     std::vector<std::string> names;
-    for (const auto& [name, known] : groups_) names.push_back(name);
+    for (const auto& [name, known] : groups_) {
+      if (known.role != "map") names.push_back(name);
+    }
     error.code = ErrorCode::not_found;
     error.message = fmt::format("there is no {} here; the groups are: {}", what, fmt::join(names, ", "));
     error.tried.clear();

@@ -45,6 +45,9 @@ class Directory {
   // The coordinator group of T; empty while none is known.
   [[nodiscard]] std::string coordinator_of(const TxnId& txn) const;
   [[nodiscard]] std::vector<std::string> shards() const;
+  // The newest epoch of the cluster map that a node told.
+  [[nodiscard]] std::uint64_t map_epoch() const;
+  void heard_map_epoch(std::uint64_t epoch);
 
   void answered(const std::string& endpoint, const NodeStatus& status);
   void failed(const std::string& endpoint, const std::string& why);
@@ -84,6 +87,7 @@ class Directory {
   std::map<std::string, Place> places_;           // by endpoint
   std::map<std::string, std::string> addresses_;  // node name to the endpoint that is used for it
   std::map<std::string, Group> groups_;
+  std::uint64_t map_epoch_ = 0;
 };
 
 }  // namespace assent::client

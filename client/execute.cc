@@ -116,8 +116,9 @@ Task<Result<TxnOutcome>> execute(Courier& courier, Transaction transaction, Stea
   Pace pace(courier, deadline);
   for (;;) {
     const SteadyTime attempt_deadline = pace.attempt_deadline();
-    Result<Delivery<v1::Transaction>> delivery = co_await courier.deliver(
-        settling.group, &v1::Coordinator::Stub::AsyncExecute, request, attempt_deadline, deadline);
+    Result<Delivery<v1::Transaction>> delivery =
+        co_await courier.deliver(settling.group, &v1::Coordinator::Stub::AsyncExecute, request, attempt_deadline,
+                                 deadline, transaction.routed_by);
     if (!delivery) co_return settling.give_up(delivery.error());
     settling.sends += 1;
     switch (delivery->error.verdict) {

@@ -21,7 +21,8 @@ using BuildTransaction = std::function<Transaction(const TxnId&)>;
                                                       SteadyTime deadline);
 // Error: nobody could be asked.
 [[nodiscard]] Task<Result<TxnOutcome>> get_outcome(Courier& courier, OutcomeRequest request, SteadyTime deadline);
-[[nodiscard]] Task<Result<QueryResult>> query(Courier& courier, std::string shard, Work work, SteadyTime deadline);
+[[nodiscard]] Task<Result<QueryResult>> query(Courier& courier, std::string shard, Work work, SteadyTime deadline,
+                                              std::optional<std::uint64_t> routed_by = {});
 // Runs work that may write and takes it back (client/txn.h).
 [[nodiscard]] Task<Result<Rehearsal>> rehearse(Courier& courier, std::string shard, Work work, SteadyTime deadline);
 // One instant of several shards.
@@ -46,6 +47,12 @@ struct MembersChange {
   std::vector<MemberChange> changes;
 };
 [[nodiscard]] Task<Result<Position>> change_members(Courier& courier, MembersChange change, SteadyTime deadline);
+struct MapWish {
+  std::uint64_t expected = 0;
+  MapChange change;
+};
+// The epoch that the map has once the change is committed, unless another one comes before it.
+[[nodiscard]] Task<Result<std::uint64_t>> change_map(Courier& courier, MapWish wish, SteadyTime deadline);
 struct LeaderTransfer {
   std::string group;
   std::string to;  // a node's name; empty: whoever the leader chooses
@@ -62,7 +69,8 @@ struct LeaderTransfer {
 template <class Stub, class Request, class Response>
 [[nodiscard]] Task<Result<Delivery<Response>>> ask_until_answered(Courier& courier, std::string group,
                                                                   Method<Stub, Request, Response> method,
-                                                                  const Request& request, SteadyTime deadline);
+                                                                  const Request& request, SteadyTime deadline,
+                                                                  std::optional<std::uint64_t> routed_by = {});
 
 // One question to one group's leader, repeated until it is answered; wait: how long the leader may hold the answer
 // back.
@@ -90,12 +98,13 @@ class Pace {
 template <class Stub, class Request, class Response>
 Task<Result<Delivery<Response>>> ask_until_answered(Courier& courier, std::string group,
                                                     Method<Stub, Request, Response> method, const Request& request,
-                                                    SteadyTime deadline) {
+                                                    SteadyTime deadline, std::optional<std::uint64_t> routed_by) {
   Pace pace(courier, deadline);
   std::optional<Error> last;
   for (;;) {
     const SteadyTime attempt_deadline = pace.attempt_deadline();
-    Result<Delivery<Response>> delivery = co_await courier.deliver(group, method, request, attempt_deadline, deadline);
+    Result<Delivery<Response>> delivery =
+        co_await courier.deliver(group, method, request, attempt_deadline, deadline, routed_by);
     if (!delivery) co_return tl::unexpected(last.value_or(delivery.error()));
     switch (delivery->error.verdict) {
       case Verdict::answered: co_return std::move(delivery);

@@ -6,13 +6,14 @@
 
 namespace assent::client {
 
-Task<Result<QueryResult>> query(Courier& courier, std::string shard, Work work, SteadyTime deadline) {
+Task<Result<QueryResult>> query(Courier& courier, std::string shard, Work work, SteadyTime deadline,
+                                std::optional<std::uint64_t> routed_by) {
   if (work.empty()) co_return fail(ErrorCode::invalid, "the query is empty");
   v1::QueryRequest request;
   request.set_shard(shard);
   encode_work(work, *request.mutable_operations());
-  Result<Delivery<v1::QueryResponse>> delivery =
-      co_await ask_until_answered(courier, shard, &v1::Shard::Stub::AsyncQuery, std::as_const(request), deadline);
+  Result<Delivery<v1::QueryResponse>> delivery = co_await ask_until_answered(
+      courier, shard, &v1::Shard::Stub::AsyncQuery, std::as_const(request), deadline, routed_by);
   if (!delivery) co_return tl::unexpected(delivery.error());
   co_return decode(delivery->response);
 }

@@ -11,6 +11,7 @@
 
 #include "assent/v1/assent.grpc.pb.h"
 #include "client/runtime.h"
+#include "txn_proto/api_error.h"
 
 namespace assent::client {
 
@@ -53,6 +54,9 @@ class Rpc final : public Pending {
         std::chrono::duration_cast<std::chrono::microseconds>(deadline - std::chrono::steady_clock::now());
     context_.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros(left.count(), GPR_TIMESPAN)));
   }
+
+  // The epoch of the cluster map that this request goes by: a node that goes by another one may refuse it.
+  void goes_by(std::uint64_t map_epoch) { context_.AddMetadata(header_map_epoch, std::to_string(map_epoch)); }
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiter) {

@@ -1,5 +1,7 @@
 #include "client/service_error.h"
 
+#include <charconv>
+
 #include "txn_proto/api_error.h"
 
 namespace assent::client {
@@ -66,18 +68,26 @@ std::string metadata(const ApiError& error, const char* key) {
   return found == error.metadata.end() ? std::string() : found->second;
 }
 
+std::uint64_t number_of(const std::string& text) {
+  std::uint64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
 }  // namespace
 
 ServiceError judge(const grpc::Status& status) {
   if (status.ok()) return {};
-  if (!has_details(status)) return {of_connection(status), {}, tidy(status), {}};
+  if (!has_details(status)) return {of_connection(status), {}, tidy(status), {}, 0};
   const ApiError error = from_status(status);
   const Verdict verdict = of_service(error.code);
   const std::string group = metadata(error, metadata_group);
+  const std::string epoch = metadata(error, metadata_epoch);
   return {verdict,
           error.reason,
           error.message,
-          {group, metadata(error, metadata_leader), metadata(error, metadata_endpoint)}};
+          {group, metadata(error, metadata_leader), metadata(error, metadata_endpoint)},
+          number_of(epoch)};
 }
 
 Error to_error(const ServiceError& error) {

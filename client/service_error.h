@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "client/directory.h"
 #include "client/error.h"
+#include "client/map.h"
 
 namespace assent::client {
 
@@ -24,9 +26,13 @@ enum class Verdict : std::uint8_t {
 
 struct ServiceError {
   Verdict verdict = Verdict::answered;
-  std::string reason;   // the service's word, empty when the connection failed
-  std::string message;  // for a person
-  LeaderHint hint;      // with elsewhere
+  std::string reason;           // the service's word, empty when the connection failed
+  std::string message;          // for a person
+  LeaderHint hint;              // with elsewhere
+  std::uint64_t map_epoch = 0;  // of the cluster map that the node goes by, when it told
+
+  // The request went by a map that is older than the node's.
+  [[nodiscard]] bool stale_map() const { return reason == stale_map_reason; }
 };
 
 [[nodiscard]] ServiceError judge(const grpc::Status& status);

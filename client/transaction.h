@@ -73,6 +73,9 @@ struct Transaction {
   std::chrono::milliseconds timeout{0};
   std::vector<Branch> branches;       // one for each shard, none empty
   std::vector<ServiceCall> services;  // with any, the transaction runs in two phases
+  // Route::epoch, when Client::route() told which shard a key belongs to: refused with the reason STALE_MAP when there
+  // is a newer map, by which it may belong elsewhere. Nothing was begun then, unless the outcome says otherwise.
+  std::optional<std::uint64_t> routed_by = {};
 
   // Adds an operation to the shard's branch, which is made when it is not there yet.
   Transaction& on(std::string_view shard, Operation operation);

@@ -118,6 +118,11 @@ Cluster::Cluster(std::string_view name, ClusterOptions options) : folder_(name),
     http_ports_[std::string(node)] = free_port();
   }
   for (const std::string_view node : all_) write_configuration(node);
+  for (const std::string& node : options_.later_nodes) {
+    client_ports_[node] = another_port();
+    peer_ports_[node] = another_port();
+    http_ports_[node] = another_port();
+  }
 }
 
 void Cluster::write_configuration(std::string_view node) {
@@ -156,6 +161,13 @@ void Cluster::start(std::string_view node, const std::vector<std::string>& flags
   command.insert(command.end(), flags.begin(), flags.end());
   processes_[std::string(node)] =
       std::make_unique<Process>(std::move(command), folder_.path() / fmt::format("{}.log", node));
+}
+
+void Cluster::start_joining(std::string_view node, std::string_view by) {
+  const std::vector<std::string> command{program("assentd"), "start",           "--node.name",   std::string(node),
+                                         "--node.data-dir",  data_of(node),     "--listen.http", http_address(node),
+                                         "--join",           client_address(by)};
+  processes_[std::string(node)] = std::make_unique<Process>(command, folder_.path() / fmt::format("{}.log", node));
 }
 
 void Cluster::start_all() {

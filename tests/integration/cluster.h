@@ -73,6 +73,7 @@ struct ClusterOptions {
   std::vector<std::string> s1_nodes{"n1", "n2", "n3"};           // where s1 lives
   std::vector<std::string> s2_nodes{"n1", "n2", "n3"};           // where s2 lives
   std::vector<std::string> spare_nodes;                          // that belong to no group at first
+  std::vector<std::string> later_nodes;                          // that no configuration names: start_joining()
   std::map<std::string, std::filesystem::path> data_dirs;        // of nodes whose data lies elsewhere
 };
 
@@ -87,6 +88,8 @@ class Cluster {
   void run_under(std::string_view node, std::vector<std::string> command);
   void start(std::string_view node, const std::vector<std::string>& flags = {});
   void start_all();
+  // One of later_nodes, which asks `by` for the cluster.
+  void start_joining(std::string_view node, std::string_view by);
   void kill(std::string_view node);                    // SIGKILL, and waits for its end
   void kill(const std::vector<std::string>& victims);  // all of them before waiting for any
   void kill_all();
