@@ -52,7 +52,7 @@ struct ServerConfig {
   std::chrono::milliseconds sleep_after{};  // 0: never
   std::string read_lease;                   // off, promise, on
   std::uint64_t clock_drift_ppm = 0;
-  std::string leaders;               // anywhere, together
+  std::string leaders;               // anywhere, together, spread
   std::uint64_t snapshot_every = 0;  // entries
   std::uint64_t batch_bytes_max = 0;
   bool fsync = true;

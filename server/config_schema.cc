@@ -61,8 +61,9 @@ const std::vector<Key>& table() {
        "use none. Between off and on every node stands on promise for a while"},
       {"raft.clock_drift_max", "0.01", ShareField{&C::clock_drift_ppm},
        "how much too slow or too quick a node's clock may be; leases are so much shorter. Equal on every node"},
-      {"raft.leaders", "anywhere", ChoiceField{&C::leaders, {"anywhere", "together"}},
-       "together: each group's leader moves to the node that leads the first group, which saves messages between "
+      {"raft.leaders", "anywhere", ChoiceField{&C::leaders, {"anywhere", "together", "spread"}},
+       "spread: each node leads about as many groups as any other; set it on all. together: each group's leader moves "
+       "to the node that leads the first group, which saves messages between "
        "leaders; for small clusters"},
       {"raft.snapshot_every", "100000", CountField{&C::snapshot_every, 100, 1'000'000'000},
        "applied entries between snapshots of a group"},

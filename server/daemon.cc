@@ -109,7 +109,8 @@ Daemon::Daemon(const ServerConfig& config, const TraceOptions& traces)
                     .data_dir = config.data_dir},
       api_(gate_, observe_, latencies_, config.message_bytes_max),
       failure_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      placement_(cluster_.self) {}
+      placement_(cluster_.self),
+      spread_(cluster_.self) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::open(const ServerConfig& config, const TraceOptions& traces) {
   auto with_newest = with_newest_map(config);
@@ -352,6 +353,9 @@ void Daemon::ticked(Loop& loop) {
   recorder_.set_wall(SystemClock::wall_micros());
   watch_groups(loop.take_news());
   if (draining_) return hand_over(loop, loop.status());
+  if (config_.leaders == "spread") {
+    if (const auto move = spread_.move(loop.status(), loop.leads())) loop.handle(*move);
+  }
   if (config_.leaders != "together") return;
   for (const TransferLeadership& move : placement_.moves(loop.status())) loop.handle(move);
 }

@@ -25,6 +25,7 @@
 #include "server/http_routes.h"
 #include "server/inbox.h"
 #include "server/leader_placement.h"
+#include "server/leader_spread.h"
 #include "server/loop_thread.h"
 #include "server/observe_service.h"
 #include "server/pending_calls.h"
@@ -110,6 +111,7 @@ class Daemon {
   std::map<GroupId, Epoch> handed_over_;  // while draining: in which epoch each group was given away
   ClientApi::Serving serving_;
   LeaderPlacement placement_;
+  LeaderSpread spread_;
 
   // Shared between the loop's thread and the main one.
   std::atomic<bool> draining_ = false;

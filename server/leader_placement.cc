@@ -22,14 +22,14 @@ const GroupStatus* anchor_of(const std::vector<GroupStatus>& groups) {
   return anchor;
 }
 
+}  // namespace
+
 bool can_take_over(const GroupStatus& group, NodeId node) {
   return std::ranges::any_of(group.log.peers, [&](const PeerProgress& peer) {
     return group.log.members.voter_on(node) == peer.member && peer.recently_active &&
            peer.match.value + lag_max >= group.log.last.value;
   });
 }
-
-}  // namespace
 
 std::vector<TransferLeadership> LeaderPlacement::moves(const std::vector<GroupStatus>& groups) {
   std::vector<TransferLeadership> moves;

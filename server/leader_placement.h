@@ -13,6 +13,9 @@
 
 namespace assent {
 
+// The node votes in the group, answers, and lags so little that it would soon lead.
+[[nodiscard]] bool can_take_over(const GroupStatus& group, NodeId node);
+
 class LeaderPlacement {
  public:
   explicit LeaderPlacement(NodeId self) : self_(self) {}

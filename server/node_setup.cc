@@ -160,6 +160,7 @@ NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, s
   node.groups = cluster.group_configs;
   node.groups.push_back(map_group(config));
   node.disk = cluster.disk;
+  node.tells_leads = config.leaders == "spread";
   node.snapshot_every = config.snapshot_every;
   node.wal.sync = config.fsync;
   node.wal.identity = identity_number({.cluster = config.cluster_name, .node = config.node_name});
