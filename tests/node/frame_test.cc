@@ -28,7 +28,9 @@ TEST(Frame, AMapHasTheseBytes) {
   const std::size_t before = frame.size();
   append_item(frame, MapItem{7, "map"});
   EXPECT_EQ(frame.size() - before, encoded_size(MapItem{7, "map"}));
-  EXPECT_EQ(hex(ByteView(frame).substr(before)), "10070000000000000003000000" "6d6170");
+  EXPECT_EQ(hex(ByteView(frame).substr(before)),
+            "10070000000000000003000000"
+            "6d6170");
   std::vector<FrameItem> items;
   ASSERT_TRUE(decode_frame(frame, items));
   ASSERT_EQ(items.size(), 1U);
