@@ -419,7 +419,9 @@ std::uint64_t Conductor::rest_ticks() const {
   const bool work =
       undecided() > 0 || !finishing_.empty() || !decisions_->open().empty() || !decisions_->begun().empty();
   const bool waiting = !askers_.empty() || !enders_.empty() || !held_.empty() || !ballots_.empty();
-  const bool unlogged = tidy_in_log_ || !ended_.empty() || !notes_.empty() || !output_.empty();
+  const bool unlogged =
+      tidy_in_log_ || !ended_.empty() || !notes_.empty() || !output_.empty() ||
+      !std::all_of(known_shards_.begin(), known_shards_.end(), [this](GroupId shard) { return admits(shard); });
   if (!leading_ || work || waiting || unlogged) return 0;
   if (decisions_->records() == 0) return rest_for_ever;
   return options_.tidy_ticks - std::min(options_.tidy_ticks, now_ - last_entry_tick_);

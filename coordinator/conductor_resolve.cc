@@ -241,8 +241,8 @@ void Conductor::adopt(const TxnId& txn, Running& running, GroupId from, const Re
 void Conductor::conclude_survey(const TxnId& txn, Running& running) {
   if (options_.two_phase_only) return presume(txn, running);
   const std::size_t all = options_.shards.size() + decisions_->admitted().size();
-  if (all == 0 || running.survey.size() < all) return;
-  bool empty = false;
+  if (running.survey.size() < all) return;
+  bool empty = all == 0 && running.look;  // without shards there is nobody to ask, and only this log can decide
   bool old = false;
   for (const auto& [shard, standing] : running.survey) {
     empty = empty || standing == Standing::empty;

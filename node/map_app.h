@@ -10,6 +10,7 @@
 
 #include "cluster/cluster_map.h"
 #include "node/application.h"
+#include "txn_proto/machine.h"
 
 namespace assent {
 

@@ -54,7 +54,6 @@ SideOptions side_options(unsigned shards) {
   SideOptions options;
   options.conductor.self = coordinator_group;
   for (unsigned i = 0; i < shards; ++i) options.conductor.shards.emplace_back(2 + i);
-  options.conductor.two_phase_only = shards == 0;
   options.conductor.timeout_ticks = 200;
   options.conductor.resend_ticks = 10;
   options.conductor.resend_ticks_max = 40;

@@ -107,5 +107,36 @@ TEST_F(ConductorShards, AdmittedShardsAreInTheSnapshot) {
   }
 }
 
+// Services alone may take part in transactions of such a cluster.
+TEST(ConductorWithoutShards, AQuestionAboutATransactionThatNobodyKnowsIsAnswered) {
+  DecisionsOptions window;
+  window.window.retention_millis = 10'000;
+  window.window.clock_skew_max_millis = 1'000;
+  Decisions machine(window);
+  ConductorOptions options;
+  options.self = coordinator_group;
+  Conductor conductor(machine, options);
+  conductor.lead(Epoch(1));
+  std::uint64_t index = 0;
+  const auto answered = [&](bool seal) -> std::optional<Result<ClientAnswer>> {
+    conductor.request(ClientRequest{RequestId(seal ? 2 : 1), coordinator_group, GetOutcome{testing::txn(7), seal, 0}});
+    for (int tick = 0; tick < 200; ++tick) {
+      auto output = conductor.take_output();
+      for (const auto& command : output.propose) {
+        const EntryContext context = at(1, ++index, 1'000);
+        conductor.applied(context, command, machine.apply(context, command));
+      }
+      if (!output.reply.empty()) return output.reply[0].answer;
+      conductor.tick();
+    }
+    return std::nullopt;
+  };
+  EXPECT_TRUE(answered(false)) << "a look";
+  const auto sealed = answered(true);
+  ASSERT_TRUE(sealed);
+  ASSERT_TRUE(*sealed);
+  EXPECT_EQ(std::get<TxnAnswer>(**sealed).state, TxnState::aborted);
+}
+
 }  // namespace
 }  // namespace assent

@@ -119,9 +119,9 @@ Cluster::Cluster(std::string_view name, ClusterOptions options) : folder_(name),
   }
   for (const std::string_view node : all_) write_configuration(node);
   for (const std::string& node : options_.later_nodes) {
-    client_ports_[node] = another_port();
-    peer_ports_[node] = another_port();
-    http_ports_[node] = another_port();
+    client_ports_[node] = free_port();
+    peer_ports_[node] = free_port();
+    http_ports_[node] = free_port();
   }
 }
 
