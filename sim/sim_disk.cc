@@ -108,7 +108,9 @@ void SimDisk::make_durable(File& file) {
   bool forsaken = false;
   for (const Pending& pending : file.pending) {
     forsaken = forsaken || pending.forsaken;
-    if (!pending.forsaken) apply_write(file.platter, pending.offset, pending.data);
+    if (pending.forsaken) continue;
+    apply_write(file.platter, pending.offset, pending.data);
+    file.last_durable_write = pending.offset;
   }
   if (forsaken) {
     std::erase_if(file.pending, [](const Pending& pending) { return !pending.forsaken; });
@@ -159,6 +161,7 @@ void SimDisk::lose_writes(File& file, const std::vector<Pending>& in_flight) {
   }
   file.pending.clear();
   file.memory = file.platter;
+  file.last_write = file.last_durable_write;  // what came behind it may be gone without a trace
   if (file.reserved_platter != file.reserved && rng_.chance(options_.keep_chance))
     file.reserved_platter = file.reserved;
   file.reserved = file.reserved_platter;

@@ -141,6 +141,7 @@ class SimDisk final : public Disk {
     std::uint64_t reserved = 0;
     std::uint64_t reserved_platter = 0;
     std::uint64_t last_write = 0;
+    std::uint64_t last_durable_write = 0;
     std::deque<Pending> pending;  // in memory, not on the platter
     [[nodiscard]] std::uint64_t size() const { return std::max<std::uint64_t>(memory.size(), reserved); }
   };
