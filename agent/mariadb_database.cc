@@ -28,6 +28,7 @@ using service::mariadb::run_plain;
 // Its connections have autocommit on, unlike the barrier's: without, the server lets none of them end what another has
 // prepared (XAER_OUTSIDE).
 constexpr std::chrono::milliseconds held_for{2'000};
+constexpr std::chrono::milliseconds parting_for{60'000};  // how long a closed connection's number is kept
 constexpr std::chrono::milliseconds detach_pause{10};
 constexpr int detach_looks = 100;
 
@@ -108,7 +109,9 @@ MariadbDatabase::MariadbDatabase(std::unique_ptr<Pool> pool, std::size_t connect
     : pool_(std::move(pool)), held_max_(connections / 2) {}
 
 MariadbDatabase::~MariadbDatabase() {
-  for (auto& [gid, held] : held_) held.lease->drop();
+  for (auto& [gid, held] : held_) {
+    if (held.lease) held.lease->drop();
+  }
 }
 
 Result<std::unique_ptr<MariadbDatabase>> MariadbDatabase::open(const MariadbDatabaseOptions& options) {
@@ -275,61 +278,121 @@ std::optional<std::string> MariadbDatabase::unsafe_table_in(const std::string& s
 }
 
 // ---- end ----
+//
+// The server parts a prepared transaction from a connection that ends in two moves: first its list of names lets others
+// have it, then InnoDB does. An XA COMMIT between the two is answered with OK, takes the name from the list, and ends
+// nothing (10.11; the engine's answer is not looked at): until the server is restarted nobody can end it. So another
+// connection than the one that prepared waits until that one has gone, and believes no OK without the marker.
 
 void MariadbDatabase::hold(const Gid& gid, std::unique_ptr<Lease> lease) {
   const std::scoped_lock lock(mutex_);
-  if (held_.size() >= held_max_) {
-    lease->drop();
-    return;
-  }
-  held_[gid.text()] = {std::move(lease), std::chrono::steady_clock::now()};
+  const unsigned long connection = mysql_thread_id(lease->db());
+  const bool kept = leases_held_ < held_max_;
+  if (!kept) lease->drop();
+  leases_held_ += kept ? 1 : 0;
+  held_[gid.text()] = {kept ? std::move(lease) : nullptr, connection, std::chrono::steady_clock::now()};
 }
 
-std::unique_ptr<MariadbDatabase::Lease> MariadbDatabase::take_held(const Gid& gid) {
+std::unique_ptr<MariadbDatabase::Lease> MariadbDatabase::take_held(const Gid& gid, unsigned long& connection) {
   const std::scoped_lock lock(mutex_);
   const auto found = held_.find(gid.text());
   if (found == held_.end()) return nullptr;
-  auto out = std::move(found->second.lease);
-  held_.erase(found);
-  return out;
+  connection = found->second.connection;
+  leases_held_ -= found->second.lease ? 1 : 0;
+  return std::move(found->second.lease);
+}
+
+void MariadbDatabase::let_go(const Gid& gid) {
+  const std::scoped_lock lock(mutex_);
+  held_.erase(gid.text());
 }
 
 Result<bool> MariadbDatabase::finish(const Gid& gid, Call call) {
   const std::string text = fmt::format("XA {} {}", call == Call::commit ? "COMMIT" : "ROLLBACK", xid(gid));
-  if (auto lease = take_held(gid)) {
+  unsigned long connection = 0;
+  if (auto lease = take_held(gid, connection)) {
     const auto done = run_plain(lease->db(), text);
-    if (done) return true;
-    lease->drop();  // lost; or it lost it, and then it is found by another
+    if (!done) lease->drop();  // lost; or it lost it, and then it is found by another
+    if (done) {
+      let_go(gid);
+      return true;
+    }
   }
   for (int look = 0; look < detach_looks; ++look) {
-    Lease lease(*pool_);
-    if (lease.trouble()) return fail(*lease.trouble());
-    auto done = run_plain(lease.db(), text);
-    if (!done && lease.lost()) {
-      if (auto renewed = lease.renew(); !renewed) return fail(renewed.error());
-      done = run_plain(lease.db(), text);
+    if (look > 0) std::this_thread::sleep_for(detach_pause);
+    if (connection != 0) {
+      const auto there = ask("SELECT 1 FROM information_schema.processlist WHERE id = ?",
+                             Parameters().integer(static_cast<std::int64_t>(connection)));
+      if (!there) return fail(there.error());
+      if (there->rows.empty()) connection = 0;
+      continue;
     }
-    if (done) return true;
-    if (done.error().number != ER_XAER_NOTA) return fail(service::mariadb::error_of(done.error(), text));
-    // Not there; or with another connection, whose end the server has not noticed yet.
-    const auto names = prepared();
-    if (!names) return fail(names.error());
-    if (std::find(names->begin(), names->end(), gid.text()) == names->end()) return false;
-    std::this_thread::sleep_for(detach_pause);
+    const auto done = attempt(text);
+    if (!done) return fail(done.error());
+    if (!*done) {
+      // Not there; or with another connection, whose end the server has not noticed yet.
+      const auto names = prepared();
+      if (!names) return fail(names.error());
+      if (std::find(names->begin(), names->end(), gid.text()) != names->end()) continue;
+    }
+    const auto stays = unended(gid);
+    if (!stays) return fail(stays.error());
+    if (*stays) return fail(ErrorCode::busy, stuck(gid));
+    let_go(gid);
+    return *done;
   }
   return fail(ErrorCode::busy,
               fmt::format("{} is with the connection that prepared it, which is open still", gid.text()));
 }
 
-// ---- looking ----
-
-Result<Rows> MariadbDatabase::ask(std::string_view text, const Parameters& parameters) {
+// False when the server knows no such name, or not for this connection.
+Result<bool> MariadbDatabase::attempt(const std::string& text) {
   Lease lease(*pool_);
   if (lease.trouble()) return fail(*lease.trouble());
-  auto rows = parameters.run(lease.db(), text);
+  auto done = run_plain(lease.db(), text);
+  if (!done && lease.lost()) {
+    if (auto renewed = lease.renew(); !renewed) return fail(renewed.error());
+    done = run_plain(lease.db(), text);
+  }
+  if (done) return true;
+  if (done.error().number == ER_XAER_NOTA) return false;
+  return fail(service::mariadb::error_of(done.error(), text));
+}
+
+// Whether its marker is there and not committed. In this order: a commit between the two looks is no trouble.
+Result<bool> MariadbDatabase::unended(const Gid& gid) {
+  const auto written = ask("SELECT 1 FROM assent_prepared WHERE gid = ?", Parameters().text(gid.text()),
+                           "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED");
+  if (!written) return fail(written.error());
+  if (written->rows.empty()) return false;
+  const auto kept = committed(gid);
+  if (!kept) return fail(kept.error());
+  return !*kept;
+}
+
+std::string MariadbDatabase::stuck(const Gid& gid) {
+  return fmt::format(
+      "{} is in the database and not ended, and XA RECOVER does not name it: its statements run still, or the server "
+      "ended it by halves, as MariaDB may when a connection is lost. If this stays, restart the MariaDB server: it "
+      "finds it again, and it is ended then",
+      gid.text());
+}
+
+// ---- looking ----
+
+Result<Rows> MariadbDatabase::ask(std::string_view text, const Parameters& parameters, std::string_view before) {
+  Lease lease(*pool_);
+  if (lease.trouble()) return fail(*lease.trouble());
+  const auto once = [&] {
+    if (!before.empty()) {
+      if (auto set = run_plain(lease.db(), before); !set) return set;
+    }
+    return parameters.run(lease.db(), text);
+  };
+  auto rows = once();
   if (!rows && service::mariadb::lost(rows.error().number)) {
     if (auto renewed = lease.renew(); !renewed) return fail(renewed.error());
-    rows = parameters.run(lease.db(), text);
+    rows = once();
   }
   if (!rows) {
     lease.drop();
@@ -392,15 +455,16 @@ Result<void> MariadbDatabase::forget_markers(ClusterMillis before) {
 Result<void> MariadbDatabase::refresh() {
   const auto now = std::chrono::steady_clock::now();
   {
-    std::map<std::string, Held> old;
+    std::vector<std::unique_ptr<Lease>> parted;  // closed when others may go on
     const std::scoped_lock lock(mutex_);
     for (auto one = held_.begin(); one != held_.end();) {
-      if (now - one->second.since < held_for) {
-        ++one;
-        continue;
+      Held& held = one->second;
+      if (held.lease && now - held.since >= held_for) {
+        held.lease->drop();
+        leases_held_ -= 1;
+        parted.push_back(std::move(held.lease));
       }
-      one->second.lease->drop();
-      old.insert(held_.extract(one++));
+      one = now - held.since >= parting_for ? held_.erase(one) : std::next(one);
     }
   }
   const auto rows =

@@ -48,8 +48,10 @@ class MariadbDatabase final : public DatabaseOn<MYSQL> {
  private:
   class Pool;
   class Lease;
+  // The connection that prepared.
   struct Held {
-    std::unique_ptr<Lease> lease;
+    std::unique_ptr<Lease> lease;  // null: closed, or in use
+    unsigned long connection = 0;  // its number at the server
     std::chrono::steady_clock::time_point since;
   };
 
@@ -61,16 +63,23 @@ class MariadbDatabase final : public DatabaseOn<MYSQL> {
   [[nodiscard]] std::optional<service::Vote> run(MYSQL* connection, const Statement& statement,
                                                  const std::string& what);
   [[nodiscard]] std::optional<std::string> unsafe_table_in(const std::string& sql);
-  [[nodiscard]] std::unique_ptr<Lease> take_held(const Gid& gid);
+  [[nodiscard]] std::unique_ptr<Lease> take_held(const Gid& gid, unsigned long& connection);
   void hold(const Gid& gid, std::unique_ptr<Lease> lease);
+  void let_go(const Gid& gid);
+  [[nodiscard]] Result<bool> attempt(const std::string& text);
+  [[nodiscard]] Result<bool> unended(const Gid& gid);
+  [[nodiscard]] static std::string stuck(const Gid& gid);
+  // before: a statement on the same connection ahead of it.
   [[nodiscard]] Result<service::mariadb::Rows> ask(std::string_view text,
-                                                   const service::mariadb::Parameters& parameters);
+                                                   const service::mariadb::Parameters& parameters,
+                                                   std::string_view before = {});
 
   const std::unique_ptr<Pool> pool_;
   const std::size_t held_max_;
   std::string identity_;
   std::mutex mutex_;                     // protects all below
-  std::map<std::string, Held> held_;     // by gid: the connections that prepared
+  std::map<std::string, Held> held_;     // by gid
+  std::size_t leases_held_ = 0;          // of them
   std::set<std::string> unsafe_tables_;  // lower case; in engines that take nothing back
 };
 

@@ -59,6 +59,7 @@ bool Forwarder::send_all(int fd, std::string_view bytes) {
 void Forwarder::close_all() {
   for (Link& link : links_) close_link(link);
   links_.clear();
+  open_links_ = 0;
 }
 
 void Forwarder::close_link(Link& link) {
@@ -78,6 +79,7 @@ void Forwarder::accept_one() {
     return;
   }
   links_.push_back(link);
+  open_links_ = links_.size();
 }
 
 // False when the link is over.
@@ -105,6 +107,7 @@ void Forwarder::run() {
       if (!open) close_link(links_[i]);
     }
     std::erase_if(links_, [](const Link& link) { return link.client < 0; });
+    open_links_ = links_.size();
     if (watched[0].revents != 0) accept_one();
   }
 }

@@ -16,6 +16,8 @@ class Forwarder {
   Forwarder(const Forwarder&) = delete;
   Forwarder& operator=(const Forwarder&) = delete;
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  // How many connections go through it now.
+  [[nodiscard]] std::size_t open_links() const { return open_links_; }
 
  protected:
   struct Link {
@@ -51,6 +53,7 @@ class Forwarder {
   std::uint16_t port_ = 0;
   int listener_ = -1;
   std::vector<Link> links_;  // the thread's alone
+  std::atomic<std::size_t> open_links_ = 0;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
 };

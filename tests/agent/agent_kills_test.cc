@@ -149,7 +149,8 @@ class AgentKills : public ::testing::Test {
     start_lives(commits, 1);
     running_->proxies[0]->arm(0, false);
     running_->go();
-    EXPECT_TRUE(eventually([&] { return running_->ended(); }));
+    // Until the proxy has heard its farewells as well.
+    EXPECT_TRUE(eventually([&] { return running_->ended() && running_->proxies[0]->open_links() == 0; }));
     const Life& life = running_->lives[0];
     EXPECT_TRUE(running_->said(life, "prepare OK") && running_->said(life, "end OK")) << running_->told();
     EXPECT_EQ(balance(life), commits ? 70 : 100);
@@ -200,6 +201,7 @@ class AgentKills : public ::testing::Test {
       }
       EXPECT_TRUE(eventually([&] {
         answer = branches.end(takes ? Call::commit : Call::abort, branch);
+        if (answer.message.find("restart the MariaDB server") != std::string::npos) restart_database();
         return answer.ok() || answer.code == AnswerCode::aborted;
       })) << cell
           << answer.message;
@@ -209,6 +211,12 @@ class AgentKills : public ::testing::Test {
     }
     EXPECT_TRUE(eventually([&] { return Side::prepared(place_.look()) == 0; }));
     for (const Life& life : running_->lives) EXPECT_THAT(balance(life), ::testing::AnyOf(70, 100));
+  }
+  // As the agent advises when MariaDB has ended something by halves: seen once in some forty runs of this test beside
+  // three others.
+  void restart_database() {
+    Kind::server().kill();
+    place_.look_again();
   }
   std::int64_t balance(const Life& life) {
     return Kind::number(place_.look(), fmt::format("SELECT balance FROM acct WHERE id = {}", life.account));

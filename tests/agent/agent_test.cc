@@ -14,6 +14,7 @@
 #include "assent/v1/participant.grpc.pb.h"
 #include "cli/conformance/conformance.h"
 #include "tests/agent/sides.h"
+#include "tests/forwarder.h"
 #include "tests/local.h"
 #include "tests/service/served.h"
 
@@ -532,6 +533,74 @@ TEST(AgentOnMariadb, TablesThatTakeNothingBackAreRefused) {
     EXPECT_EQ(late.refusal, "NOT_TRANSACTIONAL") << "seen by what it did" << late.message;
     EXPECT_THAT(late.message, HasSubstr("that change stays"));
   }
+}
+
+// Answers XA COMMIT and XA ROLLBACK with OK by itself, as the server does in the moment between its two moves.
+class HalvesProxy final : public assent::testing::Forwarder {
+ public:
+  explicit HalvesProxy(std::uint16_t target) : Forwarder(target) { begin(); }
+  ~HalvesProxy() override { end(); }
+  void by_halves(bool yes) { by_halves_ = yes; }
+
+ private:
+  bool client_said(Link& link, std::string_view bytes) override {
+    const std::string_view request = bytes.substr(std::min<std::size_t>(bytes.size(), 5));  // after header and command
+    if (!by_halves_ || !(request.starts_with("XA COMMIT") || request.starts_with("XA ROLLBACK"))) {
+      return send_all(link.server, bytes);
+    }
+    constexpr std::string_view ok("\x07\0\0\x01\0\0\0\x02\0\0\0", 11);
+    return send_all(link.client, ok);
+  }
+  bool server_said(Link& link, std::string_view bytes) override { return send_all(link.client, bytes); }
+
+  std::atomic<bool> by_halves_ = false;
+};
+
+using AgentOnMariadbTest = AgentTest<Mariadb>;
+
+TEST_F(AgentOnMariadbTest, AnOkThatEndedNothingIsNotBelieved) {
+  HalvesProxy proxy(MariadbKind::server().port());
+  const auto through_proxy = [&] {
+    AgentOptions chosen = options();
+    chosen.sweep_interval = 24h;
+    chosen.database = Mariadb::url(place_.name(), proxy.port());
+    agent_.reset();
+    auto agent = Agent::open(chosen, {});
+    ASSERT_TRUE(agent) << agent.error().message;
+    agent_ = std::move(*agent);
+  };
+  const Branch moved = branch(1);
+  const Branch kept = branch(2);
+  through_proxy();
+  ASSERT_TRUE(prepare(moved, take(30)).ok());
+  ASSERT_TRUE(prepare(kept, take(5, "bob")).ok());
+  through_proxy();  // another process, with connections that prepared neither
+  proxy.by_halves(true);
+  for (const Answer& answer : {end(Call::commit, moved), end(Call::abort, kept)}) {
+    EXPECT_FALSE(answer.ok());
+    EXPECT_THAT(answer.message, HasSubstr("restart the MariaDB server"));
+  }
+  EXPECT_EQ(state(moved), BranchState::prepared) << "and not committed";
+  proxy.by_halves(false);
+  EXPECT_TRUE(end(Call::commit, moved).ok());
+  EXPECT_TRUE(end(Call::abort, kept).ok());
+  EXPECT_EQ(balance(), 70);
+  EXPECT_EQ(balance("bob"), 100);
+}
+
+// What the server ended by halves: its rows are there and not committed, and XA RECOVER does not name it.
+TEST_F(AgentOnMariadbTest, WhatIsThereAndNotNamedIsNotCalledRolledBack) {
+  start_quietly();
+  const Branch moved = branch(1);
+  ASSERT_TRUE(prepare(moved, take(30)).ok());
+  start_quietly();
+  ASSERT_TRUE(finish_by_hand(moved, Call::abort));
+  EXPECT_THAT(end(Call::commit, moved).message, HasSubstr("rolled it back by hand"));
+  Kind::execute(place_.look(), "BEGIN");
+  Kind::execute(place_.look(), fmt::format("INSERT INTO assent_prepared VALUES('{}', '', '', 0)", gid(moved).text()));
+  EXPECT_THAT(end(Call::commit, moved).message, HasSubstr("restart the MariaDB server"));
+  Kind::execute(place_.look(), "COMMIT");
+  EXPECT_TRUE(end(Call::commit, moved).ok());
 }
 
 TEST(ParseMariadb, ReadsAndRefuses) {
