@@ -147,11 +147,24 @@ void add_txn(CLI::App& app, Draft& draft) {
                   "A retriable step of a saga, behind all others: called once it is committed, and until it is done; "
                   "never compensated. As --call")
       ->type_name("SERVICE PAYLOAD");
-  exec.parse_complete_callback([run, calls, steps] {
+  const auto call_timeout = std::make_shared<std::chrono::milliseconds>(0);
+  const auto call_max = std::make_shared<std::uint32_t>(0);
+  add_duration(exec, "--call-timeout", *call_timeout,
+               "How long each --call may take to vote from when it is first asked; then the transaction aborts "
+               "(default: as long as the transaction has)");
+  exec.add_option("--max-calls", *call_max,
+                  "How often each --call may be asked for its vote before the transaction aborts (default: as often as "
+                  "there is time)")
+      ->type_name("N");
+  exec.parse_complete_callback([run, calls, steps, call_timeout, call_max] {
     if (run->on.empty() && run->keys.empty() && calls->empty() && steps->empty()) {
       throw CLI::RequiredError("--on, --key or --call");
     }
     read_calls("--call", *calls, false, run->calls);
+    for (client::ServiceCall& call : run->calls) {
+      call.timeout = *call_timeout;
+      call.max_calls = *call_max;
+    }
     read_calls("--then", *steps, true, run->calls);
   });
   add_txn_id(exec, "--id", run->id,

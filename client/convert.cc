@@ -101,6 +101,8 @@ v1::ExecuteRequest encode(const Transaction& transaction) {
     one.set_payload(service.payload);
     one.set_participant(service.participant);
     one.set_retriable(service.retriable);
+    one.set_timeout_millis(static_cast<std::uint32_t>(std::clamp<std::int64_t>(service.timeout.count(), 0, 3'600'000)));
+    one.set_max_calls(service.max_calls);
   }
   return out;
 }

@@ -60,6 +60,10 @@ struct ServiceCall {
   Bytes payload;
   std::string participant = {};  // its own name, so that nobody else at that address takes part; empty: not told
   bool retriable = false;        // of a saga, behind those that are not: called once it is committed, until it is done
+  // When it has not voted so long after it was first called, or after so many calls, the transaction aborts. 0: no
+  // bound but the transaction's own. Not with retriable.
+  std::chrono::milliseconds timeout{0};
+  std::uint32_t max_calls = 0;
   bool operator==(const ServiceCall&) const = default;
 };
 

@@ -450,14 +450,13 @@ void Conductor::tick_collecting(const TxnId& txn, Running& running) {
   if (now_ >= running.deadline) {
     const GroupId silent = missing(running);
     Refusal refusal = refusal_of(AbortReason::timeout, silent, "not everybody had voted in time");
-    if (const auto trouble = running.trouble.find(silent); trouble != running.trouble.end()) {
-      refusal.message += ": " + trouble->second;
-    }
+    add_trouble(running, refusal);
     if (planted(Bug::abort_before_seal)) return abort(txn, std::move(refusal));
     if (by_content(running.protocol)) return resolve(txn, running, std::move(refusal));
     return withdraw(txn, running, std::move(refusal));
   }
   if (has_every_vote(running)) return decide(txn, running);
+  if (auto refusal = out_of_patience(running)) return withdraw(txn, running, std::move(*refusal));
   send_prepares(txn, running);
   schedule(txn, running);
 }
@@ -471,7 +470,9 @@ GroupId Conductor::missing(const Running& running) {
 
 void Conductor::schedule(const TxnId& txn, Running& running) {
   std::uint64_t due = now_ + running.backoff.next(options_.resend_ticks, options_.resend_ticks_max);
-  if (running.phase == Phase::collecting) due = std::max(now_ + 1, std::min(due, running.deadline));
+  if (running.phase == Phase::collecting) {
+    due = std::max(now_ + 1, std::min({due, running.deadline, patience_ends(running)}));
+  }
   running_due_.set(txn, due);
 }
 

@@ -160,6 +160,10 @@ class Conductor {
     RequestId id;
     std::uint64_t fingerprint = 0;
   };
+  struct Called {
+    std::uint64_t since = 0;  // tick of the first call
+    std::uint64_t calls = 0;
+  };
   struct Running {
     Phase phase = Phase::collecting;
     Attempt attempt;                // none when nothing but a seal runs, unless it is recorded
@@ -171,6 +175,7 @@ class Conductor {
     Bytes trace;
     std::map<GroupId, WorkResult> yes;
     std::map<GroupId, std::string> trouble;  // of services, since their last answer
+    std::map<GroupId, Called> called;        // of services with a Patience
     std::uint64_t deadline = 0;
     Backoff backoff;
     bool in_log = false;  // what phase wants proposed is on its way
@@ -308,7 +313,10 @@ class Conductor {
   // services (conductor_services.cc)
   [[nodiscard]] const ServiceAddress* address_of(const TxnId& txn, GroupId number) const;
   void call(GroupId number, const ServiceAddress& at, TxnMessage message);
-  void call_prepare(const Running& running, const Branch& branch, Prepare prepare);
+  void call_prepare(Running& running, const Branch& branch, Prepare prepare);
+  static void add_trouble(const Running& running, Refusal& refusal);
+  [[nodiscard]] static std::uint64_t patience_ends(const Running& running);
+  [[nodiscard]] std::optional<Refusal> out_of_patience(const Running& running) const;
   void send_finish(const Finishing& finishing, GroupId to, const Finish& finish);
   [[nodiscard]] bool gives_up_abort(Finishing& finishing) const;
   void count_failure(Finishing& finishing, GroupId from, std::string words);

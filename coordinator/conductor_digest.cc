@@ -22,6 +22,7 @@ std::uint64_t Conductor::digest() const {
     digest.add(static_cast<std::uint64_t>(running.mode)).add(running.trace);
     const bool timed = running.phase != Phase::proposed && running.phase != Phase::sealing;
     for (const auto& [service, trouble] : running.trouble) digest.add(service).add(trouble);
+    for (const auto& [service, called] : running.called) digest.add(service).add(now_ - called.since).add(called.calls);
     if (timed) digest.add(ticks_left(running.deadline, now_));
     digest.add(static_cast<std::uint64_t>(running.protocol)).add(running.look ? 1 : 0);
     digest.add(running.resolution ? 1 : 0).add(running.survey.size());

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "coordinator/conductor.h"
+#include "coordinator/conductor_detail.h"
 
 namespace assent {
 namespace {
@@ -38,10 +40,53 @@ void Conductor::call(GroupId number, const ServiceAddress& at, TxnMessage messag
       .from = options_.self, .number = number, .at = at, .payload = {}, .ticks = 0, .message = std::move(message)});
 }
 
-void Conductor::call_prepare(const Running& running, const Branch& branch, Prepare prepare) {
+void Conductor::call_prepare(Running& running, const Branch& branch, Prepare prepare) {
   call(branch.shard, branch.service->at, std::move(prepare));
   output_.call.back().payload = branch.service->payload;
-  output_.call.back().ticks = running.deadline - std::min(running.deadline, now_);
+  std::uint64_t end = running.deadline;
+  if (const Patience& patience = branch.service->patience; !patience.endless()) {
+    Called& called = running.called.try_emplace(branch.shard, Called{now_, 0}).first->second;
+    called.calls += 1;
+    if (patience.ticks > 0) end = std::min(end, called.since + patience.ticks);
+  }
+  output_.call.back().ticks = end - std::min(end, now_);
+}
+
+// ---- how long a vote is waited for ----
+
+void Conductor::add_trouble(const Running& running, Refusal& refusal) {
+  const auto trouble = running.trouble.find(refusal.participant);
+  if (trouble != running.trouble.end()) refusal.message += ": " + trouble->second;
+}
+
+// The tick at which some service's own time is over.
+std::uint64_t Conductor::patience_ends(const Running& running) {
+  std::uint64_t first = std::numeric_limits<std::uint64_t>::max();
+  for (const Branch& branch : running.branches) {
+    const auto called = running.called.find(branch.shard);
+    if (called == running.called.end() || running.yes.contains(branch.shard)) continue;
+    if (const std::uint64_t ticks = branch.service->patience.ticks; ticks > 0) {
+      first = std::min(first, called->second.since + ticks);
+    }
+  }
+  return first;
+}
+
+// Why the transaction is not waited for any longer. The last call has the pause before the next one for its answer.
+std::optional<Refusal> Conductor::out_of_patience(const Running& running) const {
+  for (const Branch& branch : running.branches) {
+    const auto called = running.called.find(branch.shard);
+    if (called == running.called.end() || running.yes.contains(branch.shard)) continue;
+    const Patience& patience = branch.service->patience;
+    const bool late = patience.ticks > 0 && now_ >= called->second.since + patience.ticks;
+    if (!late && (patience.calls == 0 || called->second.calls < patience.calls)) continue;
+    Refusal refusal = refusal_of(AbortReason::timeout, branch.shard,
+                                 late ? "it had not voted within its own time"
+                                      : fmt::format("it had not voted after {} calls", called->second.calls));
+    add_trouble(running, refusal);
+    return refusal;
+  }
+  return std::nullopt;
 }
 
 void Conductor::send_finish(const Finishing& finishing, GroupId to, const Finish& finish) {

@@ -47,11 +47,14 @@ Result<void> read_service_branches(const api::ExecuteRequest& request, const Gro
     if (groups.find(service.name()) != nullptr) {
       return bad(Place{&place, "name"}, fmt::format("{} is the name of a group of this cluster", service.name()));
     }
-    branches.push_back(
-        Branch{number,
-               {},
-               ServiceWork{
-                   {service.name(), service.target(), service.participant()}, service.payload(), service.retriable()}});
+    const Result<std::uint64_t> ticks = read_millis(service.timeout_millis(), Place{&place, "timeout_millis"});
+    if (!ticks) return fail(ticks.error());
+    branches.push_back(Branch{number,
+                              {},
+                              ServiceWork{{service.name(), service.target(), service.participant()},
+                                          service.payload(),
+                                          service.retriable(),
+                                          {*ticks, service.max_calls()}}});
     number = number.next();
   }
   return {};
@@ -251,6 +254,9 @@ api::ExecuteRequest to_api(const Execute& execute, const GroupDirectory& groups)
       service->set_participant(branch.service->at.participant);
       service->set_payload(branch.service->payload);
       service->set_retriable(branch.service->retriable);
+      service->set_timeout_millis(static_cast<std::uint32_t>(
+          std::min<std::uint64_t>(millis_of_ticks(branch.service->patience.ticks), timeout_millis_max)));
+      service->set_max_calls(static_cast<std::uint32_t>(branch.service->patience.calls));
       continue;
     }
     api::Branch* out_branch = out.add_branches();

@@ -77,6 +77,12 @@ std::optional<Refusal> find_service_fault(const Execute& execute, const TxnLimit
       return invalid(fmt::format("service {} is retriable, which only a saga's steps are; the mode is {}", at.name,
                                  to_string(execute.mode)));
     }
+    if (branch.service->retriable && !branch.service->patience.endless()) {
+      return invalid(
+          fmt::format("service {} is retriable, and so called until its step is done: it takes neither "
+                      "timeout_millis nor max_calls",
+                      at.name));
+    }
     if (!branch.service->retriable && retriable) {
       return invalid(
           fmt::format("service {} follows a retriable one: what can still be compensated comes first", at.name));

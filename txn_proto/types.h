@@ -115,6 +115,14 @@ struct ServiceAddress {
   std::string participant;  // whom the caller believes to be there; empty: not told
   auto operator<=>(const ServiceAddress&) const = default;
 };
+// For how long a service that has not voted is asked again, within the transaction's own time; then the transaction
+// aborts. 0: no bound of its own.
+struct Patience {
+  std::uint64_t ticks = 0;  // from the first call to it
+  std::uint64_t calls = 0;
+  [[nodiscard]] bool endless() const { return ticks == 0 && calls == 0; }
+  bool operator==(const Patience&) const = default;
+};
 // What a service is asked to do: its own business, which Assent does not read.
 struct ServiceWork {
   ServiceAddress at;
@@ -122,6 +130,7 @@ struct ServiceWork {
   // Of a saga: it is called when the saga is committed, and for as long as it has not done its step. So it is never
   // compensated, and whoever comes before it (the last of them is the pivot) decides.
   bool retriable = false;
+  Patience patience = {};  // no part of what the transaction is: not in its fingerprint
   bool operator==(const ServiceWork&) const = default;
 };
 

@@ -90,6 +90,68 @@ TEST_F(ConductorServicesTest, AServiceIsAskedToldAndNamed) {
   EXPECT_TRUE(std::get<Finish>(finishes[0].message).commit);
 }
 
+TEST_F(ConductorServicesTest, AServiceIsWaitedForNoLongerThanItsOwnTime) {
+  Execute one = two_services();
+  one.branches[1].service->patience.ticks = 30;
+  execute(1, one);
+  auto output = take();
+  auto prepares = called<Prepare>(output);
+  ASSERT_EQ(prepares.size(), 2U);
+  EXPECT_EQ(prepares[0].ticks, ConductorOptions().timeout_ticks);
+  EXPECT_EQ(prepares[1].ticks, 30U) << "it is told how long it has";
+  vote(service_1, txn(1), attempt());
+  trouble(service_2, txn(1), "no route to host");
+  output = ticks(29);
+  prepares = called<Prepare>(output);
+  ASSERT_FALSE(prepares.empty());
+  EXPECT_LT(prepares.back().ticks, 30U);
+  EXPECT_EQ(answer_to(output.reply, 1), nullptr);
+  output = ticks(1);
+  EXPECT_EQ(called<Finish>(output).size(), 2U) << "both are told";
+  const auto seals = proposed<SealOutcome>(output.propose);
+  ASSERT_EQ(seals.size(), 1U);
+  commit(seals[0]);
+  output = take();
+  const TxnAnswer* answer = answer_to(output.reply, 1);
+  ASSERT_NE(answer, nullptr);
+  EXPECT_EQ(answer->state, TxnState::aborted);
+  EXPECT_EQ(answer->refusal.reason, AbortReason::timeout);
+  EXPECT_EQ(answer->refusal.participant, service_2);
+  EXPECT_EQ(answer->refusal.message, "it had not voted within its own time: no route to host");
+}
+
+TEST_F(ConductorServicesTest, AServiceIsAskedForItsVoteNoMoreOftenThanIsAllowed) {
+  Execute one = two_services();
+  one.branches[0].service->patience.calls = 3;
+  execute(1, one);
+  std::size_t calls = 0;
+  auto output = take();
+  const TxnAnswer* answer = nullptr;
+  for (int i = 0; i < 500 && answer == nullptr; ++i) {
+    for (const ServiceCall& call : called<Prepare>(output)) calls += call.number == service_1 ? 1 : 0;
+    output = ticks(1);
+    for (const SealOutcome& seal : proposed<SealOutcome>(output.propose)) {
+      commit(seal);
+      testing::append(output, take());
+    }
+    answer = answer_to(output.reply, 1);
+  }
+  ASSERT_NE(answer, nullptr);
+  EXPECT_EQ(calls, 3U);
+  EXPECT_EQ(answer->refusal.participant, service_1);
+  EXPECT_EQ(answer->refusal.message, "it had not voted after 3 calls");
+}
+
+TEST_F(ConductorServicesTest, ServicesThatVoteInTimeAreNotHeldToTheirBounds) {
+  Execute one = two_services();
+  for (Branch& branch : one.branches) branch.service->patience = {30, 2};
+  execute(1, one);
+  take();
+  vote(service_1, txn(1), attempt());
+  vote(service_2, txn(1), attempt());
+  EXPECT_EQ(proposed<Decide>(ticks(100).propose).size(), 1U);
+}
+
 TEST_F(ConductorServicesTest, ACommitIsRepeatedUntilTheServiceHasItAlsoByTheNextLeader) {
   decide_mixed();
   commit_all();

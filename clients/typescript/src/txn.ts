@@ -30,6 +30,10 @@ export interface Service {
    * done; so it comes behind all that are not, and its answer is not in the outcome.
    */
   retriable?: boolean;
+  /** When it has not voted so many ms after it was first called, the transaction aborts. Not with retriable. */
+  timeout?: number;
+  /** ... or after so many calls. */
+  maxCalls?: number;
 }
 
 /**
@@ -144,7 +148,7 @@ export class Txn {
   /** The service takes part with this payload, whose meaning is its own. The name of its branch. */
   call(service: string | Service, payload: string | Uint8Array): string {
     this.#open();
-    const { name, address, branch, retriable = false } = typeof service === 'string' ? parseService(service) : service;
+    const { name, address, branch, retriable = false, timeout = 0, maxCalls = 0 } = typeof service === 'string' ? parseService(service) : service;
     if (!isName(name) || !/^.+:\d+$/.test(address)) {
       throw new AssentError('invalid', `a service has a name and an address host:port, not '${name}' and '${address}'`);
     }
@@ -156,7 +160,7 @@ export class Txn {
     let chosen = branch ?? name;
     for (let i = 2; branch === undefined && taken(chosen); ++i) chosen = `${name}.${i}`;
     if (taken(chosen)) throw new AssentError('invalid', `the transaction has a branch ${chosen} already: each call needs its own`);
-    this.#services.push({ name: chosen, target: address, payload: bytes(payload), participant: name, retriable });
+    this.#services.push({ name: chosen, target: address, payload: bytes(payload), participant: name, retriable, timeoutMillis: Math.ceil(timeout), maxCalls });
     return chosen;
   }
 

@@ -67,6 +67,8 @@ export interface WireService {
   payload: Uint8Array;
   participant: string;
   retriable?: boolean;
+  timeoutMillis?: number;
+  maxCalls?: number;
 }
 export type Mode = 'ATOMIC' | 'TCC' | 'SAGA' | 'CONCURRENT_SAGA';
 export interface ExecuteRequest {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Optional, Union
 
@@ -153,6 +154,10 @@ class ServiceCall:
     payload: bytes
     participant: str = ""  # its own name, so that nobody else at that address takes part
     retriable: bool = False  # of a saga, behind those that are not: called once it is committed, until it is done
+    # When it has not voted so long after it was first called, in s, or after so many calls, the transaction aborts. 0: no
+    # bound but the transaction's own. Not with retriable.
+    timeout: float = 0.0
+    max_calls: int = 0
 
 
 @dataclass
@@ -193,9 +198,16 @@ class Transaction:
         return self.on(shard, add(key, delta, **bounds))
 
     def call(
-        self, name: str, target: str, payload: Payload, participant: str = "", retriable: bool = False
+        self,
+        name: str,
+        target: str,
+        payload: Payload,
+        participant: str = "",
+        retriable: bool = False,
+        timeout: float = 0.0,
+        max_calls: int = 0,
     ) -> Transaction:
-        self.services.append(ServiceCall(name, target, to_bytes(payload), participant, retriable))
+        self.services.append(ServiceCall(name, target, to_bytes(payload), participant, retriable, timeout, max_calls))
         return self
 
     def one_phase(self) -> bool:
@@ -236,5 +248,7 @@ class Transaction:
                 payload=one.payload,
                 participant=one.participant,
                 retriable=one.retriable,
+                timeout_millis=min(math.ceil(one.timeout * 1000), 3_600_000),
+                max_calls=one.max_calls,
             )
         return request
