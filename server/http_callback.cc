@@ -2,6 +2,7 @@
 
 #include <httplib.h>
 
+#include <system_error>
 #include <utility>
 
 namespace assent {
@@ -25,11 +26,23 @@ bool HttpCallbacks::call(HttpCallback call, Done done) {
   {
     const std::scoped_lock lock(mutex_);
     if (stopping_ || waiting_.size() >= options_.waiting_max) return false;
+    if (waiting_.size() >= idle_ && threads_.size() < options_.threads_max && !add_thread() && threads_.empty()) {
+      return false;
+    }
     waiting_.push_back({std::move(call), std::move(done)});
-    if (waiting_.size() > idle_ && threads_.size() < options_.threads_max) threads_.emplace_back([this] { serve(); });
   }
   put_.notify_one();
   return true;
+}
+
+// False when the system has none left.
+bool HttpCallbacks::add_thread() {
+  try {
+    threads_.emplace_back([this] { serve(); });
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
 }
 
 void HttpCallbacks::serve() {

@@ -58,6 +58,7 @@ class HttpCallbacks {
     Done done;
   };
 
+  [[nodiscard]] bool add_thread();
   void serve();
   [[nodiscard]] HttpParticipantAnswer post(const HttpCallback& call);
 

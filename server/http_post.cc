@@ -17,13 +17,15 @@ constexpr milliseconds again_after{50};
 
 }  // namespace
 
+HttpPosts::HttpPosts() : watcher_([this] { watch(); }) {}
+
 HttpPosts::~HttpPosts() {
   {
     const std::scoped_lock lock(mutex_);
     ending_ = true;
   }
   changed_.notify_all();
-  if (watcher_.joinable()) watcher_.join();
+  watcher_.join();
 }
 
 tl::expected<httplib::Response, std::string> HttpPosts::post(httplib::Client& client, httplib::Request request,
@@ -68,7 +70,6 @@ bool HttpPosts::begin(httplib::Client& client, Instant until) {
   const std::scoped_lock lock(mutex_);
   if (cut_) return false;
   running_.emplace(&client, until);
-  if (!watcher_.joinable()) watcher_ = std::thread([this] { watch(); });
   changed_.notify_all();
   return true;
 }

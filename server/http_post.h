@@ -29,7 +29,7 @@ struct PostLimits {
 
 class HttpPosts {
  public:
-  HttpPosts() = default;
+  HttpPosts();  // throws std::system_error when the system has no thread left
   ~HttpPosts();
   HttpPosts(const HttpPosts&) = delete;
   HttpPosts& operator=(const HttpPosts&) = delete;
@@ -50,9 +50,9 @@ class HttpPosts {
   std::mutex mutex_;  // protects all below
   std::condition_variable changed_;
   std::map<httplib::Client*, Instant> running_;  // until when
-  std::thread watcher_;                          // from the first post on
   bool cut_ = false;
   bool ending_ = false;
+  std::thread watcher_;  // at last
 };
 
 }  // namespace assent

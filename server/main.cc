@@ -353,7 +353,15 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : exit_usage;
   }
-  if (start->parsed()) return run_start(arguments);
+  if (start->parsed()) {
+    try {
+      return run_start(arguments);
+    } catch (const std::system_error& error) {  // a thread cannot be started
+      fmt::print(stderr, "assentd: {}: raise the limits on threads and memory (ulimit -u, cgroup pids.max)\n",
+                 error.what());
+      return 1;
+    }
+  }
   if (recover->parsed()) return run_recover(arguments, recovery);
   if (check->parsed()) return run_check_config(arguments);
   if (dev->parsed()) {
