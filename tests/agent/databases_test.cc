@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "tests/agent/sides.h"
 #include "tests/integration/cluster.h"
+#include "tests/service/tls_files.h"
 
 namespace assent::agent::testing {
 namespace {
@@ -28,7 +29,8 @@ constexpr int accounts = 12;
 // An assent-agent on a port of its own, started again as whatever keeps services would.
 class AgentProcess {
  public:
-  AgentProcess(std::string name, std::string url, const Cluster& cluster, const std::filesystem::path& folder)
+  AgentProcess(std::string name, std::string url, const Cluster& cluster, const std::filesystem::path& folder,
+               const std::vector<std::string>& more = {})
       : name_(std::move(name)), output_(folder / name_) {
     command_ = {assent::testing::program("assent-agent"),
                 "--name",
@@ -47,6 +49,7 @@ class AgentProcess {
                 "0.3",
                 "--lock-timeout",
                 "1"};
+    command_.insert(command_.end(), more.begin(), more.end());
   }
   void start() { process_ = std::make_unique<Process>(command_, output_); }
   void kill() {
@@ -232,6 +235,49 @@ TEST_F(Databases, nothing_is_lost_or_done_twice_under_kills) {
   EXPECT_EQ(unknown, 0);
   expect_balanced();
   for (AgentProcess* agent : {&pg, &my}) agent->stop();
+}
+
+// By TLS, and it answers nobody but the cluster, whose nodes have a certificate.
+TEST(DatabasesByTls, an_agent_takes_part_for_its_cluster_alone) {
+  const service::testing::TlsFiles files;
+  const assent::testing::TestFolder folder("databases-tls");
+  PostgresKind postgres;
+  make_accounts<Postgres>(postgres);
+  assent::testing::ClusterOptions options;
+  options.extra_yaml = fmt::format("services: {{ ca_file: \"{0}\", cert_file: \"{0}\", key_file: \"{1}\" }}\n",
+                                   files.cert(), files.key());
+  Cluster cluster("databases-tls", options);
+  AgentProcess agent("pg", Postgres::url(postgres.name()), cluster, folder.path(),
+                     {"--tls-cert", files.cert(), "--tls-key", files.key(), "--tls-client-ca", files.cert()});
+  agent.start();
+  cluster.start_all();
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  client::Client client = cluster.connect();
+  const auto take = [&](const std::string& scheme) {
+    const TxnId id = client::new_txn_id();
+    client::Transaction out;
+    out.id = id;
+    out.timeout = 3s;
+    out.call({"pg", scheme + agent.target(), payload<Postgres>(id, 1, -30), "pg"});
+    return client.execute(out, 20s);
+  };
+  EXPECT_TRUE(eventually(30s, [&] {
+    const auto done = take("grpcs://");
+    return done && done->committed();
+  })) << "once the agent serves";
+  EXPECT_EQ(PostgresKind::number(postgres.look(), "SELECT balance FROM acct WHERE id = 1"), opening - 30);
+  const auto plain = take("");
+  ASSERT_TRUE(plain);
+  EXPECT_TRUE(plain->aborted()) << "it speaks TLS";
+
+  const auto stranger = run_command(
+      {assent::testing::program("assentctl"), "conformance", "--target", "grpcs://" + agent.target(), "--ca",
+       files.cert(), "--timeout", "500ms", "--payload", payload<Postgres>(client::new_txn_id(), 1, 5)},
+      120s);
+  EXPECT_NE(stranger.status, 0) << stranger.output;
+  EXPECT_EQ(PostgresKind::number(postgres.look(), "SELECT count(*) FROM assent_branches"), 1)
+      << "who has no certificate came no further than the handshake";
+  agent.stop();
 }
 
 }  // namespace
