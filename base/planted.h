@@ -1,9 +1,9 @@
 // Planted bugs: the mistakes that systems of this kind really made, each at the line where it would be made, so that
 // the simulator and the explorer can prove that they would notice (docs/SIMULATION.md).
 //
-// They exist only in the `planted` preset (ASSENT_PLANTED_BUGS): there one bug, or none, is chosen for the whole
-// process before anything runs. Everywhere else planted() is the constant false and the compiler drops what stands
-// behind it.
+// They exist only in assent-sim-planted and the tests of it (ASSENT_PLANTED_BUGS; sim/CMakeLists.txt): there one bug,
+// or none, is chosen for the whole process before anything runs. Everywhere else planted() is the constant false and
+// the compiler drops what stands behind it.
 #pragma once
 
 #include <cstdint>

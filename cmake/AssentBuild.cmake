@@ -1,6 +1,5 @@
 # Flags that every target of ours has, and the two ways to make one.
 
-option(ASSENT_PLANTED_BUGS "Builds the bugs of base/planted.h in; for assent-sim canaries only" OFF)
 set(ASSENT_SANITIZE "" CACHE STRING "address, thread, fuzz (clang), or empty")
 
 find_program(ASSENT_CCACHE ccache)
@@ -23,10 +22,6 @@ elseif(ASSENT_SANITIZE STREQUAL "fuzz")
 elseif(ASSENT_SANITIZE STREQUAL "thread")
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
   add_link_options(-fsanitize=thread)
-endif()
-
-if(ASSENT_PLANTED_BUGS)
-  add_compile_definitions(ASSENT_PLANTED_BUGS)
 endif()
 
 add_library(assent_flags INTERFACE)

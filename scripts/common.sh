@@ -6,7 +6,7 @@ preset=${ASSENT_PRESET:-release}
 build=$root/build/$preset
 bin=$build/bin
 
-# What two build folders compile alike, such as most of release and planted, is compiled once where there is ccache.
+# What two build folders compile alike, is compiled once where there is ccache.
 export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=1
 
 say() { printf '%s\n' "$*" >&2; }

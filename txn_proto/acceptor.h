@@ -8,7 +8,6 @@
 
 #include <algorithm>
 
-#include "base/planted.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -19,11 +18,7 @@ struct Acceptor {
   Outcome value = Outcome::none;  // none: nothing was accepted
 
   // What such a request would change. False: it comes too late, or says nothing new.
-  [[nodiscard]] bool would_change(const Ballot& ballot, Outcome asked) const {
-    if (asked == Outcome::none) return ballot > promised;
-    const bool low = ballot < promised && !planted(Bug::lower_ballot_accepted);
-    return !low && (value == Outcome::none || ballot > accepted || planted(Bug::lower_ballot_accepted));
-  }
+  [[nodiscard]] bool would_change(const Ballot& ballot, Outcome asked) const;
   void apply(const Ballot& ballot, Outcome asked) {
     if (!would_change(ballot, asked)) return;
     promised = std::max(promised, ballot);

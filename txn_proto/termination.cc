@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
+
 namespace assent {
 
 Termination::Termination(const TxnId& txn, GroupId self, Epoch epoch, GroupId coordinator,

@@ -137,7 +137,7 @@ int canaries(const Arguments& arguments, const std::string& program) {
 int canaries(const Arguments& /*arguments*/, const std::string& program) {
   fmt::print(stderr,
              "{} has no planted bugs in it. Build the program that has, and ask that:\n"
-             "  cmake --preset planted && ninja -C build/planted assent-sim && build/planted/bin/assent-sim canaries\n",
+             "  ninja -C build/release assent-sim-planted && build/release/bin/assent-sim-planted canaries\n",
              program);
   return exit_usage;
 }

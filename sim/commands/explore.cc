@@ -38,7 +38,7 @@ bool plant_bug(const std::string& name) {
   }
   fmt::print(stderr, "there is no planted bug '{}'; base/planted.h lists them\n", name);
 #else
-  fmt::print(stderr, "this build has no planted bug '{}' nor any other; use one of the preset 'planted'\n", name);
+  fmt::print(stderr, "this program has no planted bug '{}' nor any other; use assent-sim-planted\n", name);
 #endif
   return false;
 }
@@ -67,7 +67,7 @@ int refute_bugs() {
   plant(Bug::none);
   return all ? 0 : static_cast<int>(Verdict::wrong);
 #else
-  fmt::print(stderr, "this build has no planted bugs; use one of the preset 'planted'\n");
+  fmt::print(stderr, "this program has no planted bugs; use assent-sim-planted\n");
   return exit_usage;
 #endif
 }
@@ -141,8 +141,8 @@ Command add_explore(CLI::App& main) {
   CLI::App* command = main.add_subcommand("explore", "every interleaving of a small history, over the real machines");
   command->add_option("model", arguments->model, "which; --list names them");
   command->add_flag("--list", arguments->list, "name the models and their bounds");
-  command->add_flag("--refute", arguments->refute, "all planted bugs that it refutes (preset 'planted' only)");
-  command->add_option("--bug", arguments->bug, "with this planted bug (preset 'planted' only)");
+  command->add_flag("--refute", arguments->refute, "all planted bugs that it refutes (assent-sim-planted only)");
+  command->add_option("--bug", arguments->bug, "with this planted bug (assent-sim-planted only)");
   command->add_option("--states-max", arguments->options.states_max, "give up beyond so many states");
   command->add_flag("--doubt-digests", arguments->options.doubt_digests,
                     "whenever two states of a replica are taken for one, test that they act alike (slow)");

@@ -1,5 +1,5 @@
-// Which planted bug (base/planted.h) the explorer refutes in which model, and in how many steps. In the preset
-// `planted` tests/explore runs them all, and `assent-sim explore --refute` prints them with their figures.
+// Which planted bug (base/planted.h) the explorer refutes in which model, and in how many steps. tests/explore
+// runs them all, and `assent-sim-planted explore --refute` prints them with their figures.
 #pragma once
 
 #include <span>
