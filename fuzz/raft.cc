@@ -37,6 +37,11 @@ RaftOptions small_options(std::uint64_t choices) {
     options.log_bytes_max = 1'000;
     options.committed_bytes_max = 100;
   }
+  if ((choices & 8U) != 0) options.sleep_ticks = 2;
+  if ((choices & 16U) != 0) {
+    options.promise_micros = 4'000;
+    options.lease_micros = 3'000;
+  }
   return options;
 }
 
@@ -94,7 +99,7 @@ raft::AppendRequest append_request(Input& input, Epoch term) {
 }
 
 raft::Message message(Input& input) {
-  const std::uint64_t kind = input.below(11);
+  const std::uint64_t kind = input.below(15);
   const Epoch term(input.number());
   switch (kind) {
     case 0: return raft::PreVoteRequest{term, position(input)};
@@ -113,6 +118,13 @@ raft::Message message(Input& input) {
     }
     case 8: return raft::HeartbeatReply{term, input.number()};
     case 9: return raft::TimeoutNow{term};
+    case 11: {
+      const Index last(input.number());
+      return raft::Sleep{term, last, input.number()};
+    }
+    case 12: return raft::SleepReply{term, input.number()};
+    case 13: return raft::LeaseRequest{term, input.number()};
+    case 14: return raft::LeaseGrant{term, input.number()};
     default: return raft::StaleTerm{term};
   }
 }
@@ -122,7 +134,7 @@ class Node {
   explicit Node(std::uint64_t choices) : factory_(make_raft_factory(small_options(choices))) { start(); }
 
   void step(Input& input) {
-    switch (input.below(15)) {
+    switch (input.below(17)) {
       case 0:
       case 1:
         for (std::uint64_t ticks = input.below(16); ticks > 0; --ticks) log_->tick();
@@ -158,8 +170,21 @@ class Node {
         const ClusterMillis now(input.number());
         return static_cast<void>(log_->change_membership(member_changes(input), now));
       }
-      default: return restart(input.below(4));
+      case 14: return restart(input.below(4));
+      case 15: {
+        micros_ += input.number();
+        return log_->set_clock(micros_);
+      }
+      default: return sleep(input);
     }
+  }
+
+  // What a host does about it: says whether anything is under way, and wakes a sleeper.
+  void sleep(Input& input) {
+    if (!log_->asleep()) return log_->set_idle(input.flag());
+    Slept slept;
+    slept.ticks = input.number();
+    log_->wake(slept);
   }
 
   void finish() {
@@ -285,6 +310,7 @@ class Node {
   std::unique_ptr<ReplicatedLog> log_;
   std::deque<Write> writes_;
   Index handed_;
+  std::uint64_t micros_ = 0;
   std::map<Index, EntryPtr> committed_;
 };
 
@@ -308,6 +334,10 @@ std::vector<Bytes> raft_seeds() {
   follower.rest(Bytes(from_2(raft::AppendRequest{Epoch(1), {}, Index(0), {entry}}))).byte(6).byte(7).byte(0);
   follower.rest(Bytes(from_2(raft::Heartbeat{Epoch(1), Index(1), 3}))).byte(6).byte(10).byte(1).byte(14).byte(3);
   follower.rest(Bytes(from_2(raft::TimeoutNow{Epoch(1)}))).byte(6);
+  Seed sleeper;
+  sleeper.byte(24).rest(Bytes(from_2(raft::AppendRequest{Epoch(1), {}, Index(1), {entry}}))).byte(6).byte(7).byte(2);
+  sleeper.byte(15).byte(9).rest(Bytes(from_2(raft::LeaseRequest{Epoch(1), 7}))).byte(6);
+  sleeper.rest(Bytes(from_2(raft::Sleep{Epoch(1), Index(1), 1}))).byte(6).byte(16).byte(3).byte(6).byte(0).byte(9);
   Seed leader;
   leader.byte(1).byte(0).byte(15).byte(6);
   leader.rest(Bytes(from_2(raft::PreVoteReply{Epoch(0), Epoch(1), true}))).byte(6).byte(7).byte(2);
@@ -342,7 +372,7 @@ std::vector<Bytes> raft_seeds() {
                                                          encode_membership(Membership{NodeId(1), NodeId(2)})});
   changes.rest(Bytes(from_2(raft::AppendRequest{Epoch(2), {Epoch(1), Index(1)}, Index(2), {fewer}})));
   changes.byte(6).byte(7).byte(2).byte(14).byte(0).byte(6);
-  return {follower, leader, liar, snapshot, changes};
+  return {follower, leader, liar, sleeper, snapshot, changes};
 }
 
 }  // namespace assent::fuzz
