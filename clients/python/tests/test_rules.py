@@ -144,6 +144,11 @@ class ExecuteRules(unittest.TestCase):
         self.assertEqual(request.mode, pb.SAGA)
         self.assertEqual([one.retriable for one in request.services], [False, True])
 
+    def test_a_call_says_how_long_and_how_often_it_may_be_asked(self) -> None:
+        order = assent.Transaction(id=TXN).call("stock", "h:1", "2", timeout=0.25, max_calls=3).call("card", "h:2", "9")
+        request = order.request(1.0)
+        self.assertEqual([(one.timeout_millis, one.max_calls) for one in request.services], [(250, 3), (0, 0)])
+
     def test_one_shard_is_asked_itself(self) -> None:
         cluster = ScriptedCluster(answer(pb.COMMITTED))
         self.assertEqual(cluster.execute(assent.Transaction().put("s1", "k", "v")).ask, "s1")

@@ -303,6 +303,13 @@ describe('one attempt', () => {
     assert.throws(() => txn.put('s1', 'k', 'v'), /over/);
     await assert.rejects(txn.get('s1', 'k'), /over/);
   });
+  it('says how long and how often each service may be asked', async () => {
+    const txn = new Txn(newTxnId(), new Date(), 'c0', () => Promise.reject(new Error('no')));
+    txn.call({ name: 'stock', address: 'h:1', timeout: 250, maxCalls: 3 }, '');
+    txn.call('card@h:2', '');
+    const { services } = await txn.finish();
+    assert.deepEqual(services.map((one) => [one.timeoutMillis, one.maxCalls]), [[250, 3], [0, 0]]);
+  });
   it('has retriable steps at its end, and only in a saga', async () => {
     const make = (mode?: ServiceMode): Txn => new Txn(newTxnId(), new Date(), 'c0', () => Promise.reject(new Error('no')), mode);
     for (const mode of [undefined, 'atomic', 'tcc'] as const) {
