@@ -131,7 +131,7 @@ std::vector<Bytes> services_seeds() {
     return Bytes(Seed()
                      .byte(kind)
                      .byte(0)
-                     .byte(status.error_code())
+                     .byte(static_cast<std::uint64_t>(status.error_code()))
                      .piece(status.error_message())
                      .piece(status.error_details())
                      .rest(response));
