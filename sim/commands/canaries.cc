@@ -1,12 +1,17 @@
 // assent-sim canaries: each planted bug (base/planted.h), and whether we notice it. The proof that the checkers and
 // faults have power: a bug that nobody finds means that something of the kind could be in the code now.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/planted.h"
@@ -134,11 +139,23 @@ int canaries(const Arguments& arguments, const std::string& program) {
 
 #else
 
-int canaries(const Arguments& /*arguments*/, const std::string& program) {
+// The program with the bugs lies beside this one, and takes its place.
+int canaries(const Arguments& arguments, const std::string& program) {
+  std::error_code unknown;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  const std::string other = (self.parent_path() / "assent-sim-planted").string();
+  std::vector<std::string> words{other,          "canaries",
+                                 "--seconds",    fmt::format("{}", arguments.seconds_max),
+                                 "--first-seed", std::to_string(arguments.first_seed)};
+  if (!arguments.only.empty()) words.insert(words.end(), {"--only", fmt::format("{}", fmt::join(arguments.only, ","))});
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  ::execv(other.c_str(), pointers.data());
   fmt::print(stderr,
-             "{} has no planted bugs in it. Build the program that has, and ask that:\n"
-             "  ninja -C build/release assent-sim-planted && build/release/bin/assent-sim-planted canaries\n",
-             program);
+             "{} has no planted bugs in it, and {}, which has, cannot be run: {}. Build it with\n"
+             "  ninja -C build/release assent-sim-planted\n",
+             program, other, std::generic_category().message(errno));
   return exit_usage;
 }
 
