@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # How throughput and the servers' time for a transfer change with one thing at a time: shards of the cluster, participants of a
-# transfer, clients, bytes of a value, accounts; and what outcomes that are kept cost. Each point is a run of its own on a fresh cluster
+# transfer, clients, bytes of a value, accounts; and what outcomes that are kept, and transactions in doubt, cost. Each point is a run of its own on a fresh cluster
 # of three nodes on loopback, but for clients and values, which share one.
 #
 #   bench/scale.sh [--seconds S] [--json FILE] [--plots FOLDER] [CURVE...]      default: 4 seconds, every curve
 #
-# Curves: shards participants clients values accounts outcomes. Figures of curves that were not asked for stay in FILE (default: scale.json in
+# Curves: shards participants clients values accounts outcomes doubt. Figures of curves that were not asked for stay in FILE (default: scale.json in
 # the build directory) from before; FOLDER (default: plots in the build directory) gets an SVG of each curve in FILE, by Debian's gnuplot.
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
@@ -20,10 +20,10 @@ while [ $# -gt 0 ]; do
     *) curves+=("$1"); shift ;;
   esac
 done
-[ ${#curves[@]} -gt 0 ] || curves=(shards participants clients values accounts outcomes)
+[ ${#curves[@]} -gt 0 ] || curves=(shards participants clients values accounts outcomes doubt)
 packages+=(gnuplot-nox python3)
 install_packages
-build_targets assentd assentctl history_bench
+build_targets assentd assentctl history_bench in_doubt
 json=${json:-$build/scale.json}
 plots=${plots:-$build/plots}
 mkdir -p "$plots"
@@ -53,7 +53,7 @@ point() { # CURVE X ARGUMENT...
 }
 
 for curve in "${curves[@]}"; do
-  case $curve in shards | participants | clients | values | accounts | outcomes) ;; *) die "$curve is no curve; see --help" ;; esac
+  case $curve in shards | participants | clients | values | accounts | outcomes | doubt) ;; *) die "$curve is no curve; see --help" ;; esac
   /usr/bin/python3 "$root/bench/scale_plot.py" begin "$json" "$curve"
   case $curve in
     # Transfers of SQL between two shards each, whichever; the accounts are as many in all.
@@ -70,6 +70,10 @@ for curve in "${curves[@]}"; do
     outcomes) for n in 20000 100000 1000000 10000000; do
       rm -rf "$dir/history"
       "$bin/history_bench" "$dir/history" "$n" >"$dir/point.txt" && /usr/bin/python3 "$root/bench/scale_plot.py" outcomes "$json" "$n" "$dir/point.txt"
+    done ;;
+    doubt) for n in 1000 10000 100000 1000000; do
+      rm -rf "$dir/doubt"
+      "$bin/in_doubt" "$dir/doubt" "$n" >"$dir/point.txt" && /usr/bin/python3 "$root/bench/scale_plot.py" doubt "$json" "$n" "$dir/point.txt"
     done ;;
   esac
 done

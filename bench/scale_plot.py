@@ -4,6 +4,7 @@
   begin FILE CURVE            forgets the curve's points
   add FILE CURVE X REPORT     takes a point from a report of assentctl bench run
   outcomes FILE X REPORT      takes one from history_bench
+  doubt FILE X REPORT         takes one from in_doubt
   draw FILE FOLDER            an SVG for each curve in the file
 """
 import json
@@ -19,6 +20,7 @@ CURVES = {
     "values": ("bytes that a transfer writes on each shard besides", *LOAD),
     "accounts": ("accounts", *LOAD),
     "outcomes": ("outcomes kept", "memory after a restart, MiB", "seconds to restart"),
+    "doubt": ("transactions in doubt", "memory after a restart, MiB", "seconds to restart"),
 }
 
 
@@ -88,6 +90,9 @@ def main():
     elif what == "outcomes":
         report = report_of(rest[1])
         add(path, "outcomes", int(rest[0]), {"left": report["restart_memory_mib"], "right": report["restart_seconds"]})
+    elif what == "doubt":
+        report = report_of(rest[1])
+        add(path, "doubt", int(rest[0]), {"left": report["restart_mib"], "right": report["restart_seconds"]})
     elif what == "draw":
         draw(path, rest[0])
     else:
