@@ -80,6 +80,7 @@ class Pump final : public Application {
     return outbox;
   }
   [[nodiscard]] Result<Bytes> snapshot() override { return Bytes{}; }
+  [[nodiscard]] Result<void> restorable(const SnapshotMark&, ByteView) const override { return {}; }
   [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView) override {
     applied_ = mark.last.index;
     return {};

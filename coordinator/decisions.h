@@ -154,6 +154,8 @@ class Decisions {
   [[nodiscard]] Result<Bytes> snapshot() const;
   // corruption when the bytes are not a snapshot; the machine is then as it was. The snapshot is of this entry.
   [[nodiscard]] Result<void> restore(ByteView snapshot, Index applied = {});
+  // Whether restore() takes the bytes, as far as they go.
+  [[nodiscard]] static Result<void> restorable(ByteView snapshot);
   // Of no meaning while failure() stands.
   [[nodiscard]] std::uint64_t digest() const;
 

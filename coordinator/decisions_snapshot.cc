@@ -222,6 +222,17 @@ Result<Parts> parse(ByteView bytes) {
   return parts;
 }
 
+// As another replica sends it: with all of the history.
+Result<Parts> parse_whole(ByteView bytes) {
+  auto parts = parse(bytes);
+  if (!parts || parts->history.first == parts->history.records_from) return parts;
+  if (!planted(Bug::snapshot_without_outcomes)) {
+    return fail(ErrorCode::corruption, "the snapshot of decisions holds a part of the history only");
+  }
+  parts->history.first = parts->history.records_from;
+  return parts;
+}
+
 }  // namespace
 
 Bytes Decisions::bytes_with_history_from(std::uint64_t sequence) const {
@@ -252,16 +263,15 @@ Result<Bytes> Decisions::snapshot() const {
   return bytes;
 }
 
+Result<void> Decisions::restorable(ByteView snapshot) {
+  const auto parts = parse_whole(snapshot);
+  return parts ? Result<void>() : fail(parts.error());
+}
+
 Result<void> Decisions::restore(ByteView snapshot, Index applied) {
-  auto parts = parse(snapshot);
+  auto parts = parse_whole(snapshot);
   if (!parts) return fail(parts.error());
   OutcomeHistory::Content& history = parts->history;
-  if (history.first != history.records_from) {
-    if (!planted(Bug::snapshot_without_outcomes)) {
-      return fail(ErrorCode::corruption, "the snapshot of decisions holds a part of the history only");
-    }
-    history.first = history.records_from;
-  }
   stamp_ = parts->stamp;
   begun_ = std::move(parts->begun);
   open_ = std::move(parts->open);

@@ -35,6 +35,7 @@ concept MachineBinding = requires(B& binding, const B& constant, const EntryCont
   { constant.applied() } -> std::same_as<Index>;
   { binding.batch_applied() } -> std::same_as<Result<void>>;
   { binding.snapshot() } -> std::same_as<Result<Bytes>>;
+  { constant.restorable(mark, bytes) } -> std::same_as<Result<void>>;
   { binding.restore(mark, bytes) } -> std::same_as<Result<void>>;
   { binding.digest() } -> std::same_as<Result<std::uint64_t>>;
   { constant.healthy() } -> std::same_as<Result<void>>;
@@ -118,6 +119,9 @@ class App final : public Application {
   }
 
   [[nodiscard]] Result<Bytes> snapshot() override { return binding_->snapshot(); }
+  [[nodiscard]] Result<void> restorable(const SnapshotMark& mark, ByteView data) const override {
+    return binding_->restorable(mark, data);
+  }
   [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView data) override {
     return binding_->restore(mark, data);
   }

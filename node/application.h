@@ -90,6 +90,9 @@ class Application {
   [[nodiscard]] virtual Outbox take_outbox() = 0;
 
   [[nodiscard]] virtual Result<Bytes> snapshot() = 0;  // as of applied()
+  // Whether restore() takes it: asked before anything of a peer's snapshot is kept, for what is kept must be one to
+  // start from again. corruption: damaged, or of a build that this one does not know.
+  [[nodiscard]] virtual Result<void> restorable(const SnapshotMark& mark, ByteView data) const = 0;
   [[nodiscard]] virtual Result<void> restore(const SnapshotMark& mark, ByteView data) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> digest() = 0;
   // An error of its data outside of the calls that return one: the outbox stays empty from then on, and the node ends.

@@ -38,6 +38,9 @@ class CoordinatorBinding {
   [[nodiscard]] Result<void> batch_applied() { return decisions_.checkpoint(applied_); }
   // Brings everything to the archive first: the log before it may go then, and a restart finds it there.
   [[nodiscard]] Result<Bytes> snapshot();
+  [[nodiscard]] Result<void> restorable(const SnapshotMark&, ByteView data) const {
+    return Decisions::restorable(data);
+  }
   [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView data);
   [[nodiscard]] Result<std::uint64_t> digest();
   [[nodiscard]] Result<void> healthy() const;

@@ -421,6 +421,11 @@ Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
     return {};
   }
   if (incoming_) return {};  // one at a time; the leader sends again what is still missing
+  if (auto fine = application_->restorable(transfer.mark, transfer.data); !fine) {
+    ++snapshots_refused_;  // and the leader, which hears nothing, sends it again
+    if (shared_.observer.snapshot_refused) shared_.observer.snapshot_refused(config_.id, from, fine.error());
+    return {};
+  }
   incoming_ = Incoming{from, transfer.epoch, Snapshot{std::move(transfer.mark), std::move(transfer.data)}};
   return saving_ ? Result<void>{} : save(incoming_->snapshot);
 }

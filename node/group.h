@@ -119,6 +119,7 @@ class Group {
     return status();
   }
   [[nodiscard]] std::uint64_t snapshots_damaged() const { return snapshots_damaged_; }
+  [[nodiscard]] std::uint64_t snapshots_refused() const { return snapshots_refused_; }
 
  private:
   struct Parked {
@@ -186,6 +187,7 @@ class Group {
   std::uint64_t bytes_since_snapshot_ = 0;  // applied payload
   bool snapshot_wanted_ = false;            // the stored one turned out to be damaged
   std::uint64_t snapshots_damaged_ = 0;
+  std::uint64_t snapshots_refused_ = 0;
   bool saving_ = false;
   bool saving_own_ = false;
   std::optional<Incoming> incoming_;  // a peer's snapshot: being saved, or waiting until our own save ends

@@ -557,7 +557,10 @@ LoopStatistics NodeLoop::statistics() const {
   all.frames_sent = peers_.counts().frames_sent;
   all.frame_bytes_sent = peers_.counts().frame_bytes_sent;
   all.messages_dropped += peers_.counts().messages_dropped;
-  for (const auto& [id, group] : groups_) all.snapshots_damaged += group.snapshots_damaged();
+  for (const auto& [id, group] : groups_) {
+    all.snapshots_damaged += group.snapshots_damaged();
+    all.snapshots_refused += group.snapshots_refused();
+  }
   all.wal = wal_->statistics();
   return all;
 }

@@ -101,6 +101,7 @@ struct LoopStatistics {
   std::uint64_t messages_dropped = 0;
   std::uint64_t local_messages = 0;     // between groups whose leaders are both here
   std::uint64_t snapshots_damaged = 0;  // found so when a follower needed one; another was taken in its place
+  std::uint64_t snapshots_refused = 0;  // of peers: they could not be restored
   Wal::Statistics wal;
 };
 
@@ -162,6 +163,7 @@ class Loop {
   struct Observer {
     std::function<void(GroupId, const Entry&)> applied;
     std::function<void(GroupId, const Leadership&)> leadership;
+    std::function<void(GroupId, NodeId from, const Error& why)> snapshot_refused = {};
   };
   virtual void observe(Observer observer) = 0;
   // Told what the groups that are led here do (node/txn_watcher.h); null: nobody is. It must outlive the loop.

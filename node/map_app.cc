@@ -31,6 +31,11 @@ Outbox MapApp::take_outbox() {
   return outbox;
 }
 
+Result<void> MapApp::restorable(const SnapshotMark&, ByteView data) const {
+  if (decode_cluster_map(data)) return {};
+  return fail(ErrorCode::corruption, "the snapshot of the cluster's map cannot be read");
+}
+
 Result<void> MapApp::restore(const SnapshotMark& mark, ByteView data) {
   auto map = decode_cluster_map(data);
   if (!map) return fail(ErrorCode::corruption, "the snapshot of the cluster's map cannot be read");

@@ -34,6 +34,7 @@ class MapApp final : public Application {
   [[nodiscard]] bool has_outbox() const override { return !replies_.empty(); }
   [[nodiscard]] Outbox take_outbox() override;
   [[nodiscard]] Result<Bytes> snapshot() override { return encode(map_); }
+  [[nodiscard]] Result<void> restorable(const SnapshotMark& mark, ByteView data) const override;
   [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView data) override;
   [[nodiscard]] Result<std::uint64_t> digest() override;
   [[nodiscard]] ApplicationStatus status() const override;

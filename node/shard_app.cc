@@ -15,13 +15,26 @@ Result<ShardBinding::Applied> ShardBinding::apply(const EntryContext& context, c
   return applied;
 }
 
+namespace {
+
+Result<void> check_applied(const SnapshotMark& mark, const Store& store) {
+  if (store.applied() == mark.last.index) return {};
+  return fail(ErrorCode::corruption,
+              fmt::format("a snapshot up to entry {} holds the rows as of entry {}", mark.last.index, store.applied()));
+}
+
+}  // namespace
+
+Result<void> ShardBinding::restorable(const SnapshotMark& mark, ByteView data) const {
+  const auto image = store_->image(data);
+  if (!image) return fail(image.error());
+  if (auto loaded = shard_.loadable(**image); !loaded) return loaded;
+  return check_applied(mark, **image);
+}
+
 Result<void> ShardBinding::restore(const SnapshotMark& mark, ByteView data) {
   if (auto done = shard_.restore(*store_, data); !done) return done;
-  if (store_->applied() != mark.last.index) {
-    return fail(ErrorCode::corruption, fmt::format("a snapshot up to entry {} holds the rows as of entry {}",
-                                                   mark.last.index, store_->applied()));
-  }
-  return {};
+  return check_applied(mark, *store_);
 }
 
 ApplicationStatus ShardBinding::status() const {

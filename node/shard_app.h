@@ -34,6 +34,7 @@ class ShardBinding {
   [[nodiscard]] Index applied() const { return store_->applied(); }
   [[nodiscard]] Result<void> batch_applied() { return store_->checkpoint(); }
   [[nodiscard]] Result<Bytes> snapshot() { return store_->snapshot(); }
+  [[nodiscard]] Result<void> restorable(const SnapshotMark& mark, ByteView data) const;
   [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView data);
   // Of rows and records; the machine is a function of the records.
   [[nodiscard]] Result<std::uint64_t> digest() { return store_->digest(); }

@@ -265,6 +265,12 @@ Result<void> MemoryStore::restore(ByteView snapshot) {
   return {};
 }
 
+Result<std::unique_ptr<Store>> MemoryStore::image(ByteView snapshot) const {
+  auto store = std::make_unique<MemoryStore>();
+  if (auto restored = store->restore(snapshot); !restored) return fail(restored.error());
+  return store;
+}
+
 Result<std::uint64_t> MemoryStore::digest() {
   Digest digest;
   digest.add(rows_.size());

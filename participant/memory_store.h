@@ -31,6 +31,7 @@ class MemoryStore final : public Store, public ResourceManager {
   [[nodiscard]] Result<void> checkpoint() override { return {}; }
   [[nodiscard]] Result<Bytes> snapshot() override;
   [[nodiscard]] Result<void> restore(ByteView snapshot) override;
+  [[nodiscard]] Result<std::unique_ptr<Store>> image(ByteView snapshot) const override;
   [[nodiscard]] Result<std::uint64_t> digest() override;
 
   [[nodiscard]] tl::expected<Evaluation, Refusal> evaluate(const Work& work) override;

@@ -127,6 +127,8 @@ class Shard {
   [[nodiscard]] Result<void> load(const Store& store);
   // Makes the store, and then the machine, what a snapshot of another replica's store says. corruption as above.
   [[nodiscard]] Result<void> restore(Store& store, ByteView snapshot);
+  // Whether load() could.
+  [[nodiscard]] Result<void> loadable(const Store& store) const { return Shard(options_).load(store); }
 
   // Changes the machine and the store; the caller sets the store's applied index and checkpoints. An error is the
   // disk's.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,8 @@ class Store {
   [[nodiscard]] virtual Result<Bytes> snapshot() = 0;
   // Replaces all of it. corruption when the bytes are not a snapshot; the old content is gone only on success.
   [[nodiscard]] virtual Result<void> restore(ByteView snapshot) = 0;
+  // What such bytes would make of it, as a store of its own in memory. corruption as above.
+  [[nodiscard]] virtual Result<std::unique_ptr<Store>> image(ByteView snapshot) const = 0;
   // Equal for equal rows and records, whatever pages they lie on.
   [[nodiscard]] virtual Result<std::uint64_t> digest() = 0;
 };

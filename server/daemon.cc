@@ -228,9 +228,18 @@ Result<void> Daemon::open_loop() {
                          make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));
   loop_ = std::move(*loop);
-  loop_->observe({.applied = {}, .leadership = [this](GroupId group, const Leadership& leadership) {
-                    watch_leadership(group, leadership);
-                  }});
+  loop_->observe({.applied = {},
+                  .leadership = [this](GroupId group, const Leadership& led) { watch_leadership(group, led); },
+                  .snapshot_refused =
+                      [this](GroupId group, NodeId from, const Error& why) {
+                        LogEvent(LogLevel::error, "store",
+                                 "a snapshot of another node cannot be restored here and was not kept; is that node of "
+                                 "a newer build?")
+                            .field("group", cluster_.groups.name(group))
+                            .field("from", from.value)
+                            .field("error", why.message)
+                            .write_at_most_every(10, "snapshot refused");
+                      }});
   loop_->know_shards(shards_of(cluster_));
   loop_->announce({cluster_.epoch, encode(cluster_.map)});
   observe_.look_at(*loop_);

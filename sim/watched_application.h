@@ -47,6 +47,9 @@ class WatchedApplication final : public Application {
   [[nodiscard]] bool has_outbox() const override { return real_->has_outbox(); }
   Outbox take_outbox() override;
   Result<Bytes> snapshot() override;
+  [[nodiscard]] Result<void> restorable(const SnapshotMark& mark, ByteView data) const override {
+    return real_->restorable(mark, data);
+  }
   Result<void> restore(const SnapshotMark& mark, ByteView data) override;
   Result<std::uint64_t> digest() override { return real_->digest(); }
   [[nodiscard]] Result<void> healthy() const override { return real_->healthy(); }

@@ -89,6 +89,7 @@ class SqliteStore::Parts {
   [[nodiscard]] Result<void> checkpoint();
   [[nodiscard]] Result<Bytes> snapshot();
   [[nodiscard]] Result<void> restore(ByteView snapshot);
+  [[nodiscard]] const SqliteOptions& options() const { return options_; }
   [[nodiscard]] Result<std::uint64_t> digest();
   [[nodiscard]] tl::expected<Evaluation, Refusal> evaluate(const Work& work, bool may_write);
 
@@ -560,6 +561,16 @@ Result<void> SqliteStore::commit() { return parts_->commit(); }
 
 Result<Bytes> SqliteStore::snapshot() { return parts_->snapshot(); }
 Result<void> SqliteStore::restore(ByteView snapshot) { return parts_->restore(snapshot); }
+Result<std::unique_ptr<Store>> SqliteStore::image(ByteView snapshot) const {
+  SqliteOptions in_memory = parts_->options();
+  in_memory.path = ":memory:";
+  in_memory.vfs.clear();
+  in_memory.schemas = nullptr;
+  auto store = open(in_memory);
+  if (!store) return fail(store.error());
+  if (auto restored = (*store)->restore(snapshot); !restored) return fail(restored.error());
+  return std::move(*store);
+}
 Result<std::uint64_t> SqliteStore::digest() { return parts_->digest(); }
 
 tl::expected<Evaluation, Refusal> SqliteStore::evaluate(const Work& work) { return parts_->evaluate(work, true); }

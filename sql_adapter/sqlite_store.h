@@ -88,6 +88,7 @@ class SqliteStore final : public Store, public ResourceManager {
 
   [[nodiscard]] Result<Bytes> snapshot() override;
   [[nodiscard]] Result<void> restore(ByteView snapshot) override;
+  [[nodiscard]] Result<std::unique_ptr<Store>> image(ByteView snapshot) const override;
   // Over the schema's text, all rows in primary-key order, all records and the machine record; not over applied().
   [[nodiscard]] Result<std::uint64_t> digest() override;
 

@@ -96,6 +96,12 @@ class TestApplication final : public Application {
     for (const Bytes& text : database_.texts) writer.bytes(text);
     return out;
   }
+  [[nodiscard]] Result<void> restorable(const SnapshotMark&, ByteView data) const override {
+    ByteReader in(data);
+    while (in.ok() && in.remaining() > 0) static_cast<void>(in.bytes());
+    if (!in.complete()) return fail(ErrorCode::corruption, "not a snapshot");
+    return {};
+  }
   Result<void> restore(const SnapshotMark& mark, ByteView data) override {
     database_.texts.clear();
     ByteReader in(data);
