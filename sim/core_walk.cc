@@ -26,10 +26,15 @@ namespace {
 
 constexpr std::uint64_t steps_plain = 2'000;
 constexpr std::uint64_t steps_changing = 5'000;
+constexpr std::uint64_t promise_micros = 4'000;
 constexpr GroupId group{1};
 
-RaftOptions draw_options(Rng rng) {
+RaftOptions draw_options(Rng rng, bool leases) {
   RaftOptions options;
+  if (leases) {
+    options.promise_micros = promise_micros;
+    options.lease_micros = promise_micros * 9 / 10;
+  }
   options.election_ticks = 4;
   options.heartbeat_ticks = 1;
   options.append_bytes_max = rng.chance(0.5) ? 64 : 4'096;
@@ -60,18 +65,20 @@ struct Node {
   SnapshotMark snapshot;  // the newest; in files of its own, so at once durable
   Index handed;           // committed entries that it gave us
   bool led = false;
+  std::map<ReadId, Index> reads;  // under way: what anybody had been told when it came in
 };
 
 class Walk {
  public:
-  Walk(std::uint64_t seed, bool narrate)
+  Walk(std::uint64_t seed, bool leases, bool narrate)
       : rng_(Rng(seed).split("core walk")),
+        leases_(leases),
         recorder_(schedule_, narrate ? std::optional(TimeSpan{}) : std::nullopt),
         durability_(recorder_),
         raft_(recorder_, durability_),
         spotter_(recorder_, durability_),
         watchers_{&durability_, &raft_, &spotter_},
-        factory_(watch(make_raft_factory(draw_options(rng_.split("options"))), watchers_)) {
+        factory_(watch(make_raft_factory(draw_options(rng_.split("options"), leases_)), watchers_)) {
     result_.seed = seed;
     // In every other walk members change. Two voters, or four, are no better than one, or three, at outliving
     // anything; but two changes of theirs that know nothing of each other may have majorities that do not meet.
@@ -97,6 +104,12 @@ class Walk {
     crash_ = shares.below(15);
     sync_ = 40 + shares.below(300);
     compact_ = shares.below(40);
+    if (leases_) {
+      Rng times = rng_.split("times");
+      time_ = 1 + times.below(12);  // so that a lease may outlast an election
+      read_ = 20 + times.below(60);
+      transfer_ = 5 + times.below(30);
+    }
     if (!changing) return;
     // Five nodes have more to say to each other, and more elections to hold.
     change_ = 10 + shares.below(80);
@@ -138,8 +151,11 @@ class Walk {
     if (falls(compact_)) return compact(node);
     if (falls(tick_)) return tick(node);
     if (falls(60)) return propose();
+    if (falls(read_)) return read();
+    if (falls(time_)) return pass_time();
     if (falls(change_)) return change_members();
-    if (falls(transfer_)) return node.log->transfer_leadership(any().setup.self), collect(node);
+    if (falls(transfer_))
+      return leases_ ? hand_over() : (node.log->transfer_leadership(any().setup.self), collect(node));
     for (std::uint64_t left = rng_.between(1, heard_max_); left > 0; --left) deliver_fresh();
   }
 
@@ -147,8 +163,10 @@ class Walk {
 
   void rebuild(Node& node) {
     node.log = factory_(node.setup).value();  // the disk never holds what the core may not hear
+    node.reads.clear();
     node.led = false;
     node.handed = node.setup.durable.snapshot.last.index;
+    if (leases_) node.log->set_clock(now_);
     collect(node);
   }
 
@@ -161,6 +179,57 @@ class Walk {
     node.unsynced.push_back({{}, *mark});
     node.log->snapshot_taken(*mark);
     collect(node);
+  }
+
+  // All clocks go alike: how far they may drift apart is a matter of how much shorter a lease is than a promise.
+  void pass_time() {
+    now_ += rng_.between(1, promise_micros / 2);
+    recorder_.say("it is {} us", now_);
+    for (Node& node : nodes_) {
+      node.log->set_clock(now_);
+      collect(node);
+    }
+  }
+
+  // A leader asks another to take over, and may then not hear that it did.
+  void hand_over() {
+    for (Node& node : nodes_) {
+      if (!node.log->status().leadership.self_leads) continue;
+      node.log->transfer_leadership(any().setup.self);
+      collect(node);
+      if (rng_.chance(0.5)) continue;
+      for (std::uint64_t left = rng_.between(1, 6); left > 0; --left) deliver_fresh();
+      side_.assign(nodes_.size(), false);
+      side_[node.setup.self.value - 1] = true;
+      recorder_.say("n{} is on the other side", node.setup.self);
+    }
+  }
+
+  // From whoever leads, or thinks so.
+  void read() {
+    for (Node& node : nodes_) {
+      if (node.log->status().leadership.self_leads) read(node);
+    }
+  }
+
+  void read(Node& node) {
+    const ReadId id(++reads_);
+    const Index known = committed_.empty() ? Index(0) : committed_.rbegin()->first;
+    if (!node.log->request_read(id)) return;
+    recorder_.say("n{} is asked for read {}, which must know {}", node.setup.self, id, known);
+    node.reads.emplace(id, known);
+    collect(node);
+  }
+
+  void judge_read(Node& node, const ReadReady& ready) {
+    const auto found = node.reads.find(ready.id);
+    if (found == node.reads.end()) return;
+    result_.reads += 1;
+    if (ready.index < found->second) {
+      recorder_.wrong(fmt::format("L6 reads: node {} answers read {} as of index {}, and index {} was told before it",
+                                  node.setup.self, ready.id, ready.index, found->second));
+    }
+    node.reads.erase(found);
   }
 
   void tick(Node& node) {
@@ -279,6 +348,7 @@ class Walk {
     if (output.install) node.handed = output.install->last.index;
     for (const EntryPtr& entry : output.committed) judge_committed(node, *entry);
     for (const SnapshotSend& one : output.snapshots_to_send) send_snapshot(node, one);
+    for (const ReadReady& one : output.reads) judge_read(node, one);
     if (output.leadership && output.leadership->self_leads != node.led) {
       node.led = output.leadership->self_leads;
       result_.elections += node.led ? 1 : 0;
@@ -358,6 +428,7 @@ class Walk {
   }
 
   Rng rng_;
+  const bool leases_;  // leaders read by them, and others by asking
   Schedule schedule_;
   Recorder recorder_;
   DurabilityChecker durability_;
@@ -384,11 +455,16 @@ class Walk {
   std::uint64_t transfer_ = 5;
   std::uint64_t steps_max_ = steps_plain;
   std::uint64_t heard_max_ = 1;  // messages in one step
+  std::uint64_t time_ = 0;
+  std::uint64_t read_ = 0;
+  std::uint64_t now_ = 1'000'000;
+  std::uint64_t reads_ = 0;
   double loss_ = 0;
 };
 
 }  // namespace
 
-WalkResult walk_cores(std::uint64_t seed, bool narrate) { return Walk(seed, narrate).run(); }
+WalkResult walk_cores(std::uint64_t seed, bool narrate) { return Walk(seed, false, narrate).run(); }
+WalkResult walk_leases(std::uint64_t seed, bool narrate) { return Walk(seed, true, narrate).run(); }
 
 }  // namespace assent::sim

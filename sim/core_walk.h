@@ -5,7 +5,10 @@
 // things in a row, such as an answer that outlives two elections, or two changes by leaders that do not know of each
 // other.
 //
-// Not a run of the system: there is no loop, no application and no time, and a snapshot is no more than its mark.
+// In walks of another kind leaders read by leases, and there is a time for them, which goes on in steps of its own
+// whatever nodes tick: what was told to be committed before a read came in must be below what it is answered from.
+//
+// Not a run of the system: there is no loop and no application, and a snapshot is no more than its mark.
 // Called by `assent-sim walk`, by the hunt for planted bugs, and by tests. A walk is a function of its seed.
 #pragma once
 
@@ -22,10 +25,12 @@ struct WalkResult {
   std::uint64_t elections = 0;    // won
   std::uint64_t repeated = 0;     // messages that had been sent, and perhaps delivered, before
   std::uint64_t longer_logs = 0;  // over which a snapshot was installed
+  std::uint64_t reads = 0;        // answered
   std::string wrong;              // empty: no rule was broken
 };
 
 // narrate: every step to standard output.
 [[nodiscard]] WalkResult walk_cores(std::uint64_t seed, bool narrate = false);
+[[nodiscard]] WalkResult walk_leases(std::uint64_t seed, bool narrate = false);
 
 }  // namespace assent::sim

@@ -93,10 +93,13 @@ std::string walk_for(const PlantedBug& bug, double seconds_max, const std::strin
   const std::clock_t begun = std::clock();
   const auto seconds = [begun] { return static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC; };
   for (std::uint64_t seed = 1; seconds() < seconds_max && by.empty(); ++seed) {
-    const WalkResult result = walk_cores(seed);
+    WalkResult result = walk_cores(seed);
+    const bool leases = result.wrong.empty();
+    if (leases) result = walk_leases(seed);
     if (result.wrong.empty()) continue;
-    by = fmt::format("walk: {}, {} walks, {:.1f} s  ({}{} walk --seeds {})",
-                     result.wrong.substr(0, result.wrong.find(':')), seed, seconds(), program, plant_option(), seed);
+    by = fmt::format("walk: {}, {} walks, {:.1f} s  ({}{} walk{} --seeds {})",
+                     result.wrong.substr(0, result.wrong.find(':')), seed, seconds(), program, plant_option(),
+                     leases ? " --leases" : "", seed);
   }
   plant(Bug::none);
   return by;

@@ -11,6 +11,7 @@ namespace {
 
 struct Arguments {
   SeedRange seeds;
+  bool leases = false;
   bool narrate = false;
 };
 
@@ -18,23 +19,25 @@ int walk(const Arguments& arguments, const std::string& program) {
   print_head(to_string(arguments.seeds));
   WalkResult all;
   for (std::uint64_t seed = arguments.seeds.first; seed <= arguments.seeds.last; ++seed) {
-    const WalkResult one = walk_cores(seed, arguments.narrate);
+    const WalkResult one =
+        arguments.leases ? walk_leases(seed, arguments.narrate) : walk_cores(seed, arguments.narrate);
     all.steps += one.steps;
     all.committed += one.committed;
     all.changes += one.changes;
     all.elections += one.elections;
     all.repeated += one.repeated;
     all.longer_logs += one.longer_logs;
+    all.reads += one.reads;
     if (one.wrong.empty()) continue;
-    fmt::print("FAILED seed={} wrong after {} steps: {}\n  replay: {}{} walk --seeds {} --narrate\n", seed, one.steps,
-               one.wrong, program, plant_option(), seed);
+    fmt::print("FAILED seed={} wrong after {} steps: {}\n  replay: {}{} walk{} --seeds {} --narrate\n", seed, one.steps,
+               one.wrong, program, plant_option(), arguments.leases ? " --leases" : "", seed);
     return static_cast<int>(Verdict::wrong);
   }
   fmt::print(
       "{} walks, none failed; {} steps, {} elections, {} entries committed, {} of them changes of the members, "
-      "{} messages repeated, {} snapshots installed over a longer log\n",
+      "{} messages repeated, {} snapshots installed over a longer log, {} reads answered\n",
       arguments.seeds.last - arguments.seeds.first + 1, all.steps, all.elections, all.committed, all.changes,
-      all.repeated, all.longer_logs);
+      all.repeated, all.longer_logs, all.reads);
   return 0;
 }
 
@@ -44,6 +47,7 @@ Command add_walk(CLI::App& main, const std::string& program) {
   auto* app = main.add_subcommand("walk", "bare consensus cores whose messages arrive whenever, and again");
   const auto arguments = std::make_shared<Arguments>();
   add_seeds(*app, arguments->seeds)->required();
+  app->add_flag("--leases", arguments->leases, "leaders read by leases");
   app->add_flag("--narrate", arguments->narrate, "say every step");
   return {app, [arguments, program] { return walk(*arguments, program); }};
 }

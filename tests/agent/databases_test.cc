@@ -265,7 +265,9 @@ TEST(DatabasesByTls, an_agent_takes_part_for_its_cluster_alone) {
     const auto done = take("grpcs://");
     return done && done->committed();
   })) << "once the agent serves";
-  EXPECT_EQ(PostgresKind::number(postgres.look(), "SELECT balance FROM acct WHERE id = 1"), opening - 30);
+  EXPECT_TRUE(eventually(20s, [&] {
+    return PostgresKind::number(postgres.look(), "SELECT balance FROM acct WHERE id = 1") == opening - 30;
+  }));
   const auto plain = take("");
   ASSERT_TRUE(plain);
   EXPECT_TRUE(plain->aborted()) << "it speaks TLS";
@@ -275,7 +277,8 @@ TEST(DatabasesByTls, an_agent_takes_part_for_its_cluster_alone) {
        files.cert(), "--timeout", "500ms", "--payload", payload<Postgres>(client::new_txn_id(), 1, 5)},
       120s);
   EXPECT_NE(stranger.status, 0) << stranger.output;
-  EXPECT_EQ(PostgresKind::number(postgres.look(), "SELECT count(*) FROM assent_branches"), 1)
+  EXPECT_EQ(
+      PostgresKind::number(postgres.look(), "SELECT count(*) FROM assent_branches WHERE branch LIKE 'conformance%'"), 0)
       << "who has no certificate came no further than the handshake";
   agent.stop();
 }

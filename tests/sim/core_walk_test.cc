@@ -24,5 +24,15 @@ TEST(CoreWalk, BareCoresKeepTheirPromisesWheneverMessagesArrive) {
   EXPECT_GT(longer_logs, 0U);
 }
 
+TEST(CoreWalk, WhatIsReadByALeaseIsNotOlderThanTheQuestion) {
+  std::uint64_t reads = 0;
+  for (std::uint64_t seed = 1; seed <= 1'000; ++seed) {
+    const WalkResult result = walk_leases(seed);
+    EXPECT_EQ(result.wrong, "") << "seed " << seed;
+    reads += result.reads;
+  }
+  EXPECT_GT(reads, 1'000U);
+}
+
 }  // namespace
 }  // namespace assent::sim

@@ -10,11 +10,11 @@ namespace assent::sim {
 namespace {
 
 // The first walk that breaks a rule; 0: none of so many does.
-std::uint64_t found_by(Bug bug, std::uint64_t walks_max) {
+std::uint64_t found_by(Bug bug, std::uint64_t walks_max, bool leases = false) {
   plant(bug);
   std::uint64_t found = 0;
   for (std::uint64_t seed = 1; seed <= walks_max && found == 0; ++seed) {
-    if (!walk_cores(seed).wrong.empty()) found = seed;
+    if (!(leases ? walk_leases(seed) : walk_cores(seed)).wrong.empty()) found = seed;
   }
   plant(Bug::none);
   return found;
@@ -32,6 +32,12 @@ TEST(PlantedWalk, M03_ASecondChangeBeforeTheFirstIsCommittedIsNoticed) {
 
 TEST(PlantedWalk, M08_AMembershipThatOutlivesItsEntryIsNoticed) {
   EXPECT_GT(found_by(Bug::change_survives_truncation, 10'000), 0U);
+}
+
+TEST(PlantedWalk, ALeaseThatOutlivesAHandOverOrARestartIsNoticed) {
+  EXPECT_GT(found_by(Bug::lease_outlives_transfer, 10'000, true), 0U);
+  EXPECT_GT(found_by(Bug::promise_lost_in_restart, 10'000, true), 0U);
+  EXPECT_GT(found_by(Bug::lease_too_long, 10'000, true), 0U);
 }
 
 }  // namespace
