@@ -6,18 +6,16 @@
 // One JSON object; times are those of a processor. It goes through the coordinator's own application, entries of 64
 // outcomes, without log and network.
 #include <fmt/format.h>
-#include <malloc.h>
 #include <sys/resource.h>
 
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "bench/measure.h"
 #include "coordinator/decisions.h"
 #include "sql_adapter/sqlite_archive.h"
 
@@ -30,21 +28,6 @@ constexpr std::uint64_t per_second = 5'000;
 
 TxnId id(std::uint64_t n) {
   return TxnId::make(ClusterMillis(start_millis + n * 1'000 / per_second), n * 0x9E3779B97F4A7C15ULL, n);
-}
-
-double seconds_of(const auto& work) {
-  const std::clock_t begun = std::clock();
-  work();
-  return static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
-}
-
-double resident_mib() {
-  malloc_trim(0);
-  std::ifstream statm("/proc/self/statm");
-  std::uint64_t whole = 0;
-  std::uint64_t resident = 0;
-  statm >> whole >> resident;
-  return static_cast<double>(resident) * 4'096 / (1 << 20U);
 }
 
 DecisionsOptions options(std::uint64_t records) {

@@ -7,16 +7,14 @@
 // machine, its SQLite file and its leader's driver, without log and network: a restart that finds them all in the
 // database.
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 
 #include "base/check.h"
+#include "bench/measure.h"
 #include "participant/caretaker.h"
 #include "participant/shard.h"
 #include "sql_adapter/sqlite_store.h"
@@ -30,21 +28,6 @@ constexpr std::uint64_t start_millis = 1'800'000'000'000;
 constexpr std::uint64_t entries_per_batch = 64;
 
 TxnId id(std::uint64_t n) { return TxnId::make(ClusterMillis(start_millis), n, ~n); }
-
-double seconds_of(const auto& work) {
-  const std::clock_t begun = std::clock();
-  work();
-  return static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
-}
-
-double resident_mib() {
-  malloc_trim(0);
-  std::ifstream statm("/proc/self/statm");
-  std::uint64_t whole = 0;
-  std::uint64_t resident = 0;
-  statm >> whole >> resident;
-  return static_cast<double>(resident) * 4'096 / (1 << 20U);
-}
 
 struct Replica {
   std::unique_ptr<SqliteStore> store;

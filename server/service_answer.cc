@@ -64,15 +64,7 @@ TxnMessage finish_of(const ServiceCall& call, const Finish& finish, const grpc::
   const bool over = status.ok() ||
                     (finish.commit && code == grpc::StatusCode::NOT_FOUND && reason == "BRANCH_FORGOTTEN") ||
                     (!finish.commit && code == grpc::StatusCode::ABORTED && reason == "OTHER_ATTEMPT");
-  if (over) {
-    Finished done;
-    done.txn = finish.txn;
-    done.attempt = finish.attempt;
-    done.commit = finish.commit;
-    done.protocol = finish.protocol;
-    done.fingerprint = finish.fingerprint;
-    return done;
-  }
+  if (over) return finished_of(finish);
   const bool contradicts = code == grpc::StatusCode::ABORTED || code == grpc::StatusCode::NOT_FOUND;
   const std::string_view did = finish.commit ? (contradicts ? "CONTRADICTS the commit" : "has not committed")
                                              : (contradicts ? "CONTRADICTS the abort" : "has not aborted");

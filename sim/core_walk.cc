@@ -215,10 +215,12 @@ class Walk {
   void read(Node& node) {
     const ReadId id(++reads_);
     const Index known = committed_.empty() ? Index(0) : committed_.rbegin()->first;
+    const std::uint64_t by_lease = node.log->status().reads_by_lease;
     if (!node.log->request_read(id)) return;
     recorder_.say("n{} is asked for read {}, which must know {}", node.setup.self, id, known);
     node.reads.emplace(id, known);
     collect(node);
+    result_.leased += node.log->status().reads_by_lease - by_lease;
   }
 
   void judge_read(Node& node, const ReadReady& ready) {

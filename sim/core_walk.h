@@ -26,6 +26,7 @@ struct WalkResult {
   std::uint64_t repeated = 0;     // messages that had been sent, and perhaps delivered, before
   std::uint64_t longer_logs = 0;  // over which a snapshot was installed
   std::uint64_t reads = 0;        // answered
+  std::uint64_t leased = 0;       // of them by a lease
   std::string wrong;              // empty: no rule was broken
 };
 

@@ -310,6 +310,16 @@ struct Finished {
   std::uint64_t locked_millis = 0;  // how long its locks were held
   bool operator==(const Finished&) const = default;
 };
+// The answer to it.
+[[nodiscard]] inline Finished finished_of(const Finish& finish) {
+  Finished done;
+  done.txn = finish.txn;
+  done.attempt = finish.attempt;
+  done.commit = finish.commit;
+  done.protocol = finish.protocol;
+  done.fingerprint = finish.fingerprint;
+  return done;
+}
 // A prepared shard asks its coordinator what came of the attempt it voted in. Answered with Finish, with Attended, or
 // not at all.
 struct Inquire {

@@ -28,6 +28,7 @@ int walk(const Arguments& arguments, const std::string& program) {
     all.repeated += one.repeated;
     all.longer_logs += one.longer_logs;
     all.reads += one.reads;
+    all.leased += one.leased;
     if (one.wrong.empty()) continue;
     fmt::print("FAILED seed={} wrong after {} steps: {}\n  replay: {}{} walk{} --seeds {} --narrate\n", seed, one.steps,
                one.wrong, program, plant_option(), arguments.leases ? " --leases" : "", seed);
@@ -35,9 +36,9 @@ int walk(const Arguments& arguments, const std::string& program) {
   }
   fmt::print(
       "{} walks, none failed; {} steps, {} elections, {} entries committed, {} of them changes of the members, "
-      "{} messages repeated, {} snapshots installed over a longer log, {} reads answered\n",
+      "{} messages repeated, {} snapshots installed over a longer log, {} reads answered, {} of them by a lease\n",
       arguments.seeds.last - arguments.seeds.first + 1, all.steps, all.elections, all.committed, all.changes,
-      all.repeated, all.longer_logs, all.reads);
+      all.repeated, all.longer_logs, all.reads, all.leased);
   return 0;
 }
 

@@ -70,13 +70,7 @@ TxnMessage end_of(const ServiceCall& call, const Finish& finish, const Answer& a
   const bool over = answer.ok() || (finish.commit && answer.reason == Reason::branch_forgotten) ||
                     (!finish.commit && answer.reason == Reason::other_attempt);
   if (!over) return trouble(call, "has not ended: " + answer.message);
-  Finished done;
-  done.txn = finish.txn;
-  done.attempt = finish.attempt;
-  done.commit = finish.commit;
-  done.protocol = finish.protocol;
-  done.fingerprint = finish.fingerprint;
-  return done;
+  return finished_of(finish);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "cluster/ring.h"
 #include "tests/integration/bank_under_fire.h"
 #include "tests/integration/cluster.h"
+#include "tests/integration/operator.h"
 
 namespace assent::testing {
 namespace {
@@ -20,23 +21,6 @@ ClusterOptions with_two_more() {
   ClusterOptions options;
   options.later_nodes = {"n4", "n5"};
   return options;
-}
-
-CommandResult operate(const Cluster& cluster, std::vector<std::string> words) {
-  std::vector<std::string> command{program("assentctl"), "--endpoints", cluster.endpoint_list()};
-  command.insert(command.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
-  return run_command(std::move(command), 120s);
-}
-
-void expect_done(const Cluster& cluster, const std::vector<std::string>& words) {
-  const CommandResult result = operate(cluster, words);
-  EXPECT_EQ(result.status, 0) << fmt::format("{}", fmt::join(words, " ")) << ": " << result.output;
-}
-
-void expect_refused(const Cluster& cluster, const std::vector<std::string>& words, int status, const std::string& why) {
-  const CommandResult result = operate(cluster, words);
-  EXPECT_EQ(result.status, status) << fmt::format("{}", fmt::join(words, " ")) << ": " << result.output;
-  EXPECT_THAT(result.output, HasSubstr(why));
 }
 
 std::vector<std::string> adding(const Cluster& cluster, const std::string& node) {

@@ -10,6 +10,7 @@
 
 #include "tests/integration/bank_under_fire.h"
 #include "tests/integration/cluster.h"
+#include "tests/integration/operator.h"
 
 namespace assent::testing {
 namespace {
@@ -23,17 +24,6 @@ ClusterOptions with_a_spare() {
   ClusterOptions options;
   options.spare_nodes = {"n4"};
   return options;
-}
-
-CommandResult operate(const Cluster& cluster, std::vector<std::string> words) {
-  std::vector<std::string> command{program("assentctl"), "--endpoints", cluster.endpoint_list()};
-  command.insert(command.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
-  return run_command(std::move(command), 60s);
-}
-
-void expect_done(const Cluster& cluster, const std::vector<std::string>& words) {
-  const CommandResult result = operate(cluster, words);
-  EXPECT_EQ(result.status, 0) << fmt::format("{}", fmt::join(words, " ")) << ": " << result.output;
 }
 
 // The longest time without a commit, as somebody sees who looks all the time.
