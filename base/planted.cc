@@ -69,6 +69,9 @@ constexpr std::array bugs{
     PlantedBug{Bug::checksum_without_position, "checksum_without_position"},
     PlantedBug{Bug::directory_not_synced, "directory_not_synced"},
     PlantedBug{Bug::sync_error_swallowed, "sync_error_swallowed"},
+    PlantedBug{Bug::resumed_from_other_snapshot, "resumed_from_other_snapshot"},
+    PlantedBug{Bug::snapshot_named_before_whole, "snapshot_named_before_whole"},
+    PlantedBug{Bug::stale_snapshot_mark, "stale_snapshot_mark"},
 };
 
 #ifdef ASSENT_PLANTED_BUGS

@@ -80,6 +80,11 @@ enum class Bug : std::uint8_t {
   checksum_without_position,  // a record is accepted at another place than it was written for
   directory_not_synced,       // a new segment's name is not made durable
   sync_error_swallowed,       // a failed sync counts as done
+  // Snapshots that travel.
+  resumed_from_other_snapshot,  // a part of another snapshot is gone on with, and only chunks are checked, not the
+                                // whole
+  snapshot_named_before_whole,  // a snapshot has its name, and its mark in the log, before all of it is on the disk
+  stale_snapshot_mark,          // a snapshot made in steps gets the mark of when it was begun
   // No bugs, and not among planted_bugs(): rules that the explorer shows to be a convenience (docs/PROTOCOL.md).
   no_tombstone,  // an abort that overtakes its prepare leaves no trace
 };

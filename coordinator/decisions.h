@@ -152,6 +152,14 @@ class Decisions {
 
   // All of it.
   [[nodiscard]] Result<Bytes> snapshot() const;
+  // Its three parts, for who makes one in steps (coordinator/decisions_copy.h): what stands before the settled outcomes
+  // from this one on, some of these in order, and what stands behind them. The outcomes never change; new ones come at
+  // the end, and the first ones go.
+  [[nodiscard]] Bytes snapshot_head(std::uint64_t from) const;
+  [[nodiscard]] Result<Bytes> snapshot_settled(std::uint64_t from, std::uint64_t to) const;
+  [[nodiscard]] Bytes snapshot_tail() const;
+  [[nodiscard]] std::uint64_t settled_first() const { return history_.first(); }
+  [[nodiscard]] std::uint64_t settled_end() const { return history_.end(); }
   // corruption when the bytes are not a snapshot; the machine is then as it was. The snapshot is of this entry.
   [[nodiscard]] Result<void> restore(ByteView snapshot, Index applied = {});
   // Whether restore() takes the bytes, as far as they go.

@@ -235,16 +235,29 @@ Result<Parts> parse_whole(ByteView bytes) {
 
 }  // namespace
 
-Bytes Decisions::bytes_with_history_from(std::uint64_t sequence) const {
+Bytes Decisions::snapshot_head(std::uint64_t from) const {
   Bytes bytes;
-  bytes.reserve((history_.end() - sequence) * settled_outcome_bytes + (open_.size() + ballots_.size() + 1) * 128);
   ByteWriter out(bytes);
   out.u8(admitted_.empty() ? version_without_admitted : version).id(stamp_).u64(open_.size());
   for (const auto& [txn, commit] : open_) write(out, txn, commit);
   const auto forgotten = history_.forgotten_up_to();
   out.u8(forgotten ? 1 : 0).id(forgotten.value_or(ClusterMillis()));
-  out.u64(history_.first()).u64(sequence).u64(history_.end());
-  history_.each(sequence, [&out](const SettledOutcome& record) { write(out, record); });
+  out.u64(history_.first()).u64(from).u64(history_.end());
+  return bytes;
+}
+
+Result<Bytes> Decisions::snapshot_settled(std::uint64_t from, std::uint64_t to) const {
+  Bytes bytes;
+  bytes.reserve((to - std::min(from, to)) * settled_outcome_bytes);
+  ByteWriter out(bytes);
+  history_.each(from, to, [&out](const SettledOutcome& record) { write(out, record); });
+  if (failure()) return fail(*failure());
+  return bytes;
+}
+
+Bytes Decisions::snapshot_tail() const {
+  Bytes bytes;
+  ByteWriter out(bytes);
   out.u64(ballots_.size());
   for (const auto& [txn, record] : ballots_) {
     out.txn(txn).u64(record.fingerprint);
@@ -254,6 +267,15 @@ Bytes Decisions::bytes_with_history_from(std::uint64_t sequence) const {
   out.u64(begun_.size());
   for (const auto& [txn, begun] : begun_) write(out, txn, begun);
   if (!admitted_.empty()) write(out, admitted_);
+  return bytes;
+}
+
+Bytes Decisions::bytes_with_history_from(std::uint64_t sequence) const {
+  Bytes bytes = snapshot_head(sequence);
+  bytes.reserve(bytes.size() + (history_.end() - sequence) * settled_outcome_bytes);
+  ByteWriter out(bytes);
+  history_.each(sequence, [&out](const SettledOutcome& record) { write(out, record); });
+  bytes += snapshot_tail();
   return bytes;
 }
 

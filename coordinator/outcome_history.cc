@@ -72,17 +72,19 @@ void OutcomeHistory::forget(ClusterMillis stamp, const HistoryBounds& bounds, co
   }
 }
 
-bool OutcomeHistory::each(std::uint64_t from, const std::function<void(const SettledOutcome&)>& visit) const {
+bool OutcomeHistory::each(std::uint64_t from, std::uint64_t to,
+                          const std::function<void(const SettledOutcome&)>& visit) const {
   std::uint64_t next = std::max(from, first_);
-  while (next < front_) {
+  const std::uint64_t archived = std::min(front_, to);
+  while (next < archived) {
     const auto chunk = archive_->chunk_with(next);
     if (!chunk) {
       failed(chunk.error());
       return false;
     }
-    for (; next < std::min(chunk->end(), front_); ++next) visit(chunk->records[next - chunk->first]);
+    for (; next < std::min(chunk->end(), archived); ++next) visit(chunk->records[next - chunk->first]);
   }
-  for (; next < end(); ++next) visit(queue_[next - front_]);
+  for (; next < to; ++next) visit(queue_[next - front_]);
   return true;
 }
 

@@ -63,7 +63,11 @@ class OutcomeHistory {
   [[nodiscard]] std::uint64_t end() const { return front_ + queue_.size(); }
   [[nodiscard]] std::uint64_t size() const { return end() - first_; }
   // All from this sequence number on, in order. False when the archive failed.
-  bool each(std::uint64_t from, const std::function<void(const SettledOutcome&)>& visit) const;
+  bool each(std::uint64_t from, const std::function<void(const SettledOutcome&)>& visit) const {
+    return each(from, end(), visit);
+  }
+  // Of these the ones before `to`, which is end() at most.
+  bool each(std::uint64_t from, std::uint64_t to, const std::function<void(const SettledOutcome&)>& visit) const;
   void add_to(Digest& digest) const;
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
 

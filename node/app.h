@@ -36,6 +36,8 @@ concept MachineBinding = requires(B& binding, const B& constant, const EntryCont
   { binding.batch_applied() } -> std::same_as<Result<void>>;
   { binding.snapshot() } -> std::same_as<Result<Bytes>>;
   { constant.restorable(mark, bytes) } -> std::same_as<Result<void>>;
+  { binding.snapshot_step(std::size_t{}) } -> std::same_as<Result<std::optional<SnapshotMade>>>;
+  { binding.drop_snapshot() } -> std::same_as<void>;
   { binding.restore(mark, bytes) } -> std::same_as<Result<void>>;
   { binding.digest() } -> std::same_as<Result<std::uint64_t>>;
   { constant.healthy() } -> std::same_as<Result<void>>;
@@ -122,6 +124,10 @@ class App final : public Application {
   [[nodiscard]] Result<void> restorable(const SnapshotMark& mark, ByteView data) const override {
     return binding_->restorable(mark, data);
   }
+  [[nodiscard]] Result<std::optional<SnapshotMade>> snapshot_step(std::size_t bytes) override {
+    return binding_->snapshot_step(bytes);
+  }
+  void drop_snapshot() override { binding_->drop_snapshot(); }
   [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView data) override {
     return binding_->restore(mark, data);
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.h"
@@ -12,6 +13,7 @@
 #include "base/log_entry.h"
 #include "base/membership.h"
 #include "base/result.h"
+#include "base/snapshot_data.h"
 #include "consensus/log_contract.h"
 #include "txn_proto/sight.h"
 #include "txn_proto/types.h"
@@ -93,6 +95,15 @@ class Application {
   // Whether restore() takes it: asked before anything of a peer's snapshot is kept, for what is kept must be one to
   // start from again. corruption: damaged, or of a build that this one does not know.
   [[nodiscard]] virtual Result<void> restorable(const SnapshotMark& mark, ByteView data) const = 0;
+  // The same in steps between other work, each of about so many bytes: nothing while there is more to do, then the
+  // whole, of what applied() was when it became so. The first step begins one; drop_snapshot() gives up what was begun,
+  // and so does restore(). An application that makes its own at once takes a single step.
+  [[nodiscard]] virtual Result<std::optional<SnapshotMade>> snapshot_step(std::size_t /*bytes*/) {
+    auto bytes = snapshot();
+    if (!bytes) return fail(std::move(bytes.error()));
+    return std::optional(SnapshotMade{applied(), snapshot_of(std::move(*bytes))});
+  }
+  virtual void drop_snapshot() {}
   [[nodiscard]] virtual Result<void> restore(const SnapshotMark& mark, ByteView data) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> digest() = 0;
   // An error of its data outside of the calls that return one: the outbox stays empty from then on, and the node ends.

@@ -23,6 +23,14 @@ Result<Bytes> CoordinatorBinding::snapshot() {
   return decisions_.snapshot();
 }
 
+Result<std::optional<SnapshotMade>> CoordinatorBinding::snapshot_step(std::size_t bytes) {
+  auto data = copy_.step(decisions_, bytes);
+  if (!data) return fail(std::move(data.error()));
+  if (*data == nullptr) return std::optional<SnapshotMade>();
+  if (auto saved = decisions_.save(applied_); !saved) return fail(saved.error());
+  return std::optional(SnapshotMade{applied_, std::move(*data)});
+}
+
 Result<std::uint64_t> CoordinatorBinding::digest() {
   const std::uint64_t digest = decisions_.digest();
   if (auto well = healthy(); !well) return fail(well.error());
@@ -34,6 +42,7 @@ Result<void> CoordinatorBinding::healthy() const {
 }
 
 Result<void> CoordinatorBinding::restore(const SnapshotMark& mark, ByteView data) {
+  copy_.drop();
   if (auto done = decisions_.restore(data, mark.last.index); !done) return done;
   applied_ = mark.last.index;
   return {};

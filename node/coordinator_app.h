@@ -4,10 +4,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "coordinator/conductor.h"
 #include "coordinator/decisions.h"
+#include "coordinator/decisions_copy.h"
 #include "node/app.h"
 #include "node/application.h"
 
@@ -41,6 +43,8 @@ class CoordinatorBinding {
   [[nodiscard]] Result<void> restorable(const SnapshotMark&, ByteView data) const {
     return Decisions::restorable(data);
   }
+  [[nodiscard]] Result<std::optional<SnapshotMade>> snapshot_step(std::size_t bytes);
+  void drop_snapshot() { copy_.drop(); }
   [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView data);
   [[nodiscard]] Result<std::uint64_t> digest();
   [[nodiscard]] Result<void> healthy() const;
@@ -51,6 +55,7 @@ class CoordinatorBinding {
  private:
   std::unique_ptr<OutcomeArchive> archive_;
   Decisions decisions_;
+  DecisionsCopy copy_;  // of a snapshot in the making
   Index applied_;
 };
 

@@ -377,20 +377,59 @@ bool Group::snapshot_due() const {
 Result<void> Group::take_snapshot() {
   const auto mark = log_->mark_at(application_->applied());
   if (!mark) return {};  // the application is ahead of what the log has handed out since the start: later
+  if (shared_.snapshot_step_bytes > 0) {
+    making_ = saving_ = true;
+    making_since_ = application_->applied();
+    shared_.making.push_back(this);
+    return {};
+  }
   auto data = application_->snapshot();
   if (!data) return fail(named(data.error(), "a snapshot cannot be taken"));
   snapshot_wanted_ = false;
   bytes_since_snapshot_ = 0;
   saving_own_ = true;
-  return save(Snapshot{*mark, std::move(*data)});
+  return save(*mark, snapshot_of(std::move(*data)));
 }
 
-Result<void> Group::save(const Snapshot& snapshot) {
+Result<bool> Group::step_snapshot() {
+  if (!making_) return false;
+  auto made = application_->snapshot_step(shared_.snapshot_step_bytes);
+  if (!made) return fail(named(made.error(), "a snapshot cannot be taken"));
+  if (!*made) return true;
+  making_ = saving_ = false;
+  mark_dirty();
+  const Index holds = planted(Bug::stale_snapshot_mark) ? making_since_ : (*made)->applied;
+  const auto mark = log_->mark_at(holds);
+  if (!mark) {  // as in take_snapshot()
+    auto next = save_incoming();
+    return next ? Result<bool>(false) : fail(next.error());
+  }
+  snapshot_wanted_ = false;
+  bytes_since_snapshot_ = 0;
+  saving_own_ = true;
+  auto begun = save(*mark, std::move((*made)->data));
+  return begun ? Result<bool>(false) : fail(begun.error());
+}
+
+// What replaces the application's data makes what was copied of them worthless.
+Result<void> Group::give_up_making() {
+  if (!std::exchange(making_, false)) return {};
+  saving_ = false;
+  std::erase(shared_.making, this);
+  application_->drop_snapshot();
+  return save_incoming();
+}
+
+Result<void> Group::save(const SnapshotMark& mark, SnapshotDataPtr data) {
   saving_ = true;
-  if (auto begun = shared_.snapshots.save(config_.id, snapshot); !begun) {
+  if (auto begun = shared_.snapshots.save(config_.id, mark, std::move(data)); !begun) {
     return fail(named(begun.error(), "a snapshot cannot be stored"));
   }
   return {};
+}
+
+Result<void> Group::save_incoming() {
+  return incoming_ ? save(incoming_->mark, std::move(incoming_->data)) : Result<void>{};
 }
 
 Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
@@ -409,7 +448,7 @@ Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
     wait_on_disk();
     log_->snapshot_taken(mark);
   }
-  return incoming_ ? save(incoming_->snapshot) : Result<void>{};
+  return save_incoming();
 }
 
 Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
@@ -426,12 +465,13 @@ Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
     if (shared_.observer.snapshot_refused) shared_.observer.snapshot_refused(config_.id, from, fine.error());
     return {};
   }
-  incoming_ = Incoming{from, transfer.epoch, Snapshot{std::move(transfer.mark), std::move(transfer.data)}};
-  return saving_ ? Result<void>{} : save(incoming_->snapshot);
+  incoming_ = Incoming{from, transfer.epoch, std::move(transfer.mark), snapshot_of(std::move(transfer.data))};
+  return saving_ ? Result<void>{} : save_incoming();
 }
 
 // The stored log ends; the snapshot takes its place. An application that is already further needs nothing.
 Result<void> Group::install(const SnapshotMark& mark) {
+  if (auto done = give_up_making(); !done) return done;
   if (application_->applied() < mark.last.index) {
     const auto snapshot = shared_.snapshots.load(config_.id, mark);
     if (!snapshot) return fail(named(snapshot.error(), "a received snapshot cannot be read"));

@@ -16,6 +16,7 @@
 //   * The application is a leader exactly while leads() is true. A resignation is carried out before the entries of the
 //     same output are applied, a new leadership after.
 //   * A snapshot's name is in the WAL only after the snapshot is durable; older ones go only after that record is.
+//   * A snapshot that is made in steps has the mark of what it holds when it is whole, not of when it was begun.
 //   * A group that is dirty, or waits for the disk, stands in the loop's list of those, once: what a round costs does
 //     not grow with the groups that have nothing to do.
 //   * A group rests, and is not ticked, only while its log sleeps and, on a leader, the application has nothing to do;
@@ -67,8 +68,10 @@ class Group {
     const std::uint64_t& now_micros;  // Clock::alive_micros(), read after whatever is being handled came in
     std::vector<Group*>& risen;       // who rests no more, in no order
     std::set<std::pair<std::uint64_t, GroupId>>& alarms;  // of those who rest: when the application wants a tick
+    std::vector<Group*>& making;  // who makes a snapshot in steps, in the order in which they take turns
     std::uint64_t snapshot_every = 0;
     std::uint64_t snapshot_log_bytes = 0;
+    std::size_t snapshot_step_bytes = 0;  // 0: all at once
   };
 
   Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log, std::unique_ptr<Application> application,
@@ -100,6 +103,9 @@ class Group {
   void gather(Batch& batch);
   // Installs, applies, tells the application who leads and which reads are ready, takes or sends snapshots.
   [[nodiscard]] Result<void> advance(ClusterMillis now);
+
+  // One step of a snapshot that is being made. False: it is made, or was given up, and the group is off that list.
+  [[nodiscard]] Result<bool> step_snapshot();
 
   // ---- disk ----
   // This batch and all earlier ones. False: it waits for none any more, and is off the list.
@@ -134,7 +140,8 @@ class Group {
   struct Incoming {
     NodeId from;
     Epoch epoch;
-    Snapshot snapshot;
+    SnapshotMark mark;
+    SnapshotDataPtr data;
   };
 
   [[nodiscard]] std::uint64_t rest_ticks() const;
@@ -154,7 +161,9 @@ class Group {
   void send_snapshot(const SnapshotSend& send);
   [[nodiscard]] bool snapshot_due() const;
   [[nodiscard]] Result<void> take_snapshot();
-  [[nodiscard]] Result<void> save(const Snapshot& snapshot);
+  [[nodiscard]] Result<void> save(const SnapshotMark& mark, SnapshotDataPtr data);
+  [[nodiscard]] Result<void> save_incoming();
+  [[nodiscard]] Result<void> give_up_making();
   [[nodiscard]] Error named(Error error, std::string_view doing) const;
 
   GroupConfig config_;
@@ -188,7 +197,9 @@ class Group {
   bool snapshot_wanted_ = false;            // the stored one turned out to be damaged
   std::uint64_t snapshots_damaged_ = 0;
   std::uint64_t snapshots_refused_ = 0;
-  bool saving_ = false;
+  bool making_ = false;  // an own one, in steps
+  Index making_since_;   // what was applied when that began
+  bool saving_ = false;  // or making
   bool saving_own_ = false;
   std::optional<Incoming> incoming_;  // a peer's snapshot: being saved, or waiting until our own save ends
   std::optional<Drop> drop_;

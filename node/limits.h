@@ -20,6 +20,7 @@ struct Limits {
   // is taken for gone. 0: groups do not sleep.
   std::uint64_t sign_of_life_ticks = 0;
   std::uint64_t peer_silent_ticks_max = 0;
+  std::size_t snapshot_step_bytes = 0;               // of a snapshot, made in one turn of the loop; 0: all at once
   std::uint64_t snapshot_log_bytes = 256ULL << 20U;  // applied by a group since its last snapshot: the next is due
 };
 

@@ -116,6 +116,7 @@ class NodeLoop final : public Loop {
   void flush() override {
     std::size_t step = 0;
     now_micros_ = clock_.alive_micros();
+    step_snapshot();
     do {
       for (; step < config_.limits.flush_steps_max && collect_dirty(); ++step) {
         for (Group* group : round_) drain(*group);
@@ -130,6 +131,7 @@ class NodeLoop final : public Loop {
     send();
   }
 
+  [[nodiscard]] bool has_more() const override { return !failure_ && !making_.empty(); }
   [[nodiscard]] Result<Position> change_membership(GroupId group, std::span<const MemberChange> changes) override;
   [[nodiscard]] Result<Position> propose(GroupId group, Bytes command) override;
   void adopt(const std::vector<NodeId>& nodes, const std::vector<GroupConfig>& groups) override;
@@ -168,6 +170,7 @@ class NodeLoop final : public Loop {
   }
   // The groups of the next round, ascending; false when there is nothing to do or nothing more may be done.
   [[nodiscard]] bool collect_dirty();
+  void step_snapshot();
   void wake_groups();
   void drain(Group& group);
   void deliver(Group& from, const GroupMessage& message);
@@ -214,6 +217,7 @@ class NodeLoop final : public Loop {
   std::vector<Group*> awake_;  // ascending; all others rest
   std::vector<Group*> risen_;  // awake as well
   std::set<std::pair<std::uint64_t, GroupId>> alarms_;
+  std::vector<Group*> making_;  // snapshots, in steps
   std::map<GroupId, Group> groups_;
   std::vector<GroupId> shards_;
   MapNews map_;                   // that this node goes by
@@ -273,10 +277,11 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
     }
     if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) return fail(done.error());
   }
-  groups_.try_emplace(group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
-                      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_,
-                                    waiting_on_disk_, now_ticks_, now_micros_, risen_, alarms_, config_.snapshot_every,
-                                    config_.limits.snapshot_log_bytes});
+  groups_.try_emplace(
+      group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
+      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_, waiting_on_disk_,
+                    now_ticks_, now_micros_, risen_, alarms_, making_, config_.snapshot_every,
+                    config_.limits.snapshot_log_bytes, config_.limits.snapshot_step_bytes});
   return {};
 }
 
@@ -379,6 +384,19 @@ bool NodeLoop::collect_dirty() {
     if (group->makes_news()) news_.push_back(group);
   }
   return !round_.empty();
+}
+
+// Of one group in each flush: however many are due, the loop stands still for one step.
+void NodeLoop::step_snapshot() {
+  if (failure_ || making_.empty()) return;
+  Group* const group = making_.front();
+  making_.erase(making_.begin());
+  const auto more = group->step_snapshot();
+  if (!more) {
+    failure_ = more.error();
+  } else if (*more) {
+    making_.push_back(group);
+  }
 }
 
 // Those whose time it is, and those who miss somebody; and whoever has risen since the last tick is ticked again.

@@ -141,6 +141,8 @@ class Loop {
   // tell (NodeConfig::tells_leads).
   [[nodiscard]] virtual std::map<NodeId, std::uint64_t> leads() const = 0;
 
+  // There is more to do than the last flush() did, of what is done in steps: flush() again soon, also without an event.
+  [[nodiscard]] virtual bool has_more() const { return false; }
   // Answers to ClientRequests since the last call. Every request gets exactly one reply while the loop lives.
   [[nodiscard]] virtual std::vector<ClientReply> take_replies() = 0;
   // Calls to services since the last call. Each is answered by an event ServiceAnswered, or not at all: the group calls

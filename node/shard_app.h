@@ -35,6 +35,10 @@ class ShardBinding {
   [[nodiscard]] Result<void> batch_applied() { return store_->checkpoint(); }
   [[nodiscard]] Result<Bytes> snapshot() { return store_->snapshot(); }
   [[nodiscard]] Result<void> restorable(const SnapshotMark& mark, ByteView data) const;
+  [[nodiscard]] Result<std::optional<SnapshotMade>> snapshot_step(std::size_t bytes) {
+    return store_->snapshot_step(bytes);
+  }
+  void drop_snapshot() { store_->drop_snapshot(); }
   [[nodiscard]] Result<void> restore(const SnapshotMark& mark, ByteView data);
   // Of rows and records; the machine is a function of the records.
   [[nodiscard]] Result<std::uint64_t> digest() { return store_->digest(); }

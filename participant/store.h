@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/ids.h"
 #include "base/log_entry.h"
 #include "base/result.h"
+#include "base/snapshot_data.h"
 #include "txn_proto/types.h"
 
 namespace assent {
@@ -56,6 +58,14 @@ class Store {
 
   // All of it, as of applied().
   [[nodiscard]] virtual Result<Bytes> snapshot() = 0;
+  // The same in steps, each of about so many bytes, between which the store is used as ever: nothing while there is
+  // more to do, then the whole as of applied(). drop_snapshot(), and restore(), give up what was begun.
+  [[nodiscard]] virtual Result<std::optional<SnapshotMade>> snapshot_step(std::size_t /*bytes*/) {
+    auto bytes = snapshot();
+    if (!bytes) return fail(std::move(bytes.error()));
+    return std::optional(SnapshotMade{applied(), snapshot_of(std::move(*bytes))});
+  }
+  virtual void drop_snapshot() {}
   // Replaces all of it. corruption when the bytes are not a snapshot; the old content is gone only on success.
   [[nodiscard]] virtual Result<void> restore(ByteView snapshot) = 0;
   // What such bytes would make of it, as a store of its own in memory. corruption as above.

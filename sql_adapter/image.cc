@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "base/byte_codec.h"
 #include "base/digest.h"
@@ -87,6 +89,95 @@ Result<Bytes> take_image(Database& db) {
   ByteWriter(out).raw(magic).u64(xxh3(pages)).raw(pages);
   return out;
 }
+
+// ---- in steps ----
+
+class ImageCopy::Data final : public SnapshotData {
+ public:
+  explicit Data(std::unique_ptr<ImageCopy> copy) : copy_(std::move(copy)) {
+    ByteWriter(header_).raw(magic).u64(copy_->sum_.value());
+  }
+  [[nodiscard]] std::uint64_t size() const override { return header_.size() + copy_->pages_.size(); }
+  void copy(std::uint64_t offset, std::uint64_t size, Bytes& out) const override {
+    if (offset < header_.size()) {
+      const ByteView part = ByteView(header_).substr(offset, size);
+      out += part;
+      offset += part.size();
+      size -= part.size();
+    }
+    if (size > 0) out += copy_->pages_.substr(offset - header_.size(), size);
+  }
+
+ private:
+  std::unique_ptr<ImageCopy> copy_;
+  Bytes header_;
+};
+
+// Room for what the database has now and a quarter more: growing would move all of it at once.
+Result<std::unique_ptr<ImageCopy>> ImageCopy::begin(Database& from) {
+  const auto pages = number(from.handle(), "PRAGMA page_count");
+  const auto page_bytes = number(from.handle(), "PRAGMA page_size");
+  if (!pages || !page_bytes) return fail(from.error(sqlite3_errcode(from.handle()), "making a snapshot"));
+  auto to = Database::open(":memory:");
+  if (!to) return fail(to.error());
+  sqlite3* const handle = (*to)->handle();
+  const sqlite3_int64 room = *pages * *page_bytes / 4 * 5 + (1 << 20);
+  auto* const memory = static_cast<unsigned char*>(sqlite3_malloc64(static_cast<sqlite3_uint64>(room)));
+  if (memory == nullptr) return fail(ErrorCode::io, "there is no memory for a snapshot");
+  const int code = sqlite3_deserialize(handle, "main", memory, 0, room,
+                                       SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE);
+  if (code != SQLITE_OK) return fail((*to)->error(code, "making a snapshot"));
+  sqlite3_int64 most = sqlite3_int64{1} << 40U;
+  sqlite3_file_control(handle, "main", SQLITE_FCNTL_SIZE_LIMIT, &most);
+  if (auto done = (*to)->execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF"); !done) return fail(done.error());
+  std::unique_ptr<ImageCopy> copy(new ImageCopy(from, std::move(*to)));
+  copy->backup_ = sqlite3_backup_init(handle, "main", from.handle(), "main");
+  if (copy->backup_ == nullptr) return fail(copy->to_->error(sqlite3_errcode(handle), "making a snapshot"));
+  return copy;
+}
+
+ImageCopy::~ImageCopy() { end_backup(); }
+
+void ImageCopy::end_backup() {
+  if (backup_ != nullptr) sqlite3_backup_finish(std::exchange(backup_, nullptr));
+}
+
+Result<bool> ImageCopy::copy(std::size_t bytes) {
+  constexpr std::size_t page_bytes = 4096;  // SQLite's default; others make the steps larger or smaller
+  constexpr std::uint64_t rounds_max = 4;
+  const int pages = static_cast<int>(std::clamp<std::size_t>(bytes / page_bytes, 1, 1U << 20U));
+  const int code = sqlite3_backup_step(backup_, steps_left_ == 1 ? -1 : pages);
+  if (code == SQLITE_OK) {
+    const int all = sqlite3_backup_pagecount(backup_);
+    if (steps_left_ == 0) steps_left_ = rounds_max * (static_cast<std::uint64_t>(all / pages) + 16);
+    if (steps_left_ > 1) --steps_left_;
+    return false;
+  }
+  if (code != SQLITE_DONE) return fail(from_.error(code, "making a snapshot"));
+  end_backup();
+  if (auto done = freeze(); !done) return fail(done.error());
+  return true;
+}
+
+Result<void> ImageCopy::freeze() {
+  sqlite3_int64 size = 0;
+  unsigned char* const file = sqlite3_serialize(to_->handle(), "main", &size, SQLITE_SERIALIZE_NOCOPY);
+  if (file == nullptr || size < static_cast<sqlite3_int64>(sqlite_header_bytes)) {
+    return fail(ErrorCode::io, fmt::format("SQLite could not make a snapshot: {}", to_->message()));
+  }
+  file[journal_mode_offset] = file[journal_mode_offset + 1] = 1;
+  pages_ = ByteView(reinterpret_cast<const char*>(file), static_cast<std::size_t>(size));
+  return {};
+}
+
+bool ImageCopy::sum(std::size_t bytes) {
+  const ByteView part = pages_.substr(summed_, std::max<std::size_t>(bytes, 1));
+  sum_.add(part);
+  summed_ += part.size();
+  return summed_ == pages_.size();
+}
+
+SnapshotDataPtr ImageCopy::finish(std::unique_ptr<ImageCopy> copy) { return std::make_shared<Data>(std::move(copy)); }
 
 Result<std::unique_ptr<Database>> open_image(ByteView image) {
   ByteReader in(image);

@@ -6,6 +6,10 @@
 // with no transaction open on the connection (snapshot, restore) or in any state (digest).
 #pragma once
 
+#include <memory>
+
+#include "base/running_checksum.h"
+#include "base/snapshot_data.h"
 #include "sql_adapter/database.h"
 #include "sql_adapter/rows.h"
 #include "sql_adapter/schema.h"
@@ -13,6 +17,38 @@
 namespace assent::sql {
 
 [[nodiscard]] Result<Bytes> take_image(Database& db);
+// The same in steps, between which the database is used as ever. Pages are copied some at a time; SQLite keeps up those
+// that were copied before they changed (its backup interface, through the same connection), so that the copy is of the
+// moment at which it became whole. Then its checksum is made, some bytes at a time.
+class ImageCopy {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<ImageCopy>> begin(Database& from);
+  ~ImageCopy();
+  ImageCopy(const ImageCopy&) = delete;
+  ImageCopy& operator=(const ImageCopy&) = delete;
+
+  // No transaction is open on the database. True: the copy is whole, and the database not needed any more.
+  [[nodiscard]] Result<bool> copy(std::size_t bytes);
+  // Afterwards: true when the checksum is there.
+  [[nodiscard]] bool sum(std::size_t bytes);
+  // Afterwards: the snapshot, which this becomes.
+  [[nodiscard]] static SnapshotDataPtr finish(std::unique_ptr<ImageCopy> copy);
+
+ private:
+  class Data;
+  ImageCopy(Database& from, std::unique_ptr<Database> to) : from_(from), to_(std::move(to)) {}
+  void end_backup();
+  [[nodiscard]] Result<void> freeze();
+
+  Database& from_;
+  std::unique_ptr<Database> to_;  // in one piece of memory
+  sqlite3_backup* backup_ = nullptr;
+  std::uint64_t steps_left_ = 0;  // where each commit makes SQLite begin again, the rest is copied at once after these
+  ByteView pages_;                // of the whole copy
+  std::uint64_t summed_ = 0;
+  RunningChecksum sum_;
+};
+
 // The image as a database of its own, in memory. corruption when the bytes are not such an image, or its pages
 // contradict each other.
 [[nodiscard]] Result<std::unique_ptr<Database>> open_image(ByteView image);

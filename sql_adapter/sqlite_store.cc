@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -88,6 +89,8 @@ class SqliteStore::Parts {
   [[nodiscard]] Result<void> commit();
   [[nodiscard]] Result<void> checkpoint();
   [[nodiscard]] Result<Bytes> snapshot();
+  [[nodiscard]] Result<std::optional<SnapshotMade>> snapshot_step(std::size_t bytes);
+  void drop_snapshot() { copy_.reset(); }
   [[nodiscard]] Result<void> restore(ByteView snapshot);
   [[nodiscard]] const SqliteOptions& options() const { return options_; }
   [[nodiscard]] Result<std::uint64_t> digest();
@@ -145,8 +148,10 @@ class SqliteStore::Parts {
   TableVersions versions_written_;
   std::vector<Bytes> redo_;
   std::size_t pending_bytes_ = 0;
-  bool schema_changed_ = false;  // in the open transaction
-  std::optional<Error> broken_;  // the disk's error after which nothing here can be trusted
+  bool schema_changed_ = false;           // in the open transaction
+  std::unique_ptr<sql::ImageCopy> copy_;  // of a snapshot in the making; before db_ goes
+  std::optional<Index> copied_;           // what it holds, once it is whole
+  std::optional<Error> broken_;           // the disk's error after which nothing here can be trusted
 };
 
 // ---- opening ----
@@ -458,8 +463,32 @@ Result<Bytes> SqliteStore::Parts::snapshot() {
   return image;
 }
 
+Result<std::optional<SnapshotMade>> SqliteStore::Parts::snapshot_step(std::size_t bytes) {
+  constexpr std::size_t sums_per_copy = 4;  // a checksum takes so much less time than a copy
+  constexpr std::size_t sum_least = 4'096;
+  if (broken_) return fail(*broken_);
+  if (copy_ && copied_) {
+    if (!copy_->sum(std::max(bytes, sum_least) * sums_per_copy)) return std::optional<SnapshotMade>();
+    return std::optional(SnapshotMade{*copied_, sql::ImageCopy::finish(std::move(copy_))});
+  }
+  if (auto done = commit(); !done) return fail(done.error());
+  if (auto done = remember(db_->execute("COMMIT")); !done) return fail(done.error());
+  if (!copy_) {
+    copied_.reset();
+    auto begun = remember(sql::ImageCopy::begin(*db_));
+    if (!begun) return fail(begun.error());
+    copy_ = std::move(*begun);
+  }
+  const auto whole = remember(copy_->copy(bytes));
+  if (!whole) return fail(whole.error());
+  if (*whole) copied_ = applied_;
+  if (auto done = remember(begin()); !done) return fail(done.error());
+  return std::optional<SnapshotMade>();
+}
+
 // The image is loaded beside before it replaces anything: whatever cannot be loaded leaves the old content.
 Result<void> SqliteStore::Parts::restore(ByteView snapshot) {
+  drop_snapshot();
   auto image = sql::open_image(snapshot);
   if (!image) return fail(image.error());
   SqliteOptions in_memory = options_;
@@ -560,6 +589,10 @@ Result<void> SqliteStore::checkpoint() { return parts_->checkpoint(); }
 Result<void> SqliteStore::commit() { return parts_->commit(); }
 
 Result<Bytes> SqliteStore::snapshot() { return parts_->snapshot(); }
+Result<std::optional<SnapshotMade>> SqliteStore::snapshot_step(std::size_t bytes) {
+  return parts_->snapshot_step(bytes);
+}
+void SqliteStore::drop_snapshot() { parts_->drop_snapshot(); }
 Result<void> SqliteStore::restore(ByteView snapshot) { return parts_->restore(snapshot); }
 Result<std::unique_ptr<Store>> SqliteStore::image(ByteView snapshot) const {
   SqliteOptions in_memory = parts_->options();

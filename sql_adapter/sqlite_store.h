@@ -87,6 +87,9 @@ class SqliteStore final : public Store, public ResourceManager {
   [[nodiscard]] Result<void> checkpoint() override;
 
   [[nodiscard]] Result<Bytes> snapshot() override;
+  // Each step commits SQLite's transaction.
+  [[nodiscard]] Result<std::optional<SnapshotMade>> snapshot_step(std::size_t bytes) override;
+  void drop_snapshot() override;
   [[nodiscard]] Result<void> restore(ByteView snapshot) override;
   [[nodiscard]] Result<std::unique_ptr<Store>> image(ByteView snapshot) const override;
   // Over the schema's text, all rows in primary-key order, all records and the machine record; not over applied().

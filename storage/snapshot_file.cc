@@ -49,22 +49,25 @@ std::optional<Name> parse_name(std::string_view text) {
   return parsed;
 }
 
-Bytes encode(GroupId group, const Snapshot& snapshot) {
-  Bytes mark;
-  wal_format::encode_mark(mark, snapshot.mark);
+Bytes header(GroupId group, const SnapshotMark& mark, std::uint64_t data_bytes, std::uint64_t checksum) {
+  Bytes mark_bytes;
+  wal_format::encode_mark(mark_bytes, mark);
   Bytes bytes;
-  bytes.reserve(fixed_bytes + mark.size() + 8 + snapshot.data.size());
   ByteWriter(bytes)
       .raw(magic)
       .u32(format_version)
-      .u32(static_cast<std::uint32_t>(mark.size()))
+      .u32(static_cast<std::uint32_t>(mark_bytes.size()))
       .id(group)
-      .u64(snapshot.data.size())
-      .u64(xxh3(snapshot.data, group.value))
-      .raw(mark);
-  const std::uint64_t checksum = xxh3(bytes);
-  ByteWriter(bytes).u64(checksum).raw(snapshot.data);
+      .u64(data_bytes)
+      .u64(checksum)
+      .raw(mark_bytes);
+  const std::uint64_t own_checksum = xxh3(bytes);
+  ByteWriter(bytes).u64(own_checksum);
   return bytes;
+}
+
+Bytes encode(GroupId group, const Snapshot& snapshot) {
+  return header(group, snapshot.mark, snapshot.data.size(), xxh3(snapshot.data, group.value)) + snapshot.data;
 }
 
 Result<Snapshot> decode(ByteView file, const Name& name) {

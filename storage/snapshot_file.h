@@ -25,6 +25,8 @@ struct Name {
 // nullopt for anything that name() does not produce.
 [[nodiscard]] std::optional<Name> parse_name(std::string_view text);
 
+// What stands before the data; checksum is xxh3(data, group).
+[[nodiscard]] Bytes header(GroupId group, const SnapshotMark& mark, std::uint64_t data_bytes, std::uint64_t checksum);
 [[nodiscard]] Bytes encode(GroupId group, const Snapshot& snapshot);
 // corruption: damaged, or of another name; unsupported: of a newer format.
 [[nodiscard]] Result<Snapshot> decode(ByteView file, const Name& name);

@@ -7,6 +7,8 @@
 #include <map>
 #include <utility>
 
+#include "base/planted.h"
+#include "base/running_checksum.h"
 #include "storage/snapshot_file.h"
 
 namespace assent {
@@ -38,19 +40,24 @@ class FileSnapshotStore final : public SnapshotStore {
     return {};
   }
 
-  Result<void> save(GroupId group, const Snapshot& snapshot) override {
+  using SnapshotStore::save;
+  Result<void> save(GroupId group, const SnapshotMark& mark, SnapshotDataPtr data) override {
     if (failure_) return fail(*failure_);
     if (saving_.contains(group)) {
       return fail(ErrorCode::busy, fmt::format("a snapshot of group {} is being written already", group));
     }
-    Saving saving{snapshot.mark, snapshot_file::encode(group, snapshot), {}, 0, {}};
-    const std::string unfinished = path(snapshot_file::unfinished_name(group, snapshot.mark));
+    Saving saving;
+    saving.mark = mark;
+    saving.data = std::move(data);
+    saving.sum = RunningChecksum(group.value);
+    saving.header_bytes = snapshot_file::header(group, mark, 0, 0).size();
+    const std::string unfinished = path(snapshot_file::unfinished_name(group, mark));
     if (auto removed = disk_.remove(unfinished); !removed && removed.error().code != ErrorCode::not_found)
       return removed;
-    auto file = disk_.open(unfinished, saving.bytes.size());
+    auto file = disk_.open(unfinished, saving.file_bytes());
     if (!file) return fail(std::move(file.error()));
     saving.file = *file;
-    write_piece(saving_.emplace(group, std::move(saving)).first->second);
+    begin_piece(group, saving_.emplace(group, std::move(saving)).first->second);
     return {};
   }
 
@@ -62,8 +69,8 @@ class FileSnapshotStore final : public SnapshotStore {
                                     [&](const auto& item) { return item.second.awaited == completion.token; });
     if (found == saving_.end()) return true;  // of a write: its sync follows
     auto& [group, saving] = *found;
-    if (saving.written < saving.bytes.size()) {
-      write_piece(saving);
+    if (!saving.header_out) {
+      begin_piece(group, saving);
       return true;
     }
     if (auto finished = finish(group, saving); !finished) {
@@ -112,21 +119,49 @@ class FileSnapshotStore final : public SnapshotStore {
  private:
   struct Saving {
     SnapshotMark mark;
-    Bytes bytes;
+    SnapshotDataPtr data;
+    RunningChecksum sum;  // of the data that were handed to the disk, and of the first piece's
+    std::uint64_t header_bytes = 0;
+    std::uint64_t next = 0;   // where the next piece begins in the file; 0: none was begun
+    bool header_out = false;  // with it, all is handed to the disk
     FileId file;
-    std::size_t written = 0;  // handed to the disk
-    IoToken awaited;          // the sync behind that
+    IoToken awaited;  // the sync behind the newest piece
+
+    [[nodiscard]] std::uint64_t file_bytes() const { return header_bytes + data->size(); }
   };
 
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
 
-  void write_piece(Saving& saving) {
-    const std::size_t size = std::min(piece_bytes, saving.bytes.size() - saving.written);
+  // The second piece comes first and the first one last: it has the header, which says the checksum of all.
+  void begin_piece(GroupId group, Saving& saving) {
+    const std::uint64_t first_end = std::min<std::uint64_t>(piece_bytes, saving.file_bytes());
+    const std::uint64_t first_data = first_end - saving.header_bytes;
+    if (saving.next == 0) {
+      Bytes first;
+      saving.data->copy(0, first_data, first);
+      saving.sum.add(first);
+      saving.next = first_end;
+    }
+    if (saving.next == saving.file_bytes()) {
+      Bytes first = snapshot_file::header(group, saving.mark, saving.data->size(), saving.sum.value());
+      saving.data->copy(0, first_data, first);
+      saving.header_out = true;
+      return write(saving, 0, std::move(first));
+    }
+    const std::uint64_t from = saving.next;
+    saving.next = std::min<std::uint64_t>(from + piece_bytes, saving.file_bytes());
+    Bytes piece;
+    piece.reserve(saving.next - from);
+    saving.data->copy(from - saving.header_bytes, saving.next - from, piece);
+    saving.sum.add(piece);
+    write(saving, from, std::move(piece));
+  }
+
+  void write(Saving& saving, std::uint64_t offset, Bytes piece) {
     const IoToken written(snapshot_token_base | ++last_token_);
-    saving.awaited = IoToken(snapshot_token_base | ++last_token_);
-    disk_.write_then_sync(saving.file, saving.written, saving.bytes.substr(saving.written, size), written,
-                          saving.awaited);
-    saving.written += size;
+    const IoToken synced(snapshot_token_base | ++last_token_);
+    saving.awaited = planted(Bug::snapshot_named_before_whole) ? written : synced;
+    disk_.write_then_sync(saving.file, offset, std::move(piece), written, synced);
   }
 
   Result<void> finish(GroupId group, const Saving& saving) {

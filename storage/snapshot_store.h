@@ -1,5 +1,6 @@
 // Snapshots of groups as files of their own: written beside, synced, renamed, and only then named in the WAL. The
-// newest whole one of a group wins; older ones go once it is durable. Bytes: docs/FORMATS.md. Driven by the loop.
+// newest whole one of a group wins; older ones stay until it is durable there. The piece with the header is written
+// last. Bytes: docs/FORMATS.md. Driven by the loop.
 #pragma once
 
 #include <memory>
@@ -11,6 +12,7 @@
 #include "base/ids.h"
 #include "base/log_entry.h"
 #include "base/result.h"
+#include "base/snapshot_data.h"
 #include "storage/disk.h"
 
 namespace assent {
@@ -27,8 +29,12 @@ class SnapshotStore {
 
   virtual ~SnapshotStore() = default;
 
-  // Starts writing; done() reports it. One save per group at a time: busy otherwise.
-  virtual Result<void> save(GroupId group, const Snapshot& snapshot) = 0;
+  // Starts writing, a piece at a time, the next when the last one is synced; completed() reports the end. One save per
+  // group at a time: busy otherwise.
+  virtual Result<void> save(GroupId group, const SnapshotMark& mark, SnapshotDataPtr data) = 0;
+  Result<void> save(GroupId group, const Snapshot& snapshot) {
+    return save(group, snapshot.mark, snapshot_of(snapshot.data));
+  }
 
   struct Saved {
     GroupId group;

@@ -7,10 +7,12 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <utility>
 
 #include "base/byte_codec.h"
 #include "base/rng.h"
 #include "coordinator/decisions.h"
+#include "coordinator/decisions_copy.h"
 #include "coordinator/memory_archive.h"
 #include "support.h"
 #include "txn_proto/record_codec.h"
@@ -146,6 +148,46 @@ TEST(DecisionsOverAnArchive, AnswersAsOneInMemoryWheneverItCrashes) {
   }
   EXPECT_GT(taken_back, 20);
   EXPECT_GT(lookups, 1'000U) << "the archive was read";
+}
+
+// Entries come, outcomes are forgotten, chunks go to the archive and the machine crashes, all between its steps.
+TEST(DecisionsOverAnArchive, ASnapshotInStepsIsTheOneOfTheLastStep) {
+  int grown = 0;
+  int shrunk = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(seed);
+    const Log log(seed);
+    Rng rng(seed + 2'000);
+    MemoryArchive archive;
+    Decisions machine(small_options(rng.below(60)), rng.chance(0.7) ? &archive : nullptr, any_pace(rng));
+    DecisionsCopy copy;
+    std::uint64_t first = 0;
+    std::uint64_t end = 0;
+    bool begun = false;
+    for (std::size_t next = 0; next < log.entries.size();) {
+      for (std::uint64_t i = rng.below(4); i > 0 && next < log.entries.size(); --i, ++next) {
+        machine.apply(log.entries[next].first, log.entries[next].second);
+      }
+      ASSERT_TRUE(machine.checkpoint(Index(next)));
+      if (rng.chance(0.01)) {
+        copy.drop();
+        begun = false;
+      }
+      if (!std::exchange(begun, true)) {
+        first = machine.settled_first();
+        end = machine.settled_end();
+      }
+      const auto made = copy.step(machine, rng.below(10 * settled_outcome_bytes));
+      ASSERT_TRUE(made);
+      if (*made == nullptr) continue;
+      begun = false;
+      ASSERT_EQ(all_of(**made), *machine.snapshot());
+      grown += machine.settled_end() > end ? 1 : 0;
+      shrunk += machine.settled_first() > first ? 1 : 0;
+    }
+  }
+  EXPECT_GT(grown, 50);
+  EXPECT_GT(shrunk, 50);
 }
 
 // A follower that was behind has the beginning of what a snapshot holds: it is not written again.

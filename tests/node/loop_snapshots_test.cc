@@ -226,5 +226,107 @@ TEST_F(LoopSnapshotTest, AReceivedOneWaitsForTheOwnToBeStored) {
   EXPECT_EQ(database(c0).applied, Index(30));
 }
 
+// ---- made in steps ----
+
+struct StepsTest : LoopSnapshotTest {
+  StepsTest() { node.config.limits.snapshot_step_bytes = 1; }
+};
+
+TEST_F(StepsTest, OneStepEachFlushAndTheMarkIsOfWhatItHoldsInTheEnd) {
+  open();
+  application(c0).steps_of_a_snapshot = 5;
+  run_to(c0, 9);
+  committed(c0, 10, "entry 10");
+  flush(c0);
+  EXPECT_TRUE(node.loop->has_more());
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    committed(c0, 10 + i, fmt::format("entry {}", 10 + i));
+    flush(c0);
+    EXPECT_EQ(application(c0).steps_taken, i);
+  }
+  EXPECT_TRUE(log(c0).snapshots_taken.empty());
+  node.settle();
+  EXPECT_FALSE(node.loop->has_more());
+  ASSERT_EQ(log(c0).snapshots_taken.size(), 1U);
+  EXPECT_EQ(log(c0).snapshots_taken[0].last.index, Index(13));
+  node.kill();
+  database(c0) = TestDatabase{};
+  open();
+  EXPECT_EQ(database(c0).applied, Index(13));
+  EXPECT_EQ(database(c0).texts.size(), 13U);
+}
+
+TEST_F(StepsTest, GroupsTakeTurns) {
+  open();
+  application(c0).steps_of_a_snapshot = application(s1).steps_of_a_snapshot = 3;
+  for (std::uint64_t i = 1; i <= 10; ++i) {
+    committed(c0, i, "c");
+    committed(s1, i, "s");
+  }
+  touch(c0);
+  flush(s1);
+  for (std::uint64_t turn = 1; turn <= 4; ++turn) {
+    node.flush();
+    EXPECT_EQ(application(c0).steps_taken + application(s1).steps_taken, turn) << "one step in each flush";
+  }
+  node.settle();
+  EXPECT_EQ(log(c0).snapshots_taken.size(), 1U);
+  EXPECT_EQ(log(s1).snapshots_taken.size(), 1U);
+}
+
+TEST_F(StepsTest, ACrashBetweenStepsLeavesTheOneBefore) {
+  open();
+  run_to(c0, 12);
+  application(c0).steps_of_a_snapshot = 1'000;
+  for (std::uint64_t i = 13; i <= 25; ++i) {
+    committed(c0, i, fmt::format("entry {}", i));
+    flush(c0);
+    node.loop->handle(DiskProgress{});
+  }
+  EXPECT_TRUE(node.loop->has_more());
+  node.kill();
+  database(c0) = TestDatabase{};
+  open();
+  EXPECT_FALSE(node.loop->has_more());
+  EXPECT_EQ(log(c0).setup().durable.snapshot.last.index, Index(10));
+  EXPECT_EQ(database(c0).applied, Index(10));
+}
+
+TEST_F(StepsTest, AReceivedOneWaitsForTheOwnAndReplacesIt) {
+  open();
+  run_to(c0, 9);
+  application(c0).steps_of_a_snapshot = 4;
+  committed(c0, 10, "entry 10");
+  flush(c0);
+  node.loop->handle(SnapshotReceived{peer, transfer(30)});
+  node.flush();
+  EXPECT_TRUE(log(c0).snapshots_received.empty());
+  node.settle();
+  EXPECT_FALSE(node.loop->failure());
+  EXPECT_EQ(log(c0).snapshots_taken.size(), 1U);
+  EXPECT_EQ(log(c0).snapshots_received.size(), 1U);
+  EXPECT_EQ(database(c0).applied, Index(30));
+}
+
+TEST_F(StepsTest, WhatIsInstalledMeanwhileGivesUpTheOneInTheMaking) {
+  open();
+  run_to(c0, 5);
+  node.disk.hold();
+  node.loop->handle(SnapshotReceived{peer, transfer(30)});
+  node.flush();
+  node.disk.release();
+  application(c0).steps_of_a_snapshot = 1'000;
+  for (std::uint64_t i = 6; i <= 10; ++i) committed(c0, i, fmt::format("entry {}", i));
+  node.loop->handle(DiskProgress{});  // saved: the log will install it
+  flush(c0);
+  for (int i = 0; i < 5; ++i) {
+    node.loop->handle(DiskProgress{});
+    node.flush();
+  }
+  EXPECT_FALSE(node.loop->has_more());
+  EXPECT_FALSE(node.loop->failure());
+  EXPECT_EQ(database(c0).applied, Index(30));
+}
+
 }  // namespace
 }  // namespace assent

@@ -102,6 +102,15 @@ class TestApplication final : public Application {
     if (!in.complete()) return fail(ErrorCode::corruption, "not a snapshot");
     return {};
   }
+  Result<std::optional<SnapshotMade>> snapshot_step(std::size_t) override {
+    if (++steps_taken < steps_of_a_snapshot) return std::optional<SnapshotMade>();
+    steps_taken = 0;
+    return Application::snapshot_step(0);
+  }
+  void drop_snapshot() override {
+    steps_taken = 0;
+    ++dropped;
+  }
   Result<void> restore(const SnapshotMark& mark, ByteView data) override {
     database_.texts.clear();
     ByteReader in(data);
@@ -123,6 +132,9 @@ class TestApplication final : public Application {
   bool mute = false;  // forgets its clients when it resigns
   std::uint64_t ticks = 0;
   std::uint64_t wants_rest = 0;
+  std::uint64_t steps_of_a_snapshot = 1;
+  std::uint64_t steps_taken = 0;
+  std::uint64_t dropped = 0;  // snapshots that were given up
   std::uint64_t rested_ticks = 0;
   std::vector<std::pair<GroupId, Bytes>> received;
 

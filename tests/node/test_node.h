@@ -73,7 +73,7 @@ struct TestNode {
   // Until the disk has nothing left to say.
   void settle() {
     flush();
-    while (!loop->failure() && disk.has_completions()) {
+    while (!loop->failure() && (disk.has_completions() || loop->has_more())) {
       loop->handle(DiskProgress{});
       flush();
     }
