@@ -54,6 +54,8 @@ struct ServerConfig {
   std::uint64_t clock_drift_ppm = 0;
   std::string leaders;               // anywhere, together, spread
   std::uint64_t snapshot_every = 0;  // entries
+  std::uint64_t snapshot_rate = 0;   // bytes a second that leave; 0: no bound
+  std::uint64_t snapshot_step = 0;   // bytes made at a time; 0: all at once
   std::uint64_t batch_bytes_max = 0;
   bool fsync = true;
   std::uint64_t trace_ring = 0;  // transactions

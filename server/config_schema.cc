@@ -67,6 +67,11 @@ const std::vector<Key>& table() {
        "leaders; for small clusters"},
       {"raft.snapshot_every", "100000", CountField{&C::snapshot_every, 100, 1'000'000'000},
        "applied entries between snapshots of a group"},
+      {"raft.snapshot_rate", "64MiB", SizeField{&C::snapshot_rate, 0, 64 * 1024 * mib},
+       "bytes a second of all snapshots that this node sends to others; 0: no bound"},
+      {"raft.snapshot_step", "256KiB", SizeField{&C::snapshot_step, 0, 64 * mib},
+       "of a snapshot, made at a time between other work; larger is sooner done and holds others up for longer; 0: all "
+       "at once"},
       {"raft.max_batch", "1MiB", SizeField{&C::batch_bytes_max, 4 * kib, 64 * mib},
        "of entries in one message to a follower"},
       {"storage.fsync", "on", SwitchField{&C::fsync},

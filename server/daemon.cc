@@ -104,6 +104,7 @@ Daemon::Daemon(const ServerConfig& config, const TraceOptions& traces)
                     .events = events_,
                     .calls = calls_,
                     .latencies = latencies_,
+                    .traffic = traffic_,
                     .draining = draining_,
                     .exporter = exporter_,
                     .data_dir = config.data_dir},
@@ -212,7 +213,7 @@ Result<void> Daemon::open_loop() {
   identity.disk = mine->disk;
   identity.generation = mine->generation;
   identity.memory = std::make_shared<PeerMemory>(std::move(*memory));
-  transport_ = std::make_unique<GrpcTransport>(std::move(identity), api_.queue(), inbox_);
+  transport_ = std::make_unique<GrpcTransport>(std::move(identity), api_.queue(), inbox_, config_.snapshot_rate);
   auto tls = read_service_tls(config_.services_ca_file, config_.services_cert_file, config_.services_key_file);
   if (!tls) return fail(tls.error().code, "services: " + tls.error().message);
   services_ = std::make_unique<ServiceGateway>(
@@ -357,7 +358,10 @@ void Daemon::ticked(Loop& loop) {
   follow_map(loop);
   if (ticks_ % expire_every_ticks == 0) pending_.expire(std::chrono::steady_clock::now());
   if (ticks_ % export_every_ticks == 0) collector_->round();
-  if (ticks_ % latencies_every_ticks == 0) latencies_ = transport_->latencies();
+  if (ticks_ % latencies_every_ticks == 0) {
+    latencies_ = transport_->latencies();
+    traffic_ = transport_->snapshot_traffic();
+  }
   if (ticks_ % watch_every_ticks != 0) return;
   recorder_.set_wall(SystemClock::wall_micros());
   watch_groups(loop.take_news());

@@ -88,6 +88,7 @@ class Daemon {
   EventLog events_;          // of the loop's thread
   CallFigures calls_;        // of the loop's thread
   PeerLatencies latencies_;  // of the loop's thread
+  SnapshotTraffic traffic_;  // likewise
   ObserveService observe_;
   std::unique_ptr<SpanExporter> exporter_;    // none: nothing is exported
   std::unique_ptr<SpanCollector> collector_;  // of the loop's thread; there before it begins

@@ -38,21 +38,25 @@ Error not_listening(const Endpoint& endpoint) {
   return free ? Error{ErrorCode::io, fmt::format("cannot listen at {}", endpoint.text()), {}} : std::move(free.error());
 }
 
-GrpcTransport::GrpcTransport(PeerIdentity identity, RpcQueue& queue, Inbox& inbox)
-    : identity_(std::move(identity)), queue_(queue), inbox_(inbox) {
+GrpcTransport::GrpcTransport(PeerIdentity identity, RpcQueue& queue, Inbox& inbox, std::uint64_t snapshot_rate)
+    : identity_(std::move(identity)), queue_(queue), inbox_(inbox), rate_(snapshot_rate) {
   for (const auto& [id, node] : identity_.nodes) {
-    if (id != identity_.self) links_.emplace(id, std::make_unique<PeerLink>(identity_, id, queue_, inbox_));
+    if (id != identity_.self) links_.emplace(id, make_link(id));
   }
 }
 
 GrpcTransport::~GrpcTransport() { stop(); }
+
+std::unique_ptr<PeerLink> GrpcTransport::make_link(NodeId to) {
+  return std::make_unique<PeerLink>(identity_, to, queue_, inbox_, rate_, traffic_);
+}
 
 Result<void> GrpcTransport::start(const Endpoint& listen) {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(listen.text(), grpc::InsecureServerCredentials(), &port);
   arrivals_ = std::make_unique<RpcQueue>(builder.AddCompletionQueue());
-  service_ = std::make_unique<PeerService>(identity_, *arrivals_, queue_, inbox_, links_);
+  service_ = std::make_unique<PeerService>(identity_, *arrivals_, queue_, inbox_, links_, traffic_);
   builder.RegisterService(&service_->service());
   builder.SetMaxReceiveMessageSize(static_cast<int>(peer_message_bytes_max));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -96,7 +100,7 @@ void GrpcTransport::set_nodes(const std::map<NodeId, PeerIdentity::Node>& nodes)
   for (const auto& [id, node] : nodes) {
     if (id == identity_.self || links_.contains(id)) continue;
     identity_.nodes[id] = node;
-    links_.emplace(id, std::make_unique<PeerLink>(identity_, id, queue_, inbox_));
+    links_.emplace(id, make_link(id));
   }
 }
 
@@ -104,6 +108,8 @@ void GrpcTransport::tick() {
   const auto now = std::chrono::steady_clock::now();
   for (auto& [id, link] : links_) link->tick(now);
   if (server_ == nullptr) return;
+  service_->tick(static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count()));
   arrivals_->wait(now, arrived_);
   for (const RpcQueue::Ended& stream : arrived_) stream.tag->end(stream.ok);
 }

@@ -18,6 +18,7 @@
 #include "server/peer_identity.h"
 #include "server/peer_link.h"
 #include "server/rpc_queue.h"
+#include "server/snapshot_traffic.h"
 
 namespace grpc {
 class Server;
@@ -29,7 +30,8 @@ class PeerService;
 
 class GrpcTransport final : public Transport {
  public:
-  GrpcTransport(PeerIdentity identity, RpcQueue& queue, Inbox& inbox);
+  // snapshot_rate: bytes a second of all snapshots that leave; 0: no bound.
+  GrpcTransport(PeerIdentity identity, RpcQueue& queue, Inbox& inbox, std::uint64_t snapshot_rate = 0);
   ~GrpcTransport() override;
 
   // Begins to listen; io when the address is taken.
@@ -54,11 +56,16 @@ class GrpcTransport final : public Transport {
   void cut(std::set<NodeId> peers);
   // Of every other node of the configuration.
   [[nodiscard]] PeerLatencies latencies() const;
+  [[nodiscard]] const SnapshotTraffic& snapshot_traffic() const { return traffic_; }
 
  private:
+  [[nodiscard]] std::unique_ptr<PeerLink> make_link(NodeId to);
+
   PeerIdentity identity_;
   RpcQueue& queue_;
   Inbox& inbox_;
+  SnapshotRate rate_;
+  SnapshotTraffic traffic_;
   std::map<NodeId, std::unique_ptr<PeerLink>> links_;
   // Of nodes that were removed: stopped, but what they began may still end.
   std::vector<std::unique_ptr<PeerLink>> former_links_;

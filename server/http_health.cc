@@ -54,6 +54,7 @@ void add_metrics_route(HttpPort& port, const HttpSources& sources) {
       LoopFigures figures{.txns = sources.recorder.figures(),
                           .calls = sources.calls,
                           .latencies = sources.latencies,
+                          .traffic = sources.traffic,
                           .groups = asked.status(),
                           .statistics = asked.statistics(),
                           .leader_changes = {},

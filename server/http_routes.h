@@ -12,11 +12,12 @@
 #include "server/http_port.h"
 #include "server/inbox.h"
 #include "server/peer_latency.h"
+#include "server/snapshot_traffic.h"
 #include "server/span_exporter.h"
 
 namespace assent {
 
-// All of it outlives the port. Recorder, events, calls and latencies belong to the loop's thread.
+// All of it outlives the port. Recorder, events, calls, latencies and traffic belong to the loop's thread.
 struct HttpSources {
   const SharedView& cluster;
   Inbox& inbox;
@@ -24,6 +25,7 @@ struct HttpSources {
   const EventLog& events;
   const CallFigures& calls;
   const PeerLatencies& latencies;
+  const SnapshotTraffic& traffic;
   const std::atomic<bool>& draining;              // the node hands over and will end
   const std::unique_ptr<SpanExporter>& exporter;  // none: nothing is exported
   std::string data_dir;

@@ -41,7 +41,7 @@ void LoopThread::run() {
   std::vector<Inbox::Item> items;
   auto next_tick = SteadyClock::now() + tick_length;
   while (!stopping_) {
-    const bool busy = admission_.ready(SteadyClock::now());
+    const bool busy = admission_.ready(SteadyClock::now()) || loop_.has_more();
     queue_.wait(!busy && inbox_.sleep() ? next_tick : SteadyClock::time_point{}, ended);
     inbox_.awake();
     for (const RpcQueue::Ended& one : ended) one.tag->end(one.ok);

@@ -301,6 +301,23 @@ void add_peers(const LoopFigures& loop, const ClusterView& cluster, Families& ou
   }
 }
 
+void add_snapshots(const SnapshotTraffic& traffic, Families& out) {
+  const auto counter = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
+    out.begin(name, MetricType::Counter, help);
+    out.value({}, value);
+  };
+  counter("assent_snapshot_sent_bytes_total", "Of snapshots sent to other nodes, with what was sent again",
+          traffic.bytes_sent);
+  counter("assent_snapshot_spared_bytes_total", "Not sent again, for a broken stream had brought them",
+          traffic.bytes_spared);
+  counter("assent_snapshot_resumed_total", "Streams that went on where another had broken", traffic.resumed);
+  counter("assent_snapshot_chunks_refused_total", "On their way in: damaged, or in the wrong place",
+          traffic.chunks_refused);
+  out.begin("assent_snapshot_sent_total", MetricType::Counter, "Snapshots sent to other nodes");
+  out.value({{"result", "delivered"}}, traffic.delivered);
+  out.value({{"result", "broken"}}, traffic.broken);
+}
+
 void add_trace_contexts(const LoopFigures& loop, Families& out) {
   out.begin("assent_trace_context_malformed_total", MetricType::Counter,
             "What callers or other nodes named as a trace and is none; left out");
@@ -333,6 +350,7 @@ std::string metrics_text(const MetricsInput& input, const ClusterView& cluster) 
   add_group_figures(input.loop.txns, cluster, out);
   add_groups(input.loop, cluster, out);
   add_peers(input.loop, cluster, out);
+  add_snapshots(input.loop.traffic, out);
   add_node(input, out);
   add_export(input, out);
   add_calls(input.loop.calls, out);

@@ -15,6 +15,7 @@
 #include "server/cluster_view.h"
 #include "server/peer_latency.h"
 #include "server/process_figures.h"
+#include "server/snapshot_traffic.h"
 #include "server/span_exporter.h"
 
 namespace assent {
@@ -24,6 +25,7 @@ struct LoopFigures {
   TxnFigures txns;
   CallFigures calls;
   PeerLatencies latencies;
+  SnapshotTraffic traffic;
   std::vector<GroupStatus> groups;
   LoopStatistics statistics;
   std::map<std::string, std::uint64_t> leader_changes;  // by group

@@ -8,8 +8,7 @@ namespace assent {
 // A frame is closed at 4 MiB, with the last item whole; an item may be a log entry of the largest size in an append.
 inline constexpr std::size_t peer_message_bytes_max = 32ULL << 20U;
 inline constexpr std::size_t peer_snapshot_bytes_max = 1ULL << 30U;
-inline constexpr std::size_t peer_snapshots_in_max = 4;  // arriving at one time
-inline constexpr std::size_t peer_streams_max = 64;      // on one connection
+inline constexpr std::size_t peer_streams_max = 64;  // on one connection
 
 // Without probing for bandwidth the window is fixed: large enough for two frames on their way.
 inline constexpr int peer_lookahead_bytes = 8 << 20;

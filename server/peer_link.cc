@@ -8,6 +8,7 @@
 
 #include "assent/v1/peer.grpc.pb.h"
 #include "base/digest.h"
+#include "node/snapshot_parts.h"
 #include "server/log.h"
 #include "server/peer_limits.h"
 
@@ -19,7 +20,8 @@ constexpr auto back_off_first = std::chrono::milliseconds(50);
 constexpr auto back_off_most = std::chrono::milliseconds(1000);
 constexpr auto silence_max = std::chrono::seconds(5);  // before a peer that never answered is told of
 constexpr std::size_t chunk_bytes = 256ULL << 10U;
-constexpr auto snapshot_time_max = std::chrono::minutes(10);
+constexpr auto held_time_max = std::chrono::seconds(10);  // for the answer to how much of a snapshot is there
+constexpr int snapshot_attempts_max = 3;                  // of one call, when chunks are damaged on their way
 constexpr auto probe_pause = std::chrono::seconds(1);
 constexpr auto probe_answer_max = 3 * probe_pause;  // without an answer for so long the peer counts as lost
 constexpr int smoothing = 4;                        // a round trip counts for so much of what is shown
@@ -128,78 +130,159 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
   RpcStep<FrameCall> finished_{*this, &FrameCall::finished};
 };
 
-// One snapshot, chunk after chunk, each written when the last one is out. Deletes itself.
+// One snapshot: asks the peer how much of it is there, and writes the rest chunk after chunk, each when the last one is
+// out and the node's rate allows it. A chunk that was damaged on its way ends the stream, and a new one goes on from
+// there. Deletes itself.
 class PeerLink::SnapshotCall final {
  public:
   SnapshotCall(PeerLink& link, SnapshotTransfer transfer)
       : group(transfer.group), link_(link), stub_(link.snapshot_channel_), transfer_(std::move(transfer)) {
-    v1::SnapshotHeader& header = *chunk_.mutable_header();
-    link.identity_.write_hello(link.to_, *header.mutable_hello());
-    header.set_group(transfer_.group.value);
-    header.set_epoch(transfer_.epoch.value);
-    header.set_last_epoch(transfer_.mark.last.epoch.value);
-    header.set_last_index(transfer_.mark.last.index.value);
-    header.set_stamp(transfer_.mark.stamp.value);
+    link.identity_.write_hello(link.to_, *header_.mutable_hello());
+    header_.set_group(transfer_.group.value);
+    header_.set_epoch(transfer_.epoch.value);
+    header_.set_last_epoch(transfer_.mark.last.epoch.value);
+    header_.set_last_index(transfer_.mark.last.index.value);
+    header_.set_stamp(transfer_.mark.stamp.value);
     if (const Membership& members = transfer_.mark.members; members.plain()) {
-      for (const Member& member : members.voters) header.add_members(member.node.value);
+      for (const Member& member : members.voters) header_.add_members(member.node.value);
     } else {
-      header.set_membership(encode_membership(members));
+      header_.set_membership(encode_membership(members));
     }
-    header.set_size(transfer_.data.size());
-    header.set_checksum(xxh3(transfer_.data));
-    context_.set_deadline(std::chrono::system_clock::now() + snapshot_time_max);
-    stream_ = stub_.PrepareAsyncSnapshot(&context_, &receipt_, &link.queue_.completions());
+    header_.set_size(transfer_.data.size());
+    header_.set_checksum(xxh3(transfer_.data));
   }
 
-  void open() { stream_->StartCall(static_cast<RpcTag*>(&started_)); }
-  void cancel() { context_.TryCancel(); }
+  void open() { ask(); }
+  void tick(std::chrono::steady_clock::time_point now) {
+    if (!waits_ || now < go_on_at_) return;
+    waits_ = false;
+    next();
+  }
+  void cancel() {
+    cancelled_ = true;
+    if (asking_) asking_->TryCancel();
+    if (sending_) sending_->TryCancel();
+    if (std::exchange(waits_, false)) finish();
+  }
 
   const GroupId group;
 
  private:
+  void ask() {
+    asking_ = std::make_unique<grpc::ClientContext>();
+    asking_->set_deadline(std::chrono::system_clock::now() + held_time_max);
+    status_ = cut_off();
+    question_ = stub_.PrepareAsyncHeldSnapshot(asking_.get(), header_, &link_.queue_.completions());
+    question_->StartCall();
+    question_->Finish(&held_, &status_, static_cast<RpcTag*>(&asked_));
+  }
+  void asked(bool /*ok*/) {
+    asking_.reset();
+    if (link_.queue_.draining() || cancelled_) return over();
+    const bool unknown = status_.error_code() == grpc::StatusCode::UNIMPLEMENTED;  // an older program: it keeps nothing
+    if (!status_.ok() && !unknown) return over();
+    sent_ = unknown ? 0 : std::min<std::uint64_t>(held_.bytes(), transfer_.data.size());
+    if (sent_ > 0) {
+      link_.traffic_.resumed += 1;
+      link_.traffic_.bytes_spared += sent_;
+      LogEvent(LogLevel::info, "peer", "snapshot goes on where it broke")
+          .field("peer", link_.node_.name)
+          .field("group", group)
+          .field("from_byte", sent_)
+          .field("bytes", transfer_.data.size())
+          .write();
+    }
+    send();
+  }
+  void send() {
+    sending_ = std::make_unique<grpc::ClientContext>();
+    sending_->set_deadline(std::chrono::system_clock::now() + link_.rate_.time_for(transfer_.data.size() - sent_));
+    status_ = cut_off();
+    header_.set_offset(sent_);
+    *chunk_.mutable_header() = header_;
+    chunk_.clear_offset();
+    chunk_.clear_checksum();
+    stream_ = stub_.PrepareAsyncSnapshot(sending_.get(), &receipt_, &link_.queue_.completions());
+    stream_->StartCall(static_cast<RpcTag*>(&started_));
+  }
   void started(bool ok) {
     if (!ok || link_.queue_.draining()) return finish();
     stream_->Write(chunk_, static_cast<RpcTag*>(&written_));
   }
   void written(bool ok) {
     if (!ok || link_.queue_.draining()) return finish();
+    next();
+  }
+  void next() {
     if (sent_ == transfer_.data.size()) return stream_->WritesDone(static_cast<RpcTag*>(&closed_));
-    const std::size_t size = std::min(chunk_bytes, transfer_.data.size() - sent_);
-    chunk_.set_data(transfer_.data.data() + sent_, size);
+    const std::size_t size = std::min<std::size_t>(chunk_bytes, transfer_.data.size() - sent_);
+    const auto now = std::chrono::steady_clock::now();
+    if (const std::uint64_t wait = link_.rate_.bucket.take(size, micros(now)); wait > 0) {
+      waits_ = true;
+      go_on_at_ = now + std::chrono::microseconds(wait);
+      return;
+    }
+    const ByteView data = ByteView(transfer_.data).substr(sent_, size);
+    chunk_.set_data(data.data(), data.size());
+    chunk_.set_offset(sent_);
+    chunk_.set_checksum(chunk_checksum(sent_, data));
     sent_ += size;
+    link_.traffic_.bytes_sent += size;
     stream_->Write(chunk_, static_cast<RpcTag*>(&written_));
   }
   void closed(bool /*ok*/) { finish(); }
   void finish() {
-    if (link_.queue_.draining()) return finished(false);
+    if (link_.queue_.draining()) return over();
     stream_->Finish(&status_, static_cast<RpcTag*>(&finished_));
   }
   void finished(bool /*ok*/) {
-    link_.ended(*this, status_.ok(), status_);
+    const bool damaged = status_.error_code() == grpc::StatusCode::DATA_LOSS;
+    if (damaged && !cancelled_ && !link_.queue_.draining() && ++attempts_ < snapshot_attempts_max) {
+      stream_.reset();
+      sending_.reset();
+      return ask();
+    }
+    over();
+  }
+  void over() {
+    link_.ended(*this, status_.ok() && stream_ != nullptr, status_);
     delete this;
   }
+  static grpc::Status cut_off() { return {grpc::StatusCode::CANCELLED, "this node stops"}; }
 
   PeerLink& link_;
   v1::Peer::Stub stub_;
-  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientContext> asking_;
+  std::unique_ptr<grpc::ClientContext> sending_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::SnapshotHeld>> question_;
   std::unique_ptr<grpc::ClientAsyncWriter<v1::SnapshotChunk>> stream_;
+  v1::SnapshotHeader header_;
+  v1::SnapshotHeld held_;
   v1::SnapshotChunk chunk_;
   v1::SnapshotReceipt receipt_;
   SnapshotTransfer transfer_;
-  std::size_t sent_ = 0;
-  grpc::Status status_{grpc::StatusCode::CANCELLED, "this node stops"};
+  std::uint64_t sent_ = 0;
+  int attempts_ = 0;
+  bool waits_ = false;  // for the rate; nothing is under way
+  bool cancelled_ = false;
+  std::chrono::steady_clock::time_point go_on_at_{};
+  grpc::Status status_ = cut_off();
+  RpcStep<SnapshotCall> asked_{*this, &SnapshotCall::asked};
   RpcStep<SnapshotCall> started_{*this, &SnapshotCall::started};
   RpcStep<SnapshotCall> written_{*this, &SnapshotCall::written};
   RpcStep<SnapshotCall> closed_{*this, &SnapshotCall::closed};
   RpcStep<SnapshotCall> finished_{*this, &SnapshotCall::finished};
 };
 
-PeerLink::PeerLink(const PeerIdentity& identity, NodeId to, RpcQueue& queue, Inbox& inbox)
+PeerLink::PeerLink(const PeerIdentity& identity, NodeId to, RpcQueue& queue, Inbox& inbox, SnapshotRate& rate,
+                   SnapshotTraffic& traffic)
     : identity_(identity),
       to_(to),
       node_(identity.nodes.at(to)),
       queue_(queue),
       inbox_(inbox),
+      rate_(rate),
+      traffic_(traffic),
       channel_(make_channel(node_.endpoint, 0)),
       snapshot_channel_(make_channel(node_.endpoint, 1)),
       back_off_(back_off_first) {}
@@ -251,6 +334,8 @@ PeerLatency PeerLink::latency(std::chrono::steady_clock::time_point now) const {
 
 void PeerLink::tick(std::chrono::steady_clock::time_point now) {
   if (stopping_) return;
+  const std::set<SnapshotCall*> calls_now = snapshot_calls_;  // a call may end in its tick
+  for (SnapshotCall* call : calls_now) call->tick(now);
   if (up() && probes_ && now >= probe_at_) {
     probe_at_ = now + probe_pause;
     probe_due_ = true;
@@ -335,6 +420,7 @@ void PeerLink::ended(SnapshotCall& call, bool delivered, const grpc::Status& sta
   LogEvent event(delivered ? LogLevel::info : LogLevel::warn, "peer",
                  delivered ? "snapshot sent" : "snapshot could not be sent");
   event.field("peer", node_.name).field("group", call.group);
+  ++(delivered ? traffic_.delivered : traffic_.broken);
   if (!delivered) event.field("error", status.error_message());
   event.write_at_most_every(delivered ? 0 : 10, "snapshot to " + node_.name);
   snapshots_.erase(call.group);
@@ -345,7 +431,8 @@ void PeerLink::stop() {
   stopping_ = true;
   if (call_ != nullptr) call_->cancel();
   if (stream_ != nullptr) stream_->cancel();
-  for (SnapshotCall* call : snapshot_calls_) call->cancel();
+  const std::set<SnapshotCall*> calls_now = snapshot_calls_;
+  for (SnapshotCall* call : calls_now) call->cancel();
 }
 
 }  // namespace assent

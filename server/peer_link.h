@@ -20,6 +20,7 @@
 #include "server/peer_latency.h"
 #include "server/peer_stream.h"
 #include "server/rpc_queue.h"
+#include "server/snapshot_traffic.h"
 
 namespace grpc {
 class Status;
@@ -29,7 +30,9 @@ namespace assent {
 
 class PeerLink {
  public:
-  PeerLink(const PeerIdentity& identity, NodeId to, RpcQueue& queue, Inbox& inbox);
+  // rate and traffic are shared by the links of a node, and outlive them.
+  PeerLink(const PeerIdentity& identity, NodeId to, RpcQueue& queue, Inbox& inbox, SnapshotRate& rate,
+           SnapshotTraffic& traffic);
   ~PeerLink() = default;
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
@@ -74,6 +77,8 @@ class PeerLink {
   const PeerIdentity::Node& node_;
   RpcQueue& queue_;
   Inbox& inbox_;
+  SnapshotRate& rate_;
+  SnapshotTraffic& traffic_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::shared_ptr<grpc::Channel> snapshot_channel_;
 

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "base/digest.h"
 #include "server/log.h"
-#include "server/peer_limits.h"
 #include "server/peer_link.h"
 
 namespace assent {
@@ -31,6 +30,23 @@ std::optional<Membership> read_members(const v1::SnapshotHeader& header) {
   Membership members(founders);
   if (!members.valid()) return std::nullopt;
   return members;
+}
+
+std::optional<SnapshotLabel> read_label(const v1::SnapshotHeader& header) {
+  auto members = read_members(header);
+  if (!members) return std::nullopt;
+  SnapshotLabel label{.group = GroupId(header.group()),
+                      .mark = {.last = {.epoch = Epoch(header.last_epoch()), .index = Index(header.last_index())},
+                               .stamp = ClusterMillis(header.stamp()),
+                               .members = std::move(*members)},
+                      .size = header.size(),
+                      .checksum = header.checksum()};
+  return label;
+}
+
+std::uint64_t now_micros() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
 }
 
 }  // namespace
@@ -110,7 +126,43 @@ class PeerService::FrameStream final : public FramePump<grpc::ServerAsyncReaderW
   RpcStep<FrameStream> finished_{*this, &FrameStream::finished};
 };
 
-// Gathers the chunks of one snapshot; hands it on when it is whole. Deletes itself.
+// How much of a snapshot came with streams that broke. Deletes itself.
+class PeerService::HeldQuestion final {
+ public:
+  static void await(PeerService& service) {
+    auto* const call = new HeldQuestion(service);
+    service.service_.RequestHeldSnapshot(&call->context_, &call->header_, &call->answer_, &service.queue_.completions(),
+                                         service.arrivals_.arrivals(), static_cast<RpcTag*>(&call->opened_));
+  }
+
+ private:
+  explicit HeldQuestion(PeerService& service) : service_(service) {}
+
+  void opened(bool ok) {
+    if (!ok || service_.arrivals_.draining() || service_.queue_.draining()) return finished(false);
+    await(service_);
+    const PeerIdentity::Verdict verdict = service_.identity_.check(header_.hello());
+    const auto label = read_label(header_);
+    if (verdict.refusal || !label) {
+      const grpc::Status status =
+          refuse(context_.peer(), verdict.refusal ? *verdict.refusal : "the snapshot's members cannot be read");
+      return answer_.FinishWithError(status, static_cast<RpcTag*>(&finished_));
+    }
+    v1::SnapshotHeld held;
+    held.set_bytes(service_.parts_.held(*label));
+    answer_.Finish(held, grpc::Status::OK, static_cast<RpcTag*>(&finished_));
+  }
+  void finished(bool /*ok*/) { delete this; }
+
+  PeerService& service_;
+  grpc::ServerContext context_;
+  v1::SnapshotHeader header_;
+  grpc::ServerAsyncResponseWriter<v1::SnapshotHeld> answer_{&context_};
+  RpcStep<HeldQuestion> opened_{*this, &HeldQuestion::opened};
+  RpcStep<HeldQuestion> finished_{*this, &HeldQuestion::finished};
+};
+
+// Takes the chunks of one snapshot; hands it on when it is whole. Deletes itself.
 class PeerService::SnapshotStream final {
  public:
   static void await(PeerService& service) {
@@ -124,7 +176,7 @@ class PeerService::SnapshotStream final {
 
   [[nodiscard]] bool over() const { return service_.queue_.draining(); }
   void end() {
-    if (counted_) --service_.snapshots_in_;
+    service_.parts_.leave(part_, now_micros());
     delete this;
   }
 
@@ -132,11 +184,6 @@ class PeerService::SnapshotStream final {
     if (!ok || service_.arrivals_.draining() || over()) return end();
     await(service_);
     caller_ = context_.peer();
-    if (service_.snapshots_in_ >= peer_snapshots_in_max) {
-      return finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "other snapshots are arriving; send it again later"});
-    }
-    ++service_.snapshots_in_;
-    counted_ = true;
     read();
   }
   void read() {
@@ -145,13 +192,17 @@ class PeerService::SnapshotStream final {
   }
   void arrived(bool ok) {
     if (!ok) return complete();
-    if (from_.none()) return begin();
+    if (part_.none()) return begin();
     if (chunk_.kind_case() != v1::SnapshotChunk::kData)
       return finish(refuse(caller_, "a chunk of the snapshot has no data"));
-    if (chunk_.data().size() > size_ - transfer_.data.size()) {
-      return finish(refuse(caller_, "the snapshot is longer than its header says"));
+    const bool says_more = chunk_.has_checksum();  // older programs say neither place nor checksum
+    const std::uint64_t offset = says_more ? chunk_.offset() : taken_;
+    const auto checksum = says_more ? std::optional(chunk_.checksum()) : std::nullopt;
+    if (auto added = service_.parts_.add(part_, offset, chunk_.data(), checksum); !added) {
+      ++service_.traffic_.chunks_refused;
+      return finish(status_of(added.error()));
     }
-    transfer_.data += chunk_.data();
+    taken_ += chunk_.data().size();
     read();
   }
   void begin() {
@@ -159,36 +210,47 @@ class PeerService::SnapshotStream final {
     const v1::SnapshotHeader& header = chunk_.header();
     const PeerIdentity::Verdict verdict = service_.identity_.check(header.hello());
     if (verdict.refusal) return finish(refuse(caller_, *verdict.refusal));
-    if (header.size() > peer_snapshot_bytes_max) return finish(refuse(caller_, "the snapshot is larger than 1 GiB"));
-    size_ = header.size();
-    checksum_ = header.checksum();
-    transfer_.group = GroupId(header.group());
-    transfer_.epoch = Epoch(header.epoch());
-    transfer_.mark.last = {.epoch = Epoch(header.last_epoch()), .index = Index(header.last_index())};
-    transfer_.mark.stamp = ClusterMillis(header.stamp());
-    auto members = read_members(header);
-    if (!members) return finish(refuse(caller_, "the snapshot's members cannot be read"));
-    transfer_.mark.members = std::move(*members);
+    auto label = read_label(header);
+    if (!label) return finish(refuse(caller_, "the snapshot's members cannot be read"));
+    const auto begun = service_.parts_.begin(*label, header.offset());
+    if (!begun) return finish(status_of(begun.error()));
+    part_ = *begun;
+    taken_ = header.offset();
     from_ = verdict.from;
+    epoch_ = Epoch(header.epoch());
+    label_ = std::move(*label);
     read();
   }
   void complete() {
-    if (from_.none() || transfer_.data.size() != size_) {
-      return finish({grpc::StatusCode::DATA_LOSS, "the snapshot ended before it was whole"});
-    }
-    if (xxh3(transfer_.data) != checksum_) {
-      return finish({grpc::StatusCode::DATA_LOSS, "the snapshot's checksum is wrong: it was damaged on its way"});
+    if (part_.none()) return finish({grpc::StatusCode::DATA_LOSS, "the snapshot ended before it began"});
+    auto data = service_.parts_.finish(part_);
+    if (!data) {
+      const bool broken = data.error().code == ErrorCode::conflict;  // what came stays for the next stream
+      return finish(broken ? grpc::Status(grpc::StatusCode::DATA_LOSS, data.error().message) : status_of(data.error()));
     }
     LogEvent(LogLevel::info, "peer", "snapshot received")
         .field("from", service_.identity_.nodes.at(from_).name)
-        .field("group", transfer_.group)
-        .field("index", transfer_.mark.last.index)
-        .field("bytes", transfer_.data.size())
+        .field("group", label_.group)
+        .field("index", label_.mark.last.index)
+        .field("bytes", data->size())
         .write();
-    service_.inbox_.push(SnapshotReceived{.from = from_, .transfer = std::move(transfer_)});
+    service_.inbox_.push(SnapshotReceived{
+        .from = from_,
+        .transfer = {.group = label_.group, .epoch = epoch_, .mark = label_.mark, .data = std::move(*data)}});
     finish(grpc::Status::OK);
   }
+  [[nodiscard]] grpc::Status status_of(const Error& error) const {
+    switch (error.code) {
+      case ErrorCode::corruption: return {grpc::StatusCode::DATA_LOSS, error.message};
+      case ErrorCode::conflict: return {grpc::StatusCode::OUT_OF_RANGE, error.message};
+      case ErrorCode::busy: return {grpc::StatusCode::RESOURCE_EXHAUSTED, error.message};
+      case ErrorCode::refused: return {grpc::StatusCode::ABORTED, error.message};
+      default: return refuse(caller_, error.message);
+    }
+  }
+  // The part is let go before the caller hears: a stream that follows at once finds it.
   void finish(const grpc::Status& status) {
+    service_.parts_.leave(std::exchange(part_, {}), now_micros());
     if (over()) return end();
     if (status.ok()) {
       stream_.Finish(receipt_, status, static_cast<RpcTag*>(&finished_));
@@ -202,13 +264,13 @@ class PeerService::SnapshotStream final {
   grpc::ServerContext context_;
   grpc::ServerAsyncReader<v1::SnapshotReceipt, v1::SnapshotChunk> stream_{&context_};
   std::string caller_;
-  NodeId from_;  // none until the header is read
+  NodeId from_;
+  Epoch epoch_;
+  SnapshotLabel label_;
+  SnapshotParts::Stream part_;  // none until the header is read
+  std::uint64_t taken_ = 0;     // to this byte
   v1::SnapshotChunk chunk_;
   v1::SnapshotReceipt receipt_;
-  SnapshotTransfer transfer_;
-  std::size_t size_ = 0;
-  std::uint64_t checksum_ = 0;
-  bool counted_ = false;
   RpcStep<SnapshotStream> opened_{*this, &SnapshotStream::opened};
   RpcStep<SnapshotStream> read_{*this, &SnapshotStream::arrived};
   RpcStep<SnapshotStream> finished_{*this, &SnapshotStream::finished};
@@ -216,6 +278,7 @@ class PeerService::SnapshotStream final {
 
 void PeerService::open() {
   FrameStream::await(*this);
+  HeldQuestion::await(*this);
   SnapshotStream::await(*this);
 }
 

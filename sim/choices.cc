@@ -26,6 +26,7 @@ std::string to_options(const Choices& choices) {
   if (choices.chaos) text += fmt::format(" --chaos {}", *choices.chaos / millisecond);
   if (choices.plain_limits) text += " --plain-limits";
   if (choices.plain_raft) text += " --plain-raft";
+  if (choices.plain_snapshots) text += " --plain-snapshots";
   if (choices.yardstick) text += " --yardstick";
   return text;
 }

@@ -101,6 +101,20 @@ void Network::snapshot(NodeId from, NodeId to, std::size_t bytes, Deliver arrive
   });
 }
 
+Network::StreamPart Network::stream_part(NodeId from, NodeId to) {
+  StreamPart part;
+  const auto mean = static_cast<double>(faults_.delay_mean);
+  part.delay = faults_.delay_min / 4 + static_cast<Micros>(parts_rng_.exponential(mean / 4));
+  part.lost = parts_rng_.chance(faults_.snapshot_loss * 0.3);
+  part.doubled = parts_rng_.chance(faults_.snapshot_loss * 0.05);
+  part.damaged = parts_rng_.chance(faults_.snapshot_loss * 0.1);
+  if (part.lost) recorder_.fault("snapshot's stream broken");
+  if (part.doubled) recorder_.fault("chunk of a snapshot doubled");
+  if (part.damaged) recorder_.fault("chunk of a snapshot damaged");
+  part.lost = part.lost || blocked(from, to);
+  return part;
+}
+
 void Network::client(Deliver deliver) {
   if (rng_.chance(faults_.client_loss)) return recorder_.fault("client message lost");
   schedule_.after(delay(), std::move(deliver));

@@ -26,7 +26,8 @@ class Network {
   using Deliver = std::function<void()>;
 
   // Whole and quick until begin().
-  Network(Schedule& schedule, Recorder& recorder, Rng rng) : schedule_(schedule), recorder_(recorder), rng_(rng) {}
+  Network(Schedule& schedule, Recorder& recorder, Rng rng)
+      : schedule_(schedule), recorder_(recorder), rng_(rng), parts_rng_(rng.split("stream parts")) {}
 
   void begin(const NetworkFaults& faults) { faults_ = faults; }
 
@@ -34,6 +35,15 @@ class Network {
   void frame(NodeId from, NodeId to, Deliver deliver);
   // A snapshot beside the frames: at most one arrival, and then ended with what the sender believes.
   void snapshot(NodeId from, NodeId to, std::size_t bytes, Deliver arrive, std::function<void(bool delivered)> ended);
+  // One message of a stream beside the frames that brings a snapshot chunk by chunk: when it is there, and whether the
+  // stream breaks with it, brings it twice, or damages it. Drawn from a stream of its own.
+  struct StreamPart {
+    Micros delay = 0;
+    bool lost = false;
+    bool doubled = false;
+    bool damaged = false;
+  };
+  [[nodiscard]] StreamPart stream_part(NodeId from, NodeId to);
   // One way between a client and a node; partitions do not concern it.
   void client(Deliver deliver);
 
@@ -61,6 +71,7 @@ class Network {
   Schedule& schedule_;
   Recorder& recorder_;
   Rng rng_;
+  Rng parts_rng_;
   NetworkFaults faults_;
   std::map<LinkKey, Link> links_;
   std::map<LinkKey, unsigned> blocked_;  // how many partitions cut the link

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "sim/snapshot_courier.h"
 
 namespace assent::sim {
 namespace {
@@ -34,7 +35,8 @@ Process::Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& 
       disk_(setup_.seed, disk_options(Swarm{}, setup_.seed)),
       vfs_(disk_, setup_.seed),
       clock_(schedule, setup_.drift, setup_.offset_millis, setup_.lease_drift),
-      mischief_(Rng(setup_.seed).split("mischief"), swarm.mischief) {}
+      mischief_(Rng(setup_.seed).split("mischief"), swarm.mischief),
+      turns_rng_(Rng(setup_.seed).split("turns")) {}
 
 NodeConfig Process::config() const {
   NodeConfig config;
@@ -50,6 +52,7 @@ NodeConfig Process::config() const {
   config.limits.peer_queue_bytes_max = swarm_.peer_queue_bytes_max;
   config.limits.client_requests_max = swarm_.client_requests_max;
   config.limits.flush_steps_max = swarm_.flush_steps_max;
+  config.limits.snapshot_step_bytes = swarm_.snapshot_step_bytes;
   if (swarm_.sleep_ticks > 0) {
     config.limits.sign_of_life_ticks = swarm_.heartbeat_ticks;
     config.limits.peer_silent_ticks_max = swarm_.election_ticks;
@@ -105,6 +108,9 @@ void Process::end_life() {
   backlog_.clear();
   writing_.clear();
   disk_watch_ = 0;
+  parts_ = SnapshotParts();
+  couriers_.clear();
+  turn_planned_ = false;
 }
 
 void Process::crash(CrashKind kind) {
@@ -236,6 +242,17 @@ void Process::flush() {
   if (const auto failure = loop_->failure()) return stop_itself(*failure);
   for (const ServiceCall& call : loop_->take_calls()) around_.called(*this, call);
   watch_disk();
+  if (loop_->has_more()) plan_turn();
+}
+
+// What is made in steps goes on in a later turn; other events, and crashes, come in between.
+void Process::plan_turn() {
+  if (std::exchange(turn_planned_, true)) return;
+  schedule_.after(turns_rng_.between(1, 3 * millisecond), [this, life = life_] {
+    if (life != life_ || !up()) return;
+    turn_planned_ = false;
+    if (!paused_) flush();
+  });
 }
 
 void Process::watch_disk() {
@@ -280,6 +297,38 @@ void Process::send_snapshot(NodeId to, SnapshotTransfer transfer) {
   Process& target = around_.process(to);
   recorder_.say("node {} sends node {} a snapshot of group {} up to {}", setup_.node, to, group,
                 transfer.mark.last.index);
+  if (swarm_.snapshot_chunk_bytes > 0) {
+    if (!couriers_.emplace(to, group).second) {
+      schedule_.after(0, [this, to, group, sender] {
+        if (sender == life()) deliver(SnapshotSendEnded{to, group, false});
+      });
+      return;
+    }
+    return SnapshotCourier::start({.schedule = schedule_,
+                                   .network = network_,
+                                   .recorder = recorder_,
+                                   .from = setup_.node,
+                                   .to = to,
+                                   .chunk_bytes = swarm_.snapshot_chunk_bytes,
+                                   .sends = [this, sender] { return sender == life() && up(); },
+                                   .receiver =
+                                       [&target] {
+                                         return SnapshotCourier::Receiver{
+                                             target.life_, target.up() && !target.paused_ ? &target.parts_ : nullptr};
+                                       },
+                                   .arrive =
+                                       [this, &target](SnapshotTransfer arrived) {
+                                         recorder_.trace(schedule_.now(), std::string_view(arrived.data));
+                                         target.deliver(SnapshotReceived{setup_.node, std::move(arrived)});
+                                       },
+                                   .ended =
+                                       [this, to, group, sender](bool delivered) {
+                                         if (sender != life()) return;
+                                         couriers_.erase({to, group});
+                                         deliver(SnapshotSendEnded{to, group, delivered});
+                                       }},
+                                  std::move(transfer));
+  }
   const std::size_t bytes = transfer.data.size();
   network_.snapshot(
       setup_.node, to, bytes,

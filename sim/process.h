@@ -8,10 +8,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "node/loop.h"
+#include "node/snapshot_parts.h"
 #include "sim/log_checker.h"
 #include "sim/mischief.h"
 #include "sim/network.h"
@@ -105,6 +108,7 @@ class Process final : public Transport {
   void schedule_tick(Micros delay);
   void step();  // after events: flush, replies, failure, disk
   void flush();
+  void plan_turn();
   void watch_disk();
   void stop_itself(const Error& error);
   void end_life();
@@ -131,6 +135,10 @@ class Process final : public Transport {
   Micros awake_since_ = 0;          // started, or went on after a pause
   std::map<NodeId, Micros> heard_;  // in this life: the newest frame of each
   Mischief mischief_;
+  SnapshotParts parts_;                            // of snapshots on their way here
+  std::set<std::pair<NodeId, GroupId>> couriers_;  // of snapshots on their way from here
+  Rng turns_rng_;                                  // when the loop's next turn comes while it has more to do
+  bool turn_planned_ = false;
   bool disk_full_ = false;
   bool flush_planned_ = false;
   std::deque<Event> backlog_;    // while paused

@@ -46,6 +46,8 @@ const std::vector<std::string_view>& rare_states() {
       "snapshot taken with prepared transactions",
       "snapshot installed with prepared transactions",
       "snapshot installed from a peer",
+      "snapshot went on where its stream had broken",
+      "entries applied while a snapshot was made",
       "torn tail cut off in recovery",
       "all nodes crashed with prepared transactions",
       "coordinator leader crashed with decisions not delivered",

@@ -249,6 +249,12 @@ void draw_lease(Swarm& swarm, Rng rng) {
   swarm.clock.lease_drift_max = pick<double, 4>(rng, {0, 0.001, 0.05, 0.3});
 }
 
+// Likewise.
+void draw_snapshots(Swarm& swarm, Rng rng) {
+  if (rng.chance(0.5)) swarm.snapshot_step_bytes = pick<std::size_t, 4>(rng, {1, 4'096, 20'000, 100'000});
+  if (rng.chance(0.5)) swarm.snapshot_chunk_bytes = pick<std::size_t, 4>(rng, {300, 2'000, 8'192, 65'536});
+}
+
 // The label is one by which the seeds that are kept of the mixed workload (tests/sim/seeds.txt) have no services, and
 // so stay what they were.
 void draw_services(Swarm& swarm, Rng rng) {
@@ -330,6 +336,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     draw_files(swarm, rng.split("files"));
     if (!choices.plain_raft) draw_sleep(swarm, rng.split("sleep"));
     if (!choices.plain_raft) draw_lease(swarm, rng.split("lease"));
+    if (!choices.plain_snapshots) draw_snapshots(swarm, rng.split("snapshots in steps"));
   }
   if (choices.chaos) swarm.chaos = *choices.chaos;
   if (choices.protocol) {
@@ -348,13 +355,15 @@ std::string Swarm::describe() const {
   return fmt::format(
       "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
-      "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}",
+      "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}{}{}",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)],
       shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
       chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
       inflight_max, prepare_timeout_ticks, retention_millis,
       sleep_ticks > 0 ? fmt::format(" sleep={}", sleep_ticks) : "",
-      read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "", words(services));
+      read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "",
+      snapshot_step_bytes > 0 ? fmt::format(" snapshot_step={}", snapshot_step_bytes) : "",
+      snapshot_chunk_bytes > 0 ? fmt::format(" snapshot_chunk={}", snapshot_chunk_bytes) : "", words(services));
 }
 
 }  // namespace assent::sim

@@ -20,6 +20,21 @@ Result<Bytes> WatchedApplication::snapshot() {
   return real_->snapshot();
 }
 
+Result<std::optional<SnapshotMade>> WatchedApplication::snapshot_step(std::size_t bytes) {
+  if (!making_since_) making_since_ = real_->applied();
+  auto made = real_->snapshot_step(bytes);
+  if (!made || !*made) return made;
+  watcher_.snapshot_taken(real_->status());
+  if ((*made)->applied > *making_since_) watcher_.snapshot_took_turns();
+  making_since_.reset();
+  return made;
+}
+
+void WatchedApplication::drop_snapshot() {
+  making_since_.reset();
+  real_->drop_snapshot();
+}
+
 Result<void> WatchedApplication::restore(const SnapshotMark& mark, ByteView data) {
   auto done = real_->restore(mark, data);
   if (done) watcher_.restored(mark.last.index, real_->status());

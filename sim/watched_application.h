@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "node/application.h"
@@ -17,6 +18,7 @@ class WatchedApplication final : public Application {
   struct Watcher {
     std::function<void(Index, const ApplicationStatus&)> restored;
     std::function<void(const ApplicationStatus&)> snapshot_taken;
+    std::function<void()> snapshot_took_turns;             // and entries were applied in between
     std::function<void(GroupId from, ByteView)> received;  // a message between groups, before the application has it
     std::function<void()> message_lost;
     std::function<bool()> loses_first_sends;
@@ -50,6 +52,8 @@ class WatchedApplication final : public Application {
   [[nodiscard]] Result<void> restorable(const SnapshotMark& mark, ByteView data) const override {
     return real_->restorable(mark, data);
   }
+  Result<std::optional<SnapshotMade>> snapshot_step(std::size_t bytes) override;
+  void drop_snapshot() override;
   Result<void> restore(const SnapshotMark& mark, ByteView data) override;
   Result<std::uint64_t> digest() override { return real_->digest(); }
   [[nodiscard]] Result<void> healthy() const override { return real_->healthy(); }
@@ -58,7 +62,8 @@ class WatchedApplication final : public Application {
  private:
   std::unique_ptr<Application> real_;
   Watcher watcher_;
-  std::set<std::uint64_t> sent_;  // digests of messages that had their first loss
+  std::optional<Index> making_since_;  // a snapshot in steps
+  std::set<std::uint64_t> sent_;       // digests of messages that had their first loss
 };
 
 }  // namespace assent::sim

@@ -118,6 +118,7 @@ Result<std::unique_ptr<Application>> World::make_application(Process& process, c
     recorder_.outcome("snapshot taken");
     if (status.prepared > 0) recorder_.rare("snapshot taken with prepared transactions");
   };
+  watcher.snapshot_took_turns = [this] { recorder_.rare("entries applied while a snapshot was made"); };
   watcher.restored = [this, &process, id = group.id](Index index, const ApplicationStatus& status) {
     logs_.restored(process.life(), id, index);
     if (!process.up()) return;

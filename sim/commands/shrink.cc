@@ -76,8 +76,11 @@ class Shrinker {
 
   bool drop_limits() {
     Choices choices = best_;
+    choices.plain_snapshots = true;
+    const bool smaller = try_out(choices);
+    choices = best_;
     choices.plain_limits = true;
-    return try_out(choices);
+    return try_out(choices) || smaller;
   }
 
   bool fewer_clients() {

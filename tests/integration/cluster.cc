@@ -114,7 +114,8 @@ Cluster::Cluster(std::string_view name, ClusterOptions options) : folder_(name),
   for (const std::string_view node : all_) {
     const auto chosen = options_.client_ports.find(std::string(node));
     client_ports_[std::string(node)] = chosen == options_.client_ports.end() ? free_port() : chosen->second;
-    peer_ports_[std::string(node)] = free_port();
+    const auto through = options_.peers_through.find(std::string(node));
+    peer_ports_[std::string(node)] = through == options_.peers_through.end() ? free_port() : through->second.second;
     http_ports_[std::string(node)] = free_port();
   }
   for (const std::string_view node : all_) write_configuration(node);
@@ -130,7 +131,9 @@ void Cluster::write_configuration(std::string_view node) {
   std::vector<std::string> clients;
   for (const std::string_view other : all_) {
     const auto advertised = options_.advertised.find(std::string(other));
-    peers.push_back(fmt::format("{}: \"{}\"", other, peer_address(other)));
+    const auto through = options_.peers_through.find(std::string(other));
+    const bool direct = other == node || through == options_.peers_through.end();
+    peers.push_back(fmt::format("{}: \"{}\"", other, direct ? peer_address(other) : through->second.first));
     clients.push_back(fmt::format(
         "{}: \"{}\"", other, advertised == options_.advertised.end() ? client_address(other) : advertised->second));
   }

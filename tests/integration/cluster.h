@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "client/client.h"
@@ -67,8 +68,10 @@ struct ClusterOptions {
   // Where clients are told to find a node; empty: the node itself. For proxies.
   std::map<std::string, std::string> advertised;
   std::map<std::string, std::uint16_t> client_ports;  // of nodes whose port must be known before; others: a free one
-  std::map<std::string, std::string> hosts;           // addresses of nodes; others: 127.0.0.1
-  std::string extra_yaml;                             // appended to each node's file
+  // Where the other nodes are told to find a node, and the port that it listens at then. For proxies.
+  std::map<std::string, std::pair<std::string, std::uint16_t>> peers_through;
+  std::map<std::string, std::string> hosts;                      // addresses of nodes; others: 127.0.0.1
+  std::string extra_yaml;                                        // appended to each node's file
   std::vector<std::string> coordinator_nodes{"n1", "n2", "n3"};  // where c0 lives; may be others than the shards'
   std::vector<std::string> s1_nodes{"n1", "n2", "n3"};           // where s1 lives
   std::vector<std::string> s2_nodes{"n1", "n2", "n3"};           // where s2 lives

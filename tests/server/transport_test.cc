@@ -15,6 +15,7 @@
 #include "base/digest.h"
 #include "server/grpc_transport.h"
 #include "server/log.h"
+#include "tests/forwarder.h"
 #include "tests/local.h"
 #include "txn_proto/names.h"
 
@@ -40,9 +41,10 @@ PeerIdentity identity(const Ports& ports, const std::string& self, const std::st
 // A transport with its queue and inbox, pumped by the test's thread as the loop's thread would.
 class Node {
  public:
-  Node(const Ports& ports, const std::string& self, const std::string& cluster = "test")
+  Node(const Ports& ports, const std::string& self, const std::string& cluster = "test",
+       std::uint64_t snapshot_rate = 0)
       : port_(ports.of.at(self)),
-        transport(std::make_unique<GrpcTransport>(identity(ports, self, cluster), queue, inbox)) {}
+        transport(std::make_unique<GrpcTransport>(identity(ports, self, cluster), queue, inbox, snapshot_rate)) {}
   ~Node() {
     inbox.close();
     transport->stop();
@@ -244,6 +246,156 @@ TEST_F(TransportTest, CarriesSnapshotsWhole) {
   EXPECT_EQ(received.transfer.data, data);
 }
 
+SnapshotTransfer large_transfer(std::size_t bytes) {
+  SnapshotTransfer transfer{.group = GroupId(7),
+                            .epoch = Epoch(3),
+                            .mark = {.last = {Epoch(2), Index(99)}, .stamp = ClusterMillis(5), .members = {n1, n2}},
+                            .data = {}};
+  for (std::size_t i = 0; i < bytes; ++i) transfer.data += static_cast<char>(i * 31 >> 3U);
+  return transfer;
+}
+
+// Between a node and its peer: lets so many bytes of the connection pass that carries snapshots, and closes it then.
+class BreakingLink final : public testing::Forwarder {
+ public:
+  explicit BreakingLink(std::uint16_t target) : Forwarder(target) { begin(); }
+  ~BreakingLink() override { end(); }
+  // The connection on which more than these have passed is closed, once.
+  void break_after(std::int64_t bytes) { left_ = bytes; }
+  [[nodiscard]] int breaks() const { return breaks_; }
+
+ private:
+  bool client_said(Link& link, std::string_view bytes) override {
+    if (bytes.size() < 16'384) return send_all(link.server, bytes);  // frames and questions
+    const auto size = static_cast<std::int64_t>(bytes.size());
+    if (left_ >= 0 && (left_ -= size) < 0) {
+      ++breaks_;
+      return false;
+    }
+    return send_all(link.server, bytes);
+  }
+  bool server_said(Link& link, std::string_view bytes) override { return send_all(link.client, bytes); }
+
+  std::atomic<std::int64_t> left_ = -1;
+  std::atomic<int> breaks_ = 0;
+};
+
+TEST_F(TransportTest, ASnapshotGoesOnWhereItsConnectionBroke) {
+  Ports ports;
+  Node b(ports, "n2");
+  b.start();
+  BreakingLink between(ports.of.at("n2"));
+  ports.of["n2"] = between.port();
+  Node a(ports, "n1");
+  a.start();
+  const SnapshotTransfer transfer = large_transfer(12'000'000);
+  between.break_after(5'000'000);
+  a.transport->send_snapshot(n2, transfer);
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return a.ends.size() == 1; }));
+  EXPECT_FALSE(a.ends[0].delivered);
+  EXPECT_EQ(between.breaks(), 1);
+  std::size_t sent = 1;
+  ASSERT_TRUE(pump_until({&a, &b}, [&] {  // as the log does when it hears that it was not delivered
+    if (a.ends.size() == sent && !a.ends.back().delivered) {
+      ++sent;
+      a.transport->send_snapshot(n2, transfer);
+    }
+    return a.ends.size() == sent && a.ends.back().delivered && b.snapshots.size() == 1;
+  }));
+  EXPECT_EQ(b.snapshots[0].transfer.data, transfer.data);
+  const SnapshotTraffic& traffic = a.transport->snapshot_traffic();
+  EXPECT_EQ(traffic.resumed, 1U);
+  EXPECT_GT(traffic.bytes_spared, 1'000'000U);
+  EXPECT_LT(traffic.bytes_spared, 6'000'000U);
+  EXPECT_TRUE(logged("snapshot goes on where it broke"));
+
+  SnapshotTransfer other = large_transfer(12'000'000);
+  other.data.back() = 'x';
+  a.transport->send_snapshot(n2, other);
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return b.snapshots.size() == 2; }));
+  EXPECT_EQ(b.snapshots[1].transfer.data, other.data);
+  EXPECT_EQ(traffic.resumed, 1U) << "nothing is left of what was whole";
+}
+
+// A peer that says of the third chunk that it was damaged, once, and has what came before it.
+class RefusingPeer final : public v1::Peer::Service {
+ public:
+  grpc::Status HeldSnapshot(grpc::ServerContext*, const v1::SnapshotHeader*, v1::SnapshotHeld* held) override {
+    const std::lock_guard lock(mutex_);
+    held->set_bytes(data_.size());
+    return grpc::Status::OK;
+  }
+  grpc::Status Snapshot(grpc::ServerContext*, grpc::ServerReader<v1::SnapshotChunk>* stream,
+                        v1::SnapshotReceipt*) override {
+    v1::SnapshotChunk chunk;
+    stream->Read(&chunk);
+    const std::lock_guard lock(mutex_);
+    begins.push_back(chunk.header().offset());
+    for (int number = 1; stream->Read(&chunk); ++number) {
+      if (number == 3 && begins.size() == 1) return {grpc::StatusCode::DATA_LOSS, "damaged on its way"};
+      if (chunk.offset() != data_.size() || chunk.checksum() != xxh3(chunk.data(), chunk.offset())) {
+        return {grpc::StatusCode::INTERNAL, "not what comes next"};
+      }
+      data_ += chunk.data();
+    }
+    return grpc::Status::OK;
+  }
+  Bytes data() {
+    const std::lock_guard lock(mutex_);
+    return data_;
+  }
+  std::vector<std::uint64_t> begins;  // of the streams; to be read when they are over
+
+ private:
+  std::mutex mutex_;
+  Bytes data_;
+};
+
+TEST_F(TransportTest, ADamagedChunkIsSentAgainFromItsPlace) {
+  const Ports ports;
+  RefusingPeer peer;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:" + std::to_string(ports.of.at("n2")), grpc::InsecureServerCredentials());
+  builder.RegisterService(&peer);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  Node a(ports, "n1");
+  const SnapshotTransfer transfer = large_transfer(3'000'000);
+  a.transport->send_snapshot(n2, transfer);
+  ASSERT_TRUE(pump_until({&a}, [&] { return !a.ends.empty(); }));
+  EXPECT_TRUE(a.ends[0].delivered);
+  EXPECT_EQ(peer.data(), transfer.data);
+  EXPECT_EQ(peer.begins, (std::vector<std::uint64_t>{0, 2 * (256ULL << 10U)}));
+  server->Shutdown();
+}
+
+TEST_F(TransportTest, SnapshotsKeepTheirRate) {
+  const Ports ports;
+  Node b(ports, "n2");
+  Node a(ports, "n1", "test", 4'000'000);
+  a.start();
+  b.start();
+  const auto begun = Steady::now();
+  a.transport->send_snapshot(n2, large_transfer(3'000'000));
+  ASSERT_TRUE(pump_until({&a, &b}, [&] { return b.snapshots.size() == 1; }));
+  EXPECT_GE(Steady::now() - begun, milliseconds(500)) << "no sooner, however quick the machine is";
+}
+
+TEST_F(TransportTest, ASnapshotThatWaitsForItsRateCanBeCutOff) {
+  const Ports ports;
+  Node b(ports, "n2");
+  b.start();
+  {
+    Node a(ports, "n1", "test", 1'000);
+    a.start();
+    a.transport->send_snapshot(n2, large_transfer(3'000'000));
+    ASSERT_TRUE(pump_until({&a, &b}, [&] { return a.transport->snapshot_traffic().bytes_sent > 0; }));
+    for (int i = 0; i < 20; ++i) a.pump();
+  }
+  b.pump();
+  EXPECT_TRUE(b.snapshots.empty());
+}
+
 TEST_F(TransportTest, ReportsASnapshotThatCannotBeSent) {
   const Ports ports;
   Node a(ports, "n1");
@@ -293,6 +445,12 @@ struct Stranger {
   }
   grpc::Status snapshot(const std::vector<v1::SnapshotChunk>& chunks) {
     return while_pumping(node_, [&] { return call_snapshot(chunks); });
+  }
+  // Nothing: refused.
+  std::optional<std::uint64_t> held(const v1::SnapshotHeader& header) {
+    v1::SnapshotHeld answer;
+    const grpc::Status status = while_pumping(node_, [&] { return stub_->HeldSnapshot(&context_, header, &answer); });
+    return status.ok() ? std::optional<std::uint64_t>(answer.bytes()) : std::nullopt;
   }
 
  private:
@@ -370,6 +528,45 @@ TEST_F(TransportTest, RefusesDamagedSnapshots) {
   EXPECT_TRUE(Stranger(b, port).snapshot({header, chunk}).ok());
   ASSERT_TRUE(pump_until({&b}, [&] { return b.snapshots.size() == 1; }));
   EXPECT_EQ(b.snapshots[0].transfer.data, "good");
+}
+
+TEST_F(TransportTest, KeepsWhatCameBeforeADamagedChunk) {
+  const Ports ports;
+  Node b(ports, "n2");
+  b.start();
+  const std::uint16_t port = ports.of.at("n2");
+  v1::SnapshotChunk header;
+  identity(ports, "n1").write_hello(n2, *header.mutable_header()->mutable_hello());
+  header.mutable_header()->add_members(1);
+  header.mutable_header()->set_size(8);
+  header.mutable_header()->set_checksum(xxh3("goodgood"));
+  const auto chunk = [](std::uint64_t offset, const std::string& data, const std::string& summed) {
+    v1::SnapshotChunk one;
+    one.set_data(data);
+    one.set_offset(offset);
+    one.set_checksum(xxh3(summed, offset));
+    return one;
+  };
+  EXPECT_EQ(Stranger(b, port).held(header.header()), 0U);
+  EXPECT_EQ(Stranger(b, port).snapshot({header, chunk(0, "go", "go"), chunk(2, "xx", "od")}).error_code(),
+            grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(Stranger(b, port).held(header.header()), 2U);
+  v1::SnapshotChunk later = header;
+  later.mutable_header()->set_last_index(5);
+  EXPECT_EQ(Stranger(b, port).held(later.header()), 0U) << "of another mark";
+  later = header;
+  later.mutable_header()->set_offset(3);
+  EXPECT_EQ(Stranger(b, port).snapshot({later, chunk(3, "dgood", "dgood")}).error_code(),
+            grpc::StatusCode::OUT_OF_RANGE);
+  header.mutable_header()->set_offset(2);
+  EXPECT_EQ(Stranger(b, port).snapshot({header, chunk(4, "good", "good")}).error_code(), grpc::StatusCode::OUT_OF_RANGE)
+      << "a chunk is missing";
+  EXPECT_TRUE(Stranger(b, port).snapshot({header, chunk(2, "od", "od"), chunk(4, "good", "good")}).ok());
+  ASSERT_TRUE(pump_until({&b}, [&] { return b.snapshots.size() == 1; }));
+  EXPECT_EQ(b.snapshots[0].transfer.data, "goodgood");
+  EXPECT_EQ(b.transport->snapshot_traffic().chunks_refused, 2U);
+  v1::SnapshotHeader nobody;
+  EXPECT_EQ(Stranger(b, port).held(nobody), std::nullopt);
 }
 
 // ---- and one who does not ----

@@ -7,6 +7,7 @@ while read -r seed why; do
   workload=bank plain=
   case "$why" in '--workload '*) why=${why#--workload } workload=${why%% *} why=${why#* } ;; esac
   case "$why" in '--plain-raft '*) plain=--plain-raft why=${why#--plain-raft } ;; esac
+  case "$why" in '--plain-snapshots '*) plain="$plain --plain-snapshots" why=${why#--plain-snapshots } ;; esac
   "$1" replay --seed "$seed" --workload "$workload" $plain --check-determinism ||
     { echo "this seed is kept because: $why"; failed=1; }
 done < "$2"
