@@ -248,6 +248,17 @@ bool SimDisk::rot(std::string_view path, std::uint64_t offset, std::uint8_t mask
   return true;
 }
 
+bool SimDisk::spoil(std::string_view path) {
+  const FilePtr file = find(path);
+  if (file) file->spoiled = true;
+  return file != nullptr;
+}
+
+bool SimDisk::has_spoiled() const {
+  return std::any_of(names_.begin(), names_.end(),
+                     [](const auto& item) { return item.second != nullptr && item.second->spoiled; });
+}
+
 std::optional<std::pair<std::string, std::uint64_t>> SimDisk::rot_somewhere(std::string_view prefix) {
   std::vector<std::string> candidates;
   for (const auto& [name, file] : names_) {
@@ -487,7 +498,7 @@ Result<Bytes> SimDisk::read(std::string_view path, std::uint64_t offset, std::ui
   if (power_is_off()) return power_off();
   const FilePtr file = find(path);
   if (!file) return no_such_file(path);
-  if ((fail_reads_ > 0 && fail_reads_-- > 0) ||
+  if (file->spoiled || (fail_reads_ > 0 && fail_reads_-- > 0) ||
       (options_.read_error_chance > 0 && rng_.chance(options_.read_error_chance))) {
     return fail(ErrorCode::io, fmt::format("cannot read {}: input/output error", path));
   }

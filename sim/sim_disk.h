@@ -73,6 +73,9 @@ class SimDisk final : public Disk {
   void fail_next_read() { fail_reads_ = 1; }
   // One bit of what is read next from a file whose name begins so is not what stands there.
   void garble_next_read(std::string prefix) { garbled_ = std::move(prefix); }
+  // No read of the file succeeds from now on, as where its medium has gone bad. False when there is no such file.
+  bool spoil(std::string_view path);
+  [[nodiscard]] bool has_spoiled() const;  // a file under any name
   // Takes back failures that were asked for and have not happened yet.
   void forgive() {
     fail_syncs_ = fail_writes_ = fail_reads_ = 0;
@@ -142,6 +145,7 @@ class SimDisk final : public Disk {
     std::uint64_t reserved_platter = 0;
     std::uint64_t last_write = 0;
     std::uint64_t last_durable_write = 0;
+    bool spoiled = false;
     std::deque<Pending> pending;  // in memory, not on the platter
     [[nodiscard]] std::uint64_t size() const { return std::max<std::uint64_t>(memory.size(), reserved); }
   };

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/running_checksum.h"
 #include "storage/snapshot_store.h"
 
 namespace assent::snapshot_file {
@@ -30,5 +31,31 @@ struct Name {
 [[nodiscard]] Bytes encode(GroupId group, const Snapshot& snapshot);
 // corruption: damaged, or of another name; unsupported: of a newer format.
 [[nodiscard]] Result<Snapshot> decode(ByteView file, const Name& name);
+
+// What stands before the data.
+struct Header {
+  SnapshotMark mark;
+  std::uint64_t data_bytes = 0;
+  std::uint64_t data_checksum = 0;
+  std::size_t size = 0;  // its own
+};
+// The same errors. Takes the file's first bytes.
+[[nodiscard]] Result<Header> read_header(ByteView file, const Name& name);
+
+// The same judgement as decode() of a file that comes in pieces, none of which is kept.
+class RunningCheck {
+ public:
+  explicit RunningCheck(const Name& name) : name_(name), checksum_(name.group.value) {}
+  void add(ByteView bytes);
+  // After the last piece.
+  [[nodiscard]] Result<SnapshotMark> finish();
+
+ private:
+  Name name_;
+  Bytes begin_;  // until it holds the header
+  std::optional<Result<Header>> header_;
+  std::uint64_t data_bytes_ = 0;
+  RunningChecksum checksum_;
+};
 
 }  // namespace assent::snapshot_file

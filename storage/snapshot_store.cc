@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/planted.h"
@@ -19,7 +20,8 @@ constexpr std::size_t piece_bytes = 1U << 20U;
 
 class FileSnapshotStore final : public SnapshotStore {
  public:
-  FileSnapshotStore(Disk& disk, std::string folder) : disk_(disk), folder_(std::move(folder)) {}
+  FileSnapshotStore(Disk& disk, std::string folder, std::uint64_t damaged_bytes_max)
+      : disk_(disk), folder_(std::move(folder)), damaged_bytes_max_(damaged_bytes_max) {}
   ~FileSnapshotStore() override {
     for (auto& [group, saving] : saving_) disk_.close(saving.file);
   }
@@ -112,8 +114,29 @@ class FileSnapshotStore final : public SnapshotStore {
     const auto names = names_of(group);
     if (!names) return;
     for (const snapshot_file::Name& name : *names) {
-      if (name.last.index < mark.last.index) (void)disk_.remove(path(snapshot_file::name(name)));
+      if (name.last.index < mark.last.index) drop(path(snapshot_file::name(name)));
     }
+  }
+
+  std::vector<ColdFile> files() override {
+    std::vector<ColdFile> files;
+    const auto listed = disk_.list(folder_);
+    if (!listed) return files;
+    for (const std::string& text : *listed) {
+      const auto name = snapshot_file::parse_name(text);
+      if (!name) continue;
+      files.push_back({.kind = ColdFile::Kind::snapshot, .path = path(text), .group = name->group});
+    }
+    return files;
+  }
+
+  void suspect(GroupId group, const Position& last) override {
+    suspects_.insert(path(snapshot_file::name({group, last})));
+  }
+
+  void retire(GroupId group, const Position& last) override {
+    suspect(group, last);
+    drop(path(snapshot_file::name({group, last})));
   }
 
  private:
@@ -131,6 +154,14 @@ class FileSnapshotStore final : public SnapshotStore {
   };
 
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
+
+  void drop(const std::string& file) {
+    if (suspects_.erase(file) > 0) {
+      (void)set_aside(disk_, file, damaged_bytes_max_);
+    } else {
+      (void)disk_.remove(file);
+    }
+  }
 
   // The second piece comes first and the first one last: it has the header, which says the checksum of all.
   void begin_piece(GroupId group, Saving& saving) {
@@ -166,8 +197,9 @@ class FileSnapshotStore final : public SnapshotStore {
 
   Result<void> finish(GroupId group, const Saving& saving) {
     disk_.close(saving.file);
-    auto renamed = disk_.rename(path(snapshot_file::unfinished_name(group, saving.mark)),
-                                path(snapshot_file::name({group, saving.mark.last})));
+    const std::string name = path(snapshot_file::name({group, saving.mark.last}));
+    if (suspects_.contains(name)) drop(name);
+    auto renamed = disk_.rename(path(snapshot_file::unfinished_name(group, saving.mark)), name);
     if (!renamed) return renamed;
     return disk_.sync_directory(folder_);
   }
@@ -198,6 +230,8 @@ class FileSnapshotStore final : public SnapshotStore {
 
   Disk& disk_;
   std::string folder_;
+  std::uint64_t damaged_bytes_max_;
+  std::set<std::string> suspects_;  // paths, damaged
   std::map<GroupId, Saving> saving_;
   std::uint64_t last_token_ = 0;
   std::optional<Error> failure_;
@@ -205,8 +239,9 @@ class FileSnapshotStore final : public SnapshotStore {
 
 }  // namespace
 
-Result<std::unique_ptr<SnapshotStore>> SnapshotStore::open(Disk& disk, std::string folder) {
-  auto store = std::make_unique<FileSnapshotStore>(disk, std::move(folder));
+Result<std::unique_ptr<SnapshotStore>> SnapshotStore::open(Disk& disk, std::string folder,
+                                                           std::uint64_t damaged_bytes_max) {
+  auto store = std::make_unique<FileSnapshotStore>(disk, std::move(folder), damaged_bytes_max);
   if (auto started = store->start(); !started) return fail(std::move(started.error()));
   return store;
 }

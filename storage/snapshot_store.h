@@ -13,6 +13,8 @@
 #include "base/log_entry.h"
 #include "base/result.h"
 #include "base/snapshot_data.h"
+#include "storage/cold_file.h"
+#include "storage/damaged_files.h"
 #include "storage/disk.h"
 
 namespace assent {
@@ -25,7 +27,8 @@ struct Snapshot {
 class SnapshotStore {
  public:
   // Removes what a crash left half-written.
-  [[nodiscard]] static Result<std::unique_ptr<SnapshotStore>> open(Disk& disk, std::string folder = "snapshots");
+  [[nodiscard]] static Result<std::unique_ptr<SnapshotStore>> open(
+      Disk& disk, std::string folder = "snapshots", std::uint64_t damaged_bytes_max = damaged_bytes_default);
 
   virtual ~SnapshotStore() = default;
 
@@ -52,6 +55,14 @@ class SnapshotStore {
   [[nodiscard]] virtual Result<Snapshot> load(GroupId group, const SnapshotMark& mark) = 0;
   // Drops every snapshot of the group older than the mark; best effort.
   virtual void drop_before(GroupId group, const SnapshotMark& mark) = 0;
+
+  // All that have their names, which stay as they are until they go. Empty when the folder cannot be read.
+  [[nodiscard]] virtual std::vector<ColdFile> files() = 0;
+  // The snapshot of this place is damaged: it stays until another takes its name or it is dropped, and is set aside
+  // then (storage/damaged_files.h).
+  virtual void suspect(GroupId group, const Position& last) = 0;
+  // Nobody needs the damaged snapshot of this place: it is set aside now, best effort.
+  virtual void retire(GroupId group, const Position& last) = 0;
 };
 
 }  // namespace assent

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "base/planted.h"
+#include "base/planted_scrub.h"
 #include "storage/wal_format.h"
 #include "storage/wal_recovery.h"
 #include "storage/wal_state.h"
@@ -37,12 +40,14 @@ class SegmentedWal final : public Wal {
     if (!scan.head) return start_new(scan);
     groups_ = std::move(scan.groups);
     for (const std::uint64_t number : scan.chain) segments_.push_back(number);
+    ends_ = std::move(scan.ends);
 
     const WalScan::Head& head = *scan.head;
     SegmentHeader header = header_for(scan.highest + 1, OpenedBy::recovery);
     const bool head_goes = head.last_batch_opens;
     header.previous = head_goes ? head.header.previous : head.header.number;
     header.previous_end = head_goes ? head.header.previous_end : head.last_batch_offset;
+    ends_[header.previous] = header.previous_end;
     BatchBuilder batch = BatchBuilder::opening(place(header.number), options_.block_bytes, head.last_batch + 1);
     state_groups(batch);
     carry(batch, header.number, head.last_batch + 1,
@@ -71,7 +76,7 @@ class SegmentedWal final : public Wal {
     BatchBuilder plain = BatchBuilder::plain(place(number_), options_.block_bytes, last_batch_ + 1, position_);
     write_records(plain, batch);
     const bool fits = plain.end() <= options_.segment_bytes || !has_plain_batches_;
-    if (fits) {
+    if (fits && !has_to_renew()) {
       apply(batch, number_, last_batch_ + 1);
       has_plain_batches_ = true;
       const std::uint64_t end = plain.end();
@@ -100,6 +105,35 @@ class SegmentedWal final : public Wal {
     }
     return true;
   }
+
+  [[nodiscard]] std::vector<ColdFile> closed() const override {
+    std::vector<ColdFile> files;
+    for (const std::uint64_t number : segments_) {
+      const auto end = ends_.find(number);
+      if (number == number_ || end == ends_.end()) continue;
+      files.push_back({.kind = ColdFile::Kind::segment,
+                       .path = path(number),
+                       .group = {},
+                       .identity = options_.identity,
+                       .segment = number,
+                       .end = end->second});
+    }
+    return files;
+  }
+
+  void renew(std::uint64_t segment) override {
+    const bool there = std::binary_search(segments_.begin(), segments_.end(), segment);
+    if (!there || segment == number_) return;
+    if (planted(bug_repair_drops_unreplaced)) {
+      (void)disk_.remove(path(segment));
+      std::erase(segments_, segment);
+      return;
+    }
+    damaged_.insert(segment);
+  }
+
+  // Segments go in their order, so all up to the newest damaged one have to.
+  [[nodiscard]] bool has_to_renew() const override { return !damaged_.empty(); }
 
   [[nodiscard]] Ticket durable() const override { return durable_; }
   [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
@@ -184,6 +218,7 @@ class SegmentedWal final : public Wal {
     header.oldest = oldest_needed(header.number);
     const std::uint64_t end = opening.end();
     if (auto created = create_segment(header.number, end); !created) return created;
+    ends_[header.previous] = header.previous_end;
     enter(header.number, 0, last_batch_);
     remove_below_ = header.oldest;
     send(0, end, opening.records(), opening.finish(header));
@@ -208,17 +243,22 @@ class SegmentedWal final : public Wal {
     }
   }
 
-  // Entries of quiet groups must not hold old segments for ever: docs/FORMATS.md 2.4.
+  // Entries of quiet groups must not hold old segments for ever: docs/FORMATS.md 2.4. Nor may damaged segments be held
+  // at all: about a segment's worth of what keeps them is carried at once, in as many openings as it takes.
   void carry_sparse_segments(BatchBuilder& batch, std::uint64_t segment, std::uint64_t batch_number) {
     std::map<std::uint64_t, std::uint64_t> live;  // bytes by segment
     for (const auto& [id, group] : groups_) {
       for (const auto& [index, slot] : group.slots()) live[slot.segment] += entry_record_bytes(*slot.entry);
     }
-    std::uint64_t budget = options_.segment_bytes / carried_share;
+    const std::uint64_t through = damaged_.empty() ? 0 : *damaged_.rbegin();
+    std::uint64_t carried = 0;
     std::uint64_t below = 0;
     for (const auto& [number, bytes] : live) {
-      if (number == segment || bytes > budget) break;
-      budget -= bytes;
+      const bool must = number <= through;
+      const std::uint64_t budget = must ? options_.segment_bytes : options_.segment_bytes / carried_share;
+      const bool first = must && below == 0;
+      if (number == segment || (carried + bytes > budget && !first)) break;
+      carried += bytes;
       below = number + 1;
     }
     if (below != 0) carry(batch, segment, batch_number, [&](const WalSlot& slot) { return slot.segment < below; });
@@ -234,7 +274,12 @@ class SegmentedWal final : public Wal {
 
   Result<void> remove_unneeded(std::uint64_t oldest) {
     while (!segments_.empty() && segments_.front() < oldest) {
-      if (auto removed = disk_.remove(path(segments_.front())); !removed) return removed;
+      const std::uint64_t number = segments_.front();
+      const bool damaged = damaged_.erase(number) > 0;
+      auto gone = damaged ? set_aside(disk_, path(number), options_.damaged_bytes_max) : disk_.remove(path(number));
+      if (!gone) return gone;
+      if (damaged) ++statistics_.renewed;
+      ends_.erase(number);
       segments_.erase(segments_.begin());
     }
     return {};
@@ -332,6 +377,8 @@ class SegmentedWal final : public Wal {
   WalGroups groups_;  // as of the last submitted batch
   std::vector<std::uint64_t>
       segments_;  // in the folder and part of the chain, ascending; the last one is being written
+  std::map<std::uint64_t, std::uint64_t> ends_;  // up to where each of them counts that is closed
+  std::set<std::uint64_t> damaged_;              // of these, until they are gone
   FileId file_;
   bool open_ = false;
   std::uint64_t number_ = 0;    // of the segment being written

@@ -16,6 +16,8 @@
 #include "base/ids.h"
 #include "base/log_entry.h"
 #include "base/result.h"
+#include "storage/cold_file.h"
+#include "storage/damaged_files.h"
 #include "storage/disk.h"
 
 namespace assent {
@@ -37,6 +39,7 @@ struct WalOptions {
   std::uint64_t block_bytes = 4096;  // every batch begins at a multiple; a power of two from 64, no less than a sector
   std::uint64_t identity = 0;  // of the data directory (storage/data_directory.h); other directories' bytes are refused
   bool sync = true;            // false only for development: durable means "handed to the operating system"
+  std::uint64_t damaged_bytes_max = damaged_bytes_default;  // kept of segments that were replaced for damage
 };
 
 // What recovery found, for the operator and the log file.
@@ -68,12 +71,22 @@ class Wal {
   [[nodiscard]] virtual Ticket durable() const = 0;
   [[nodiscard]] virtual std::optional<Error> failure() const = 0;
 
+  // The segments that are not written any more, ascending. Each stays as it is until it goes.
+  [[nodiscard]] virtual std::vector<ColdFile> closed() const = 0;
+  // The closed segment is damaged. What is live in it and in older ones is written anew from memory, at the beginning
+  // of the next segments, by the batches that are submitted from now on; then the damaged one is set aside. A segment
+  // that is not there, or is being written, is none of its business. While has_to_renew() it wants to be given batches,
+  // if only empty ones.
+  virtual void renew(std::uint64_t segment) = 0;
+  [[nodiscard]] virtual bool has_to_renew() const = 0;
+
   struct Statistics {
     std::uint64_t batches = 0;
     std::uint64_t records = 0;
     std::uint64_t bytes = 0;
     std::uint64_t syncs = 0;
     std::uint64_t segments = 0;  // in the folder now
+    std::uint64_t renewed = 0;   // segments that were replaced for damage
   };
   [[nodiscard]] virtual Statistics statistics() const = 0;
 };

@@ -156,7 +156,10 @@ class Scanner {
       chain_.push_back(*header);
     }
     std::reverse(chain_.begin(), chain_.end());
-    for (const SegmentHeader& header : chain_) scan_.chain.push_back(header.number);
+    for (const SegmentHeader& header : chain_) {
+      scan_.chain.push_back(header.number);
+      if (header.previous != 0) scan_.ends[header.previous] = header.previous_end;
+    }
     std::set_difference(segments_.begin(), segments_.end(), scan_.chain.begin(), scan_.chain.end(),
                         std::back_inserter(scan_.left_overs));
     return {};

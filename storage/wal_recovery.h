@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,10 +23,11 @@ struct WalScan {
     bool last_batch_opens = false;
   };
 
-  std::optional<Head> head;               // none: a new log
-  std::vector<std::uint64_t> chain;       // segments that were read, ascending
-  std::vector<std::uint64_t> left_overs;  // other segments in the folder
-  std::uint64_t highest = 0;              // number of any segment in the folder
+  std::optional<Head> head;                     // none: a new log
+  std::vector<std::uint64_t> chain;             // segments that were read, ascending
+  std::map<std::uint64_t, std::uint64_t> ends;  // up to where each counts that has a successor
+  std::vector<std::uint64_t> left_overs;        // other segments in the folder
+  std::uint64_t highest = 0;                    // number of any segment in the folder
   std::uint64_t records = 0;
   std::uint64_t torn_bytes = 0;
   WalGroups groups;
