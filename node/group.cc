@@ -159,6 +159,14 @@ Result<Position> Group::propose(Bytes command, ClusterMillis now) {
   return position;
 }
 
+void Group::snapshot_damaged(const Position& last) {
+  if (last.index < snapshot_) return shared_.snapshots.retire(config_.id, last);
+  shared_.snapshots.suspect(config_.id, last);
+  snapshot_wanted_ = true;
+  rise();
+  mark_dirty();
+}
+
 void Group::know_shards(const std::vector<GroupId>& shards) {
   rise();
   application_->know_shards(shards);

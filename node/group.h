@@ -95,6 +95,8 @@ class Group {
   [[nodiscard]] Result<Position> change_membership(std::span<const MemberChange> changes, ClusterMillis now);
   [[nodiscard]] Result<Position> propose(Bytes command, ClusterMillis now);
   void know_shards(const std::vector<GroupId>& shards);
+  // The stored snapshot of this place is damaged: another is taken in its stead, or, if a newer one is there, it goes.
+  void snapshot_damaged(const Position& last);
 
   // ---- the steps of a round ----
   // Proposals and read barriers of the application go to the log; messages and replies are the caller's.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "node/peers.h"
 #include "node/router.h"
 #include "node/txn_watcher.h"
+#include "storage/snapshot_file.h"
 #include "storage/snapshot_store.h"
 #include "txn_proto/wire_codec.h"
 
@@ -147,6 +149,9 @@ class NodeLoop final : public Loop {
   [[nodiscard]] LoopStatistics statistics() const override;
   [[nodiscard]] Result<std::uint64_t> application_digest(GroupId group) override;
   [[nodiscard]] const WalRecovery& recovery() const override { return recovery_; }
+  [[nodiscard]] std::vector<ColdFile> cold_files() const override;
+  bool repair(const ColdFile& file) override;
+  void scrubbed(ScrubStatus status) override { statistics_.scrub = std::move(status); }
   void observe(Observer observer) override { observer_ = std::move(observer); }
   void watch(TxnWatcher* watcher) override {
     watcher_ = watcher;
@@ -439,7 +444,8 @@ void NodeLoop::deliver(Group& from, const GroupMessage& message) {
 }
 
 void NodeLoop::submit() {
-  if (failure_ || batch_.updates.empty() || !wal_->idle()) return;
+  const bool wanted = !batch_.updates.empty() || wal_->has_to_renew();
+  if (failure_ || !wanted || !wal_->idle()) return;
   const auto ticket = wal_->submit(batch_.updates);
   if (!ticket) {
     failure_ = ticket.error();
@@ -583,6 +589,30 @@ LoopStatistics NodeLoop::statistics() const {
   return all;
 }
 
+// ---- damage at rest ----
+
+std::vector<ColdFile> NodeLoop::cold_files() const {
+  std::vector<ColdFile> files = wal_->closed();
+  std::vector<ColdFile> snapshots = snapshots_->files();
+  std::move(snapshots.begin(), snapshots.end(), std::back_inserter(files));
+  return files;
+}
+
+bool NodeLoop::repair(const ColdFile& file) {
+  if (failure_) return false;
+  if (file.kind == ColdFile::Kind::segment) {
+    const std::vector<ColdFile> closed = wal_->closed();
+    if (std::find(closed.begin(), closed.end(), file) == closed.end()) return false;
+    wal_->renew(file.segment);
+    return true;
+  }
+  const auto name = snapshot_file::parse_name(file.path.substr(file.path.rfind('/') + 1));
+  Group* group = file.kind == ColdFile::Kind::snapshot && name ? find(name->group) : nullptr;
+  if (group == nullptr) return false;  // nobody here could make another
+  group->snapshot_damaged(name->last);
+  return true;
+}
+
 Result<std::uint64_t> NodeLoop::application_digest(GroupId group) {
   Group* found = find(group);
   if (found == nullptr) return fail(ErrorCode::not_found, fmt::format("this node does not carry group {}", group));
@@ -601,7 +631,7 @@ Result<std::unique_ptr<Loop>> Loop::open(const NodeConfig& config, Disk& disk, T
   WalRecovery recovery;
   auto wal = Wal::open(disk, config.wal, recovery);
   if (!wal) return fail(wal.error());
-  auto snapshots = SnapshotStore::open(disk);
+  auto snapshots = SnapshotStore::open(disk, "snapshots", config.wal.damaged_bytes_max);
   if (!snapshots) return fail(snapshots.error());
   auto loop = std::make_unique<NodeLoop>(config, disk, transport, clock, std::move(*wal), std::move(*snapshots),
                                          std::move(recovery), logs, applications);

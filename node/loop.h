@@ -27,7 +27,9 @@
 #include "node/application.h"
 #include "node/limits.h"
 #include "node/transport.h"
+#include "storage/cold_file.h"
 #include "storage/disk.h"
+#include "storage/scrubber.h"
 #include "storage/wal.h"
 
 namespace assent {
@@ -93,6 +95,13 @@ struct GroupStatus {
   ApplicationStatus application;
 };
 
+// What the scrubber of this node has to say: the host's, which reads beside the loop.
+struct ScrubStatus {
+  ScrubFigures figures;
+  std::uint64_t last_pass_micros = 0;  // since 1970, when the last whole pass ended; 0: none in this life
+  std::vector<std::string> damaged;    // what is not replaced, with what is wrong with it
+};
+
 struct LoopStatistics {
   std::uint64_t frames_sent = 0;
   std::uint64_t frame_bytes_sent = 0;
@@ -103,6 +112,7 @@ struct LoopStatistics {
   std::uint64_t snapshots_damaged = 0;  // found so when a follower needed one; another was taken in its place
   std::uint64_t snapshots_refused = 0;  // of peers: they could not be restored
   Wal::Statistics wal;
+  ScrubStatus scrub;
 };
 
 class Loop {
@@ -159,6 +169,15 @@ class Loop {
   [[nodiscard]] virtual Result<std::uint64_t> application_digest(GroupId group) = 0;
   // What recovery found.
   [[nodiscard]] virtual const WalRecovery& recovery() const = 0;
+
+  // ---- damage at rest ----
+  // What a scrubber may read (storage/scrubber.h): each of these stays as it is until it goes.
+  [[nodiscard]] virtual std::vector<ColdFile> cold_files() const = 0;
+  // A cold file turned out to be damaged. True when this node makes another in its place from what it has in memory and
+  // in its databases, during the next rounds: then the damaged one is set aside. Harmless for a file that is gone.
+  virtual bool repair(const ColdFile& file) = 0;
+  // For statistics().
+  virtual void scrubbed(ScrubStatus status) = 0;
 
   // For checkers (simulator, contract): called for each committed entry as it is applied, and for each group's
   // leadership.

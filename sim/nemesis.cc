@@ -54,6 +54,7 @@ void Nemesis::begin() {
   every(swarm_.disk.sync_error_gap, "sync-error", [this](Rng& rng) { fail_sync(rng); });
   every(swarm_.disk.no_space_gap, "no-space", [this](Rng& rng) { fill_disk(rng); });
   every(swarm_.disk.rot_gap, "rot", [this](Rng& rng) { damage_running(rng); });
+  every(swarm_.disk.cold_gap, "cold-rot", [this](Rng& rng) { damage_cold(rng); });
   every(swarm_.clock.step_gap, "clock", [this](Rng& rng) { step_clock(rng); });
 }
 
@@ -146,6 +147,15 @@ void Nemesis::damage_running(Rng& rng) {
   recorder_.say("a bit of the next snapshot that node {} reads is flipped", process.node());
   process.disk().garble_next_read("snapshots/");
   process.damaged();
+}
+
+// Its scrubber finds it, unless somebody else needs the file first.
+void Nemesis::damage_cold(Rng& rng) {
+  Process& process = *processes_.at(victim_);
+  const auto what = process.damage_cold(rng);
+  if (!what) return;
+  recorder_.fault("cold file damaged");
+  recorder_.say("on node {} {}", process.node(), *what);
 }
 
 void Nemesis::swizzle(Rng& rng) {

@@ -43,6 +43,7 @@ class Nemesis {
   void isolate(NodeId node, Micros length);
   void damage(Process& process, Rng& rng);
   void damage_running(Rng& rng);
+  void damage_cold(Rng& rng);
   void fail_sync(Rng& rng);
   void fill_disk(Rng& rng);
   void step_clock(Rng& rng);
@@ -50,7 +51,7 @@ class Nemesis {
   void lose_disk(Rng& rng);
   void restart_later(Process& process, Rng& rng);
   [[nodiscard]] Process& any(Rng& rng);
-  [[nodiscard]] bool rots() const { return swarm_.disk.rot > 0 || swarm_.disk.rot_gap > 0; }
+  [[nodiscard]] bool rots() const { return swarm_.disk.rot > 0 || swarm_.disk.rot_gap > 0 || swarm_.disk.cold_gap > 0; }
   [[nodiscard]] Process* anyone_awake(Rng& rng);
 
   const Swarm& swarm_;

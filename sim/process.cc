@@ -36,7 +36,8 @@ Process::Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& 
       vfs_(disk_, setup_.seed),
       clock_(schedule, setup_.drift, setup_.offset_millis, setup_.lease_drift),
       mischief_(Rng(setup_.seed).split("mischief"), swarm.mischief),
-      turns_rng_(Rng(setup_.seed).split("turns")) {}
+      turns_rng_(Rng(setup_.seed).split("turns")),
+      scrubber_(disk_) {}
 
 NodeConfig Process::config() const {
   NodeConfig config;
@@ -70,7 +71,9 @@ void Process::start() {
                            [this](const GroupConfig& group) { return around_.make_application(*this, group); });
   if (!opened) {
     recorder_.say("node {} cannot start: {}", setup_.node, opened.error().message);
-    const bool detected = opened.error().code == ErrorCode::corruption || opened.error().code == ErrorCode::refused;
+    const bool unreadable = opened.error().code == ErrorCode::io && disk_.has_spoiled();
+    const bool detected =
+        opened.error().code == ErrorCode::corruption || opened.error().code == ErrorCode::refused || unreadable;
     if (damaged_ && detected) {
       recorder_.rare("damage found by recovery");
       retired_ = true;
@@ -95,6 +98,7 @@ void Process::start() {
   heard_.clear();
   if (loop_->recovery().torn_bytes > 0) recorder_.rare("torn tail cut off in recovery");
   schedule_tick(1 + rng_.below(tick_length));
+  if (swarm_.scrub_gap > 0) schedule_scrub();
   step();
 }
 
@@ -111,6 +115,8 @@ void Process::end_life() {
   parts_ = SnapshotParts();
   couriers_.clear();
   turn_planned_ = false;
+  scrubber_ = Scrubber(disk_);
+  pass_began_ = clean_since_ = 0;
 }
 
 void Process::crash(CrashKind kind) {
@@ -221,6 +227,58 @@ void Process::tick() {
   if (mischief_.empty_event()) loop_->handle(DiskProgress{});
   loop_->tick();
   step();
+}
+
+// ---- the scrubber ----
+
+void Process::schedule_scrub() {
+  schedule_.after(swarm_.scrub_gap, [this, life = life_] {
+    if (life != life_ || !up()) return;
+    if (!paused_) scrub();
+    if (life == life_ && up()) schedule_scrub();
+  });
+}
+
+// What server/scrub_thread.cc does in life: what is known to be damaged is looked at again between two passes.
+void Process::scrub() {
+  const std::uint64_t repaired = scrubber_.figures().repaired;
+  if (!scrubber_.running()) {
+    if (pass_began_ != 0 && scrubber_.damaged().empty()) clean_since_ = pass_began_;
+    const bool again = pass_began_ != 0 && !scrubber_.damaged().empty();
+    pass_began_ = again ? 0 : schedule_.now();
+    scrubber_.begin(loop_->cold_files(), again ? Scrubber::Scope::damaged : Scrubber::Scope::all);
+  }
+  const auto damage = scrubber_.step(swarm_.scrub_bytes);
+  if (scrubber_.figures().repaired > repaired) recorder_.rare("cold damage repaired");
+  if (!damage) return;
+  recorder_.say("the scrubber of node {} finds {} damaged: {}", setup_.node, damage->file.path, damage->what);
+  recorder_.rare("damage found by the scrubber");
+  const bool read_failed = damage->what.find("input/output error") != std::string::npos;  // twice, by chance
+  if (!damaged_ && !read_failed) {
+    return recorder_.wrong(fmt::format("D2 rot: the scrubber of node {} takes {} for damaged, which nobody touched: {}",
+                                       setup_.node, damage->file.path, damage->what));
+  }
+  static_cast<void>(loop_->repair(damage->file));
+  step();
+}
+
+std::optional<std::string> Process::damage_cold(Rng& rng) {
+  if (!up()) return std::nullopt;
+  const std::vector<ColdFile> files = loop_->cold_files();
+  if (files.empty()) return std::nullopt;
+  const ColdFile& file = files[rng.below(files.size())];
+  const auto bytes = disk_.contents(file.path);
+  if (!bytes || bytes->empty()) return std::nullopt;
+  damaged_ = true;
+  if (rng.chance(0.2)) {
+    disk_.spoil(file.path);
+    return fmt::format("{} cannot be read any more", file.path);
+  }
+  const std::uint64_t end =
+      file.kind == ColdFile::Kind::segment ? std::min<std::uint64_t>(file.end, bytes->size()) : bytes->size();
+  const std::uint64_t offset = rng.below(end);
+  disk_.rot(file.path, offset, static_cast<std::uint8_t>(1U << rng.below(8)));
+  return fmt::format("a bit of {} flips at offset {}", file.path, offset);
 }
 
 // The loop may gather events before it flushes, as it does in life when its inbox is full.

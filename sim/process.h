@@ -24,6 +24,7 @@
 #include "sim/sim_disk.h"
 #include "sim/sim_vfs.h"
 #include "sim/swarm.h"
+#include "storage/scrubber.h"
 
 namespace assent::sim {
 
@@ -69,6 +70,9 @@ class Process final : public Transport {
   // Its disk is damaged at rest. It must come up with what it had, or say that it cannot and retire for good.
   void damaged() { damaged_ = true; }
   [[nodiscard]] bool retired() const { return retired_; }
+  // One of its cold files is damaged while it runs: a bit flips, or the file cannot be read any more. What was done, or
+  // nullopt when it has none.
+  std::optional<std::string> damage_cold(Rng& rng);
   // Everything it kept is gone; it is down, and comes back as another member.
   void lose_disk();
   [[nodiscard]] Member member() const { return {setup_.node, disk_number_}; }
@@ -86,6 +90,9 @@ class Process final : public Transport {
   void deliver(Event event);
   // A frame that left sender's given life for the given life of this process.
   void deliver_frame(const Life& sender, std::uint64_t target_life, Bytes frame);
+
+  // When the last pass of its scrubber began that found nothing damaged, in this life; 0: none.
+  [[nodiscard]] Micros clean_since() const { return clean_since_; }
 
   [[nodiscard]] SimDisk& disk() { return disk_; }
   // The same disk, as SQLite sees it.
@@ -106,6 +113,8 @@ class Process final : public Transport {
  private:
   void tick();
   void schedule_tick(Micros delay);
+  void schedule_scrub();
+  void scrub();
   void step();  // after events: flush, replies, failure, disk
   void flush();
   void plan_turn();
@@ -141,7 +150,10 @@ class Process final : public Transport {
   bool turn_planned_ = false;
   bool disk_full_ = false;
   bool flush_planned_ = false;
-  std::deque<Event> backlog_;    // while paused
+  std::deque<Event> backlog_;  // while paused
+  Scrubber scrubber_;
+  Micros pass_began_ = 0;
+  Micros clean_since_ = 0;
   std::vector<NodeId> writing_;  // peers to which a frame is on its way
   Micros disk_watch_ = 0;        // when a look at the disk is planned; 0: none is
 };

@@ -93,6 +93,8 @@ const std::vector<std::string_view>& rare_states() {
       "entry of an older epoch committed by a new leader",
       "more than ten entries committed at once",
       "damage found while running",
+      "damage found by the scrubber",
+      "cold damage repaired",
       "joint membership",
       "leader left out of its group",
       "new disk in the place of a lost one",

@@ -121,6 +121,14 @@ const std::vector<FaultKind>& service_fault_kinds() {
   return kinds;
 }
 
+// Of nodes that scrub: the same.
+const std::vector<FaultKind>& scrub_fault_kinds() {
+  static const std::vector<FaultKind> kinds = {
+      {"cold-rot", [](Swarm& s, Rng& r) { s.disk.cold_gap = span(r, 200 * millisecond, 3 * second); }},
+  };
+  return kinds;
+}
+
 // The kinds after these are drawn by themselves, so that the seeds of before stay what they were.
 constexpr std::size_t first_kinds = 25;
 
@@ -163,6 +171,12 @@ void draw_faults(Swarm& swarm, Rng rng, const Choices& choices) {
     const bool drawn = services.chance(0.6) && any;
     const bool chosen = is_named(choices, kind.name) && !swarm.services.empty();
     if (choices.faults ? chosen : drawn) draw_kind(swarm, kind, parameters);
+  }
+  Rng scrub = rng.split("scrub");
+  for (const FaultKind& kind : scrub_fault_kinds()) {
+    const bool drawn = scrub.chance(0.7);
+    const bool on_now = choices.faults ? is_named(choices, kind.name) : drawn;
+    if (on_now && swarm.scrub_gap > 0) draw_kind(swarm, kind, parameters);
   }
   if (swarm.faults.empty()) swarm.faults = "none";
 }
@@ -255,6 +269,14 @@ void draw_snapshots(Swarm& swarm, Rng rng) {
   if (rng.chance(0.5)) swarm.snapshot_chunk_bytes = pick<std::size_t, 4>(rng, {300, 2'000, 8'192, 65'536});
 }
 
+// Drawn by itself, and by a label by which the seeds that are kept (tests/sim/seeds.txt) have no scrubber, and so stay
+// what they were.
+void draw_scrub(Swarm& swarm, Rng rng, bool wanted) {
+  if (!rng.chance(0.3) && !wanted) return;
+  swarm.scrub_gap = span(rng, 2 * millisecond, 20 * millisecond);
+  swarm.scrub_bytes = pick<std::uint64_t, 4>(rng, {16'384, 65'536, 262'144, 1'048'576});
+}
+
 // The label is one by which the seeds that are kept of the mixed workload (tests/sim/seeds.txt) have no services, and
 // so stay what they were.
 void draw_services(Swarm& swarm, Rng rng) {
@@ -319,6 +341,7 @@ std::vector<std::string_view> fault_kind_names() {
   std::vector<std::string_view> names;
   for (const FaultKind& kind : fault_kinds()) names.push_back(kind.name);
   for (const FaultKind& kind : service_fault_kinds()) names.push_back(kind.name);
+  for (const FaultKind& kind : scrub_fault_kinds()) names.push_back(kind.name);
   return names;
 }
 
@@ -337,6 +360,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     if (!choices.plain_raft) draw_sleep(swarm, rng.split("sleep"));
     if (!choices.plain_raft) draw_lease(swarm, rng.split("lease"));
     if (!choices.plain_snapshots) draw_snapshots(swarm, rng.split("snapshots in steps"));
+    if (!choices.plain_raft) draw_scrub(swarm, rng.split("scrub"), is_named(choices, "cold-rot"));
   }
   if (choices.chaos) swarm.chaos = *choices.chaos;
   if (choices.protocol) {
@@ -355,7 +379,7 @@ std::string Swarm::describe() const {
   return fmt::format(
       "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
-      "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}{}{}",
+      "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}{}{}{}",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)],
       shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
       chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
@@ -363,7 +387,8 @@ std::string Swarm::describe() const {
       sleep_ticks > 0 ? fmt::format(" sleep={}", sleep_ticks) : "",
       read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "",
       snapshot_step_bytes > 0 ? fmt::format(" snapshot_step={}", snapshot_step_bytes) : "",
-      snapshot_chunk_bytes > 0 ? fmt::format(" snapshot_chunk={}", snapshot_chunk_bytes) : "", words(services));
+      snapshot_chunk_bytes > 0 ? fmt::format(" snapshot_chunk={}", snapshot_chunk_bytes) : "",
+      scrub_gap > 0 ? fmt::format(" scrub={}x{}us", scrub_bytes, scrub_gap) : "", words(services));
 }
 
 }  // namespace assent::sim

@@ -47,6 +47,7 @@ struct DiskFaults {
   double read_error = 0;  // of the crashes after which a read fails at the start
   double rot = 0;         // of the crashes of the run's one victim that leave damage at rest
   Micros rot_gap = 0;     // between damages at rest while it runs
+  Micros cold_gap = 0;    // ... of what its scrubber reads, alone
   Micros loss_gap = 0;    // between losses of a whole disk, which an operator repairs
 };
 
@@ -119,6 +120,8 @@ struct Swarm {
   std::uint64_t election_ticks = 20;
   std::uint64_t heartbeat_ticks = 4;
   bool read_lease = false;
+  Micros scrub_gap = 0;           // between two pieces that a node's scrubber reads; 0: it has none
+  std::uint64_t scrub_bytes = 0;  // of a piece
   std::uint64_t sleep_ticks = 0;  // without anything to do, until a group sleeps; 0: never
   std::size_t append_bytes_max = 64ULL << 10U;
   std::size_t inflight_max = 64;

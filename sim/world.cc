@@ -9,6 +9,7 @@
 #include "consensus/raft/raft_factory.h"
 #include "sim/sim_clock.h"
 #include "sim/snapshot_read.h"
+#include "storage/inspect.h"
 
 namespace assent::sim {
 namespace {
@@ -238,6 +239,7 @@ void World::chaos() {
 void World::healing() {
   recorder_.say("everything is repaired; clients finish what they are at");
   healed_ = true;
+  healed_at_ = schedule_.now();
   nemesis_->heal();
   if (services_) services_->heal();
   for (const auto& customer : customers_) customer->close();
@@ -262,6 +264,13 @@ std::string World::unrest() const {
   }
   for (const GroupConfig& group : groups_) {
     if (std::string found = unrest_of(group); !found.empty()) return found;
+  }
+  if (swarm_.scrub_gap > 0) {
+    for (const auto& [node, process] : processes_) {
+      if (process->up() && process->clean_since() <= healed_at_) {
+        return fmt::format("node {} has not found all of its cold files whole", node);
+      }
+    }
   }
   if (services_) {
     if (std::string found = services_->unrest(); !found.empty()) return found;
@@ -324,6 +333,7 @@ void World::last() {
   txns_.judge_settled();
   if (services_) services_->judge_settled();
   judge_intents();
+  judge_disks();
   workload_->audit();
   if (!recorder_.failed()) judge_history();
 }
@@ -353,6 +363,18 @@ void World::judge_intents() {
     if (committed <= 1) continue;
     return recorder_.wrong(
         fmt::format("A8 at most once: one intent was committed {} times, first as {}", committed, attempts.front()));
+  }
+}
+
+// Where nothing but cold files was damaged, and scrubbers have been over them, nothing damaged is left.
+void World::judge_disks() {
+  if (swarm_.scrub_gap == 0 || swarm_.disk.rot > 0 || swarm_.disk.rot_gap > 0) return;
+  for (const auto& [node, process] : processes_) {
+    if (!process->up()) continue;
+    const auto inspection = inspect_data_directory(process->disk());
+    if (inspection && !inspection->damaged()) continue;
+    return recorder_.wrong(fmt::format("D2 rot: with everything repaired a file of node {} is still damaged: {}", node,
+                                       inspection ? inspection->damages.front() : inspection.error().message));
   }
 }
 

@@ -105,6 +105,7 @@ class World final : private Surroundings {
   [[nodiscard]] Result<std::unique_ptr<SqliteStore>> open_store(Process& process, const GroupConfig& group);
   [[nodiscard]] Result<std::unique_ptr<Application>> make_coordinator(Process& process, const GroupConfig& group);
   void judge_intents();
+  void judge_disks();
   [[nodiscard]] TxnId new_id(std::uint64_t random_high, std::uint64_t random_low) const;
   [[nodiscard]] Execute make_execute(const TxnId& txn, std::vector<Branch> branches, Mode mode = Mode::atomic);
   // Runs until done, the verdict, or the deadline; false at the deadline.
@@ -175,6 +176,7 @@ class World final : private Surroundings {
   std::set<std::pair<NodeId, GroupId>> was_ready_;  // who led when last heard
   unsigned looks_ = 0;
   bool healed_ = false;
+  Micros healed_at_ = 0;
 };
 
 }  // namespace assent::sim

@@ -131,6 +131,28 @@ TEST_F(LoopSnapshotTest, AReceivedOneThatCannotBeRestoredIsNotKept) {
   EXPECT_EQ(log(c0).snapshots_received.size(), 1U) << "and a good one is taken after it";
 }
 
+// Also where nothing was applied since: then it takes the damaged one's name.
+TEST_F(LoopSnapshotTest, ADamagedOneThatAScrubberFindsIsMadeAgainAndSetAside) {
+  open();
+  for (const std::uint64_t last : {10U, 13U}) {
+    run_to(c0, last, last == 10 ? 1 : 11);
+    ASSERT_EQ(node.loop->cold_files().size(), 1U);
+    const ColdFile file = node.loop->cold_files().front();
+    ASSERT_TRUE(node.disk.truncate(file.path, 60));
+    EXPECT_TRUE(node.loop->repair(file));
+    settle(c0);
+    EXPECT_FALSE(node.loop->failure());
+    ASSERT_EQ(node.loop->cold_files().size(), 1U);
+    Scrubber scrubber(node.disk);
+    scrubber.begin(node.loop->cold_files());
+    while (scrubber.running()) EXPECT_FALSE(scrubber.step(64));
+  }
+  EXPECT_EQ(log(c0).snapshots_taken.back().last.index, Index(13));
+  EXPECT_EQ(node.disk.list("damaged")->size(), 2U);
+  const ColdFile stranger{.kind = ColdFile::Kind::snapshot, .path = "snapshots/x"};
+  EXPECT_FALSE(node.loop->repair(stranger));
+}
+
 TEST_F(LoopSnapshotTest, AReceivedOneIsStoredBeforeTheLogHearsOfIt) {
   open();
   node.disk.hold();

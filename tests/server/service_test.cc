@@ -60,6 +60,9 @@ class FakeLoop final : public Loop {
   [[nodiscard]] LoopStatistics statistics() const override { return {}; }
   Result<std::uint64_t> application_digest(GroupId) override { return 0xABCU; }
   [[nodiscard]] const WalRecovery& recovery() const override { return recovered; }
+  [[nodiscard]] std::vector<ColdFile> cold_files() const override { return {}; }
+  bool repair(const ColdFile&) override { return false; }
+  void scrubbed(ScrubStatus) override {}
   void observe(Observer) override {}
   void watch(TxnWatcher*) override {}
   [[nodiscard]] const Application* application(GroupId) const override { return nullptr; }
