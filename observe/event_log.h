@@ -12,7 +12,7 @@
 
 namespace assent {
 
-enum class NodeEventKind : std::uint8_t { started, leader, leader_lost, snapshot, transfer, map };
+enum class NodeEventKind : std::uint8_t { started, leader, leader_lost, snapshot, transfer, map, damage };
 [[nodiscard]] std::string_view to_string(NodeEventKind kind);
 
 struct NodeEvent {
@@ -52,6 +52,7 @@ inline std::string_view to_string(NodeEventKind kind) {
     case NodeEventKind::started: return "started";
     case NodeEventKind::leader: return "leader";
     case NodeEventKind::leader_lost: return "leader_lost";
+    case NodeEventKind::damage: return "damage";
     case NodeEventKind::snapshot: return "snapshot";
     case NodeEventKind::transfer: return "transfer";
     case NodeEventKind::map: return "map";

@@ -58,10 +58,13 @@ struct ServerConfig {
   std::uint64_t snapshot_step = 0;   // bytes made at a time; 0: all at once
   std::uint64_t batch_bytes_max = 0;
   bool fsync = true;
-  std::uint64_t trace_ring = 0;  // transactions
-  std::string trace_exporter;    // none, otlp
-  std::string trace_endpoint;    // empty: the protocol's own on this machine
-  std::string trace_protocol;    // http/json, http/protobuf, grpc
+  std::uint64_t scrub_rate = 0;             // bytes a second; 0: nothing is scrubbed
+  std::chrono::milliseconds scrub_every{};  // from the begin of a pass to that of the next
+  std::uint64_t damaged_bytes_max = 0;      // kept of what was damaged and replaced
+  std::uint64_t trace_ring = 0;             // transactions
+  std::string trace_exporter;               // none, otlp
+  std::string trace_endpoint;               // empty: the protocol's own on this machine
+  std::string trace_protocol;               // http/json, http/protobuf, grpc
   std::uint64_t trace_sample_ppm = 0;
   std::chrono::milliseconds trace_slow{};
   std::string admin_tokens_file;  // empty: nobody acts by http

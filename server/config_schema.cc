@@ -76,6 +76,16 @@ const std::vector<Key>& table() {
        "of entries in one message to a follower"},
       {"storage.fsync", "on", SwitchField{&C::fsync},
        "off loses acknowledged transactions in a power cut: development only"},
+      {"storage.scrub_rate", "1MiB", SizeField{&C::scrub_rate, 0, 1024 * mib},
+       "bytes a second that are read of closed log segments, snapshots and databases, to find damage while other "
+       "copies "
+       "are whole; 0: none"},
+      {"storage.scrub_every", "24h", DurationField{&C::scrub_every, milliseconds(100), hours(24 * 365)},
+       "from the begin of one pass over all of that to the begin of the next; a pass that takes longer is followed at "
+       "once"},
+      {"storage.damaged_kept", "64MiB", SizeField{&C::damaged_bytes_max, 0, 1024 * 1024 * mib},
+       "of files that were damaged and have been replaced; they are kept in the folder damaged, and the oldest go "
+       "first"},
       {"trace.ring", "20000", CountField{&C::trace_ring, 0, 1'000'000},
        "newest transactions whose steps are kept in memory; 0: none"},
       {"trace.exporter", "none", ChoiceField{&C::trace_exporter, {"none", "otlp"}},

@@ -291,6 +291,7 @@ void Daemon::begin_threads() {
                         .ticked = [this](Loop& loop) { ticked(loop); },
                         .failed = [this](const Error& error) { failed(error); }});
   thread_->start();
+  begin_scrub();
   LogEvent(LogLevel::info, "node", "started")
       .field("version", version)
       .field("name", config_.node_name)
@@ -302,6 +303,16 @@ void Daemon::begin_threads() {
       .field("coordinators", cluster_.groups.list(GroupKind::coordinator))
       .field("shards", cluster_.groups.list(GroupKind::shard))
       .write();
+}
+
+void Daemon::begin_scrub() {
+  if (config_.scrub_rate == 0) return;
+  scrub_ = std::make_unique<ScrubThread>(
+      ScrubOptions{.data_dir = config_.data_dir, .bytes_per_second = config_.scrub_rate, .every = config_.scrub_every},
+      inbox_, [this](const Scrubber::Damage& damage, bool repaired) { damage_found(damage, repaired); });
+  if (const auto started = scrub_->start(); !started) {
+    LogEvent(LogLevel::warn, "scrub", "nothing is scrubbed").field("error", started.error().message).write();
+  }
 }
 
 Daemon::~Daemon() {
@@ -329,6 +340,7 @@ void Daemon::stop() {
   while (!failure() && pending_.size() > 0 && std::chrono::steady_clock::now() < until) usleep(2'000);
   http_.stop();  // while the loop still answers its handlers
   if (exporter_ != nullptr) exporter_->stop();
+  if (scrub_ != nullptr) scrub_->stop();
   thread_->stop();
   pending_.abandon();
   services_->stop();
@@ -336,6 +348,7 @@ void Daemon::stop() {
   transport_->stop();
   api_.stop();
   thread_.reset();
+  scrub_.reset();
   if (!failure()) {
     for (SqliteStore* store : stores_) {
       if (const auto done = store->commit(); !done)
@@ -495,6 +508,22 @@ void Daemon::watch_groups(const std::vector<GroupStatus>& changed) {
   if (serving == serving_) return;
   serving_ = serving;
   api_.set_serving(serving);
+}
+
+void Daemon::damage_found(const Scrubber::Damage& damage, bool repaired) {
+  const bool database = damage.file.kind == ColdFile::Kind::other;
+  LogEvent event(LogLevel::error, "scrub", "a file is damaged on the disk");
+  event.field("file", damage.file.path).field("damage", damage.what);
+  if (!damage.file.group.none()) event.field("group", cluster_.groups.name(damage.file.group));
+  event.field("next", repaired ? "this node replaces it; look at the disk"
+                      : database
+                          ? "stop this node, move the file away with its -wal and -shm, and start it: the file "
+                            "is made again from snapshot and log; then look at the disk"
+                          : "it is not needed by a group of this node; assentd verify, when the node is stopped");
+  event.write_at_most_every(damage.again ? 60 : 1, damage.file.path);
+  if (damage.again) return;
+  note(NodeEventKind::damage, damage.file.group.none() ? "" : cluster_.groups.name(damage.file.group),
+       fmt::format("{} is damaged{}: {}", damage.file.path, repaired ? " and is being replaced" : "", damage.what));
 }
 
 void Daemon::hand_over(Loop& loop, const std::vector<GroupStatus>& groups) {

@@ -30,6 +30,7 @@
 #include "server/observe_service.h"
 #include "server/pending_calls.h"
 #include "server/posix_disk.h"
+#include "server/scrub_thread.h"
 #include "server/service_gateway.h"
 #include "server/span_collector.h"
 #include "server/span_exporter.h"
@@ -60,6 +61,7 @@ class Daemon {
   Result<void> start();
   Result<void> open_loop();
   void begin_threads();
+  void begin_scrub();
   Result<void> open_http();
   void open_export();
 
@@ -74,6 +76,7 @@ class Daemon {
   void follow_map(Loop& loop);
   [[nodiscard]] std::optional<ClusterMap> newer_map(Loop& loop) const;
   void adopt_map(Loop& loop, const ClusterMap& map);
+  void damage_found(const Scrubber::Damage& damage, bool repaired);
   void hand_over(Loop& loop, const std::vector<GroupStatus>& groups);
 
   const ServerConfig config_;
@@ -102,6 +105,7 @@ class Daemon {
   std::unique_ptr<Loop> loop_;
   ClientApi api_;
   std::unique_ptr<LoopThread> thread_;
+  std::unique_ptr<ScrubThread> scrub_;  // none: nothing is scrubbed
   int failure_event_ = -1;
 
   // Of the loop's thread.

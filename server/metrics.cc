@@ -243,6 +243,18 @@ void add_node(const MetricsInput& input, Families& out) {
   counter("assent_peer_frames_received_total", "Frames received", loop.frames_received);
   counter("assent_peer_messages_dropped_total", "Messages that could not be sent or were not for this node",
           loop.messages_dropped);
+  const ScrubFigures& scrub = loop.scrub.figures;
+  counter("assent_scrub_bytes_total", "Bytes of cold data read to find damage", scrub.bytes);
+  counter("assent_scrub_passes_total", "Whole passes over the cold data", scrub.passes);
+  counter("assent_scrub_damage_found_total", "Cold files found damaged", scrub.found);
+  counter("assent_scrub_damage_repaired_total", "Of these: replaced, gone or whole again", scrub.repaired);
+  counter("assent_scrub_wavered_total", "Files that were damaged when read once, and whole when read again",
+          scrub.wavered);
+  out.begin("assent_scrub_damaged_files", MetricType::Gauge, "Cold files that are damaged now");
+  out.value({}, std::uint64_t{loop.scrub.damaged.size()});
+  out.begin("assent_scrub_last_pass_timestamp_seconds", MetricType::Gauge,
+            "When the last whole pass ended, since 1970; 0: none in this life");
+  out.value({}, static_cast<double>(loop.scrub.last_pass_micros) / 1e6);
   out.begin("assent_storage_size_bytes", MetricType::Gauge, "Files in the data directory");
   for (const auto& [area, bytes] : input.storage_bytes) out.value({{"area", area}}, bytes);
 }

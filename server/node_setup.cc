@@ -163,6 +163,7 @@ NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, s
   node.tells_leads = config.leaders == "spread";
   node.snapshot_every = config.snapshot_every;
   node.wal.sync = config.fsync;
+  node.wal.damaged_bytes_max = config.damaged_bytes_max;
   node.wal.identity = identity_number({.cluster = config.cluster_name, .node = config.node_name});
   node.limits.client_requests_max = config.active_txns_max;
   node.limits.snapshot_step_bytes = config.snapshot_step;

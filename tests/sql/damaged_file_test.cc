@@ -103,5 +103,39 @@ TEST_F(DamagedFile, ACheckFindsNothingInAGoodFileAndMuchInDamagedOnes) {
   EXPECT_GT(found, 0U);
 }
 
+TEST_F(DamagedFile, IsLookedAtWhileItIsOpen) {
+  auto store = open_store(options());
+  run(*store, "INSERT INTO t VALUES('w', 9)");
+  ASSERT_TRUE(store->commit());
+  std::uint64_t bytes = 0;
+  const auto whole = look_at_database(path_, [&bytes](std::uint64_t read) {
+    bytes += read;
+    return true;
+  });
+  ASSERT_TRUE(whole) << whole.error().message;
+  EXPECT_THAT(*whole, ::testing::IsEmpty());
+  EXPECT_GE(bytes, good_.size());
+  const auto ended = look_at_database(path_, [](std::uint64_t) { return false; });
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, ErrorCode::cancelled);
+  run(*store, "INSERT INTO t VALUES('v', 10)");  // it is still the only one who writes
+  ASSERT_TRUE(store->commit());
+  store.reset();
+  const Bytes now = contents(path_);
+  const std::size_t page = 4'096;
+  std::size_t seen = 0;
+  for (std::size_t at = page; at + page <= now.size(); at += page) {
+    Bytes damaged = now;
+    damaged.replace(at, page, page, 'x');
+    for (const char* ending : {"-wal", "-shm"}) std::filesystem::remove(path_ + ending);
+    std::ofstream(path_, std::ios::binary) << damaged;
+    const auto found = look_at_database(path_, [](std::uint64_t) { return true; });
+    seen += found && !found->empty() ? 1 : 0;
+  }
+  EXPECT_GT(seen, 3U) << "of " << now.size() / page << " pages";
+  const auto none = look_at_database(path_ + ".not", [](std::uint64_t) { return true; });
+  EXPECT_EQ(none.error().code, ErrorCode::not_found);
+}
+
 }  // namespace
 }  // namespace assent::testing
