@@ -16,26 +16,28 @@ namespace assent {
 enum class Bug : std::uint8_t {
   none,
   // Consensus.
-  vote_before_sync,            // a vote leaves before it is durable
-  append_reply_before_sync,    // a follower acknowledges entries that are not durable
-  leader_counts_itself_early,  // the leader's own copy counts before its sync
-  older_term_by_count,         // an entry of an older term is committed by counting copies (Raft, Figure 8)
-  no_pre_vote,                 // every time-out starts a real election
-  vote_forgotten,              // the vote is not restored at restart
-  stale_append_reply,          // an acknowledgement from before a truncation is believed
-  read_without_quorum,         // a leader answers a read without asking its followers
-  ready_too_early,             // a new leader serves before an entry of its own epoch is committed
-  joint_skipped,               // several voters change in one step: no majority of before and after together
-  change_before_own_entry,     // a new leader changes the membership before an entry of its term is committed
-  second_change_early,         // a change begins while an earlier one is not committed
-  learner_counts,              // who was only to catch up is counted like a voter
-  change_survives_truncation,  // a membership that was cut off with its entry stays in force
-  disk_loss_forgotten,         // a node that lost its disk goes on as the member that it was
-  sleep_unacknowledged,        // a leader sleeps before its followers have all entries and have said that they sleep
-  sleeper_left_alone,          // a follower sleeps on when its leader's node is gone
-  lease_outlives_transfer,     // a leader reads by its lease after it has asked another one to take over
-  lease_too_long,              // a lease is used for longer than it was promised
-  promise_lost_in_restart,     // a voter that granted a lease votes for another as soon as it is up again
+  vote_before_sync,             // a vote leaves before it is durable
+  append_reply_before_sync,     // a follower acknowledges entries that are not durable
+  leader_counts_itself_early,   // the leader's own copy counts before its sync
+  older_term_by_count,          // an entry of an older term is committed by counting copies (Raft, Figure 8)
+  no_pre_vote,                  // every time-out starts a real election
+  vote_forgotten,               // the vote is not restored at restart
+  stale_append_reply,           // an acknowledgement from before a truncation is believed
+  read_without_quorum,          // a leader answers a read without asking its followers
+  ready_too_early,              // a new leader serves before an entry of its own epoch is committed
+  joint_skipped,                // several voters change in one step: no majority of before and after together
+  change_before_own_entry,      // a new leader changes the membership before an entry of its term is committed
+  second_change_early,          // a change begins while an earlier one is not committed
+  learner_counts,               // who was only to catch up is counted like a voter
+  change_survives_truncation,   // a membership that was cut off with its entry stays in force
+  disk_loss_forgotten,          // a node that lost its disk goes on as the member that it was
+  sleep_unacknowledged,         // a leader sleeps before its followers have all entries and have said that they sleep
+  sleeper_left_alone,           // a follower sleeps on when its leader's node is gone
+  lease_outlives_transfer,      // a leader reads by its lease after it has asked another one to take over
+  lease_too_long,               // a lease is used for longer than it was promised
+  promise_lost_in_restart,      // a voter that granted a lease votes for another as soon as it is up again
+  stale_read_age_from_receipt,  // a stale read's age counts from when its proof came, not from when it was asked for
+  read_point_unconfirmed,       // a leader gives a replica a read point without asking a majority
   // The commit protocol.
   answer_before_commit,         // the client is answered when the decision is proposed, not when it is committed
   vote_before_commit,           // a vote is told when it is proposed, not when it is committed
@@ -66,6 +68,7 @@ enum class Bug : std::uint8_t {
   one_promise_suffices,         // a value is proposed before a majority has promised
   precommit_before_all_votes,   // the coordinator pre-commits while one vote is missing
   read_ignores_prepared,        // a query is answered although a prepared transaction holds what it reads
+  stale_read_ignores_prepared,  // a stale read is answered although a prepared transaction holds what it reads
   escrow_bound_ignored,         // an add is let in beside others by the counter's value, whatever may come of them
   reader_let_go,                // a participant that only reads holds nothing once it has voted
   expectation_ignored,          // what a read must answer again is not looked at

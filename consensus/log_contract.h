@@ -55,6 +55,13 @@ struct ReadReady {
   Index index;  // answer the read once this index is applied
 };
 
+// What a replica can prove of what it holds: whatever anybody was told to be committed longer than age_micros ago
+// stands at or below index.
+struct ReadPoint {
+  Index index;
+  std::uint64_t age_micros = 0;  // of real time, at most
+};
+
 // The host sends its newest snapshot of the group to this node, then reports snapshot_sent().
 struct SnapshotSend {
   NodeId to;
@@ -135,6 +142,11 @@ class ReplicatedLog {
                                                            ClusterMillis now) = 0;
   // A read barrier (dissertation 6.4); answered in Output::reads or reads_lost. not_leader before self_ready.
   [[nodiscard]] virtual Result<void> request_read(ReadId id) = 0;
+  // For reads that may be stale, on any replica. The youngest point whose index is at or below applied; none: nothing
+  // can be proven. Ages by the host's clock (set_clock).
+  [[nodiscard]] virtual std::optional<ReadPoint> read_point(Index /*applied*/) const { return std::nullopt; }
+  // Asks for a younger one; a hint: whoever goes on waiting asks again, as often as it likes.
+  virtual void request_read_point() {}
   // Everything up to and including this output's number is on disk.
   virtual void durable(std::uint64_t output_number) = 0;
   [[nodiscard]] virtual Output take_output() = 0;

@@ -56,6 +56,8 @@ struct Teller {
   }
   Told operator()(const LeaseRequest&) const { return {}; }
   Told operator()(const LeaseGrant&) const { return {}; }
+  Told operator()(const ReadPointRequest&) const { return {}; }
+  Told operator()(const ReadPointReply&) const { return {}; }
   Told operator()(const SleepReply&) const {
     return {"MsgHeartbeatResp", "AppendEntriesResponse", 0, {}, {}, {}, false, {}};
   }

@@ -31,6 +31,11 @@ Result<void> WatchedLog::request_read(ReadId id) {
   return asked;
 }
 
+void WatchedLog::request_read_point() {
+  real_->request_read_point();
+  for (LogWatcher* watcher : watchers_) watcher->stepped(at_, *real_);
+}
+
 void WatchedLog::durable(std::uint64_t output_number) {
   for (LogWatcher* watcher : watchers_) watcher->synced(at_, output_number, *real_);
   real_->durable(output_number);

@@ -47,6 +47,8 @@ class WatchedLog final : public ReplicatedLog {
   Result<Position> propose(Bytes command, ClusterMillis now) override;
   Result<Position> change_membership(std::span<const MemberChange> changes, ClusterMillis now) override;
   Result<void> request_read(ReadId id) override;
+  [[nodiscard]] std::optional<ReadPoint> read_point(Index applied) const override { return real_->read_point(applied); }
+  void request_read_point() override;
   void durable(std::uint64_t output_number) override;
   Output take_output() override;
   [[nodiscard]] bool has_output() const override { return real_->has_output(); }

@@ -23,6 +23,8 @@ enum class Kind : std::uint8_t {
   sleep_reply = 13,
   lease_request = 14,
   lease_grant = 15,
+  read_point_request = 16,
+  read_point_reply = 17,
 };
 
 constexpr std::uint8_t between_incarnations = 0x80;  // added to the kind
@@ -46,6 +48,8 @@ Kind kind_of(const Sleep&) { return Kind::sleep; }
 Kind kind_of(const SleepReply&) { return Kind::sleep_reply; }
 Kind kind_of(const LeaseRequest&) { return Kind::lease_request; }
 Kind kind_of(const LeaseGrant&) { return Kind::lease_grant; }
+Kind kind_of(const ReadPointRequest&) { return Kind::read_point_request; }
+Kind kind_of(const ReadPointReply&) { return Kind::read_point_reply; }
 
 std::uint8_t flag(bool value) { return value ? 1 : 0; }
 ByteWriter& place(ByteWriter& out, const Position& at) { return out.id(at.epoch).id(at.index); }
@@ -70,6 +74,8 @@ void body(ByteWriter& out, const Sleep& m) { out.id(m.last).u64(m.round); }
 void body(ByteWriter& out, const SleepReply& m) { out.u64(m.round); }
 void body(ByteWriter& out, const LeaseRequest& m) { out.u64(m.sent); }
 void body(ByteWriter& out, const LeaseGrant& m) { out.u64(m.sent); }
+void body(ByteWriter& out, const ReadPointRequest& m) { out.u64(m.sent); }
+void body(ByteWriter& out, const ReadPointReply& m) { out.u64(m.sent).id(m.index); }
 
 template <class M>
 std::size_t size_hint(const M&) {
@@ -166,6 +172,8 @@ Message read_body(Fields& in, Kind kind, Epoch term) {
     case Kind::sleep_reply: return SleepReply{.term = term, .round = in.u64()};
     case Kind::lease_request: return LeaseRequest{.term = term, .sent = in.u64()};
     case Kind::lease_grant: return LeaseGrant{.term = term, .sent = in.u64()};
+    case Kind::read_point_request: return ReadPointRequest{.term = term, .sent = in.u64()};
+    case Kind::read_point_reply: return ReadPointReply{.term = term, .sent = in.u64(), .index = in.number<Index>()};
   }
   in.require(false);
   return StaleTerm{};

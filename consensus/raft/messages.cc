@@ -40,6 +40,8 @@ std::string text(const Sleep& m) { return fmt::format("sleep {} last {} round {}
 std::string text(const SleepReply& m) { return fmt::format("sleep-reply {} round {}", m.term, m.round); }
 std::string text(const LeaseRequest& m) { return fmt::format("lease {}? sent {}", m.term, m.sent); }
 std::string text(const LeaseGrant& m) { return fmt::format("lease {} granted, sent {}", m.term, m.sent); }
+std::string text(const ReadPointRequest& m) { return fmt::format("read-point {}? sent {}", m.term, m.sent); }
+std::string text(const ReadPointReply& m) { return fmt::format("read-point {} sent {}: {}", m.term, m.sent, m.index); }
 
 }  // namespace
 

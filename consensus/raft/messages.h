@@ -9,6 +9,7 @@
 //     TimeoutNow        -                              3.10: leadership transfer
 //     Sleep             SleepReply                     nothing to do: no more ticks and heartbeats (raft_sleep.cc)
 //     LeaseRequest      LeaseGrant                     6.4.1: nobody else is helped to lead (raft_lease.cc)
+//     ReadPointRequest  ReadPointReply                 6.4, for replicas (raft_read_points.cc)
 //     -                 StaleTerm                      to a leader whose term is over
 #pragma once
 
@@ -106,9 +107,21 @@ struct LeaseGrant {
   std::uint64_t sent = 0;
 };
 
-using Message =
-    std::variant<PreVoteRequest, PreVoteReply, VoteRequest, VoteReply, AppendRequest, AppendAccept, AppendReject,
-                 Heartbeat, HeartbeatReply, TimeoutNow, StaleTerm, Sleep, SleepReply, LeaseRequest, LeaseGrant>;
+struct ReadPointRequest {
+  Epoch term;
+  std::uint64_t sent = 0;  // by the asking replica's clock, in microseconds; echoed
+};
+
+// Whatever was committed before the request came stands at or below index.
+struct ReadPointReply {
+  Epoch term;
+  std::uint64_t sent = 0;
+  Index index;
+};
+
+using Message = std::variant<PreVoteRequest, PreVoteReply, VoteRequest, VoteReply, AppendRequest, AppendAccept,
+                             AppendReject, Heartbeat, HeartbeatReply, TimeoutNow, StaleTerm, Sleep, SleepReply,
+                             LeaseRequest, LeaseGrant, ReadPointRequest, ReadPointReply>;
 
 [[nodiscard]] Epoch term_of(const Message& message);
 // One line for transcripts and traces, such as "append 3 after 2@4: 3@5..3@6 commit 4". A place is written epoch@index.

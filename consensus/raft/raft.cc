@@ -34,7 +34,7 @@ Membership founding(const LogSetup& setup) {
 bool comes_from_leader(const Message& message) {
   return std::holds_alternative<AppendRequest>(message) || std::holds_alternative<Heartbeat>(message) ||
          std::holds_alternative<TimeoutNow>(message) || std::holds_alternative<Sleep>(message) ||
-         std::holds_alternative<LeaseRequest>(message);
+         std::holds_alternative<LeaseRequest>(message) || std::holds_alternative<ReadPointReply>(message);
 }
 
 bool wakes(const Message& message) {
@@ -365,6 +365,7 @@ std::uint64_t Raft::digest() const {
   digest.add(role_.index()).add(Rng(rng_).next()).add(ticks_ % options_.heartbeat_ticks);
   if (asleep_) digest.add(std::string_view("asleep"));
   if (promised()) digest.add(promised_until_ - std::min(clock_, promised_until_));
+  if (!points_.empty()) digest.add(clock_ - std::min(clock_, points_.newest_asked()));
   digest.add(log_.base().epoch).add(log_.base().index).add(log_.last().epoch).add(log_.last_index());
   digest.add(log_.last_stamp()).add(log_.bytes()).add(log_.durable_index()).add(log_.snapshot().last.index);
   std::visit(

@@ -34,6 +34,7 @@
 #include "consensus/raft/messages.h"
 #include "consensus/raft/raft_log.h"
 #include "consensus/raft/raft_options.h"
+#include "consensus/raft/read_points.h"
 #include "consensus/raft/roles.h"
 
 namespace assent::raft {
@@ -47,6 +48,8 @@ class Raft final : public ReplicatedLog {
   [[nodiscard]] Result<Position> propose(Bytes command, ClusterMillis now) override;
   [[nodiscard]] Result<Position> change_membership(std::span<const MemberChange> changes, ClusterMillis now) override;
   [[nodiscard]] Result<void> request_read(ReadId id) override;
+  void request_read_point() override;
+  [[nodiscard]] std::optional<ReadPoint> read_point(Index applied) const override;
   void durable(std::uint64_t output_number) override;
   [[nodiscard]] Output take_output() override;
   [[nodiscard]] bool has_output() const override;
@@ -153,6 +156,12 @@ class Raft final : public ReplicatedLog {
   [[nodiscard]] Next on(Follower& role, const Member& from, const LeaseRequest& message);
   [[nodiscard]] Next on(Leader& role, const Member& from, const LeaseGrant& message);
 
+  // ---- read points (raft_read_points.cc) ----
+  [[nodiscard]] bool ask_for_point(Leader& role, const Member& by, std::uint64_t sent);
+  void give_point(const ReadBarriers::Point& point);
+  [[nodiscard]] Next on(Leader& role, const Member& from, const ReadPointRequest& message);
+  [[nodiscard]] Next on(Follower& role, const Member& from, const ReadPointReply& message);
+
   // ---- leaders (raft_leader.cc) ----
   [[nodiscard]] Leader lead();
   [[nodiscard]] Next on_tick(Leader& role);
@@ -227,10 +236,14 @@ class Raft final : public ReplicatedLog {
   std::uint64_t ticks_ = 0;
   std::uint64_t clock_ = 0;  // the host's, in microseconds
   bool clock_known_ = false;
+  std::uint64_t clock_began_ = 0;  // what it showed first
   std::uint64_t promised_until_ = 0;
   std::uint64_t reads_by_lease_ = 0;
-  bool idle_ = false;    // the host has nothing for it to do
-  bool asleep_ = false;  // a leader or a follower
+  ReadPoints points_;
+  std::uint64_t point_asked_ = 0;       // when the newest was asked for, by the clock; 0: never
+  std::uint64_t point_asked_tick_ = 0;  // the same in ticks_
+  bool idle_ = false;                   // the host has nothing for it to do
+  bool asleep_ = false;                 // a leader or a follower
 
   Output out_;                                      // what gathers for the next output
   std::optional<std::pair<Member, Index>> accept_;  // the newest acknowledgement owed; one an output says it all

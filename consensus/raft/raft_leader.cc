@@ -185,6 +185,7 @@ void Raft::confirm_reads(Leader& role) {
       agreed(role, role.reads.round(), [](const Progress& progress) { return progress.round_answered; });
   const std::uint64_t asked = planted(Bug::read_without_quorum) ? role.reads.round() : 0;
   role.reads.answered(std::max(answered, asked), out_.reads);
+  for (const ReadBarriers::Point& point : role.reads.points_answered(answered)) give_point(point);
 }
 
 void Raft::hand_over_if_ready(Leader& role) {

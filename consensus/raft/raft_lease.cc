@@ -42,6 +42,7 @@ namespace assent::raft {
 
 void Raft::set_clock(std::uint64_t micros) {
   if (!std::exchange(clock_known_, true)) {
+    clock_began_ = micros;
     const bool fresh = term_.none() || planted(Bug::promise_lost_in_restart);
     if (!fresh) promised_until_ = micros + options_.promise_micros;
   }

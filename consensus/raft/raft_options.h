@@ -34,6 +34,10 @@ struct RaftOptions {
   std::uint64_t promise_micros = 0;
   std::uint64_t lease_micros = 0;
 
+  // By how much at most this node's clock is too slow or too quick, in millionths: the age of a stale read allows for
+  // it (raft_read_points.cc). Below 1'000'000.
+  std::uint64_t clock_drift_ppm = 0;
+
   // How far behind the leader's log a learner may be that becomes a voter: it would hold up commitment until it has
   // caught up.
   std::uint64_t promote_lag_max = 1'000;  // entries

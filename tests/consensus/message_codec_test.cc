@@ -41,7 +41,9 @@ std::vector<Message> samples() {
       Sleep{.term = Epoch(5), .last = Index(12), .round = 3},
       SleepReply{.term = Epoch(5), .round = 3},
       LeaseRequest{.term = Epoch(5), .sent = 1'000'000},
-      LeaseGrant{.term = Epoch(5), .sent = 1'000'000}};
+      LeaseGrant{.term = Epoch(5), .sent = 1'000'000},
+      ReadPointRequest{.term = Epoch(5), .sent = 1'000'000},
+      ReadPointReply{.term = Epoch(5), .sent = 1'000'000, .index = Index(12)}};
 }
 
 TEST(MessageCodec, F2_every_message_comes_back_as_it_was) {

@@ -138,6 +138,13 @@ void Transcript::dispatch(const std::string& verb, const Arguments& arguments) {
     const auto asked = core(node).request_read(ReadId(std::stoull(arguments.at(1))));
     if (!asked) say(fmt::format("n{} refuses the read: {}", node, asked.error().message));
     pump(node);
+  } else if (verb == "ask-point") {
+    core(node).request_read_point();
+    pump(node);
+  } else if (verb == "point") {
+    const auto point = core(node).read_point(Index(std::stoull(arguments.at(1))));
+    say(point ? fmt::format("n{} holds what was told {} us ago, at {}", node, point->age_micros, point->index)
+              : fmt::format("n{} can prove nothing", node));
   } else if (verb == "transfer") {
     core(node).transfer_leadership(node_of(arguments.at(1)));
     pump(node);
@@ -189,6 +196,7 @@ void Transcript::nodes(const Arguments& arguments) {
   options_.tail_entries_max = number("tail", 0);
   options_.promise_micros = number("promise", 0);
   options_.lease_micros = number("lease", 0);
+  options_.clock_drift_ppm = number("drift", 0);
   options_.sleep_ticks = static_cast<std::uint32_t>(number("sleep", 0));
   options_.promote_lag_max = number("lag", options_.promote_lag_max);
   for (std::uint64_t i = 1; i <= std::stoull(arguments.at(0)); ++i) founders_.push_back(NodeId(i));
