@@ -16,6 +16,7 @@ std::string_view to_string(ErrorCode code) {
     case ErrorCode::io: return "io";
     case ErrorCode::corruption: return "corruption";
     case ErrorCode::cancelled: return "cancelled";
+    case ErrorCode::too_stale: return "too_stale";
     case ErrorCode::too_old: return "too_old";
   }
   return "unknown";

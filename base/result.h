@@ -25,6 +25,7 @@ enum class ErrorCode : std::uint8_t {
   io,               // the operating system said no
   corruption,       // bytes on disk are not what was written
   cancelled,        // the caller went away or the time was up before anything was started
+  too_stale,        // this replica cannot prove that what it holds is as young as the read wants; ask another
   too_old,          // the transaction id is older than the retention or further ahead than the clock skew allows
 };
 

@@ -90,6 +90,12 @@ void add_shard(CLI::App& app, Draft& draft) {
   route.add_option("key", leaf<RouteCommand>(route, draft)->key, "The key")->required();
 }
 
+void add_staleness(CLI::App& app, std::chrono::milliseconds& target) {
+  add_duration(app, "--max-staleness", target,
+               "A stale read: of any replica that can prove that all that was told to be committed longer ago shows in "
+               "it. Says how old it is at most (default: a linearizable read)");
+}
+
 void add_sql(CLI::App& app, Draft& draft) {
   CLI::App& sql =
       *app.add_subcommand("sql", "Run one SQL statement on one shard: a SELECT reads, all else is a transaction");
@@ -108,6 +114,7 @@ void add_sql(CLI::App& app, Draft& draft) {
          "For ?1, ?2, ...: 5, 5.5, null, text; or text:V int:V real:V hex:V")
       ->type_name("V")
       ->allow_extra_args(false);
+  add_staleness(sql, specific->staleness_max);
 }
 
 // One key-value verb; fill adds its arguments and gives what makes the operation of them.
@@ -120,7 +127,11 @@ std::shared_ptr<Op> kv_verb(CLI::App& kv, Draft& draft, const std::string& name,
   auto shard = std::make_shared<std::string>();
   verb->add_option("--shard", *shard, "The shard (default: the one that the key belongs to)");
   verb->add_option("key", op->key, "The key")->required();
-  verb->callback([&draft, op, shard] { draft.chosen = [op, shard] { return Command(KvCommand{*shard, *op}); }; });
+  const auto staleness = std::make_shared<std::chrono::milliseconds>(0);
+  if constexpr (std::is_same_v<Op, KvGet>) add_staleness(*verb, *staleness);
+  verb->callback([&draft, op, shard, staleness] {
+    draft.chosen = [op, shard, staleness] { return Command(KvCommand{*shard, *op, *staleness}); };
+  });
   return op;
 }
 

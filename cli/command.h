@@ -57,6 +57,7 @@ struct SqlCommand {
   std::string shard;
   std::string statement;
   std::vector<SqlValue> parameters;
+  std::chrono::milliseconds staleness_max{0};  // 0: a linearizable read
 };
 struct TxnExecCommand {
   std::vector<std::pair<std::string, std::string>> on;    // shard, statement
@@ -126,6 +127,7 @@ struct TxnForgetCommand {
 struct KvCommand {
   std::string shard;  // empty: the one that the key belongs to
   Operation operation;
+  std::chrono::milliseconds staleness_max{0};  // of a get; 0: a linearizable read
 };
 struct TransferLeaderCommand {
   std::string group;

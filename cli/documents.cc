@@ -72,6 +72,8 @@ Json replica_json(const client::GroupView::Replica& replica) {
            {"heuristicCommits", text(status.heuristic_commits)},
            {"heuristicAborts", text(status.heuristic_aborts)},
            {"heuristicsForgotten", text(status.heuristics_forgotten)}};
+  out["level"] = status.level;
+  if (!status.halted.empty()) out["halted"] = status.halted;
   if (!status.digest.empty()) out["digest"] = status.digest;
   if (status.leads) out["activePeers"] = status.active_peers;
   out["membership"] = to_json(status.membership);
@@ -99,6 +101,8 @@ Json node_json(const client::NodeView& node) {
   }
   const client::NodeCounters& counters = node.counters;
   out["version"] = node.version;
+  out["level"] = node.level;
+  out["usesLevel"] = node.uses_level;
   out["disk"] = text(node.disk);
   out["counters"] = {{"walSyncs", text(counters.wal_syncs)},
                      {"walBytes", text(counters.wal_bytes)},
@@ -146,6 +150,7 @@ Json to_json(const client::TxnOutcome& outcome) {
 
 Json to_json(const client::QueryResult& result, const std::string& shard) {
   Json out{{"shard", shard}, {"index", text(result.at.value)}};
+  if (result.age_max) out["stale"] = {{"ageMillisMax", result.age_max->count()}, {"answeredBy", result.answered_by}};
   out.update(result.results.empty() ? to_json(OperationResult{}) : to_json(result.results.front()));
   return out;
 }
@@ -269,6 +274,9 @@ std::string health_of(const client::GroupView& group, const client::ClusterStatu
     const client::NodeView* node = status.node(member.node);
     all += 1;
     up += node != nullptr && node->reachable && node->disk == member.disk ? 1 : 0;
+  }
+  for (const auto& replica : group.replicas) {
+    if (!replica.status.halted.empty()) return fmt::format("halted on {}: its program is too old", replica.node);
   }
   return up == all ? "ok" : fmt::format("degraded: {}/{}", up, all);
 }

@@ -42,6 +42,13 @@ client::Result<Outcome> at_its_shard(const Session& session, const std::string& 
   }
 }
 
+// A stale read says so, and how old it is at most; beside the answer, so that a script reads the answer alone.
+void say_stale(const Session& session, const client::QueryResult& result) {
+  if (!result.age_max || session.json()) return;
+  session.console.err << fmt::format("assentctl: stale, at most {} ms old: entry {}, from {}\n",
+                                     result.age_max->count(), result.at, result.answered_by);
+}
+
 ExitCode print_value(const Session& session, const std::string& key, const client::QueryResult& result) {
   const bool found = result.results.size() == 1 && result.results.front().rows.size() == 1 &&
                      !result.results.front().rows.front().empty();
@@ -52,6 +59,9 @@ ExitCode print_value(const Session& session, const std::string& key, const clien
     Json document{{"key", key}, {"found", found}};
     if (found) document["value"] = text;
     if (found && blob != nullptr) document["valueHex"] = hex_of(blob->bytes);
+    if (result.age_max) {
+      document["stale"] = {{"ageMillisMax", result.age_max->count()}, {"answeredBy", result.answered_by}};
+    }
     session.print(document);
   } else if (found) {
     session.console.out << text << '\n';
@@ -65,9 +75,18 @@ ExitCode print_value(const Session& session, const std::string& key, const clien
 
 ExitCode run(const Session& session, const SqlCommand& command) {
   const SqlStatement statement{command.statement, command.parameters};
-  if (!only_reads(command.statement)) return conclude(session, run_one(session, {command.shard, 0}, statement));
-  const client::Result<client::QueryResult> result = session.client.query(command.shard, {statement});
+  const bool stale = command.staleness_max.count() > 0;
+  if (!only_reads(command.statement)) {
+    if (stale) {
+      return session.fail({client::ErrorCode::invalid, "--max-staleness is for statements that only read", {}, {}});
+    }
+    return conclude(session, run_one(session, {command.shard, 0}, statement));
+  }
+  const client::Result<client::QueryResult> result =
+      stale ? session.client.query_stale(command.shard, {statement}, command.staleness_max)
+            : session.client.query(command.shard, {statement});
   if (!result) return session.fail(result.error());
+  say_stale(session, *result);
   if (session.json()) {
     session.print(to_json(*result, command.shard));
   } else if (!result->results.empty()) {
@@ -105,12 +124,16 @@ ExitCode run(const Session& session, const KvCommand& command) {
     return conclude(session,
                     routed ? at_its_shard<client::TxnOutcome>(session, key, at) : at(client::Route{command.shard, 0}));
   }
+  const bool stale = command.staleness_max.count() > 0;
+  const auto read = [&](const auto& at) {
+    return stale ? session.client.query_stale(at, {command.operation}, command.staleness_max)
+                 : session.client.query(at, {command.operation});
+  };
   const client::Result<client::QueryResult> result =
-      routed ? at_its_shard<client::QueryResult>(
-                   session, key,
-                   [&](const client::Route& route) { return session.client.query(route, {command.operation}); })
-             : session.client.query(command.shard, {command.operation});
+      routed ? at_its_shard<client::QueryResult>(session, key, [&](const client::Route& route) { return read(route); })
+             : read(command.shard);
   if (!result) return session.fail(result.error());
+  say_stale(session, *result);
   return print_value(session, get->key, *result);
 }
 

@@ -107,6 +107,18 @@ Result<QueryResult> Client::query(const Route& route, Work work, Timeout timeout
                   client::query(*courier_, route.shard, std::move(work), deadline(timeout), route.epoch));
 }
 
+Result<QueryResult> Client::query_stale(std::string_view shard, Work work, std::chrono::milliseconds staleness_max,
+                                        Timeout timeout) {
+  StaleQuery asked{std::string(shard), std::move(work), staleness_max, {}};
+  return wait_for(courier_->runtime(), client::query_stale(*courier_, std::move(asked), deadline(timeout)));
+}
+
+Result<QueryResult> Client::query_stale(const Route& route, Work work, std::chrono::milliseconds staleness_max,
+                                        Timeout timeout) {
+  StaleQuery asked{route.shard, std::move(work), staleness_max, route.epoch};
+  return wait_for(courier_->runtime(), client::query_stale(*courier_, std::move(asked), deadline(timeout)));
+}
+
 void Client::query_async(std::string_view shard, Work work, Callback<QueryResult> done, Timeout timeout) {
   courier_->runtime().start<Result<QueryResult>>(
       client::query(*courier_, std::string(shard), std::move(work), deadline(timeout)), std::move(done));

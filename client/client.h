@@ -81,6 +81,13 @@ class Client {
   [[nodiscard]] Result<QueryResult> query(std::string_view shard, Work work, Timeout timeout = {});
   // Of a key that route() brought there; refused as Transaction::routed_by says.
   [[nodiscard]] Result<QueryResult> query(const Route& route, Work work, Timeout timeout = {});
+  // A stale read: of any replica that can prove that everything which anybody was told to be committed longer than
+  // staleness_max ago (1 ms to a day) shows in it. QueryResult::age_max says how old it is at most. Replicas take
+  // turns; one that cannot prove it is passed over, and when none can until the timeout the Error says why.
+  [[nodiscard]] Result<QueryResult> query_stale(std::string_view shard, Work work,
+                                                std::chrono::milliseconds staleness_max, Timeout timeout = {});
+  [[nodiscard]] Result<QueryResult> query_stale(const Route& route, Work work, std::chrono::milliseconds staleness_max,
+                                                Timeout timeout = {});
   void query_async(std::string_view shard, Work work, Callback<QueryResult> done, Timeout timeout = {});
 
   // What came of a transaction. The state "unknown" is not "aborted": without seal it may still begin.

@@ -65,6 +65,8 @@ struct ReplicaStatus {
   std::uint64_t heuristics_forgotten = 0;
   std::string digest;
   std::vector<std::string> active_peers;
+  std::string halted;       // what it met in the log that its program does not know; empty: nothing
+  std::uint32_t level = 0;  // the lowest protocol level that a member uses, as far as this node was told
 };
 
 // One node's answer.
@@ -76,6 +78,8 @@ struct NodeStatus {
   NodeCounters counters;
   std::uint64_t disk = 0;                    // see MemberView
   std::uint64_t map_epoch = 0;               // of the cluster map that it goes by
+  std::uint32_t level = 0;                   // of the program's protocol
+  std::uint32_t uses_level = 0;              // no more than that, for as long as it was told so
   std::optional<ReplicaStatus> map_replica;  // of the group that keeps the map
 };
 
@@ -88,6 +92,8 @@ struct NodeView {
   NodeCounters counters;
   std::uint64_t disk = 0;
   std::uint64_t map_epoch = 0;
+  std::uint32_t level = 0;
+  std::uint32_t uses_level = 0;
 };
 
 struct GroupView {

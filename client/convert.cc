@@ -73,6 +73,8 @@ ReplicaStatus decode_replica(const v1::Replica& replica) {
     out.membership.push_back({member.node(), member.disk(), member.role(), member.match_index(), member.active()});
   }
   out.membership_committed = replica.membership_committed();
+  out.halted = replica.halted();
+  out.level = replica.level();
   return out;
 }
 
@@ -132,7 +134,11 @@ TxnOutcome decode(const v1::Transaction& message) {
 }
 
 QueryResult decode(const v1::QueryResponse& message) {
-  return QueryResult{decode_results(message.results()), Index(message.index())};
+  QueryResult out{decode_results(message.results()), Index(message.index()), {}, {}};
+  if (message.has_age_millis_max()) {
+    out.age_max = std::chrono::milliseconds(static_cast<std::int64_t>(message.age_millis_max()));
+  }
+  return out;
 }
 
 NodeStatus decode(const v1::StatusResponse& message) {
@@ -145,6 +151,8 @@ NodeStatus decode(const v1::StatusResponse& message) {
   }
   for (const v1::Replica& replica : message.replicas()) out.replicas.push_back(decode_replica(replica));
   out.map_epoch = message.map_epoch();
+  out.level = message.level();
+  out.uses_level = message.uses_level();
   if (message.has_map_replica()) out.map_replica = decode_replica(message.map_replica());
   const v1::NodeCounters& counters = message.counters();
   out.counters =

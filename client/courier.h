@@ -63,6 +63,21 @@ class Courier {
     co_return delivery;
   }
 
+  // One attempt at this node, whether it leads or not.
+  template <class Stub, class Request, class Response>
+  [[nodiscard]] Task<Delivery<Response>> deliver_to(Target target, Method<Stub, Request, Response> method,
+                                                    const Request& request, SteadyTime attempt_deadline,
+                                                    std::optional<std::uint64_t> routed_by = {}) {
+    Rpc<Stub, Request, Response> rpc(runtime_, peer(target.endpoint), method, request, attempt_deadline);
+    rpc.goes_by(routed_by.value_or(directory_.map_epoch()));
+    Reply<Response> reply = co_await rpc;
+    Delivery<Response> delivery{target, judge(reply.status), std::move(reply.response), false};
+    if (routed_by && delivery.error.stale_map()) delivery.error.verdict = Verdict::refused;
+    if (delivery.error.verdict != Verdict::elsewhere || delivery.error.stale_map())
+      note(delivery.target, delivery.error);
+    co_return delivery;
+  }
+
   // Asks every node that is known or that answers name. Nodes that do not answer within the status timeout are listed
   // with what happened.
   [[nodiscard]] Task<std::vector<NodeAnswer>> ask_all_nodes(bool digests, SteadyTime deadline);

@@ -58,6 +58,18 @@ std::vector<std::string> Directory::shards() const {
   return names;
 }
 
+std::vector<Target> Directory::replicas(const std::string& group) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Target> all;
+  const auto found = groups_.find(group);
+  if (found == groups_.end()) return all;
+  for (const std::string& node : found->second.carriers) {
+    const std::string* endpoint = endpoint_of(node);
+    if (endpoint != nullptr && healthy(*endpoint)) all.push_back({group, node, *endpoint});
+  }
+  return all;
+}
+
 std::uint64_t Directory::map_epoch() const {
   const std::lock_guard lock(mutex_);
   return map_epoch_;
@@ -81,7 +93,11 @@ void Directory::answered(const std::string& endpoint, const NodeStatus& status) 
     place(node.client_endpoint).node = node.name;
     addresses_[node.name] = node.client_endpoint;
   }
-  for (const ReplicaStatus& replica : status.replicas) learn(status.node, replica);
+  for (auto& [name, group] : groups_) group.carriers.erase(status.node);
+  for (const ReplicaStatus& replica : status.replicas) {
+    learn(status.node, replica);
+    groups_[replica.group].carriers.insert(status.node);
+  }
   if (status.map_replica) learn(status.node, *status.map_replica);
   map_epoch_ = std::max(map_epoch_, status.map_epoch);
 }

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,8 @@ class Directory {
   // The coordinator group of T; empty while none is known.
   [[nodiscard]] std::string coordinator_of(const TxnId& txn) const;
   [[nodiscard]] std::vector<std::string> shards() const;
+  // The nodes that told that they carry the group, whose endpoints did not fail since they last answered.
+  [[nodiscard]] std::vector<Target> replicas(const std::string& group) const;
   // The newest epoch of the cluster map that a node told.
   [[nodiscard]] std::uint64_t map_epoch() const;
   void heard_map_epoch(std::uint64_t epoch);
@@ -73,6 +76,7 @@ class Directory {
     std::string role;
     std::string leader;
     std::uint64_t epoch = 0;
+    std::set<std::string> carriers;  // nodes
   };
 
   // These want the lock held.

@@ -23,6 +23,14 @@ using BuildTransaction = std::function<Transaction(const TxnId&)>;
 [[nodiscard]] Task<Result<TxnOutcome>> get_outcome(Courier& courier, OutcomeRequest request, SteadyTime deadline);
 [[nodiscard]] Task<Result<QueryResult>> query(Courier& courier, std::string shard, Work work, SteadyTime deadline,
                                               std::optional<std::uint64_t> routed_by = {});
+// Of any replica that can prove that what it holds is no older.
+struct StaleQuery {
+  std::string shard;
+  Work work;
+  std::chrono::milliseconds staleness_max{0};
+  std::optional<std::uint64_t> routed_by;
+};
+[[nodiscard]] Task<Result<QueryResult>> query_stale(Courier& courier, StaleQuery asked, SteadyTime deadline);
 // Runs work that may write and takes it back (client/txn.h).
 [[nodiscard]] Task<Result<Rehearsal>> rehearse(Courier& courier, std::string shard, Work work, SteadyTime deadline);
 // One instant of several shards.

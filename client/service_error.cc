@@ -14,6 +14,7 @@ Verdict of_service(assent::ErrorCode code) {
     case ErrorCode::not_leader: return Verdict::elsewhere;
     case ErrorCode::busy:
     case ErrorCode::conflict:
+    case ErrorCode::too_stale:
     case ErrorCode::cancelled: return Verdict::busy;
     case ErrorCode::unknown_outcome:
     case ErrorCode::io:

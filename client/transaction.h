@@ -144,6 +144,9 @@ struct OutcomeRequest {
 struct QueryResult {
   WorkResult results;  // one for each operation
   Index at;            // the log index that the read reflects
+  // Of a stale read alone: everything that was told to be committed longer ago shows in it.
+  std::optional<std::chrono::milliseconds> age_max;
+  std::string answered_by;  // of a stale read: the node
 };
 
 // What several shards held at one instant.

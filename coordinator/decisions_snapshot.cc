@@ -1,5 +1,7 @@
 // The bytes of a Decisions snapshot, and of what stands beside an archive's outcomes: the same, but for the outcomes
 // that the archive holds. docs/FORMATS.md has the layout; a change of it is a new version.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 
@@ -202,8 +204,12 @@ struct Parts {
 Result<Parts> parse(ByteView bytes) {
   ByteReader in(bytes);
   const std::uint8_t found = in.u8();
-  if (!in.ok() || found == 0 || found > version)
-    return fail(ErrorCode::corruption, "not a snapshot of decisions, or of a newer build");
+  if (!in.ok() || found == 0) return fail(ErrorCode::corruption, "not a snapshot of decisions");
+  if (found > version) {
+    return fail(ErrorCode::unsupported,
+                fmt::format("the snapshot of decisions has version {}, and this build knows {}: use a newer build",
+                            found, version));
+  }
   Parts parts;
   parts.stamp = in.id<ClusterMillis>();
   bool good = read_open(in, parts.open, found);

@@ -57,7 +57,7 @@ class App final : public Application {
   Result<void> apply(const Entry& entry) override {
     const RoundCost round = std::exchange(round_, {});
     const auto command = Binding::decode(entry.payload);
-    if (!command) return fail(command.error());
+    if (!command) return fail(ErrorCode::unsupported, command.error().message);
     const EntryContext context{entry.epoch, entry.index, entry.stamp};
     const auto applied = binding_->apply(context, *command);
     if (!applied) return fail(applied.error());
@@ -98,6 +98,14 @@ class App final : public Application {
   }
   void read_ready(ReadId id) override { driver_.read_ready(id); }
   void read_lost(ReadId id) override { driver_.read_lost(id); }
+  [[nodiscard]] Result<QueryAnswer> query_stale(const Query& query, std::vector<TxnId>& in_the_way) override {
+    if constexpr (requires { driver_.query_stale(query, in_the_way); }) return driver_.query_stale(query, in_the_way);
+    return Application::query_stale(query, in_the_way);
+  }
+  [[nodiscard]] bool is_prepared(const TxnId& txn) const override {
+    if constexpr (requires { binding_->machine().prepared(txn); }) return binding_->machine().prepared(txn) != nullptr;
+    return false;
+  }
   void tick() override { driver_.tick(); }
   [[nodiscard]] std::uint64_t rest_ticks() const override { return driver_.rest_ticks(); }
   void rested(std::uint64_t ticks) override { driver_.rested(ticks); }

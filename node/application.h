@@ -64,8 +64,9 @@ class Application {
 
   // Before apply() of an entry that this node proposed and still leads: what its round took. For bills alone.
   virtual void round_took(const RoundCost&) {}
-  // A committed command entry; indices ascend, those at or below applied() are skipped by the caller. An error is the
-  // disk's, or a command that this build does not know: the node stops before it diverges.
+  // A committed command entry; indices ascend, those at or below applied() are skipped by the caller. unsupported: a
+  // command that this build does not know; the group stops before it diverges. Any other error is the disk's, and the
+  // node stops.
   [[nodiscard]] virtual Result<void> apply(const Entry& entry) = 0;
   // A committed entry that is not for the application; it still moves applied().
   virtual void skip(Index index) = 0;
@@ -86,6 +87,13 @@ class Application {
   [[nodiscard]] virtual std::uint64_t rest_ticks() const { return 0; }
   // In place of so many ticks, no more than rest_ticks() said.
   virtual void rested(std::uint64_t /*ticks*/) {}
+
+  // ---- stale reads: on any replica, whether it leads or not ----
+  // From what is applied; in_the_way as of participant/stale_query.h.
+  [[nodiscard]] virtual Result<QueryAnswer> query_stale(const Query& /*query*/, std::vector<TxnId>& /*in_the_way*/) {
+    return fail(ErrorCode::refused, "only shards hold rows that can be read");
+  }
+  [[nodiscard]] virtual bool is_prepared(const TxnId& /*txn*/) const { return false; }
 
   // What to do after any of the calls above. False of has_outbox(): nothing, and it need not be taken.
   [[nodiscard]] virtual bool has_outbox() const { return true; }

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/planted.h"
+#include "base/protocol_level.h"
 #include "node/txn_watcher.h"
 #include "txn_proto/machine.h"
 
@@ -32,6 +33,8 @@ void merge(Output& output, GroupUpdate& update) {
     std::move(output.append.begin(), output.append.end(), std::back_inserter(update.append));
   }
 }
+
+bool is_level_command(ByteView payload) { return !level_command().empty() && payload == level_command(); }
 
 std::uint64_t phase_of(NodeId self, const GroupConfig& config, std::uint64_t snapshot_every) {
   const auto place = std::find(config.members.begin(), config.members.end(), self);
@@ -65,21 +68,23 @@ void Group::wait_on_disk() {
 // ---- inputs ----
 
 void Group::tick() {
+  if (halted_) return tick_halted();
   log_->set_clock(shared_.now_micros);
   log_->set_idle(rest_ticks() > 0);
   log_->tick();
   if (leads_) application_->tick();
-  if (log_->has_output() || (leads_ && application_->has_outbox())) mark_dirty();
+  if (log_->has_output() || (leads_ && application_->has_outbox()) || !stale_reads_.empty()) mark_dirty();
 }
 
 // Of the application, if it has a say and nothing else is to be done.
 std::uint64_t Group::rest_ticks() const {
   if (dirty_ || saving_ || incoming_ || !waiting_.empty() || !reads_.empty() || !parting_.empty()) return 0;
+  if (!stale_reads_.empty()) return 0;
   return leads_ ? application_->rest_ticks() : rest_for_ever;
 }
 
 bool Group::rest() {
-  if (!log_->asleep()) return false;
+  if (!log_->asleep() || !stale_reads_.empty()) return false;
   const std::uint64_t ticks = leads_ ? application_->rest_ticks() : rest_for_ever;
   if (ticks == 0) {
     resting_since_ = shared_.now_ticks;
@@ -116,7 +121,7 @@ void Group::receive_consensus(NodeId from, ByteView message) {
   log_->set_clock(shared_.now_micros);
   log_->receive(from, message);
   if (resting_ && !log_->asleep()) rise();
-  if (log_->has_output()) mark_dirty();
+  if (log_->has_output() || !stale_reads_.empty()) mark_dirty();
 }
 
 void Group::receive(GroupId from, ByteView payload) {
@@ -134,6 +139,12 @@ void Group::request(const ClientRequest& request) {
   mark_dirty();
 }
 
+// Does not rise: what is young enough is answered without waking anybody.
+void Group::read_stale(RequestId id, const Query& query) {
+  stale_reads_.add(id, query, shared_.now_ticks + shared_.stale_read_ticks_max);
+  mark_dirty();
+}
+
 void Group::snapshot_sent(NodeId to, bool delivered) {
   log_->snapshot_sent(to, delivered);
   mark_dirty();
@@ -146,6 +157,7 @@ void Group::transfer_leadership(NodeId to) {
 }
 
 Result<Position> Group::change_membership(std::span<const MemberChange> changes, ClusterMillis now) {
+  if (halted_) return fail(*halted_);
   rise();
   auto position = log_->change_membership(changes, now);
   mark_dirty();
@@ -165,6 +177,11 @@ void Group::snapshot_damaged(const Position& last) {
   snapshot_wanted_ = true;
   rise();
   mark_dirty();
+}
+
+void Group::write_level_command(ClusterMillis now) {
+  if (level_written_ == led_) return;
+  if (propose(Bytes(level_command()), now)) level_written_ = led_;
 }
 
 void Group::know_shards(const std::vector<GroupId>& shards) {
@@ -271,6 +288,7 @@ bool Group::durable(Wal::Ticket ticket) {
 
 Result<void> Group::advance(ClusterMillis now) {
   if (auto well = application_->healthy(); !well) return fail(named(well.error(), "its data cannot be read"));
+  if (halted_) return advance_halted();
   const Output output = std::exchange(output_, Output{});
   if (output.leadership && leads_ && (!output.leadership->self_ready || output.leadership->epoch != led_)) {
     resign(*output.leadership);
@@ -282,6 +300,7 @@ Result<void> Group::advance(ClusterMillis now) {
   if (output.membership) shared_.router.members(config_.id, output.membership->nodes());
   if (output.leadership) change_leadership(*output.leadership);
   serve_reads(output);
+  serve_stale_reads();
   for (const SnapshotSend& send : output.snapshots_to_send) send_snapshot(send);
   return snapshot_due() ? take_snapshot() : Result<void>{};
 }
@@ -312,6 +331,7 @@ void Group::change_leadership(const Leadership& next) {
   shared_.router.believe(config_.id, next);
   if (shared_.observer.leadership) shared_.observer.leadership(config_.id, next);
   if (!next.self_ready || leads_) return;
+  if (halted_) return give_leadership_away();
   leads_ = true;
   led_ = next.epoch;
   application_->leadership(next);
@@ -329,6 +349,7 @@ RoundCost Group::take_round(const Entry& entry, ClusterMillis now) {
 }
 
 Result<void> Group::apply(const std::vector<EntryPtr>& committed, ClusterMillis now) {
+  if (halted_) return {};  // by the snapshot before them
   const Index before = application_->applied();
   Index applied = before;
   for (const EntryPtr& entry : committed) {
@@ -339,10 +360,13 @@ Result<void> Group::apply(const std::vector<EntryPtr>& committed, ClusterMillis 
                         fmt::format("entry {} is the next one committed", entry->index)));
     }
     const RoundCost round = take_round(*entry, now);
-    if (entry->kind == EntryKind::command) {
+    if (entry->kind == EntryKind::command && !is_level_command(entry->payload)) {
       if (leads_) application_->round_took(round);
       if (auto done = application_->apply(*entry); !done) {
-        return fail(named(done.error(), fmt::format("entry {} cannot be applied", entry->index)));
+        const Error error = named(done.error(), fmt::format("entry {} cannot be applied", entry->index));
+        if (error.code != ErrorCode::unsupported) return fail(error);
+        halt(error);
+        break;
       }
     } else {
       application_->skip(entry->index);
@@ -353,6 +377,48 @@ Result<void> Group::apply(const std::vector<EntryPtr>& committed, ClusterMillis 
   if (!committed.empty()) mark_dirty();  // the core hands out a bounded part at a time: there may be more
   if (applied == before) return {};
   if (auto done = application_->batch_applied(); !done) return fail(named(done.error(), "its data cannot be stored"));
+  return {};
+}
+
+// ---- what this program does not know ----
+
+void Group::halt(const Error& why) {
+  halted_ = why;
+  if (!leads_) return;
+  Leadership over;
+  over.epoch = led_;
+  resign(over);
+  give_leadership_away();
+}
+
+// The log's time goes on: without it this replica would be loyal to a dead leader for ever, and its vote may be needed.
+void Group::tick_halted() {
+  log_->set_clock(shared_.now_micros);
+  log_->set_idle(false);
+  log_->tick();
+  if (log_->status().leadership.self_ready) give_leadership_away();
+  if (log_->has_output() || !stale_reads_.empty()) mark_dirty();
+}
+
+// Whoever is level with this log takes over fastest.
+void Group::give_leadership_away() {
+  const LogStatus log = log_->status();
+  const PeerProgress* best = nullptr;
+  for (const PeerProgress& peer : log.peers) {
+    if (!log.members.votes(peer.member) || !peer.recently_active) continue;
+    if (best == nullptr || peer.match > best->match) best = &peer;
+  }
+  if (best != nullptr) transfer_leadership(best->member.node);
+}
+
+// What concerns others goes on; what was committed is kept in the log for a program that knows it.
+Result<void> Group::advance_halted() {
+  const Output output = std::exchange(output_, Output{});
+  if (output.membership) shared_.router.members(config_.id, output.membership->nodes());
+  if (output.leadership) change_leadership(*output.leadership);
+  serve_stale_reads();
+  for (const SnapshotSend& send : output.snapshots_to_send) snapshot_sent(send.to, false);
+  if (!output.committed.empty()) mark_dirty();
   return {};
 }
 
@@ -370,10 +436,19 @@ void Group::serve_reads(const Output& output) {
   }
 }
 
+void Group::serve_stale_reads() {
+  if (stale_reads_.empty()) return;
+  log_->set_clock(shared_.now_micros);
+  const std::size_t before = parting_.size();
+  stale_reads_.serve(*log_, *application_, shared_.now_ticks, parting_);
+  if (!stale_reads_.empty() || !log_->asleep()) rise();  // what it waits for comes with ticks
+  if (parting_.size() != before || log_->has_output()) mark_dirty();
+}
+
 // ---- snapshots ----
 
 bool Group::snapshot_due() const {
-  if (saving_) return false;
+  if (saving_ || halted_) return false;
   if (snapshot_wanted_) return true;
   const std::uint64_t every = shared_.snapshot_every;
   const Index applied = application_->applied();
@@ -444,6 +519,7 @@ Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
   saving_ = false;
   mark_dirty();
   if (!std::exchange(saving_own_, false)) {
+    if (halted_) incoming_.reset();
     if (!incoming_) return {};
     log_->receive_snapshot(incoming_->from, incoming_->epoch, mark);
     incoming_.reset();
@@ -460,6 +536,7 @@ Result<void> Group::snapshot_saved(const SnapshotMark& mark, Batch& batch) {
 }
 
 Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
+  if (halted_) return {};
   log_->set_clock(shared_.now_micros);
   rise();
   mark_dirty();
@@ -468,7 +545,9 @@ Result<void> Group::receive_snapshot(NodeId from, SnapshotTransfer&& transfer) {
     return {};
   }
   if (incoming_) return {};  // one at a time; the leader sends again what is still missing
-  if (auto fine = application_->restorable(transfer.mark, transfer.data); !fine) {
+  const auto fine = application_->restorable(transfer.mark, transfer.data);
+  // What a newer program made is kept: install() halts the group, and that program goes on from it.
+  if (!fine && fine.error().code != ErrorCode::unsupported) {
     ++snapshots_refused_;  // and the leader, which hears nothing, sends it again
     if (shared_.observer.snapshot_refused) shared_.observer.snapshot_refused(config_.id, from, fine.error());
     return {};
@@ -484,7 +563,9 @@ Result<void> Group::install(const SnapshotMark& mark) {
     const auto snapshot = shared_.snapshots.load(config_.id, mark);
     if (!snapshot) return fail(named(snapshot.error(), "a received snapshot cannot be read"));
     if (auto done = application_->restore(mark, snapshot->data); !done) {
-      return fail(named(done.error(), "a received snapshot cannot be restored"));
+      const Error error = named(done.error(), "a received snapshot cannot be restored");
+      if (error.code != ErrorCode::unsupported) return fail(error);
+      halt(error);
     }
   }
   snapshot_ = std::max(snapshot_, mark.last.index);
@@ -510,7 +591,7 @@ void Group::send_snapshot(const SnapshotSend& send) {
 // ---- what others see ----
 
 GroupStatus Group::status() const {
-  return GroupStatus{config_, log_->status(), application_->applied(), application_->status()};
+  return GroupStatus{config_, log_->status(), application_->applied(), application_->status(), halted_};
 }
 
 Error Group::named(Error error, std::string_view doing) const {

@@ -19,6 +19,10 @@
 //   * A snapshot that is made in steps has the mark of what it holds when it is whole, not of when it was begun.
 //   * A group that is dirty, or waits for the disk, stands in the loop's list of those, once: what a round costs does
 //     not grow with the groups that have nothing to do.
+//   * A group that meets a command that this program does not know is halted before it applies it, for the rest of
+//     this life: it applies nothing more and serves nobody, and when its log is elected it asks another to take over.
+//     It still stores, acknowledges and votes, for which it need not know what entries mean. A newer program goes on
+//     from there. The node's other groups go on.
 //   * A group rests, and is not ticked, only while its log sleeps and, on a leader, the application has nothing to do;
 //     whatever comes for it but the pair's sign of life ends the rest, and so does the application's time.
 #pragma once
@@ -39,6 +43,7 @@
 #include "node/loop.h"
 #include "node/peers.h"
 #include "node/router.h"
+#include "node/stale_reads.h"
 #include "node/transport.h"
 #include "storage/snapshot_store.h"
 #include "storage/wal.h"
@@ -72,12 +77,16 @@ class Group {
     std::uint64_t snapshot_every = 0;
     std::uint64_t snapshot_log_bytes = 0;
     std::size_t snapshot_step_bytes = 0;  // 0: all at once
+    std::uint64_t stale_read_ticks_max = 0;
   };
 
   Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log, std::unique_ptr<Application> application,
         Index snapshot, Shared shared);
   Group(const Group&) = delete;  // the loop's lists point to it
   Group& operator=(const Group&) = delete;
+
+  // For the rest of this life: see above.
+  void halt(const Error& why);
 
   // ---- inputs ----
   void tick();
@@ -89,6 +98,7 @@ class Group {
   void receive_consensus(NodeId from, ByteView message);
   void receive(GroupId from, ByteView payload);  // only while leads()
   void request(const ClientRequest& request);    // only while leads()
+  void read_stale(RequestId id, const Query& query);
   [[nodiscard]] Result<void> receive_snapshot(NodeId from, SnapshotTransfer&& transfer);
   void snapshot_sent(NodeId to, bool delivered);
   void transfer_leadership(NodeId to);
@@ -97,6 +107,8 @@ class Group {
   void know_shards(const std::vector<GroupId>& shards);
   // The stored snapshot of this place is damaged: another is taken in its stead, or, if a newer one is there, it goes.
   void snapshot_damaged(const Position& last);
+  // On a leader, once an epoch: base/protocol_level.h.
+  void write_level_command(ClusterMillis now);
 
   // ---- the steps of a round ----
   // Proposals and read barriers of the application go to the log; messages and replies are the caller's.
@@ -160,12 +172,16 @@ class Group {
   [[nodiscard]] Result<void> apply(const std::vector<EntryPtr>& committed, ClusterMillis now);
   [[nodiscard]] RoundCost take_round(const Entry& entry, ClusterMillis now);
   void serve_reads(const Output& output);
+  void serve_stale_reads();
   void send_snapshot(const SnapshotSend& send);
   [[nodiscard]] bool snapshot_due() const;
   [[nodiscard]] Result<void> take_snapshot();
   [[nodiscard]] Result<void> save(const SnapshotMark& mark, SnapshotDataPtr data);
   [[nodiscard]] Result<void> save_incoming();
   [[nodiscard]] Result<void> give_up_making();
+  [[nodiscard]] Result<void> advance_halted();
+  void tick_halted();
+  void give_leadership_away();
   [[nodiscard]] Error named(Error error, std::string_view doing) const;
 
   GroupConfig config_;
@@ -192,6 +208,10 @@ class Group {
   std::set<RequestId> waiting_;       // requests that the application owes a reply
   std::vector<ClientReply> parting_;  // of a leader that resigned
   std::deque<ReadReady> reads_;       // satisfied barriers whose index is not applied yet
+
+  StaleReads stale_reads_;
+  std::optional<Error> halted_;  // it met what this program does not know
+  Epoch level_written_;          // the epoch in which write_level_command() did so
 
   Index snapshot_;                          // the newest taken or installed
   std::uint64_t snapshot_phase_ = 0;        // so that the replicas of a group do not all stop at one index

@@ -14,6 +14,7 @@ struct Limits {
   std::size_t frame_bytes_max = 4ULL << 20U;        // one frame to a peer, before it is closed and the next begun
   std::size_t peer_queue_bytes_max = 64ULL << 20U;  // waiting for one peer; while it is so much, messages are dropped
   std::size_t client_requests_max = 10'000;         // unanswered at one node
+  std::uint64_t stale_read_ticks_max = 100;         // a replica that cannot prove its age for so long refuses the read
   std::size_t flush_steps_max = 16;                 // rounds of take_output in one flush
   std::uint64_t peer_stalled_ticks_max = 200;       // a peer that takes no frame for so long loses its queue
   // While groups may sleep: each other node is sent a frame at least this often, and one that sends none for so long

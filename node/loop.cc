@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "base/protocol_level.h"
 #include "node/frame.h"
 #include "node/group.h"
 #include "node/peers.h"
@@ -95,6 +96,7 @@ class NodeLoop final : public Loop {
                      Group* group = find(answered.to);
                      if (group != nullptr && group->leads()) group->receive(answered.from, encode(answered.message));
                    },
+                   [this](const PeerTold& told) { peer_levels_[told.from] = told.level; },
                    [this](const TransferLeadership& transfer) {
                      if (Group* group = find(transfer.group)) group->transfer_leadership(transfer.to);
                    },
@@ -112,6 +114,7 @@ class NodeLoop final : public Loop {
     for (Group* group : awake_) group->tick();
     std::erase_if(awake_, [](Group* group) { return group->rest(); });
     if (now_ticks_ % map_ticks == 0) say_map();
+    if (now_ticks_ % map_ticks == 0 && !level_command().empty()) write_level_commands();
     say_leads();
   }
 
@@ -197,9 +200,18 @@ class NodeLoop final : public Loop {
   void say_map();
   [[nodiscard]] std::uint64_t own_leads() const;
   void say_leads();
+  [[nodiscard]] std::uint32_t level_of(const Membership& members) const;
+  void write_level_commands();
+  [[nodiscard]] GroupStatus with_level(GroupStatus status) const {
+    status.level = level_of(status.log.members);
+    return status;
+  }
   void on_snapshot(SnapshotReceived& received);
   void on_disk();
   void on_request(const ClientRequest& request);
+  void refuse_busy(RequestId id) {
+    replies_.push_back({id, fail(ErrorCode::busy, "this node has as many unanswered requests as it may; retry")});
+  }
 
   NodeConfig config_;
   Disk& disk_;
@@ -233,6 +245,7 @@ class NodeLoop final : public Loop {
   };
   std::map<NodeId, Leads> heard_leads_;
   std::uint64_t said_leads_ = 0;
+  std::map<NodeId, std::uint32_t> peer_levels_;  // as last told
 
   Batch batch_;
   Wal::Ticket released_ = 0;      // the newest ticket whose completion the groups know of
@@ -272,6 +285,7 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
   auto application = applications_(group);
   if (!application) return fail(application.error());
   const Index snapshot = setup.durable.snapshot.last.index;
+  std::optional<Error> newer;  // a newer program wrote the snapshot
   if ((*application)->applied() < snapshot) {
     const auto newest = snapshots_->newest(group.id);
     if (!newest) return fail(newest.error());
@@ -280,13 +294,18 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
                   fmt::format("group {}: the log begins after entry {}, and the snapshot up to there is missing",
                               group.name, snapshot));
     }
-    if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) return fail(done.error());
+    if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) {
+      if (done.error().code != ErrorCode::unsupported) return fail(done.error());
+      newer = done.error();
+    }
   }
   groups_.try_emplace(
       group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
       Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_, waiting_on_disk_,
                     now_ticks_, now_micros_, risen_, alarms_, making_, config_.snapshot_every,
-                    config_.limits.snapshot_log_bytes, config_.limits.snapshot_step_bytes});
+                    config_.limits.snapshot_log_bytes, config_.limits.snapshot_step_bytes,
+                    config_.limits.stale_read_ticks_max});
+  if (newer) find(group.id)->halt(*newer);
   return {};
 }
 
@@ -361,6 +380,25 @@ void NodeLoop::say_leads() {
   if (now == said_leads_ && now_ticks_ % map_ticks != 0) return;
   said_leads_ = now;
   for (const NodeId peer : peers_.all()) peers_.queue(peer, LeadsItem{now});
+}
+
+// Who has told nothing may have none.
+std::uint32_t NodeLoop::level_of(const Membership& members) const {
+  std::uint32_t lowest = config_.level;
+  for (const NodeId node : members.nodes()) {
+    if (node == config_.self) continue;
+    const auto told = peer_levels_.find(node);
+    lowest = std::min(lowest, told == peer_levels_.end() ? 0 : told->second);
+  }
+  return lowest;
+}
+
+void NodeLoop::write_level_commands() {
+  for (auto& [id, group] : groups_) {
+    if (group.leads() && level_of(group.status().log.members) >= protocol_level()) {
+      group.write_level_command(clock_.wall());
+    }
+  }
 }
 
 std::map<NodeId, std::uint64_t> NodeLoop::leads() const {
@@ -530,6 +568,11 @@ void NodeLoop::on_request(const ClientRequest& request) {
   Group* group = find(request.group);
   if (group == nullptr && !router_.knows(request.group)) {
     replies_.push_back({request.id, fail(ErrorCode::not_found, fmt::format("there is no group {}", request.group))});
+  } else if (const auto* query = std::get_if<Query>(&request.body);
+             group != nullptr && query != nullptr && query->max_staleness_micros) {
+    if (unanswered_ >= config_.limits.client_requests_max) return refuse_busy(request.id);
+    ++unanswered_;
+    group->read_stale(request.id, *query);
   } else if (group == nullptr || !group->leads()) {
     // To tell it is to use it: nobody is told for ever what nobody confirms.
     static_cast<void>(router_.route(request.group));
@@ -538,8 +581,7 @@ void NodeLoop::on_request(const ClientRequest& request) {
     replies_.push_back({request.id, fail(ErrorCode::not_leader, "this node does not lead the group; ask its leader",
                                          elsewhere ? leader : NodeId{})});
   } else if (unanswered_ >= config_.limits.client_requests_max) {
-    replies_.push_back(
-        {request.id, fail(ErrorCode::busy, "this node has as many unanswered requests as it may; retry")});
+    refuse_busy(request.id);
   } else {
     ++unanswered_;
     group->request(request);
@@ -563,7 +605,7 @@ Result<Position> NodeLoop::propose(GroupId id, Bytes command) {
 
 std::vector<GroupStatus> NodeLoop::status() const {
   std::vector<GroupStatus> all;
-  for (const auto& [id, group] : groups_) all.push_back(group.status());
+  for (const auto& [id, group] : groups_) all.push_back(with_level(group.status()));
   return all;
 }
 
@@ -572,7 +614,7 @@ std::vector<GroupStatus> NodeLoop::take_news() {
   in_order(news);
   std::vector<GroupStatus> all;
   all.reserve(news.size());
-  for (Group* group : news) all.push_back(group->tell_news());
+  for (Group* group : news) all.push_back(with_level(group->tell_news()));
   return all;
 }
 

@@ -44,6 +44,7 @@ struct NodeConfig {
   // Of the disk, in the memberships of groups: 0 for the one that the node founded its groups with. With another the
   // node belongs to no group until a leader takes it in: what it promised before is forgotten (base/membership.h).
   std::uint64_t disk = 0;
+  std::uint32_t level = 0;                 // the protocol level that this node uses (base/protocol_level.h)
   bool tells_leads = false;                // to its peers, each second and on change: how many groups it leads
   std::uint64_t snapshot_every = 100'000;  // applied entries between snapshots of a group; 0: never
   WalOptions wal;
@@ -81,18 +82,25 @@ struct ServiceAnswered {
   GroupId from;  // the service's number
   TxnMessage message;
 };
+// A peer has said which protocol level it uses (base/protocol_level.h); before any frame of the same connection.
+struct PeerTold {
+  NodeId from;
+  std::uint32_t level = 0;
+};
 struct TransferLeadership {
   GroupId group;
   NodeId to;
 };
 using Event = std::variant<FrameReceived, SnapshotReceived, SnapshotSendEnded, TransportReady, DiskProgress,
-                           ClientRequest, ServiceAnswered, TransferLeadership>;
+                           ClientRequest, ServiceAnswered, PeerTold, TransferLeadership>;
 
 struct GroupStatus {
   GroupConfig config;
   LogStatus log;
   Index applied;
   ApplicationStatus application;
+  std::optional<Error> halted = std::nullopt;  // what the group met here that this program does not know (node/group.h)
+  std::uint32_t level = 0;                     // the lowest that a member uses, as far as this node was told
 };
 
 // What the scrubber of this node has to say: the host's, which reads beside the loop.
@@ -158,7 +166,7 @@ class Loop {
   // Calls to services since the last call. Each is answered by an event ServiceAnswered, or not at all: the group calls
   // again.
   [[nodiscard]] virtual std::vector<ServiceCall> take_calls() = 0;
-  // Set once something failed that the node must not outlive: a disk error, damaged data, an unknown command.
+  // Set once something failed that the node must not outlive: a disk error, damaged data.
   [[nodiscard]] virtual std::optional<Error> failure() const = 0;
 
   [[nodiscard]] virtual std::vector<GroupStatus> status() const = 0;

@@ -9,7 +9,7 @@ namespace assent {
 
 Result<void> MapApp::apply(const Entry& entry) {
   const auto command = decode_map_command(entry.payload);
-  if (!command) return fail(command.error());
+  if (!command) return fail(ErrorCode::unsupported, command.error().message);
   if (auto next = changed(map_, *command)) map_ = std::move(*next);
   applied_ = entry.index;
   return {};

@@ -114,6 +114,8 @@ class Caretaker {
   [[nodiscard]] std::size_t active() const { return jobs_.size() + queries_.size() + askers_.size(); }
   // One transaction that is not over here, or all that are in doubt.
   [[nodiscard]] std::vector<Sight> sights(const SightQuestion& question) const;
+  // Also while it does not lead: it looks at the machine and the rows alone (participant/stale_query.h).
+  [[nodiscard]] Result<QueryAnswer> query_stale(const Query& query, std::vector<TxnId>& in_the_way) const;
   [[nodiscard]] const LockTable& reservations() const { return reservations_; }
 
   // Over everything that may still matter: two caretakers with equal options, machines and digests act alike from now

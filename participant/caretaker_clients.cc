@@ -6,6 +6,7 @@
 
 #include "base/planted.h"
 #include "participant/caretaker.h"
+#include "participant/stale_query.h"
 
 namespace assent {
 namespace {
@@ -149,6 +150,10 @@ void Caretaker::query(const ClientRequest& request, const Query& query) {
       Read{.client = request.id, .query = query, .waiting_for = {}, .deadline = now_ + options_.query_timeout_ticks});
   queries_due_.set(key, now_ + options_.query_timeout_ticks);
   barriers_[gathering_].push_back(key);
+}
+
+Result<QueryAnswer> Caretaker::query_stale(const Query& query, std::vector<TxnId>& in_the_way) const {
+  return assent::query_stale(*shard_, *resources_, query.work, in_the_way);
 }
 
 void Caretaker::read_ready(ReadId id) {

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <utility>
 
+#include "base/protocol_level.h"
 #include "cluster/map_messages.h"
 #include "node/map_app.h"
 #include "server/log.h"
@@ -125,6 +126,8 @@ void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Re
     heuristics.set_aborts(status.application.heuristic_aborts);
     heuristics.set_forgotten(status.application.heuristics_forgotten);
   }
+  if (status.halted) out.set_halted(status.halted->message);
+  out.set_level(status.level);
   for (const PeerProgress& peer : status.log.peers) {
     if (peer.recently_active) out.add_active_peers(cluster.node_name(peer.member.node));
   }
@@ -144,6 +147,8 @@ void write_status(const ClusterView& cluster, Loop& loop, const PeerLatencies& l
     out_node.set_peer_endpoint(node.peer_endpoint);
   }
   out.set_map_epoch(cluster.epoch);
+  out.set_level(protocol_level());
+  out.set_uses_level(cluster.uses_level);
   for (const GroupStatus& status : loop.status()) {
     const bool keeps_map = status.config.role == GroupRole::map;
     v1::Replica& replica = keeps_map ? *out.mutable_map_replica() : *out.add_replicas();

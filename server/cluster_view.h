@@ -29,7 +29,8 @@ struct ClusterView {
   std::map<NodeId, Node> nodes;
   GroupDirectory groups;
   std::vector<GroupConfig> group_configs;
-  std::uint64_t epoch = 0;  // of the cluster map
+  std::uint64_t epoch = 0;       // of the cluster map
+  std::uint32_t uses_level = 0;  // NodeConfig::level
   ClusterMap map;
 
   [[nodiscard]] const Node& self_node() const { return nodes.at(self); }

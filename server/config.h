@@ -52,6 +52,8 @@ struct ServerConfig {
   std::chrono::milliseconds sleep_after{};  // 0: never
   std::string read_lease;                   // off, promise, on
   std::uint64_t clock_drift_ppm = 0;
+  std::chrono::milliseconds stale_read_wait{0};
+  std::uint64_t level_max = 0;       // 0: the program's
   std::string leaders;               // anywhere, together, spread
   std::uint64_t snapshot_every = 0;  // entries
   std::uint64_t snapshot_rate = 0;   // bytes a second that leave; 0: no bound

@@ -50,6 +50,10 @@ const std::vector<Key>& table() {
        "an older transaction id is refused"},
       {"txn.clock_skew_max", "1m", DurationField{&C::clock_skew_max, milliseconds(100), hours(1)},
        "a transaction id further ahead than this is refused"},
+      {"cluster.level_max", "0", CountField{&C::level_max, 0, 1'000},
+       "use nothing of a protocol level above this one; 0: all that the program knows. Keeps the way back open after "
+       "an "
+       "upgrade"},
       {"raft.heartbeat", "100ms", DurationField{&C::heartbeat, milliseconds(10), seconds(60)}, "of leaders"},
       {"raft.election_timeout", "1s", DurationField{&C::election_timeout, milliseconds(50), minutes(10)},
        "without a leader's word for this long, followers elect one"},
@@ -60,7 +64,10 @@ const std::vector<Key>& table() {
        "and "
        "use none. Between off and on every node stands on promise for a while"},
       {"raft.clock_drift_max", "0.01", ShareField{&C::clock_drift_ppm},
-       "how much too slow or too quick a node's clock may be; leases are so much shorter. Equal on every node"},
+       "how much too slow or too quick a node's clock may be; leases are so much shorter, and stale reads say so much "
+       "more of their age. Equal on every node"},
+      {"raft.stale_read_wait", "1s", DurationField{&C::stale_read_wait, milliseconds(10), minutes(1)},
+       "a replica that cannot prove for this long that it is as young as a stale read wants refuses it"},
       {"raft.leaders", "anywhere", ChoiceField{&C::leaders, {"anywhere", "together", "spread"}},
        "spread: each node leads about as many groups as any other; set it on all. together: each group's leader moves "
        "to the node that leads the first group, which saves messages between "

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/protocol_level.h"
 #include "consensus/raft/raft_factory.h"
 #include "node/map_app.h"
 #include "observe/timeline.h"
@@ -294,6 +295,7 @@ void Daemon::begin_threads() {
   begin_scrub();
   LogEvent(LogLevel::info, "node", "started")
       .field("version", version)
+      .field("level", protocol_level())
       .field("name", config_.node_name)
       .field("cluster", config_.cluster_name)
       .field("client", config_.listen_client.text())
@@ -484,6 +486,14 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
 
 void Daemon::watch_groups(const std::vector<GroupStatus>& changed) {
   for (const GroupStatus& group : changed) {
+    if (group.halted && halted_.insert(group.config.id).second) {
+      LogEvent(LogLevel::error, "store", "this program does not know what a group's log says; the group is halted here")
+          .field("group", group.config.name)
+          .field("error", group.halted->message)
+          .field("level", protocol_level())
+          .field("next", "a newer program wrote it: start that one; the other groups of this node go on")
+          .write();
+    }
     if (group.config.role == GroupRole::map) continue;
     std::set<GroupId>& leaderless = leaderless_[group.config.role];
     if (group.log.leadership.leader.none()) {

@@ -112,6 +112,7 @@ class Daemon {
   std::uint64_t ticks_ = 0;
   std::map<GroupId, Leadership> leaders_;
   std::map<GroupId, Index> snapshots_;
+  std::set<GroupId> halted_;  // that were told of
   std::map<GroupRole, std::set<GroupId>> leaderless_;
   std::map<GroupId, Epoch> handed_over_;  // while draining: in which epoch each group was given away
   ClientApi::Serving serving_;

@@ -20,9 +20,12 @@ HttpAnswer readiness(const ClusterView& cluster, const std::vector<GroupStatus>&
     if (group.config.role == GroupRole::map) continue;  // transactions do without
     const NodeId leader = group.log.leadership.leader;
     const bool led = !leader.none();
-    ready = ready && led;
-    lines += fmt::format("[{}] group {}: {}\n", led ? '+' : '-', group.config.name,
-                         led ? "leader " + cluster.node_name(leader) : "no leader is known here");
+    const bool well = led && !group.halted;
+    ready = ready && well;
+    lines += fmt::format("[{}] group {}: {}\n", well ? '+' : '-', group.config.name,
+                         group.halted ? "halted here: " + group.halted->message
+                         : led        ? "leader " + cluster.node_name(leader)
+                                      : "no leader is known here");
   }
   std::string body = verbose || !ready ? lines : std::string();
   body += ready ? "ready\n" : "not ready\n";

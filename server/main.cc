@@ -21,6 +21,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/protocol_level.h"
 #include "dev/dev.h"
 #include "server/config.h"
 #include "server/daemon.h"
@@ -372,6 +373,6 @@ int main(int argc, char** argv) {
   }
   if (verify->parsed()) return run_verify(folder);
   if (inspect->parsed()) return run_inspect(folder, entries);
-  fmt::print("assentd {}\n", version);
+  fmt::print("assentd {} (protocol level {})\n", version, protocol_level());
   return 0;
 }

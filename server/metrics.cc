@@ -165,6 +165,8 @@ void add_groups(const LoopFigures& loop, const ClusterView& cluster, Families& o
         });
   gauge(loop, "assent_raft_log_bytes", "Of the entries in memory", out,
         [](const GroupStatus& group) { return group.log.log_bytes; });
+  gauge(loop, "assent_group_halted", "1 when this program met what it does not know in the group's log", out,
+        [](const GroupStatus& group) { return std::uint64_t{group.halted ? 1U : 0U}; });
   out.begin("assent_raft_follower_lag_entries", MetricType::Gauge, "By how much a follower is behind, at the leader");
   for (const GroupStatus& group : loop.groups) {
     if (!group.log.leadership.self_ready) continue;

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/digest.h"
+#include "base/protocol_level.h"
 #include "node/coordinator_app.h"
 #include "node/map_app.h"
 #include "node/shard_app.h"
@@ -110,6 +111,7 @@ ClusterView cluster_view(const ServerConfig& config) {
   view.self = node_id(config.node_name);
   view.cluster = config.cluster_name;
   view.epoch = config.map_epoch;
+  view.uses_level = level_used(config);
   view.map = configured_map(config);
   view.map.epoch = config.map_epoch;
   for (const auto& [name, peer] : config.peers) {
@@ -140,12 +142,18 @@ ClusterView cluster_view(const ServerConfig& config) {
   return view;
 }
 
+std::uint32_t level_used(const ServerConfig& config) {
+  const std::uint64_t most = config.level_max == 0 ? protocol_level() : config.level_max;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(most, protocol_level()));
+}
+
 PeerIdentity peer_identity(const ServerConfig& config, const Incarnation& incarnation) {
   PeerIdentity identity{.cluster = config.cluster_name,
                         .self = node_id(config.node_name),
                         .incarnation = incarnation.now,
                         .previous = incarnation.previous,
                         .nodes = {}};
+  identity.uses_level = level_used(config);
   for (const auto& [name, endpoint] : config.peers)
     identity.nodes[node_id(name)] = {.name = name, .endpoint = endpoint};
   return identity;
@@ -160,6 +168,7 @@ NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, s
   node.groups = cluster.group_configs;
   node.groups.push_back(map_group(config));
   node.disk = cluster.disk;
+  node.level = level_used(config);
   node.tells_leads = config.leaders == "spread";
   node.snapshot_every = config.snapshot_every;
   node.wal.sync = config.fsync;
@@ -167,6 +176,7 @@ NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, s
   node.wal.identity = identity_number({.cluster = config.cluster_name, .node = config.node_name});
   node.limits.client_requests_max = config.active_txns_max;
   node.limits.snapshot_step_bytes = config.snapshot_step;
+  node.limits.stale_read_ticks_max = ticks_of(config.stale_read_wait);
   if (config.sleep_after.count() > 0) {
     node.limits.sign_of_life_ticks = ticks_of(config.heartbeat);
     node.limits.peer_silent_ticks_max = ticks_of(config.election_timeout);
@@ -180,6 +190,7 @@ RaftOptions raft_options(const ServerConfig& config) {
   options.heartbeat_ticks = static_cast<std::uint32_t>(ticks_of(config.heartbeat));
   options.append_bytes_max = config.batch_bytes_max;
   if (config.sleep_after.count() > 0) options.sleep_ticks = static_cast<std::uint32_t>(ticks_of(config.sleep_after));
+  options.clock_drift_ppm = config.clock_drift_ppm;
   if (config.read_lease == "off") return options;
   options.promise_micros = static_cast<std::uint64_t>(config.election_timeout.count()) * 1'000;
   // raft_lease.cc has the argument: the lease of the slowest clock ends before the promise of the quickest.

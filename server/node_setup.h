@@ -18,6 +18,8 @@
 namespace assent {
 
 [[nodiscard]] ClusterView cluster_view(const ServerConfig& config);
+// The protocol level that this node tells others to use (base/protocol_level.h).
+[[nodiscard]] std::uint32_t level_used(const ServerConfig& config);
 [[nodiscard]] PeerIdentity peer_identity(const ServerConfig& config, const Incarnation& incarnation);
 [[nodiscard]] NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, std::uint64_t incarnation);
 [[nodiscard]] RaftOptions raft_options(const ServerConfig& config);

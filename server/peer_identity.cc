@@ -29,6 +29,14 @@ std::optional<std::string> other_generation(const std::string& node, std::uint64
          fmt::format("{})", ours);
 }
 
+std::optional<std::string> levels_apart(const std::string& node, std::uint32_t theirs, std::uint32_t ours) {
+  if (levels_are_adjacent(theirs, ours)) return std::nullopt;
+  return fmt::format(
+      "node {} speaks protocol level {} and this one level {}: only adjacent levels serve together; upgrade the older "
+      "one to each release in turn",
+      node, theirs, ours);
+}
+
 }  // namespace
 
 void PeerIdentity::write_hello(NodeId to, v1::PeerHello& hello) const {
@@ -40,6 +48,8 @@ void PeerIdentity::write_hello(NodeId to, v1::PeerHello& hello) const {
   hello.set_disk(disk);
   hello.set_generation(generation);
   hello.set_probes(true);
+  hello.set_level(level);
+  hello.set_uses_level(uses_level);
 }
 
 void PeerIdentity::write_accepted(v1::PeerAccepted& accepted) const {
@@ -48,10 +58,13 @@ void PeerIdentity::write_accepted(v1::PeerAccepted& accepted) const {
   accepted.set_disk(disk);
   accepted.set_generation(generation);
   accepted.set_probes(true);
+  accepted.set_level(level);
+  accepted.set_uses_level(uses_level);
 }
 
 std::optional<std::string> PeerIdentity::check(NodeId called, const v1::PeerAccepted& accepted) const {
   const std::string& name = nodes.at(called).name;
+  if (auto apart = levels_apart(name, accepted.level(), level)) return apart;
   if (auto other = other_generation(name, accepted.generation(), generation)) return other;
   return believed(memory.get(), name, accepted);
 }
@@ -80,6 +93,9 @@ PeerIdentity::Verdict PeerIdentity::check(const v1::PeerHello& hello) const {
         .from = {},
         .refusal = fmt::format(
             "node {0} was removed from the cluster; to have it back, give: assentctl cluster add {0}", hello.from())};
+  }
+  if (auto apart = levels_apart(hello.from(), hello.level(), level)) {
+    return {.from = from, .refusal = std::move(apart)};
   }
   if (auto other = other_generation(hello.from(), hello.generation(), generation)) {
     return {.from = from, .refusal = std::move(other)};

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/ids.h"
+#include "base/protocol_level.h"
 #include "server/config_values.h"
 #include "server/peer_memory.h"
 
@@ -24,7 +25,9 @@ struct PeerIdentity {
   std::uint64_t incarnation = 0;
   std::uint64_t previous = 0;  // the incarnation before, on the same disk; 0: none
   std::uint64_t disk = 0;
-  std::uint64_t generation = 0;  // only nodes of the same one are spoken to
+  std::uint64_t generation = 0;            // only nodes of the same one are spoken to
+  std::uint32_t level = protocol_level();  // only nodes of this one or an adjacent one are spoken to
+  std::uint32_t uses_level = level;
   struct Node {
     std::string name;
     Endpoint endpoint;

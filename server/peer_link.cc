@@ -94,6 +94,7 @@ class PeerLink::FrameCall final : public FramePump<grpc::ClientAsyncReaderWriter
       return cancel();
     }
     up_ = true;
+    link_.inbox_.push(PeerTold{link_.to_, message.accepted().uses_level()});
     probes_ = message.accepted().probes();
     join();
     read();

@@ -95,6 +95,7 @@ class PeerService::FrameStream final : public FramePump<grpc::ServerAsyncReaderW
     from_ = verdict.from;
     probes_ = message.hello().probes();
     link_ = service_.links_.at(from_).get();
+    service_.inbox_.push(PeerTold{from_, message.hello().uses_level()});
     service_.identity_.write_accepted(*out_.mutable_accepted());
     write_out();
     read();

@@ -21,7 +21,7 @@ struct Choices {
   std::optional<std::uint64_t> requests;  // clients begin no more than so many in all
   std::optional<Micros> chaos;            // how long clients and faults run
   bool plain_limits = false;              // no limit is drawn down
-  bool plain_raft = false;                // groups never sleep, and no read is answered by a lease
+  bool plain_raft = false;                // groups never sleep, no read is answered by a lease, none is stale
   bool plain_snapshots = false;           // snapshots are made, and travel, all at once
   bool yardstick = false;                 // the shape by which speed is measured: see draw_swarm()
 

@@ -277,6 +277,11 @@ void draw_scrub(Swarm& swarm, Rng rng, bool wanted) {
   swarm.scrub_bytes = pick<std::uint64_t, 4>(rng, {16'384, 65'536, 262'144, 1'048'576});
 }
 
+// The label is one by which the seeds that are kept (tests/sim/seeds.txt) have none, and so stay what they were.
+void draw_stale_reads(Swarm& swarm, Rng rng) {
+  if (rng.split("look 1").chance(0.4)) swarm.stale_read_gap = span(rng, 5 * millisecond, 100 * millisecond);
+}
+
 // The label is one by which the seeds that are kept of the mixed workload (tests/sim/seeds.txt) have no services, and
 // so stay what they were.
 void draw_services(Swarm& swarm, Rng rng) {
@@ -361,6 +366,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     if (!choices.plain_raft) draw_lease(swarm, rng.split("lease"));
     if (!choices.plain_snapshots) draw_snapshots(swarm, rng.split("snapshots in steps"));
     if (!choices.plain_raft) draw_scrub(swarm, rng.split("scrub"), is_named(choices, "cold-rot"));
+    if (!choices.plain_raft) draw_stale_reads(swarm, rng.split("stale reads"));
   }
   if (choices.chaos) swarm.chaos = *choices.chaos;
   if (choices.protocol) {
@@ -379,7 +385,7 @@ std::string Swarm::describe() const {
   return fmt::format(
       "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
-      "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}{}{}{}",
+      "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}{}{}{}{}",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)],
       shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
       chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
@@ -388,7 +394,9 @@ std::string Swarm::describe() const {
       read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "",
       snapshot_step_bytes > 0 ? fmt::format(" snapshot_step={}", snapshot_step_bytes) : "",
       snapshot_chunk_bytes > 0 ? fmt::format(" snapshot_chunk={}", snapshot_chunk_bytes) : "",
-      scrub_gap > 0 ? fmt::format(" scrub={}x{}us", scrub_bytes, scrub_gap) : "", words(services));
+      scrub_gap > 0 ? fmt::format(" scrub={}x{}us", scrub_bytes, scrub_gap) : "",
+
+      stale_read_gap > 0 ? fmt::format(" stale={}ms", stale_read_gap / millisecond) : "", words(services));
 }
 
 }  // namespace assent::sim

@@ -123,6 +123,7 @@ struct Swarm {
   Micros scrub_gap = 0;           // between two pieces that a node's scrubber reads; 0: it has none
   std::uint64_t scrub_bytes = 0;  // of a piece
   std::uint64_t sleep_ticks = 0;  // without anything to do, until a group sleeps; 0: never
+  Micros stale_read_gap = 0;      // between two stale reads of somebody who only looks on; 0: there are none
   std::size_t append_bytes_max = 64ULL << 10U;
   std::size_t inflight_max = 64;
   std::size_t peer_queue_bytes_max = 1ULL << 20U;

@@ -43,6 +43,10 @@ class WatchedApplication final : public Application {
   void refused(const Bytes& proposal, const Error& error) override { real_->refused(proposal, error); }
   void read_ready(ReadId id) override { real_->read_ready(id); }
   void read_lost(ReadId id) override { real_->read_lost(id); }
+  Result<QueryAnswer> query_stale(const Query& query, std::vector<TxnId>& in_the_way) override {
+    return real_->query_stale(query, in_the_way);
+  }
+  [[nodiscard]] bool is_prepared(const TxnId& txn) const override { return real_->is_prepared(txn); }
   void tick() override { real_->tick(); }
   [[nodiscard]] std::uint64_t rest_ticks() const override { return real_->rest_ticks(); }
   void rested(std::uint64_t ticks) override { real_->rested(ticks); }

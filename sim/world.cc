@@ -33,6 +33,7 @@ LogFactory make_logs(const Swarm& swarm) {
     options.lease_micros =
         static_cast<std::uint64_t>(static_cast<double>(options.promise_micros) * (1 - drift) / (1 + drift));
   }
+  options.clock_drift_ppm = static_cast<std::uint64_t>(swarm.clock.lease_drift_max * 1e6 + 0.5);
   options.append_bytes_max = swarm.append_bytes_max;
   options.inflight_max = swarm.inflight_max;
   options.tail_entries_max = swarm.tail_entries_max;
@@ -87,6 +88,10 @@ World::World(const RunOptions& options)
   build_processes();
   build_services();
   build_customers();
+  if (swarm_.stale_read_gap > 0) {
+    stale_reader_ = std::make_unique<StaleReader>(swarm_.stale_read_gap, rng_.split("stale reader"), schedule_,
+                                                  recorder_, processes_, office_.shards);
+  }
 }
 
 World::~World() = default;
@@ -231,6 +236,7 @@ void World::chaos() {
   network_.begin(swarm_.network);
   nemesis_->begin();
   if (services_) services_->begin();
+  if (stale_reader_) stale_reader_->begin();
   for (const auto& customer : customers_) customer->open();
   const Micros end = schedule_.now() + swarm_.chaos;
   run_until(end, [] { return false; });
@@ -242,6 +248,7 @@ void World::healing() {
   healed_at_ = schedule_.now();
   nemesis_->heal();
   if (services_) services_->heal();
+  if (stale_reader_) stale_reader_->end();
   for (const auto& customer : customers_) customer->close();
   settle(healing_time_max, "long after everything was repaired");
 }
@@ -277,6 +284,9 @@ std::string World::unrest() const {
   }
   if (txns_.undelivered() > 0) return fmt::format("{} committed transactions are not ended", txns_.undelivered());
   if (!pending_.empty()) return fmt::format("{} requests are not answered", pending_.size());
+  if (stale_reader_ && stale_reader_->waiting() > 0) {
+    return fmt::format("{} stale reads are not answered", stale_reader_->waiting());
+  }
   return {};
 }
 

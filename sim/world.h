@@ -34,6 +34,7 @@
 #include "sim/schedule.h"
 #include "sim/services/services.h"
 #include "sim/spotter.h"
+#include "sim/stale_reader.h"
 #include "sim/swarm.h"
 #include "sim/txn_checker.h"
 #include "sim/workload.h"
@@ -167,8 +168,9 @@ class World final : private Surroundings {
   std::map<NodeId, std::unique_ptr<Process>> processes_;
   std::unique_ptr<Nemesis> nemesis_;
   std::vector<std::unique_ptr<Customer>> customers_;
-  std::unique_ptr<Client> clerk_;       // for opening and last
-  std::unique_ptr<Services> services_;  // none: the seed has no services
+  std::unique_ptr<Client> clerk_;              // for opening and last
+  std::unique_ptr<StaleReader> stale_reader_;  // none: the seed has no stale reads
+  std::unique_ptr<Services> services_;         // none: the seed has no services
 
   std::uint64_t last_request_ = 0;
   std::map<RequestId, Pending> pending_;

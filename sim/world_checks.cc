@@ -202,6 +202,7 @@ void World::look_at_message(Process& process, const GroupConfig& group, GroupId 
 void World::applied(Process& process, GroupId group, const Entry& entry) {
   recorder_.trace(process.node(), group, entry.index, entry.epoch, entry.stamp, std::string_view(entry.payload));
   const bool fresh = logs_.applied(process.life(), group, entry);
+  if (stale_reader_) stale_reader_->applied(group, entry.index);
   if (entry.kind == EntryKind::command) judge_command(process, group, entry, fresh);
 }
 
@@ -323,12 +324,14 @@ void World::went_down(Process& process) {
     }
     item = pending_.erase(item);
   }
+  if (stale_reader_) stale_reader_->went_down(process.node());
   nemesis_->went_down(process);
 }
 
 // ---- requests ----
 
 void World::carry(const Client::Call& call, Client::Reply reply) {
+  if (stale_reader_) stale_reader_->saw(call.group, call.body);
   network_.client([this, call, reply = std::move(reply)] {
     Process& process = *processes_.at(call.node);
     if (!process.up()) {
@@ -344,6 +347,7 @@ void World::carry(const Client::Call& call, Client::Reply reply) {
 }
 
 void World::replied(Process& process, ClientReply reply) {
+  if (stale_reader_ && stale_reader_->asked(reply.id)) return stale_reader_->heard(process, reply);
   const auto found = pending_.find(reply.id);
   if (found == pending_.end() || found->second.node != process.node()) {
     return recorder_.wrong(
@@ -357,6 +361,7 @@ void World::replied(Process& process, ClientReply reply) {
       recorder_.say("node {} answers for group {}: {} is {}{}", process.node(), pending.group, answer->txn,
                     to_string(answer->state), answer->state == TxnState::aborted ? ", " + answer->refusal.message : "");
       commit_trace_.told(pending.group, *answer);
+      if (stale_reader_ && answer->state == TxnState::committed) stale_reader_->told(answer->txn);
       txns_.told(pending.group, *answer, pending.reused);
     }
   } else {

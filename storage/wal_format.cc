@@ -210,6 +210,13 @@ std::optional<Entry> decode_entry(ByteView body) {
   return entry;
 }
 
+bool has_newer_entry_kind(ByteView body) {
+  ByteReader in(body);
+  for (int i = 0; i < 3; ++i) static_cast<void>(in.u64());  // epoch, index, stamp
+  const std::uint8_t kind = in.u8();
+  return in.ok() && kind > static_cast<std::uint8_t>(EntryKind::membership);
+}
+
 std::optional<GroupRecord> decode_group(ByteView body) {
   ByteReader in(body);
   GroupRecord record;

@@ -108,6 +108,8 @@ struct GroupRecord {
 };
 [[nodiscard]] std::optional<SnapshotMark> decode_mark(ByteView body);
 [[nodiscard]] std::optional<Entry> decode_entry(ByteView body);
+// Of what decode_entry() refuses: its kind is above those that this program knows.
+[[nodiscard]] bool has_newer_entry_kind(ByteView body);
 [[nodiscard]] std::optional<GroupRecord> decode_group(ByteView body);
 
 // ---- writing ----

@@ -284,6 +284,13 @@ class Scanner {
       case RecordKind::entry:
       case RecordKind::carried: {
         auto entry = decode_entry(record.body);
+        if (!entry && has_newer_entry_kind(record.body)) {
+          return fail(
+              ErrorCode::unsupported,
+              fmt::format("{}: the record at offset {} is an entry of a kind that this program does not know; a "
+                          "newer one wrote it: use that",
+                          path(segment), record.offset));
+        }
         if (!entry) return bad("an entry cannot be read");
         auto shared = std::make_shared<const Entry>(std::move(*entry));
         const bool fits = static_cast<RecordKind>(record.kind) == RecordKind::entry

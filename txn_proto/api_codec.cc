@@ -335,6 +335,16 @@ Result<QueryCall> from_api(const api::QueryRequest& request, const GroupDirector
   QueryCall call{.body = {std::move(*work)}, .shard = *shard};
   call.body.rehearse = request.rehearse();
   if (request.has_unchanged_since()) call.body.unchanged_since = Index(request.unchanged_since());
+  if (!request.has_max_staleness_millis()) return call;
+  const std::uint64_t staleness = request.max_staleness_millis();
+  if (staleness == 0 || staleness > staleness_millis_max) {
+    return bad(Place{nullptr, "max_staleness_millis"},
+               fmt::format("is {}, not 1 to {}", staleness, staleness_millis_max));
+  }
+  if (request.rehearse() || request.has_unchanged_since()) {
+    return bad(Place{nullptr, "max_staleness_millis"}, "a rehearsal and unchanged_since cannot be stale");
+  }
+  call.body.max_staleness_micros = staleness * 1'000;
   return call;
 }
 
@@ -344,6 +354,7 @@ api::QueryRequest to_api(const Query& body, std::string_view shard) {
   write_work(body.work, *out.mutable_operations());
   out.set_rehearse(body.rehearse);
   if (body.unchanged_since) out.set_unchanged_since(body.unchanged_since->value);
+  if (body.max_staleness_micros) out.set_max_staleness_millis(*body.max_staleness_micros / 1'000);
   return out;
 }
 
@@ -453,16 +464,19 @@ api::QueryResponse to_api(const QueryAnswer& answer) {
   out.set_index(answer.at.value);
   out.mutable_digests()->Assign(answer.digests.begin(), answer.digests.end());
   out.set_changed(answer.changed);
+  if (answer.age_micros_max) out.set_age_millis_max((*answer.age_micros_max + 999) / 1'000);
   return out;
 }
 
 Result<QueryAnswer> from_api(const api::QueryResponse& response) {
   Result<WorkResult> results = read_results(response.results(), nullptr);
   if (!results) return fail(std::move(results.error()));
-  return QueryAnswer{.result = std::move(*results),
+  QueryAnswer answer{.result = std::move(*results),
                      .at = Index(response.index()),
                      .digests = {response.digests().begin(), response.digests().end()},
                      .changed = response.changed()};
+  if (response.has_age_millis_max()) answer.age_micros_max = response.age_millis_max() * 1'000;
+  return answer;
 }
 
 }  // namespace assent

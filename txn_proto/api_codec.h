@@ -101,6 +101,8 @@ struct CoordinatorCall {
 [[nodiscard]] Result<CoordinatorCall> from_api(const api::OverrideServiceRequest& request,
                                                const GroupDirectory& groups);
 
+// The greatest bound of a stale read.
+inline constexpr std::uint64_t staleness_millis_max = 24ULL * 3600 * 1000;
 struct QueryCall {
   Query body;
   GroupId shard;

@@ -31,6 +31,7 @@ constexpr std::array rows{
     Row{ErrorCode::io, "IO_ERROR", grpc::StatusCode::INTERNAL},
     Row{ErrorCode::corruption, "CORRUPTION", grpc::StatusCode::DATA_LOSS},
     Row{ErrorCode::cancelled, "CANCELLED", grpc::StatusCode::CANCELLED},
+    Row{ErrorCode::too_stale, "TOO_STALE", grpc::StatusCode::UNAVAILABLE},
     Row{ErrorCode::too_old, "TXN_TOO_OLD", grpc::StatusCode::OUT_OF_RANGE},
 };
 

@@ -472,13 +472,16 @@ struct Execute {
 // XXH3-64 of the work alone.
 [[nodiscard]] std::uint64_t fingerprint(const Work& work);
 
-// A linearizable read on one shard: read-only statements and KvGet.
+// A linearizable read on one shard: read-only statements and KvGet. With max_staleness_micros, a stale one.
 struct Query {
   Work work;
   // The work may write: it is run and taken back, so that what it reads shows its own writes. Answered with digests.
   bool rehearse = false;
   // Answered with whether what the work reads may have changed behind this index, or is about to; with no results.
   std::optional<Index> unchanged_since = std::nullopt;
+  // Any replica may answer that can prove that everything that was told to be committed longer ago shows in it. Not
+  // with rehearse or unchanged_since.
+  std::optional<std::uint64_t> max_staleness_micros = std::nullopt;
   bool operator==(const Query&) const = default;
 };
 // What came of T, at its coordinator group, or at the shard of a one-phase transaction. Waits while it is running. With
@@ -565,6 +568,8 @@ struct QueryAnswer {
   Index at;                                 // the log index that the read reflects
   std::vector<std::uint64_t> digests = {};  // of the results, with rehearse
   bool changed = false;                     // with unchanged_since
+  // With max_staleness_micros: everything told to be committed longer ago shows in it.
+  std::optional<std::uint64_t> age_micros_max = std::nullopt;
   bool operator==(const QueryAnswer&) const = default;
 };
 using ClientAnswer = std::variant<TxnAnswer, QueryAnswer>;

@@ -26,9 +26,10 @@ namespace assent::raft {
 
 void Raft::request_read_point() {
   if (!clock_known_ || silent_) return;
-  // One at a time; an answer that does not come is asked for again at the pace of heartbeats.
+  // One at a time, and one a tick: whoever lags behind its points has no use for more of them. An answer that does not
+  // come is asked for again at the pace of heartbeats.
   const bool waits = point_asked_ > points_.newest_asked();
-  if (waits && ticks_ - point_asked_tick_ < options_.heartbeat_ticks) return;
+  if (point_asked_ != 0 && ticks_ - point_asked_tick_ < (waits ? options_.heartbeat_ticks : 1)) return;
   if (auto* leader = std::get_if<Leader>(&role_)) {
     if (!ask_for_point(*leader, self_, clock_)) return;
   } else if (const auto* follower = std::get_if<Follower>(&role_); follower != nullptr && !follower->leader.none()) {

@@ -85,7 +85,8 @@ void add_choices(CLI::App& command, Choices& choices) {
       "--chaos", [&choices](const std::uint64_t& millis) { choices.chaos = millis * millisecond; },
       "how long clients and faults run, in simulated milliseconds");
   command.add_flag("--plain-limits", choices.plain_limits, "every limit at its usual value");
-  command.add_flag("--plain-raft", choices.plain_raft, "groups never sleep, and no read is answered by a lease");
+  command.add_flag("--plain-raft", choices.plain_raft,
+                   "groups never sleep, no read is answered by a lease, and none is stale");
   command.add_flag("--plain-snapshots", choices.plain_snapshots, "snapshots are made, and travel, all at once");
   command.add_flag("--yardstick", choices.yardstick, "the shape by which speed is measured");
 }

@@ -158,9 +158,13 @@ void Cluster::run_under(std::string_view node, std::vector<std::string> command)
   wrappers_[std::string(node)] = std::move(command);
 }
 
+void Cluster::use_program(std::string_view node, std::string name) { programs_[std::string(node)] = std::move(name); }
+
 void Cluster::start(std::string_view node, const std::vector<std::string>& flags) {
   std::vector<std::string> command = wrappers_[std::string(node)];
-  command.insert(command.end(), {program("assentd"), "start", "--config", config_of(node)});
+  const auto chosen = programs_.find(node);
+  command.insert(command.end(), {program(chosen == programs_.end() ? "assentd" : chosen->second), "start", "--config",
+                                 config_of(node)});
   command.insert(command.end(), flags.begin(), flags.end());
   processes_[std::string(node)] =
       std::make_unique<Process>(std::move(command), folder_.path() / fmt::format("{}.log", node));

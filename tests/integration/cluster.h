@@ -89,6 +89,8 @@ class Cluster {
 
   // The node's next starts are run by this command, which ends in the node itself: `env`, `strace -D`. Empty: no more.
   void run_under(std::string_view node, std::vector<std::string> command);
+  // The node's next starts are of this program of the build; at first "assentd".
+  void use_program(std::string_view node, std::string name);
   void start(std::string_view node, const std::vector<std::string>& flags = {});
   void start_all();
   // One of later_nodes, which asks `by` for the cluster.
@@ -125,6 +127,7 @@ class Cluster {
   std::map<std::string, std::uint16_t, std::less<>> peer_ports_;
   std::map<std::string, std::uint16_t, std::less<>> http_ports_;
   std::map<std::string, std::vector<std::string>, std::less<>> wrappers_;
+  std::map<std::string, std::string, std::less<>> programs_;
   std::map<std::string, std::unique_ptr<Process>, std::less<>> processes_;
 };
 

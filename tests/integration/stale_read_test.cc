@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+#include <vector>
+
 #include "tests/integration/cluster.h"
 #include "tests/integration/node_register.h"
 
@@ -46,6 +50,58 @@ TEST(StaleRead, C08_a_leader_that_wakes_up_never_answers_from_before_its_sleep) 
     ASSERT_TRUE(cluster.wait_for_leaders());
   }
   RecordProperty("refused", refused);
+}
+
+// Any replica answers, says how old it is at most, and what it says is so: whoever wrote longer ago is in it.
+TEST(StaleRead, R_followers_answer_within_their_bound_and_refuse_when_they_cannot_know) {
+  Cluster cluster("stale-follower", {.extra_yaml = "raft: { stale_read_wait: 300ms }\n"});
+  cluster.start_all();
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  client::Client client = cluster.connect();
+  const auto write = [&](int value) {
+    client::Transaction put;
+    put.on("s1", KvPut{"counter", std::to_string(value)});
+    const auto outcome = client.execute(put, 20s);
+    return outcome && outcome->committed();
+  };
+  ASSERT_TRUE(write(0));
+  std::set<std::string> answered_by;
+  std::vector<std::chrono::steady_clock::time_point> told{std::chrono::steady_clock::now()};  // by value
+  for (int value = 1; value <= 60; ++value) {
+    ASSERT_TRUE(write(value));
+    told.push_back(std::chrono::steady_clock::now());
+    const auto begun = std::chrono::steady_clock::now();
+    const auto read = client.query_stale("s1", {KvGet{"counter"}}, 100ms, 20s);
+    ASSERT_TRUE(read) << read.error().text();
+    ASSERT_TRUE(read->age_max);
+    EXPECT_LE(*read->age_max, 100ms);
+    answered_by.insert(read->answered_by);
+    const auto& found = std::get<SqlBlob>(read->results.front().rows.front().front());
+    const auto shows = std::ranges::upper_bound(told, begun - *read->age_max) - told.begin() - 1;
+    EXPECT_GE(std::stoi(found.bytes), shows) << "that write was told longer ago than the answer says to be old";
+  }
+  EXPECT_EQ(answered_by.size(), 3U) << "replicas take turns";
+
+  // A follower that is alone knows nothing of the present.
+  const std::string leader = cluster.leader_of("s1");
+  std::string follower;
+  for (const std::string_view node : Cluster::nodes) {
+    if (node != leader) follower = node;
+  }
+  for (const std::string_view node : Cluster::nodes) {
+    if (node != follower) cluster.pause(node);
+  }
+  client::Options options;
+  options.endpoints = {cluster.client_address(follower)};
+  client::Client lonely = cluster.connect(options);
+  EXPECT_TRUE(eventually(20s, [&] {
+    const auto read = lonely.query_stale("s1", {KvGet{"counter"}}, 200ms, 2s);
+    return !read && read.error().reason == "TOO_STALE";
+  })) << "it must refuse";
+  for (const std::string_view node : Cluster::nodes) cluster.resume(node);
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  const auto read = client.query_stale("s1", {KvGet{"counter"}}, 5s, 20s);
+  ASSERT_TRUE(read) << read.error().text();
 }
 
 }  // namespace

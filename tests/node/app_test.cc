@@ -36,7 +36,7 @@ TEST(App, ACommandThatCannotBeReadIsAnError) {
     auto application = make_application(GroupConfig{c0, "g", role, all_nodes}).value();
     const auto applied = application->apply(entry(1, "\xFF rubbish"));
     ASSERT_FALSE(applied);
-    EXPECT_EQ(applied.error().code, ErrorCode::malformed);
+    EXPECT_EQ(applied.error().code, ErrorCode::unsupported);
     EXPECT_EQ(application->applied(), Index(0));
   }
 }

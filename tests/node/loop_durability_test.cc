@@ -201,7 +201,7 @@ TEST_F(LoopTest, EpochStartsAreNotForTheApplicationButMoveIt) {
 TEST_F(LoopTest, AnEntryThatCannotBeAppliedStopsTheNode) {
   open();
   committed(c0, 1, "a");
-  committed(c0, 2, "poison");
+  committed(c0, 2, "broken");
   committed(c0, 3, "b");
   committed(s1, 1, "other");
   log(c0).next().send_now.push_back({peer, "append"});

@@ -7,6 +7,7 @@
 //   a message from another group:                            noted in received
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -28,7 +29,8 @@ class TestApplication final : public Application {
   TestApplication(GroupId self, TestDatabase& database) : self_(self), database_(database) {}
 
   Result<void> apply(const Entry& entry) override {
-    if (entry.payload == "poison") return fail(ErrorCode::malformed, "a command that this build does not know");
+    if (entry.payload == "poison") return fail(ErrorCode::unsupported, "a command that this build does not know");
+    if (entry.payload == "broken") return fail(ErrorCode::io, "a write failed");
     database_.texts.push_back(entry.payload);
     database_.applied = entry.index;
     if (auto waiting = proposed_.find(entry.payload); waiting != proposed_.end()) {
@@ -85,6 +87,15 @@ class TestApplication final : public Application {
     outbox_.replies.push_back({reads_.at(id), fail(ErrorCode::not_leader, "read lost")});
     reads_.erase(id);
   }
+  Result<QueryAnswer> query_stale(const Query&, std::vector<TxnId>& in_the_way) override {
+    in_the_way = prepared;
+    QueryAnswer answer;
+    answer.at = database_.applied;
+    return answer;
+  }
+  [[nodiscard]] bool is_prepared(const TxnId& txn) const override {
+    return std::find(prepared.begin(), prepared.end(), txn) != prepared.end();
+  }
   void tick() override { ++ticks; }
   [[nodiscard]] std::uint64_t rest_ticks() const override { return wants_rest; }
   void rested(std::uint64_t more) override { rested_ticks += more; }
@@ -137,6 +148,7 @@ class TestApplication final : public Application {
   std::uint64_t dropped = 0;  // snapshots that were given up
   std::uint64_t rested_ticks = 0;
   std::vector<std::pair<GroupId, Bytes>> received;
+  std::vector<TxnId> prepared;  // in the way of every stale read
 
  private:
   void answer(RequestId id) { outbox_.replies.push_back({id, ClientAnswer(TxnAnswer{})}); }

@@ -124,6 +124,12 @@ TEST(ApiCodec, RequestsComeBackAsTheyWere) {
   Query validation{{KvGet{"k"}}};
   validation.unchanged_since = Index(0);
   EXPECT_EQ(from_api(sent(to_api(validation, "s1")), groups)->body, validation);
+  Query stale{{KvGet{"k"}}};
+  stale.max_staleness_micros = 5'000'000;
+  EXPECT_EQ(from_api(sent(to_api(stale, "s1")), groups)->body, stale);
+  QueryAnswer aged;
+  aged.age_micros_max = 1'500;
+  EXPECT_EQ(from_api(to_api(aged))->age_micros_max, 2'000U) << "never told younger than it is";
 }
 
 TEST(ApiCodec, AnswersComeBackAsTheyWere) {
@@ -327,6 +333,14 @@ TEST(ApiCodec, RefusesBadQuestions) {
   query.add_operations()->mutable_get()->set_key("k");
   query.add_operations()->mutable_put()->set_key("k");
   EXPECT_THAT(from_api(query, groups).error().message, StartsWith("operations[1]: writes"));
+  query.mutable_operations()->RemoveLast();
+  query.set_max_staleness_millis(0);
+  EXPECT_THAT(from_api(query, groups).error().message, StartsWith("max_staleness_millis: is 0, not 1 to 86400000"));
+  query.set_max_staleness_millis(86'400'001);
+  EXPECT_THAT(from_api(query, groups).error().message, StartsWith("max_staleness_millis: is 86400001"));
+  query.set_max_staleness_millis(1);
+  query.set_rehearse(true);
+  EXPECT_THAT(from_api(query, groups).error().message, StartsWith("max_staleness_millis: a rehearsal"));
 }
 
 TEST(ApiCodec, RefusesBadAnswers) {

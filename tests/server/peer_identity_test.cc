@@ -61,5 +61,25 @@ TEST(PeerIdentity, RefusesAnotherGenerationAndSaysWhoMustComeBackEmpty) {
   EXPECT_EQ(back.check(node_id("n2"), accepted), std::nullopt);
 }
 
+TEST(PeerIdentity, R14_NodesOfAdjacentLevelsServeTogetherAndOthersAreRefusedByName) {
+  PeerIdentity old = identity("n1");
+  PeerIdentity next = identity("n2");
+  PeerIdentity after = identity("n2");
+  old.level = 4;
+  next.level = 5;
+  after.level = 6;
+  EXPECT_EQ(next.check(hello_of(old, "n2")).refusal, std::nullopt);
+  EXPECT_EQ(old.check(hello_of(next, "n1")).refusal, std::nullopt);
+  const char* const why = "node n1 speaks protocol level 4 and this one level 6: only adjacent levels serve together";
+  EXPECT_THAT(after.check(hello_of(old, "n2")).refusal.value(), HasSubstr(why));
+  EXPECT_THAT(old.check(hello_of(after, "n1")).refusal.value(), HasSubstr("level 6 and this one level 4"));
+  v1::PeerAccepted accepted;
+  after.write_accepted(accepted);
+  EXPECT_THAT(old.check(node_id("n2"), accepted).value_or(""), HasSubstr("level 6 and this one level 4"));
+  accepted.Clear();
+  old.level = 1;
+  EXPECT_EQ(old.check(node_id("n2"), accepted), std::nullopt) << "who tells none is of before levels were told";
+}
+
 }  // namespace
 }  // namespace assent

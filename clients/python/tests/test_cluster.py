@@ -126,6 +126,15 @@ class Transactions(ClusterTest):
         with self.assertRaisesRegex(assent.NotFoundError, "there is no group s9 here; the groups are: c0, s1, s2"):
             self.client.query("s9", "SELECT 1")
 
+    def test_stale_reads_of_any_replica(self) -> None:
+        for _ in range(6):  # replicas take turns
+            self.assertEqual(self.client.query("s1", "SELECT ?1", 7, max_staleness=5.0).value(), 7)
+        self.assertIsNone(self.client.get("s1", "no such key", max_staleness=5.0))
+        with self.assertRaises(assent.InvalidError):
+            self.client.query("s1", "SELECT 1", max_staleness=0)
+        with self.assertRaises(assent.InvalidError):
+            self.client.query("s1", "SELECT * FROM nowhere", max_staleness=5.0)
+
     def test_escrow_adds_go_side_by_side(self) -> None:
         def add(tx: assent.Tx) -> None:
             tx.add("s1", "escrow", 1, floor=0, escrow=True)

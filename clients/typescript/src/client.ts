@@ -15,7 +15,7 @@
 import { AssentError } from './errors';
 import { Courier } from './courier';
 import { attemptId, createdAt, isTxnId, newTxnId } from './ids';
-import { asAssentError, execute, getOutcome, query, rehearse, unchanged, type Content } from './operations';
+import { asAssentError, execute, getOutcome, query, queryStale, rehearse, unchanged, type Content } from './operations';
 import { aborted, committed, isDefinite, worthANewAttempt, type Aborted, type OperationResult, type Outcome } from './outcome';
 import { Backoff, leftUntil, now, type Deadline } from './pace';
 import { GaveUp, Txn, wireMode, type Intent, type ServiceMode } from './txn';
@@ -88,10 +88,22 @@ export class Client {
     return new Run(this.#courier, options, coordinator, deadline, fn).go();
   }
 
-  /** A linearizable SELECT on one shard. */
-  async query(shard: string, sql: string, parameters: readonly Parameter[] = [], options: { timeoutMs?: number } = {}): Promise<OperationResult> {
+  /**
+   * A linearizable SELECT on one shard. With maxStalenessMs a stale one: of any replica that can prove that all that was
+   * told to be committed longer ago shows in what it holds.
+   */
+  async query(
+    shard: string,
+    sql: string,
+    parameters: readonly Parameter[] = [],
+    options: { timeoutMs?: number; maxStalenessMs?: number } = {},
+  ): Promise<OperationResult> {
     const operations = [{ sql: { text: sql, parameters: parameters.map(encodeValue) } }];
-    const [result] = await query(this.#courier, shard, operations, this.#deadline(options.timeoutMs));
+    const deadline = this.#deadline(options.timeoutMs);
+    const [result] =
+      options.maxStalenessMs === undefined
+        ? await query(this.#courier, shard, operations, deadline)
+        : await queryStale(this.#courier, shard, operations, options.maxStalenessMs, deadline);
     if (!result) throw new AssentError('internal', `shard ${shard} answered nothing`);
     return result;
   }

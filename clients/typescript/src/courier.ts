@@ -129,6 +129,39 @@ export class Courier {
     }
   }
 
+  /** As ask(), of whichever replica of the group answers: they take turns, from one drawn at random on. */
+  async askAnyReplica<Response>(group: string, method: Method, request: object, deadline: Deadline): Promise<Response> {
+    const pace = new Pace(deadline, this.attemptTimeoutMs);
+    const turn = Math.floor(Math.random() * 65_536);
+    let last: AssentError | undefined;
+    for (;;) {
+      let targets = this.directory.replicas(group);
+      if (targets.length === 0) {
+        try {
+          const leader = await this.findLeader(group, deadline);
+          targets = this.directory.replicas(group);
+          if (targets.length === 0) targets = [leader];
+        } catch (error) {
+          throw last ?? error;
+        }
+      }
+      const first = turn % targets.length;
+      for (const target of [...targets.slice(first), ...targets.slice(0, first)]) {
+        const { judgement, response } = await this.#call<Response>(target.endpoint, method, request, pace.attemptDeadline());
+        const { verdict } = judgement;
+        if (verdict === 'answered') return response;
+        if (verdict === 'invalid' || verdict === 'not_found' || verdict === 'refused') throw toError(judgement);
+        if (verdict !== 'elsewhere') this.#note(target, judgement);
+        last = this.timeIsUp({ target, judgement, response, followNow: false });
+        if (this.closed) throw this.cancelled();
+        if (pace.over()) throw last;
+      }
+      await this.pause(pace.pause(false));
+      if (this.closed) throw this.cancelled();
+      if (pace.over() && last) throw last;
+    }
+  }
+
   timeIsUp(delivery: Delivery<unknown>): AssentError {
     const { verdict } = delivery.judgement;
     const code = verdict === 'busy' ? 'busy' : verdict === 'lost' ? 'timed_out' : this.directory.nobody(delivery.target.group).code;

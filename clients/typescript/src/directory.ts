@@ -20,6 +20,7 @@ interface Group {
   role: string;
   leader: string;
   epoch: bigint;
+  carriers: Set<string>; // nodes that told that they carry it
 }
 
 export class Directory {
@@ -41,6 +42,16 @@ export class Directory {
     const endpoint = node ? this.#addresses.get(node) : undefined;
     if (!node || !endpoint || !this.#healthy(endpoint)) return undefined;
     return { group, node, endpoint };
+  }
+
+  /** Those that told that they carry the group, whose endpoints did not fail since they last answered. */
+  replicas(group: string): Target[] {
+    const targets: Target[] = [];
+    for (const node of this.#groups.get(group)?.carriers ?? []) {
+      const endpoint = this.#addresses.get(node);
+      if (endpoint && this.#healthy(endpoint)) targets.push({ group, node, endpoint });
+    }
+    return targets;
   }
 
   allLed(): boolean {
@@ -69,7 +80,11 @@ export class Directory {
       this.#place(node.clientEndpoint).node = node.name;
       this.#addresses.set(node.name, node.clientEndpoint);
     }
-    for (const replica of status.replicas) this.#learn(status.node, replica);
+    for (const group of this.#groups.values()) group.carriers.delete(status.node);
+    for (const replica of status.replicas) {
+      this.#learn(status.node, replica);
+      this.#group(replica.group).carriers.add(status.node);
+    }
   }
 
   failed(endpoint: string, why: string): void {
@@ -148,7 +163,7 @@ export class Directory {
 
   #group(name: string): Group {
     let group = this.#groups.get(name);
-    if (!group) this.#groups.set(name, (group = { role: '', leader: '', epoch: 0n }));
+    if (!group) this.#groups.set(name, (group = { role: '', leader: '', epoch: 0n, carriers: new Set() }));
     return group;
   }
 

@@ -59,6 +59,7 @@ const verdictOfReason: Record<string, Verdict> = {
   NOT_LEADER: 'elsewhere',
   SHUTTING_DOWN: 'elsewhere',
   OVERLOADED: 'busy',
+  TOO_STALE: 'busy',
   TXN_CONFLICT: 'busy',
   CANCELLED: 'busy',
   DEADLINE_PASSED: 'busy',

@@ -211,6 +211,20 @@ export async function query(courier: Courier, shard: string, operations: WireOpe
   return answer.results.map(decodeResult);
 }
 
+/** A stale read: of any replica that can prove that all that was told to be committed longer ago shows in what it holds. */
+export async function queryStale(
+  courier: Courier,
+  shard: string,
+  operations: WireOperation[],
+  maxStalenessMs: number,
+  deadline: Deadline,
+): Promise<OperationResult[]> {
+  if (!(maxStalenessMs >= 1)) throw new AssentError('invalid', 'a stale read needs a bound of 1 ms or more');
+  const request: QueryRequest = { shard, operations, maxStalenessMillis: String(Math.floor(maxStalenessMs)) };
+  const answer = await courier.askAnyReplica<QueryResponse>(shard, queryMethod, request, deadline);
+  return answer.results.map(decodeResult);
+}
+
 /** Whether what the operations touch has not changed behind that index, and nobody is about to change it. */
 export async function unchanged(
   courier: Courier,

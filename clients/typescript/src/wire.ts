@@ -109,6 +109,7 @@ export interface QueryRequest {
   operations: WireOperation[];
   rehearse?: boolean;
   unchangedSince?: string;
+  maxStalenessMillis?: string;
 }
 export interface QueryResponse {
   results: WireResult[];

@@ -65,6 +65,14 @@ describe('a client', () => {
     await assert.rejects(client.query('s1', 'SELECT ?1', [Number.NaN]), /NaN/);
   });
 
+  it('reads of any replica that can prove that it is young enough', async () => {
+    for (let i = 0; i < 6; ++i) {
+      const { rows } = await client.query('s1', 'SELECT ?1', [7], { maxStalenessMs: 5_000 });
+      assert.deepEqual(rows, [[7n]]);
+    }
+    await assert.rejects(client.query('s1', 'SELECT 1', [], { maxStalenessMs: 0 }), /1 ms or more/);
+  });
+
   it('takes a refusal for what it is, and never runs it again', async () => {
     let runs = 0;
     const outcome = aborted(

@@ -123,12 +123,21 @@ class Client(ClientCore):
 
     # ---- reads ----
 
-    async def query(self, shard: str, text: str, *parameters: Value, timeout: Optional[float] = None) -> Rows:
-        read = operations.query(self._courier, shard, [sql(text, *parameters)], self._deadline(timeout))
+    async def query(
+        self,
+        shard: str,
+        text: str,
+        *parameters: Value,
+        max_staleness: Optional[float] = None,
+        timeout: Optional[float] = None,
+    ) -> Rows:
+        read = self._query(shard, sql(text, *parameters), max_staleness, timeout)
         return (await self._drive(read)).results[0]
 
-    async def get(self, shard: str, key: str, *, timeout: Optional[float] = None) -> Optional[bytes]:
-        read = operations.query(self._courier, shard, [get(key)], self._deadline(timeout))
+    async def get(
+        self, shard: str, key: str, *, max_staleness: Optional[float] = None, timeout: Optional[float] = None
+    ) -> Optional[bytes]:
+        read = self._query(shard, get(key), max_staleness, timeout)
         return key_value((await self._drive(read)).results[0])
 
     async def read(

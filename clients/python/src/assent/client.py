@@ -70,6 +70,14 @@ class ClientCore:
         txn_id, known = (asked.id, asked.ask) if isinstance(asked, Outcome) else (asked, "")
         return operations.get_outcome(self._courier, txn_id, group or known, seal, wait, self._deadline(timeout))
 
+    def _query(
+        self, shard: str, operation: Operation, max_staleness: Optional[float], timeout: Optional[float]
+    ) -> Steps[operations.Read]:
+        deadline = self._deadline(timeout)
+        if max_staleness is None:
+            return operations.query(self._courier, shard, [operation], deadline)
+        return operations.query_stale(self._courier, shard, [operation], max_staleness, deadline)
+
 
 class Client(ClientCore):
     def __init__(self, endpoints: Union[str, Sequence[str], None] = None, **options: float):
@@ -169,13 +177,23 @@ class Client(ClientCore):
 
     # ---- reads ----
 
-    def query(self, shard: str, text: str, *parameters: Value, timeout: Optional[float] = None) -> Rows:
-        """A linearizable read of one shard."""
-        read = operations.query(self._courier, shard, [sql(text, *parameters)], self._deadline(timeout))
+    def query(
+        self,
+        shard: str,
+        text: str,
+        *parameters: Value,
+        max_staleness: Optional[float] = None,
+        timeout: Optional[float] = None,
+    ) -> Rows:
+        """A linearizable read of one shard. With max_staleness, in seconds, a stale one: of any replica that can prove
+        that all that was told to be committed longer ago shows in what it holds."""
+        read = self._query(shard, sql(text, *parameters), max_staleness, timeout)
         return self._drive(read).results[0]
 
-    def get(self, shard: str, key: str, *, timeout: Optional[float] = None) -> Optional[bytes]:
-        read = operations.query(self._courier, shard, [get(key)], self._deadline(timeout))
+    def get(
+        self, shard: str, key: str, *, max_staleness: Optional[float] = None, timeout: Optional[float] = None
+    ) -> Optional[bytes]:
+        read = self._query(shard, get(key), max_staleness, timeout)
         return key_value(self._drive(read).results[0])
 
     def read(

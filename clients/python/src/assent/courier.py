@@ -6,6 +6,7 @@ business of operations.py. Functions are generators (steps.py). Safe from any th
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from dataclasses import dataclass
@@ -93,6 +94,38 @@ class Courier:
         judgement = judge(reply.failure) if reply.failure else ANSWERED
         return Delivery(target, judgement, reply.message, self._note(target, judgement))
 
+    def ask_any_replica(self, group: str, service: str, method: str, request: Any, deadline: float) -> Steps[Any]:
+        """As ask(), of whichever replica answers: they take turns, from one drawn at random on."""
+        pace = self.pace(deadline)
+        turn = random.randrange(1 << 16)
+        last: Optional[AssentError] = None
+        while True:
+            self.check_open()
+            targets = self.directory.replicas(group)
+            if not targets:
+                try:
+                    leader = yield from self.find_leader(group, deadline)
+                except AssentError as error:
+                    raise last or error
+                targets = self.directory.replicas(group) or [leader]
+            first = turn % len(targets)
+            for target in targets[first:] + targets[:first]:
+                timeout = max(0.001, left(pace.attempt_deadline()))
+                reply: Reply = yield Call(target.endpoint, service, method, request, timeout)
+                judgement = judge(reply.failure) if reply.failure else ANSWERED
+                if judgement.verdict is Verdict.ANSWERED:
+                    return reply.message
+                if judgement.verdict in (Verdict.INVALID, Verdict.NOT_FOUND, Verdict.REFUSED):
+                    raise error_of(judgement)
+                if judgement.verdict is not Verdict.ELSEWHERE:
+                    self._note(target, judgement)
+                last = self.time_is_up(Delivery(target, judgement, None), "a replica")
+                if pace.over():
+                    raise last
+            yield pace.pause(False)
+            if pace.over():
+                raise last or self.directory.nobody(group)
+
     def ask(self, group: str, service: str, method: str, request: Any, deadline: float) -> Steps[Any]:
         """A call that may be repeated freely: until it is answered, or the deadline has passed."""
         pace = self.pace(deadline)
@@ -112,12 +145,12 @@ class Courier:
             if pace.over():
                 raise last
 
-    def time_is_up(self, delivery: Delivery) -> AssentError:
+    def time_is_up(self, delivery: Delivery, role: str = "the leader") -> AssentError:
         target, judgement = delivery.target, delivery.judgement
         nobody = self.directory.nobody(target.group)
         kind = {Verdict.BUSY: BusyError, Verdict.LOST: TimedOutError}.get(judgement.verdict, type(nobody))
         return kind(
-            f"{target.node} ({target.endpoint}), asked as the leader of {target.group}, said until the time was up: "
+            f"{target.node} ({target.endpoint}), asked as {role} of {target.group}, said until the time was up: "
             f"{judgement.message}",
             reason=judgement.reason,
             tried=nobody.tried,

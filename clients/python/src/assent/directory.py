@@ -7,7 +7,7 @@ believed until an answer contradicts it. Makes no call. Safe from any thread.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from .errors import AssentError, NoLeaderError, NotFoundError, Tried, UnreachableError
@@ -34,6 +34,7 @@ class _Group:
     role: str = ""
     leader: str = ""
     epoch: int = 0
+    carriers: set[str] = field(default_factory=set)  # nodes that told that they carry it
 
 
 class Directory:
@@ -53,6 +54,13 @@ class Directory:
             known = self._groups.get(group)
             endpoint = self._healthy_leader(known) if known else None
             return Target(group, known.leader, endpoint) if known and endpoint else None
+
+    def replicas(self, group: str) -> list[Target]:
+        """Those that told that they carry the group, whose endpoints did not fail since they last answered."""
+        with self._lock:
+            known = self._groups.get(group)
+            found = [(node, self._addresses.get(node, "")) for node in sorted(known.carriers)] if known else []
+            return [Target(group, node, endpoint) for node, endpoint in found if self._healthy(endpoint)]
 
     def all_led(self) -> bool:
         with self._lock:
@@ -80,8 +88,11 @@ class Directory:
             self._addresses[status.node] = endpoint  # what worked from here beats what the node says of itself
             for node in status.nodes:
                 self._introduce(node.name, node.client_endpoint)
+            for group in self._groups.values():
+                group.carriers.discard(status.node)
             for replica in status.replicas:
                 self._learn(status.node, replica)
+                self._groups[replica.group].carriers.add(status.node)
 
     def failed(self, endpoint: str, why: str) -> None:
         with self._lock:

@@ -50,6 +50,7 @@ _OF_REASON = {
     "SHUTTING_DOWN": Verdict.ELSEWHERE,
     "TXN_CONFLICT": Verdict.BUSY,
     "OVERLOADED": Verdict.BUSY,
+    "TOO_STALE": Verdict.BUSY,
     "CANCELLED": Verdict.BUSY,
     "DEADLINE_PASSED": Verdict.BUSY,
     "OUTCOME_UNKNOWN": Verdict.LOST,

@@ -34,6 +34,7 @@ class Read:
     results: tuple[Rows, ...]
     index: int  # the log index that it reflects
     digests: tuple[int, ...] = ()  # of a rehearsal, one for each result
+    age_max: Optional[float] = None  # of a stale read, in seconds: what was told longer ago shows in it
 
 
 def worth_a_new_attempt(outcome: Outcome) -> bool:
@@ -270,6 +271,18 @@ def query(courier: Courier, shard: str, operations: Sequence[Operation], deadlin
     return _read_of((yield from courier.ask(shard, "Shard", "Query", request, deadline)))
 
 
+def query_stale(
+    courier: Courier, shard: str, operations: Sequence[Operation], max_staleness: float, deadline: float
+) -> Steps[Read]:
+    """Of any replica that can prove that all that was told to be committed longer ago shows in what it holds."""
+    if not operations:
+        raise InvalidError("the query is empty")
+    if max_staleness < 0.001:
+        raise InvalidError("a stale read needs a bound of 1 ms or more")
+    request = pb.QueryRequest(shard=shard, operations=operations, max_staleness_millis=int(max_staleness * 1000))
+    return _read_of((yield from courier.ask_any_replica(shard, "Shard", "Query", request, deadline)))
+
+
 def rehearse(courier: Courier, shard: str, operations: Sequence[Operation], deadline: float) -> Steps[Read]:
     """Runs work that may write, and takes it back."""
     request = pb.QueryRequest(shard=shard, operations=operations, rehearse=True)
@@ -332,4 +345,5 @@ def _read_with_locks(
 
 
 def _read_of(message: pb.QueryResponse) -> Read:
-    return Read(tuple(Rows.of(one) for one in message.results), message.index, tuple(message.digests))
+    age = message.age_millis_max / 1000 if message.HasField("age_millis_max") else None
+    return Read(tuple(Rows.of(one) for one in message.results), message.index, tuple(message.digests), age)
