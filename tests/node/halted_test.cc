@@ -35,6 +35,7 @@ class NewerApplication final : public Application {
   void tick() override { real_->tick(); }
   Outbox take_outbox() override { return real_->take_outbox(); }
   Result<Bytes> snapshot() override { return real_->snapshot(); }
+  [[nodiscard]] Result<void> restorable(const SnapshotMark&, ByteView) const override { return {}; }
   Result<void> restore(const SnapshotMark& mark, ByteView data) override { return real_->restore(mark, data); }
   Result<std::uint64_t> digest() override { return real_->digest(); }
   [[nodiscard]] ApplicationStatus status() const override { return {}; }

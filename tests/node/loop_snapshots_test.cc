@@ -149,7 +149,7 @@ TEST_F(LoopSnapshotTest, ADamagedOneThatAScrubberFindsIsMadeAgainAndSetAside) {
   }
   EXPECT_EQ(log(c0).snapshots_taken.back().last.index, Index(13));
   EXPECT_EQ(node.disk.list("damaged")->size(), 2U);
-  const ColdFile stranger{.kind = ColdFile::Kind::snapshot, .path = "snapshots/x"};
+  const ColdFile stranger{.kind = ColdFile::Kind::snapshot, .path = "snapshots/x", .group = {}};
   EXPECT_FALSE(node.loop->repair(stranger));
 }
 
