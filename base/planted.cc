@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/planted_scrub.h"
-
 namespace assent {
 
 namespace {
@@ -77,8 +75,8 @@ constexpr std::array bugs{
     PlantedBug{Bug::resumed_from_other_snapshot, "resumed_from_other_snapshot"},
     PlantedBug{Bug::snapshot_named_before_whole, "snapshot_named_before_whole"},
     PlantedBug{Bug::stale_snapshot_mark, "stale_snapshot_mark"},
-    PlantedBug{bug_scrub_trusts_header, "scrub_trusts_header"},
-    PlantedBug{bug_repair_drops_unreplaced, "repair_drops_unreplaced"},
+    PlantedBug{Bug::scrub_trusts_header, "scrub_trusts_header"},
+    PlantedBug{Bug::repair_drops_unreplaced, "repair_drops_unreplaced"},
 };
 
 #ifdef ASSENT_PLANTED_BUGS

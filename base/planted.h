@@ -88,6 +88,9 @@ enum class Bug : std::uint8_t {
                                 // whole
   snapshot_named_before_whole,  // a snapshot has its name, and its mark in the log, before all of it is on the disk
   stale_snapshot_mark,          // a snapshot made in steps gets the mark of when it was begun
+  // The scrubber and what it has repaired.
+  scrub_trusts_header,      // cold data is whole when the headers of its parts are
+  repair_drops_unreplaced,  // a damaged segment goes before what lives in it stands elsewhere
   // No bugs, and not among planted_bugs(): rules that the explorer shows to be a convenience (docs/PROTOCOL.md).
   no_tombstone,  // an abort that overtakes its prepare leaves no trace
 };

@@ -2,7 +2,7 @@
 // each answer by what the world knows and no node does.
 //
 //   S1 bound     an answer says an age, no greater than what was asked for
-//   S2 age       it reflects every entry that any replica had applied longer ago than that, in true time
+//   S2 age       it reflects every command that any replica had applied longer ago than that, in true time
 //   S3 hidden    no transaction that holds what was read, and is only prepared there, was told committed longer ago
 //
 // (That what it reflects is a state that was, the digests of replicas at equal indices say, and S2 which one.)
@@ -45,7 +45,7 @@ class StaleReader {
 
   // ---- what happens ----
   void saw(GroupId group, const ClientBody& body);  // a client asks
-  void applied(GroupId group, Index index);         // by any replica
+  void applied(GroupId group, Index command);       // by any replica; answers are as of a command
   void told(const TxnId& txn);                      // committed, to any client
   void went_down(NodeId node);
 

@@ -202,8 +202,9 @@ void World::look_at_message(Process& process, const GroupConfig& group, GroupId 
 void World::applied(Process& process, GroupId group, const Entry& entry) {
   recorder_.trace(process.node(), group, entry.index, entry.epoch, entry.stamp, std::string_view(entry.payload));
   const bool fresh = logs_.applied(process.life(), group, entry);
+  if (entry.kind != EntryKind::command) return;
   if (stale_reader_) stale_reader_->applied(group, entry.index);
-  if (entry.kind == EntryKind::command) judge_command(process, group, entry, fresh);
+  judge_command(process, group, entry, fresh);
 }
 
 void World::judge_command(Process& process, GroupId group, const Entry& entry, bool fresh) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/planted_scrub.h"
+#include "base/planted.h"
 #include "storage/snapshot_file.h"
 #include "storage/wal_format.h"
 
@@ -33,7 +33,7 @@ class SegmentCheck final : public ColdCheck {
     std::uint64_t at = first_batch_offset(header->block_bytes);
     std::uint64_t last = 0;
     while (at < end_) {
-      if (planted(bug_scrub_trusts_header)) {
+      if (planted(Bug::scrub_trusts_header)) {
         const auto trusted = read_batch_header(bytes_, place_, at);
         if (!trusted) break;
         at = round_up(at + batch_header_bytes + trusted->record_bytes, header->block_bytes);

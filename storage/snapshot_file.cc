@@ -7,7 +7,7 @@
 
 #include "base/byte_codec.h"
 #include "base/digest.h"
-#include "base/planted_scrub.h"
+#include "base/planted.h"
 #include "storage/wal_format.h"
 
 namespace assent::snapshot_file {
@@ -147,7 +147,7 @@ Result<SnapshotMark> RunningCheck::finish() {
   if (!*header_) return fail((*header_).error());
   const Header& header = **header_;
   if (data_bytes_ != header.data_bytes) return fail(wrong_length(data_bytes_, header.data_bytes));
-  if (!planted(bug_scrub_trusts_header) && checksum_.value() != header.data_checksum) return fail(wrong_data());
+  if (!planted(Bug::scrub_trusts_header) && checksum_.value() != header.data_checksum) return fail(wrong_data());
   return header.mark;
 }
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/planted.h"
-#include "base/planted_scrub.h"
 #include "storage/wal_format.h"
 #include "storage/wal_recovery.h"
 #include "storage/wal_state.h"
@@ -124,7 +123,7 @@ class SegmentedWal final : public Wal {
   void renew(std::uint64_t segment) override {
     const bool there = std::binary_search(segments_.begin(), segments_.end(), segment);
     if (!there || segment == number_) return;
-    if (planted(bug_repair_drops_unreplaced)) {
+    if (planted(Bug::repair_drops_unreplaced)) {
       (void)disk_.remove(path(segment));
       std::erase(segments_, segment);
       return;
