@@ -52,6 +52,11 @@ Table groups_table(const client::ClusterStatus& status) {
   return table;
 }
 
+std::string state_of(const client::NodeView& node) {
+  if (node.damaged_files.empty()) return "up";
+  return fmt::format("up, damaged files: {}", fmt::join(node.damaged_files, "; "));
+}
+
 Table nodes_table(const client::ClusterStatus& status) {
   Table table({"NODE", "ENDPOINT", "VERSION", "FSYNCS", "WAL MiB", "CPU s", "MEMORY MiB", "STATE"});
   for (const client::NodeView& node : status.nodes) {
@@ -63,7 +68,7 @@ Table nodes_table(const client::ClusterStatus& status) {
     const client::NodeCounters& counters = node.counters;
     table.add({name, node.endpoint, node.version, grouped(counters.wal_syncs), grouped(counters.wal_bytes >> 20U),
                fmt::format("{:.1f}", static_cast<double>(counters.cpu_micros) / 1e6),
-               grouped(counters.resident_bytes >> 20U), "up"});
+               grouped(counters.resident_bytes >> 20U), state_of(node)});
   }
   return table;
 }

@@ -103,6 +103,7 @@ Json node_json(const client::NodeView& node) {
   out["version"] = node.version;
   out["level"] = node.level;
   out["usesLevel"] = node.uses_level;
+  if (!node.damaged_files.empty()) out["damagedFiles"] = node.damaged_files;
   out["disk"] = text(node.disk);
   out["counters"] = {{"walSyncs", text(counters.wal_syncs)},
                      {"walBytes", text(counters.wal_bytes)},

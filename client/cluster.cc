@@ -71,7 +71,7 @@ ClusterStatus merge(std::vector<NodeAnswer> answers) {
   std::map<std::string, GroupView> groups;
   GroupView map_group;
   for (NodeAnswer& answer : answers) {
-    NodeView view{answer.name, answer.endpoint, answer.status.has_value(), answer.trouble, {}, {}, 0, 0, 0, 0};
+    NodeView view{answer.name, answer.endpoint, answer.status.has_value(), answer.trouble, {}, {}, 0, 0, 0, 0, {}};
     if (answer.status) {
       view.name = answer.status->node;
       view.version = answer.status->version;
@@ -80,6 +80,7 @@ ClusterStatus merge(std::vector<NodeAnswer> answers) {
       view.map_epoch = answer.status->map_epoch;
       view.level = answer.status->level;
       view.uses_level = answer.status->uses_level;
+      view.damaged_files = answer.status->damaged_files;
     }
     const bool seen = !view.name.empty() && std::any_of(cluster.nodes.begin(), cluster.nodes.end(),
                                                         [&](const NodeView& n) { return n.name == view.name; });

@@ -81,6 +81,7 @@ struct NodeStatus {
   std::uint32_t level = 0;                   // of the program's protocol
   std::uint32_t uses_level = 0;              // no more than that, for as long as it was told so
   std::optional<ReplicaStatus> map_replica;  // of the group that keeps the map
+  std::vector<std::string> damaged_files;    // found by its scrubber, not replaced yet, each with what is wrong
 };
 
 struct NodeView {
@@ -94,6 +95,7 @@ struct NodeView {
   std::uint64_t map_epoch = 0;
   std::uint32_t level = 0;
   std::uint32_t uses_level = 0;
+  std::vector<std::string> damaged_files;
 };
 
 struct GroupView {

@@ -153,6 +153,7 @@ NodeStatus decode(const v1::StatusResponse& message) {
   out.map_epoch = message.map_epoch();
   out.level = message.level();
   out.uses_level = message.uses_level();
+  out.damaged_files.assign(message.damaged_files().begin(), message.damaged_files().end());
   if (message.has_map_replica()) out.map_replica = decode_replica(message.map_replica());
   const v1::NodeCounters& counters = message.counters();
   out.counters =

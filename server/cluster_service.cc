@@ -157,7 +157,9 @@ void write_status(const ClusterView& cluster, Loop& loop, const PeerLatencies& l
     const Result<std::uint64_t> digest = loop.application_digest(status.config.id);
     if (digest) replica.set_digest(fmt::format("{:016x}", *digest));
   }
-  write_counters(loop.statistics(), *out.mutable_counters());
+  const LoopStatistics statistics = loop.statistics();
+  write_counters(statistics, *out.mutable_counters());
+  for (const std::string& damaged : statistics.scrub.damaged) out.add_damaged_files(damaged);
   for (const auto& [node, latency] : latencies) {
     v1::PeerLatency& peer = *out.add_peers();
     peer.set_node(cluster.node_name(node));

@@ -62,6 +62,13 @@ void StaleReader::went_down(NodeId node) {
   std::erase_if(waiting_, [node](const auto& one) { return one.second.node == node; });
 }
 
+void StaleReader::read(NodeId node, GroupId group, const Query& query) {
+  for (auto& [id, waiting] : waiting_) {
+    if (waiting.node != node || waiting.shard != group || waiting.query != query) continue;
+    if (!waiting.read_at) waiting.read_at = schedule_.now();
+  }
+}
+
 void StaleReader::heard(Process& process, const ClientReply& reply) {
   const auto found = waiting_.find(reply.id);
   if (found == waiting_.end() || found->second.node != process.node()) {
@@ -90,7 +97,8 @@ void StaleReader::judge(Process& process, const Waiting& read, const QueryAnswer
                     "that it is no older",
                     process.node(), bound));
   }
-  const Micros moment = schedule_.now() - std::min<Micros>(schedule_.now(), *answer.age_micros_max);
+  if (!read.read_at) return recorder_.wrong(fmt::format("node {} answered a stale read unread", process.node()));
+  const Micros moment = *read.read_at - std::min<Micros>(*read.read_at, *answer.age_micros_max);
   recorder_.say("node {} answers a stale read of group {} as of {}, at most {} us old", process.node(), read.shard,
                 answer.at, *answer.age_micros_max);
   if (const Index needed = applied_before(read.shard, moment); needed > answer.at) {

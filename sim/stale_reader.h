@@ -7,14 +7,15 @@
 //
 // (That what it reflects is a state that was, the digests of replicas at equal indices say, and S2 which one.)
 //
-// It sends nothing over the network and draws from a stream of its own. A reply belongs to the virtual moment in which
-// it is given: the loop read its clock in that moment, too.
+// It sends nothing over the network and draws from a stream of its own. An age counts back from the moment of the
+// reading, which is between the request and its answer: a reply leaves with its loop's next batch.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,8 @@ class StaleReader {
   void told(const TxnId& txn);                      // committed, to any client
   void went_down(NodeId node);
 
+  void read(NodeId node, GroupId group, const Query& query);
+
   [[nodiscard]] bool asked(RequestId id) const { return id.value > first_id; }
   void heard(Process& process, const ClientReply& reply);
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
@@ -59,6 +62,7 @@ class StaleReader {
     NodeId node;
     GroupId shard;
     Query query;
+    std::optional<Micros> read_at = std::nullopt;  // at the earliest
   };
   struct Progress {
     Micros at = 0;

@@ -15,6 +15,12 @@ Outbox WatchedApplication::take_outbox() {
   return outbox;
 }
 
+Result<QueryAnswer> WatchedApplication::query_stale(const Query& query, std::vector<TxnId>& in_the_way) {
+  auto answer = real_->query_stale(query, in_the_way);
+  if (answer && in_the_way.empty()) watcher_.stale_read(query);
+  return answer;
+}
+
 Result<Bytes> WatchedApplication::snapshot() {
   watcher_.snapshot_taken(real_->status());
   return real_->snapshot();

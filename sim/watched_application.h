@@ -20,6 +20,7 @@ class WatchedApplication final : public Application {
     std::function<void(const ApplicationStatus&)> snapshot_taken;
     std::function<void()> snapshot_took_turns;             // and entries were applied in between
     std::function<void(GroupId from, ByteView)> received;  // a message between groups, before the application has it
+    std::function<void(const Query&)> stale_read;          // evaluated, and about to be answered
     std::function<void()> message_lost;
     std::function<bool()> loses_first_sends;
   };
@@ -43,9 +44,7 @@ class WatchedApplication final : public Application {
   void refused(const Bytes& proposal, const Error& error) override { real_->refused(proposal, error); }
   void read_ready(ReadId id) override { real_->read_ready(id); }
   void read_lost(ReadId id) override { real_->read_lost(id); }
-  Result<QueryAnswer> query_stale(const Query& query, std::vector<TxnId>& in_the_way) override {
-    return real_->query_stale(query, in_the_way);
-  }
+  Result<QueryAnswer> query_stale(const Query& query, std::vector<TxnId>& in_the_way) override;
   [[nodiscard]] bool is_prepared(const TxnId& txn) const override { return real_->is_prepared(txn); }
   void tick() override { real_->tick(); }
   [[nodiscard]] std::uint64_t rest_ticks() const override { return real_->rest_ticks(); }

@@ -119,6 +119,9 @@ Result<std::unique_ptr<Application>> World::make_application(Process& process, c
     if (status.prepared > 0) recorder_.rare("snapshot taken with prepared transactions");
   };
   watcher.snapshot_took_turns = [this] { recorder_.rare("entries applied while a snapshot was made"); };
+  watcher.stale_read = [this, &process, id = group.id](const Query& query) {
+    if (stale_reader_) stale_reader_->read(process.node(), id, query);
+  };
   watcher.restored = [this, &process, id = group.id](Index index, const ApplicationStatus& status) {
     logs_.restored(process.life(), id, index);
     if (!process.up()) return;

@@ -140,13 +140,16 @@ TEST(MergeStatus, ANodeAskedUnderTwoAddressesCountsOnceAndTheHighestEpochLeads) 
     replica.leader = name;
     replica.epoch = epoch;
     status.replicas = {replica};
+    if (epoch == 4) status.damaged_files = {"shards/s1.db: page 7 is damaged"};
     return NodeAnswer{endpoint, name, status, {}};
   };
   const ClusterStatus cluster = merge({{"dead:1", "n2", std::nullopt, "refused"},
                                        answer("a:1", "n1", 3),
                                        answer("b:1", "n1", 3),
                                        answer("c:1", "n2", 4)});
-  EXPECT_EQ(cluster.nodes.size(), 2U);
+  ASSERT_EQ(cluster.nodes.size(), 2U);
+  EXPECT_TRUE(cluster.nodes[0].damaged_files.empty());
+  EXPECT_EQ(cluster.nodes[1].damaged_files.size(), 1U);
   ASSERT_EQ(cluster.groups.size(), 1U);
   EXPECT_EQ(cluster.groups[0].leader, "n2");
   EXPECT_EQ(cluster.groups[0].epoch, 4U);

@@ -108,5 +108,17 @@ TEST(Documents, HealthSaysWhatIsMissing) {
   EXPECT_EQ(health_of(group, status), "degraded: 2/3") << "it has lost the disk that votes";
 }
 
+TEST(Documents, ANodeSaysWhichOfItsFilesAreDamaged) {
+  client::NodeView node;
+  node.name = "n1";
+  node.reachable = true;
+  client::ClusterStatus status;
+  status.nodes = {node, node};
+  status.nodes[1].damaged_files = {"shards/s1.db: page 7 is damaged"};
+  const Json nodes = to_json(status)["nodes"];
+  EXPECT_FALSE(nodes[0].contains("damagedFiles"));
+  EXPECT_EQ(nodes[1]["damagedFiles"], Json({"shards/s1.db: page 7 is damaged"}));
+}
+
 }  // namespace
 }  // namespace assent::cli
