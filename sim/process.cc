@@ -89,7 +89,11 @@ void Process::start() {
   loop_ = std::move(*opened);
   loop_->observe(Loop::Observer{
       [this](GroupId group, const Entry& entry) { around_.applied(*this, group, entry); },
-      [this](GroupId group, const Leadership& leadership) { around_.leadership(*this, group, leadership); }});
+      [this](GroupId group, const Leadership& leadership) { around_.leadership(*this, group, leadership); },
+      [this](GroupId group, NodeId from, const Error& why) {
+        recorder_.wrong(fmt::format("D3 snapshots: node {} cannot restore what node {} sent of group {}: {}", node(),
+                                    from, group, why.message));
+      }});
   recorder_.say("node {} starts, life {}: {} segments, {} records, {} torn bytes", setup_.node, life_,
                 loop_->recovery().segments, loop_->recovery().records, loop_->recovery().torn_bytes);
   if (damaged_) recorder_.rare("damaged node came up whole");

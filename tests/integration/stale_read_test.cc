@@ -54,7 +54,9 @@ TEST(StaleRead, C08_a_leader_that_wakes_up_never_answers_from_before_its_sleep) 
 
 // Any replica answers, says how old it is at most, and what it says is so: whoever wrote longer ago is in it.
 TEST(StaleRead, R_followers_answer_within_their_bound_and_refuse_when_they_cannot_know) {
-  Cluster cluster("stale-follower", {.extra_yaml = "raft: { stale_read_wait: 300ms }\n"});
+  ClusterOptions made;
+  made.extra_yaml = "raft: { stale_read_wait: 300ms }\n";
+  Cluster cluster("stale-follower", made);
   cluster.start_all();
   ASSERT_TRUE(cluster.wait_for_leaders());
   client::Client client = cluster.connect();
