@@ -369,6 +369,10 @@ Result<void> Group::apply(const std::vector<EntryPtr>& committed, ClusterMillis 
         break;
       }
     } else {
+      if (entry->kind == EntryKind::command && shared_.levels != nullptr) {
+        const auto noted = shared_.levels->raise(config_.id, protocol_level());
+        if (!noted) return fail(named(noted.error(), "the protocol level of its data cannot be noted"));
+      }
       application_->skip(entry->index);
     }
     applied = entry->index;

@@ -78,6 +78,7 @@ class Group {
     std::uint64_t snapshot_log_bytes = 0;
     std::size_t snapshot_step_bytes = 0;  // 0: all at once
     std::uint64_t stale_read_ticks_max = 0;
+    GroupLevels* levels = nullptr;  // NodeConfig::levels
   };
 
   Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log, std::unique_ptr<Application> application,

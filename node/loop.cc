@@ -304,7 +304,15 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
       Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_, waiting_on_disk_,
                     now_ticks_, now_micros_, risen_, alarms_, making_, config_.snapshot_every,
                     config_.limits.snapshot_log_bytes, config_.limits.snapshot_step_bytes,
-                    config_.limits.stale_read_ticks_max});
+                    config_.limits.stale_read_ticks_max, config_.levels});
+  const std::uint32_t applied_level = config_.levels == nullptr ? 0 : config_.levels->level(group.id);
+  if (!newer && applied_level > protocol_level()) {
+    newer = Error{ErrorCode::unsupported,
+                  fmt::format("group {}: a program of protocol level {} has applied what this one of level {} does not "
+                              "know",
+                              group.name, applied_level, protocol_level()),
+                  {}};
+  }
   if (newer) find(group.id)->halt(*newer);
   return {};
 }

@@ -25,6 +25,7 @@
 #include "base/result.h"
 #include "consensus/log_contract.h"
 #include "node/application.h"
+#include "node/group_levels.h"
 #include "node/limits.h"
 #include "node/transport.h"
 #include "storage/cold_file.h"
@@ -45,6 +46,7 @@ struct NodeConfig {
   // node belongs to no group until a leader takes it in: what it promised before is forgotten (base/membership.h).
   std::uint64_t disk = 0;
   std::uint32_t level = 0;                 // the protocol level that this node uses (base/protocol_level.h)
+  GroupLevels* levels = nullptr;           // what took effect on its disk; null: nothing is noted. It outlives the loop
   bool tells_leads = false;                // to its peers, each second and on change: how many groups it leads
   std::uint64_t snapshot_every = 100'000;  // applied entries between snapshots of a group; 0: never
   WalOptions wal;

@@ -210,6 +210,9 @@ Result<void> Daemon::open_loop() {
   if (!incarnation) return fail(incarnation.error());
   auto memory = PeerMemory::open(config_.data_dir);
   if (!memory) return fail(memory.error());
+  auto levels = LevelMemory::open(config_.data_dir);
+  if (!levels) return fail(levels.error());
+  levels_ = std::make_unique<LevelMemory>(std::move(*levels));
   PeerIdentity identity = peer_identity(config_, *incarnation);
   identity.disk = mine->disk;
   identity.generation = mine->generation;
@@ -226,8 +229,10 @@ Result<void> Daemon::open_loop() {
   if (config_.joined && cluster_.epoch != 0 && config_.joined->epoch == cluster_.epoch) {
     if (auto saved = save_map(config_.data_dir, {config_.cluster_name, cluster_.map}); !saved) return saved;
   }
-  auto loop = Loop::open(node_config(config_, cluster_, incarnation->now), *disk_, *transport_, clock_,
-                         make_raft_factory(raft_options(config_)), application_factory(config_, stores_));
+  NodeConfig node = node_config(config_, cluster_, incarnation->now);
+  node.levels = levels_.get();
+  auto loop = Loop::open(node, *disk_, *transport_, clock_, make_raft_factory(raft_options(config_)),
+                         application_factory(config_, stores_));
   if (!loop) return fail(std::move(loop.error()));
   loop_ = std::move(*loop);
   loop_->observe({.applied = {},

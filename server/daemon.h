@@ -26,6 +26,7 @@
 #include "server/inbox.h"
 #include "server/leader_placement.h"
 #include "server/leader_spread.h"
+#include "server/level_memory.h"
 #include "server/loop_thread.h"
 #include "server/observe_service.h"
 #include "server/pending_calls.h"
@@ -100,6 +101,7 @@ class Daemon {
   HttpPort http_;
   std::vector<SqliteStore*> stores_;  // owned by the loop
   std::unique_ptr<PosixDisk> disk_;
+  std::unique_ptr<LevelMemory> levels_;
   std::unique_ptr<GrpcTransport> transport_;
   std::unique_ptr<ServiceGateway> services_;
   std::unique_ptr<Loop> loop_;

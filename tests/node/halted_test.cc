@@ -148,6 +148,31 @@ TEST_F(Halted, ANewerProgramGoesOnFromThere) {
   EXPECT_EQ(texts(NodeId(3)), (std::vector<Bytes>{"before", "after"}));
 }
 
+// What a newer program has applied is in the data, and the log need not show it any more.
+class NotedLevels final : public GroupLevels {
+ public:
+  [[nodiscard]] std::uint32_t level(GroupId group) const override { return group == shard ? 1'000 : 0; }
+  Result<void> raise(GroupId, std::uint32_t) override { return {}; }
+};
+
+TEST_F(Halted, DataOfANewerProgramAreNotGoneOnFrom) {
+  NotedLevels levels;
+  cluster.put(shard, shard, "before");
+  cluster.kill(NodeId(3));
+  cluster.node(NodeId(3)).config.levels = &levels;
+  cluster.start(NodeId(3));
+  cluster.put(shard, shard, "after");
+  cluster.put(other, other, "elsewhere");
+  tick(30);
+  ASSERT_TRUE(status(NodeId(3)).halted);
+  EXPECT_EQ(status(NodeId(3)).halted->code, ErrorCode::unsupported);
+  EXPECT_THAT(status(NodeId(3)).halted->message, HasSubstr("group s1: a program of protocol level 1000"));
+  EXPECT_EQ(texts(NodeId(3)), std::vector<Bytes>{"before"});
+  EXPECT_FALSE(status(NodeId(3), other).halted);
+  EXPECT_EQ(texts(NodeId(3), other), std::vector<Bytes>{"elsewhere"});
+  cluster.kill(NodeId(3));
+}
+
 TEST_F(Halted, AStaleReadThereIsRefused) {
   cluster.put(shard, shard, "poison");
   tick(30);
