@@ -179,6 +179,13 @@ void Group::snapshot_damaged(const Position& last) {
   mark_dirty();
 }
 
+void Group::shorten_log() {
+  if (saving_ || snapshot_ >= application_->applied()) return;
+  snapshot_wanted_ = true;
+  rise();
+  mark_dirty();
+}
+
 void Group::write_level_command(ClusterMillis now) {
   if (level_written_ == led_) return;
   if (propose(Bytes(level_command()), now)) level_written_ = led_;

@@ -108,6 +108,8 @@ class Group {
   void know_shards(const std::vector<GroupId>& shards);
   // The stored snapshot of this place is damaged: another is taken in its stead, or, if a newer one is there, it goes.
   void snapshot_damaged(const Position& last);
+  // Its log keeps what nobody else needs: a snapshot is due.
+  void shorten_log();
   // On a leader, once an epoch: base/protocol_level.h.
   void write_level_command(ClusterMillis now);
 
@@ -217,7 +219,7 @@ class Group {
   Index snapshot_;                          // the newest taken or installed
   std::uint64_t snapshot_phase_ = 0;        // so that the replicas of a group do not all stop at one index
   std::uint64_t bytes_since_snapshot_ = 0;  // applied payload
-  bool snapshot_wanted_ = false;            // the stored one turned out to be damaged
+  bool snapshot_wanted_ = false;            // whatever was applied since the last one
   std::uint64_t snapshots_damaged_ = 0;
   std::uint64_t snapshots_refused_ = 0;
   bool making_ = false;  // an own one, in steps

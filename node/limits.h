@@ -23,6 +23,7 @@ struct Limits {
   std::uint64_t peer_silent_ticks_max = 0;
   std::size_t snapshot_step_bytes = 0;               // of a snapshot, made in one turn of the loop; 0: all at once
   std::uint64_t snapshot_log_bytes = 256ULL << 20U;  // applied by a group since its last snapshot: the next is due
+  std::uint64_t wal_bytes_max = 512ULL << 20U;       // of closed segments: whoever keeps the oldest takes a snapshot
 };
 
 }  // namespace assent

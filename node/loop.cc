@@ -114,6 +114,7 @@ class NodeLoop final : public Loop {
     for (Group* group : awake_) group->tick();
     std::erase_if(awake_, [](Group* group) { return group->rest(); });
     if (now_ticks_ % map_ticks == 0) say_map();
+    shorten_logs();
     if (now_ticks_ % map_ticks == 0 && !level_command().empty()) write_level_commands();
     say_leads();
   }
@@ -179,6 +180,7 @@ class NodeLoop final : public Loop {
   // The groups of the next round, ascending; false when there is nothing to do or nothing more may be done.
   [[nodiscard]] bool collect_dirty();
   void step_snapshot();
+  void shorten_logs();
   void wake_groups();
   void drain(Group& group);
   void deliver(Group& from, const GroupMessage& message);
@@ -435,6 +437,14 @@ bool NodeLoop::collect_dirty() {
     if (group->makes_news()) news_.push_back(group);
   }
   return !round_.empty();
+}
+
+// A group that is asked seldom and has few entries would keep the segments of all others until it had enough for a
+// snapshot of its own.
+void NodeLoop::shorten_logs() {
+  const auto holder = wal_->take_holder(config_.limits.wal_bytes_max);
+  Group* const group = holder ? find(*holder) : nullptr;
+  if (group != nullptr) group->shorten_log();
 }
 
 // Of one group in each flush: however many are due, the loop stands still for one step.

@@ -60,6 +60,7 @@ struct ServerConfig {
   std::uint64_t snapshot_step = 0;   // bytes made at a time; 0: all at once
   std::uint64_t batch_bytes_max = 0;
   bool fsync = true;
+  std::uint64_t wal_bytes_max = 0;          // of closed segments: who keeps the oldest takes a snapshot
   std::uint64_t scrub_rate = 0;             // bytes a second; 0: nothing is scrubbed
   std::chrono::milliseconds scrub_every{};  // from the begin of a pass to that of the next
   std::uint64_t damaged_bytes_max = 0;      // kept of what was damaged and replaced

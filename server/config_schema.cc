@@ -83,6 +83,10 @@ const std::vector<Key>& table() {
        "of entries in one message to a follower"},
       {"storage.fsync", "on", SwitchField{&C::fsync},
        "off loses acknowledged transactions in a power cut: development only"},
+      {"storage.log_max", "512MiB", SizeField{&C::wal_bytes_max, 64 * mib, 1024 * 1024 * mib},
+       "of the log that all groups of the node share; whoever keeps more of it takes a snapshot, however few entries "
+       "it "
+       "has"},
       {"storage.scrub_rate", "1MiB", SizeField{&C::scrub_rate, 0, 1024 * mib},
        "bytes a second that are read of closed log segments, snapshots and databases, to find damage while other "
        "copies "

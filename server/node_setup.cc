@@ -176,6 +176,7 @@ NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, s
   node.wal.identity = identity_number({.cluster = config.cluster_name, .node = config.node_name});
   node.limits.client_requests_max = config.active_txns_max;
   node.limits.snapshot_step_bytes = config.snapshot_step;
+  node.limits.wal_bytes_max = config.wal_bytes_max;
   node.limits.stale_read_ticks_max = ticks_of(config.stale_read_wait);
   if (config.sleep_after.count() > 0) {
     node.limits.sign_of_life_ticks = ticks_of(config.heartbeat);

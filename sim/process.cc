@@ -54,6 +54,9 @@ NodeConfig Process::config() const {
   config.limits.client_requests_max = swarm_.client_requests_max;
   config.limits.flush_steps_max = swarm_.flush_steps_max;
   config.limits.snapshot_step_bytes = swarm_.snapshot_step_bytes;
+  if (swarm_.wal_segments_max > 0) {
+    config.limits.wal_bytes_max = swarm_.wal_segments_max * swarm_.wal_segment_bytes;
+  }
   if (swarm_.sleep_ticks > 0) {
     config.limits.sign_of_life_ticks = swarm_.heartbeat_ticks;
     config.limits.peer_silent_ticks_max = swarm_.election_ticks;

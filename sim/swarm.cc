@@ -267,6 +267,7 @@ void draw_lease(Swarm& swarm, Rng rng) {
 void draw_snapshots(Swarm& swarm, Rng rng) {
   if (rng.chance(0.5)) swarm.snapshot_step_bytes = pick<std::size_t, 4>(rng, {1, 4'096, 20'000, 100'000});
   if (rng.chance(0.5)) swarm.snapshot_chunk_bytes = pick<std::size_t, 4>(rng, {300, 2'000, 8'192, 65'536});
+  if (rng.chance(0.5)) swarm.wal_segments_max = rng.between(1, 12);
 }
 
 // Drawn by itself, and by a label by which the seeds that are kept (tests/sim/seeds.txt) have no scrubber, and so stay
@@ -385,7 +386,7 @@ std::string Swarm::describe() const {
   return fmt::format(
       "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
-      "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}{}{}{}{}",
+      "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}{}{}{}{}{}",
       workload, nodes, shards, backends[static_cast<std::size_t>(backend)],
       shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
       chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
@@ -394,8 +395,8 @@ std::string Swarm::describe() const {
       read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "",
       snapshot_step_bytes > 0 ? fmt::format(" snapshot_step={}", snapshot_step_bytes) : "",
       snapshot_chunk_bytes > 0 ? fmt::format(" snapshot_chunk={}", snapshot_chunk_bytes) : "",
+      wal_segments_max > 0 ? fmt::format(" wal_max={}", wal_segments_max) : "",
       scrub_gap > 0 ? fmt::format(" scrub={}x{}us", scrub_bytes, scrub_gap) : "",
-
       stale_read_gap > 0 ? fmt::format(" stale={}ms", stale_read_gap / millisecond) : "", words(services));
 }
 

@@ -130,6 +130,7 @@ struct Swarm {
   std::size_t client_requests_max = 1'000;
   std::size_t flush_steps_max = 16;
   std::size_t snapshot_step_bytes = 0;            // of a snapshot, made in one turn of the loop; 0: all at once
+  std::uint64_t wal_segments_max = 0;             // closed ones; whoever keeps more takes a snapshot; 0: as in life
   std::size_t snapshot_chunk_bytes = 0;           // of a snapshot on its way to another node; 0: all at once
   std::size_t tail_entries_max = 4'096;           // kept in a log before its snapshot
   std::size_t committed_bytes_max = 1ULL << 20U;  // handed out at once

@@ -134,6 +134,11 @@ class SegmentedWal final : public Wal {
   // Segments go in their order, so all up to the newest damaged one have to.
   [[nodiscard]] bool has_to_renew() const override { return !damaged_.empty(); }
 
+  std::optional<GroupId> take_holder(std::uint64_t bytes_max) override {
+    const std::optional<GroupId> holder = std::exchange(holder_, std::nullopt);
+    return segments_.size() * options_.segment_bytes > bytes_max + options_.segment_bytes ? holder : std::nullopt;
+  }
+
   [[nodiscard]] Ticket durable() const override { return durable_; }
   [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
 
@@ -263,10 +268,15 @@ class SegmentedWal final : public Wal {
     if (below != 0) carry(batch, segment, batch_number, [&](const WalSlot& slot) { return slot.segment < below; });
   }
 
-  std::uint64_t oldest_needed(std::uint64_t newest) const {
+  std::uint64_t oldest_needed(std::uint64_t newest) {
     std::uint64_t oldest = newest;
+    holder_.reset();
     for (const auto& [id, group] : groups_) {
-      for (const auto& [index, slot] : group.slots()) oldest = std::min(oldest, slot.segment);
+      for (const auto& [index, slot] : group.slots()) {
+        if (slot.segment >= oldest) continue;
+        oldest = slot.segment;
+        holder_ = id;
+      }
     }
     return oldest;
   }
@@ -378,6 +388,7 @@ class SegmentedWal final : public Wal {
       segments_;  // in the folder and part of the chain, ascending; the last one is being written
   std::map<std::uint64_t, std::uint64_t> ends_;  // up to where each of them counts that is closed
   std::set<std::uint64_t> damaged_;              // of these, until they are gone
+  std::optional<GroupId> holder_;                // take_holder()
   FileId file_;
   bool open_ = false;
   std::uint64_t number_ = 0;    // of the segment being written

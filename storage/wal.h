@@ -80,6 +80,10 @@ class Wal {
   virtual void renew(std::uint64_t segment) = 0;
   [[nodiscard]] virtual bool has_to_renew() const = 0;
 
+  // Once after each new segment: the group whose entries keep the oldest one, if closed segments of more than so many
+  // bytes are kept. A snapshot of it lets that go.
+  [[nodiscard]] virtual std::optional<GroupId> take_holder(std::uint64_t bytes_max) = 0;
+
   struct Statistics {
     std::uint64_t batches = 0;
     std::uint64_t records = 0;

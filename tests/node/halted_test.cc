@@ -158,6 +158,7 @@ class NotedLevels final : public GroupLevels {
 TEST_F(Halted, DataOfANewerProgramAreNotGoneOnFrom) {
   NotedLevels levels;
   cluster.put(shard, shard, "before");
+  tick(30);
   cluster.kill(NodeId(3));
   cluster.node(NodeId(3)).config.levels = &levels;
   cluster.start(NodeId(3));

@@ -44,6 +44,29 @@ TEST_F(LoopSnapshotTest, OfManyBytesIsTakenEarlier) {
   EXPECT_EQ(log(c0).snapshots_taken.size(), 1U);
 }
 
+// The log of all groups is one: a group with few entries must not keep it for ever.
+TEST_F(LoopSnapshotTest, IsTakenOfWhomKeepsTheOldestSegmentOfALongLog) {
+  node.config.snapshot_every = 1'000;
+  node.config.wal.segment_bytes = 4'096;
+  node.config.limits.wal_bytes_max = 6 * 4'096;
+  open();
+  // More than what is carried forward from segment to segment.
+  committed(c0, 1, Bytes(3'000, 'x'));
+  settle(c0);
+  const auto segments = [&] { return node.disk.list("wal")->size(); };
+  std::size_t most = 0;
+  for (std::uint64_t i = 1; i <= 60; ++i) {
+    committed(s1, i, Bytes(1'000, 'y'));
+    settle(s1);
+    node.loop->tick();
+    settle(c0);
+    most = std::max(most, segments());
+  }
+  EXPECT_EQ(log(c0).snapshots_taken.size(), 1U);
+  EXPECT_GE(log(s1).snapshots_taken.size(), 1U);
+  EXPECT_LE(most, 9U);
+}
+
 TEST_F(LoopSnapshotTest, AnApplicationThatLostItsDataIsRestored) {
   open();
   run_to(c0, 25);
