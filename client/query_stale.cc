@@ -11,6 +11,8 @@ namespace assent::client {
 
 namespace {
 
+constexpr std::string_view too_stale = "TOO_STALE";
+
 bool is_final(Verdict verdict) {
   return verdict == Verdict::invalid || verdict == Verdict::not_found || verdict == Verdict::refused;
 }
@@ -60,7 +62,10 @@ Task<Result<QueryResult>> query_stale(Courier& courier, StaleQuery asked, Steady
         co_return result;
       }
       if (is_final(delivery.error.verdict)) co_return tl::unexpected(to_error(delivery.error));
-      last = nobody_is_young_enough(courier, target, delivery.error);
+      // What a replica said of itself tells more than the silence of another.
+      Error next = nobody_is_young_enough(courier, target, delivery.error);
+      const bool silent = last && last->reason == too_stale && next.reason != too_stale;
+      if (!silent) last = std::move(next);
       if (courier.runtime().closing()) co_return fail(ErrorCode::cancelled, "the client is shutting down");
       if (pace.over()) co_return tl::unexpected(*last);
     }
