@@ -68,6 +68,7 @@ constexpr std::array bugs{
     PlantedBug{Bug::work_beside_the_register, "work_beside_the_register"},
     PlantedBug{Bug::compensated_in_any_order, "compensated_in_any_order"},
     PlantedBug{Bug::retriable_called_early, "retriable_called_early"},
+    PlantedBug{Bug::let_go_uncommitted, "let_go_uncommitted"},
     PlantedBug{Bug::applied_apart_from_data, "applied_apart_from_data"},
     PlantedBug{Bug::checksum_without_position, "checksum_without_position"},
     PlantedBug{Bug::directory_not_synced, "directory_not_synced"},

@@ -79,6 +79,7 @@ enum class Bug : std::uint8_t {
   compensated_in_any_order,  // a saga's compensations are all sent at once
   retriable_called_early,    // a step that cannot be taken back is asked for with the others
   // Storage.
+  let_go_uncommitted,         // a store whose group rests is closed with rows that are not committed
   applied_apart_from_data,    // the applied index is not atomic with the data
   checksum_without_position,  // a record is accepted at another place than it was written for
   directory_not_synced,       // a new segment's name is not made durable

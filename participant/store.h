@@ -56,6 +56,10 @@ class Store {
   // The end of a batch of applies: the store may make what it holds durable now, or gather further batches.
   [[nodiscard]] virtual Result<void> checkpoint() = 0;
 
+  // Nothing is expected for a while: what is gathered becomes durable as by a checkpoint that gathers no further, and
+  // memory that the next call can take again may be given back.
+  [[nodiscard]] virtual Result<void> let_go() { return {}; }
+
   // All of it, as of applied().
   [[nodiscard]] virtual Result<Bytes> snapshot() = 0;
   // The same in steps, each of about so many bytes, between which the store is used as ever: nothing while there is

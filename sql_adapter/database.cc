@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "base/check.h"
 #include "sql_adapter/statement_text.h"
 
 namespace assent::sql {
@@ -72,13 +73,48 @@ RowView Statement::row() const {
 
 Result<std::unique_ptr<Database>> Database::open(const DatabaseFile& file) {
   std::unique_ptr<Database> out(new Database);
+  out->file_ = file;
   const int mode = file.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  if (auto done = out->connect(mode); !done) return fail(done.error());
+  return out;
+}
+
+Result<void> Database::connect(int mode) {
   const int flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code =
-      sqlite3_open_v2(file.path.c_str(), &out->handle_, flags, file.vfs.empty() ? nullptr : file.vfs.c_str());
-  if (code != SQLITE_OK) return fail(out->error(code, fmt::format("opening {}", file.path)));
-  if (auto done = out->configure(file); !done) return fail(done.error());
-  return out;
+      sqlite3_open_v2(file_.path.c_str(), &handle_, flags, file_.vfs.empty() ? nullptr : file_.vfs.c_str());
+  if (code != SQLITE_OK) return fail(error(code, fmt::format("opening {}", file_.path)));
+  return configure();
+}
+
+void Database::close() {
+  // Else SQLite would bring its log into the file now, and wait for the disk.
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  const int code = sqlite3_close(handle_);
+  ASSENT_CHECK(code == SQLITE_OK, "no statement outlives its connection");
+  handle_ = nullptr;
+}
+
+// Not made anew: an empty file in the place of one that is gone would be taken for the data.
+Result<void> Database::reopen() {
+  ASSENT_CHECK(closed(), "a connection is opened again after it was closed");
+  enforcing_ = true;
+  return connect(SQLITE_OPEN_READWRITE);
+}
+
+Result<void> Database::empty_wal() {
+  const int code = sqlite3_wal_checkpoint_v2(handle_, "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if (code != SQLITE_OK) return fail(error(code, "bringing its log into the file"));
+  wal_pages_ = 0;
+  return {};
+}
+
+// As SQLite's own hook, which does not tell how much there is.
+int Database::committed(void* self, sqlite3* handle, const char* database, int pages) {
+  auto& db = *static_cast<Database*>(self);
+  db.wal_pages_ = pages;
+  if (pages >= db.file_.wal_pages_max) sqlite3_wal_checkpoint(handle, database);
+  return SQLITE_OK;
 }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
@@ -87,7 +123,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   return open(file);
 }
 
-Result<void> Database::configure(const DatabaseFile& file) {
+Result<void> Database::configure() {
   sqlite3_busy_timeout(handle_, 0);
   sqlite3_limit(handle_, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(handle_, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1'000);
@@ -102,12 +138,16 @@ Result<void> Database::configure(const DatabaseFile& file) {
   sqlite3_set_authorizer(handle_, authorize, this);
   sqlite3_progress_handler(handle_, instructions_per_look, progress, this);
   sqlite3_preupdate_hook(handle_, preupdate, this);
-  const bool in_memory = file.path == ":memory:";  // no log to keep, nothing to sync
-  if (file.read_only || in_memory) return execute("PRAGMA temp_store=MEMORY");
-  return execute(
-      fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint={}; "
-                  "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{};",
-                  file.wal_pages_max, cache_kib));
+  const bool in_memory = file_.path == ":memory:";  // no log to keep, nothing to sync
+  if (file_.read_only || in_memory) return execute("PRAGMA temp_store=MEMORY");
+  if (auto done = execute(fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+                                      "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{};",
+                                      cache_kib));
+      !done) {
+    return done;
+  }
+  sqlite3_wal_hook(handle_, committed, this);
+  return {};
 }
 
 Database::~Database() { sqlite3_close_v2(handle_); }

@@ -100,6 +100,17 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
+  // Gives the connection back with all its memory and files, and leaves SQLite's log as it is; an open transaction is
+  // taken back. No statement of it may be left, and nothing but reopen() may follow.
+  void close();
+  // The same file again: io when it is not there any more, corruption when it is no database.
+  [[nodiscard]] Result<void> reopen();
+  [[nodiscard]] bool closed() const { return handle_ == nullptr; }
+  // Pages in SQLite's log, which who opens the file has to read: as of the last commit here.
+  [[nodiscard]] int wal_pages() const { return wal_pages_; }
+  // Brings them all into the file, and syncs it. Outside of a transaction.
+  [[nodiscard]] Result<void> empty_wal();
+
   [[nodiscard]] sqlite3* handle() const { return handle_; }
   // Internal statements: no authorizer, kept for long.
   [[nodiscard]] Result<Statement> prepare(std::string_view text);
@@ -134,7 +145,9 @@ class Database {
   enum class Mode : std::uint8_t { internal, rows, schema };
 
   Database() = default;
-  [[nodiscard]] Result<void> configure(const DatabaseFile& file);
+  [[nodiscard]] Result<void> connect(int flags);
+  [[nodiscard]] Result<void> configure();
+  static int committed(void* self, sqlite3* handle, const char* database, int pages);
   static int authorize(void* self, int action, const char* a, const char* b, const char* database, const char* inner);
   [[nodiscard]] bool allowed(int action, std::string_view a, std::string_view b, std::string_view database);
   void note(int action, std::string_view a, bool inner);
@@ -142,7 +155,9 @@ class Database {
   static void preupdate(void* self, sqlite3*, int op, const char* database, const char* table, sqlite3_int64 old_rowid,
                         sqlite3_int64 new_rowid);
 
+  DatabaseFile file_;
   sqlite3* handle_ = nullptr;
+  int wal_pages_ = 0;
   Mode mode_ = Mode::internal;
   Access* access_ = nullptr;
   RowWatcher* watcher_ = nullptr;

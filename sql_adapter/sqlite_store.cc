@@ -88,6 +88,10 @@ class SqliteStore::Parts {
   [[nodiscard]] Result<std::map<TxnId, Bytes>> records();
   [[nodiscard]] Result<void> commit();
   [[nodiscard]] Result<void> checkpoint();
+  [[nodiscard]] Result<void> let_go();
+  // Before whatever needs the rows: opens the file again. Also an error of before.
+  [[nodiscard]] Result<void> ready();
+  [[nodiscard]] bool closed() const { return db_->closed(); }
   [[nodiscard]] Result<Bytes> snapshot();
   [[nodiscard]] Result<std::optional<SnapshotMade>> snapshot_step(std::size_t bytes);
   void drop_snapshot() { copy_.reset(); }
@@ -111,6 +115,8 @@ class SqliteStore::Parts {
   [[nodiscard]] Result<void> load();
   [[nodiscard]] Result<void> load_schema();
   [[nodiscard]] Result<void> begin();
+  [[nodiscard]] bool owes() const;
+  [[nodiscard]] Result<void> reopen();
   [[nodiscard]] Result<void> write_pending();
   [[nodiscard]] Result<void> write_meta(std::string_view name, ByteView value);
   [[nodiscard]] Result<void> run(Statement& statement, std::span<const ValueView> parameters);
@@ -401,8 +407,14 @@ Result<void> SqliteStore::Parts::write_pending() {
   return {};
 }
 
+// Of the applied index alone nothing is owed: the log has those entries, and they changed nothing.
+bool SqliteStore::Parts::owes() const {
+  return !redo_.empty() || !pending_records_.empty() || machine_record_ != machine_record_written_;
+}
+
 Result<void> SqliteStore::Parts::commit() {
-  if (broken_) return healthy();
+  if (closed() && !owes()) return healthy();
+  if (auto done = ready(); !done) return done;
   if (auto done = remember(write_pending()); !done) return done;
   if (auto done = remember(db_->execute("COMMIT")); !done) return done;
   pending_records_.clear();
@@ -421,6 +433,43 @@ Result<void> SqliteStore::Parts::checkpoint() {
   if (changes >= options_.changes_per_commit || pending_bytes_ >= options_.commit_bytes_max || schema_changed_)
     return commit();
   return healthy();
+}
+
+// ---- rest ----
+
+Result<void> SqliteStore::Parts::let_go() {
+  if (broken_ || !options_.lets_go || options_.path == ":memory:") return healthy();
+  if (owes() && !planted(Bug::let_go_uncommitted)) {
+    if (auto done = commit(); !done) return done;
+  }
+  if (closed()) return healthy();
+  forget_statements();
+  if (db_->wal_pages() > options_.let_go_wal_pages_max) {
+    if (auto done = remember(db_->execute("COMMIT")); !done) return done;
+    if (auto done = remember(db_->empty_wal()); !done) return done;
+  }
+  db_->close();
+  return {};
+}
+
+Result<void> SqliteStore::Parts::ready() {
+  if (broken_ || !closed()) return healthy();
+  return remember(reopen());
+}
+
+Result<void> SqliteStore::Parts::reopen() {
+  if (auto done = db_->reopen(); !done) return done;
+  const std::array parameters = {ValueView::of_text(meta_applied)};
+  const auto found = db_->rows("SELECT value FROM assent_meta WHERE name = ?1", parameters);
+  if (!found) return fail(found.error());
+  const Index stored(found->empty() ? 0 : number_of(sql::view(found->front().front()).bytes));
+  if (stored != applied_written_) {
+    return fail(ErrorCode::corruption,
+                fmt::format("{} is not the file that this node closed: it holds the rows as of entry {}, not {}; "
+                            "nobody else may touch it while the node runs",
+                            options_.path, stored, applied_written_));
+  }
+  return begin();
 }
 
 // ---- the whole ----
@@ -443,6 +492,7 @@ Result<void> SqliteStore::Parts::stored_records(std::map<TxnId, Bytes>& out) {
 
 Result<std::map<TxnId, Bytes>> SqliteStore::Parts::records() {
   std::map<TxnId, Bytes> out;
+  if (auto done = ready(); !done) return fail(done.error());
   if (auto stored = remember(stored_records(out)); !stored) return fail(stored.error());
   for (const auto& [txn, record] : pending_records_) {
     if (record) {
@@ -455,6 +505,7 @@ Result<std::map<TxnId, Bytes>> SqliteStore::Parts::records() {
 }
 
 Result<Bytes> SqliteStore::Parts::snapshot() {
+  if (auto done = ready(); !done) return fail(done.error());
   if (auto done = commit(); !done) return fail(done.error());
   if (auto done = remember(db_->execute("COMMIT")); !done) return fail(done.error());
   auto image = sql::take_image(*db_);
@@ -498,6 +549,7 @@ Result<void> SqliteStore::Parts::restore(ByteView snapshot) {
     return fail(ErrorCode::corruption, "the bytes are not a snapshot of this store: " + loaded.error().message);
   }
   trial.forget_statements();
+  if (auto done = ready(); !done) return done;
   if (auto done = commit(); !done) return done;
   forget_statements();
   if (auto done = db_->execute("COMMIT"); !done) return remember(done);
@@ -507,7 +559,10 @@ Result<void> SqliteStore::Parts::restore(ByteView snapshot) {
   return put;
 }
 
+// Who asks for it looks at a store, and does not use it: it is left as it was.
 Result<std::uint64_t> SqliteStore::Parts::digest() {
+  const bool was_closed = closed();
+  if (auto done = ready(); !done) return fail(done.error());
   auto rows = remember(sql::digest_of_rows(rows_, *schema_));
   if (!rows) return rows;
   auto all = records();
@@ -515,6 +570,9 @@ Result<std::uint64_t> SqliteStore::Parts::digest() {
   Digest out;
   out.add(*rows).add(machine_record_);
   for (const auto& [txn, record] : *all) out.add(txn).add(record);
+  if (was_closed) {
+    if (auto done = let_go(); !done) return fail(done.error());
+  }
   return out.value();
 }
 
@@ -523,7 +581,7 @@ tl::expected<Evaluation, Refusal> SqliteStore::Parts::evaluate(const Work& work,
     return tl::unexpected(
         sql::refusal(AbortReason::invalid, fmt::format("the shard's database failed: {}", broken_->message)));
   };
-  if (broken_) return broken();
+  if (!ready()) return broken();
   auto out = may_write ? evaluator_.evaluate(*schema_, versions_, work) : evaluator_.query(*schema_, work);
   if (auto failure = evaluator_.take_failure()) broken_ = std::move(failure);
   if (auto done = mend(); !done) return broken();
@@ -544,22 +602,22 @@ SqliteStore::SqliteStore(std::unique_ptr<Parts> parts) : parts_(std::move(parts)
 SqliteStore::~SqliteStore() = default;
 
 Result<void> SqliteStore::check(ByteView change) const {
-  if (auto done = parts_->healthy(); !done) return done;
+  if (auto done = parts_->ready(); !done) return done;
   return parts_->check(change);
 }
 
 Result<void> SqliteStore::install(ByteView change) {
-  if (auto done = parts_->healthy(); !done) return done;
+  if (auto done = parts_->ready(); !done) return done;
   return parts_->install(change);
 }
 
 Result<std::int64_t> SqliteStore::counter(std::string_view key) const {
-  if (auto done = parts_->healthy(); !done) return fail(done.error());
+  if (auto done = parts_->ready(); !done) return fail(done.error());
   return parts_->counter(key);
 }
 
 Result<void> SqliteStore::add(std::string_view key, std::int64_t delta) {
-  if (auto done = parts_->healthy(); !done) return done;
+  if (auto done = parts_->ready(); !done) return done;
   return parts_->add(key, delta);
 }
 
@@ -586,6 +644,7 @@ Result<void> SqliteStore::healthy() const { return parts_->healthy(); }
 Index SqliteStore::applied() const { return parts_->applied(); }
 void SqliteStore::set_applied(Index index) { parts_->set_applied(index); }
 Result<void> SqliteStore::checkpoint() { return parts_->checkpoint(); }
+Result<void> SqliteStore::let_go() { return parts_->let_go(); }
 Result<void> SqliteStore::commit() { return parts_->commit(); }
 
 Result<Bytes> SqliteStore::snapshot() { return parts_->snapshot(); }

@@ -16,6 +16,7 @@
 //  * check() gives the same verdict and words on every replica: it looks at rows, schema text and per-table versions
 //  only.
 //  * What check() has passed and whose locks are held, install() cannot refuse.
+//  * Who was let go holds nothing that the file does not: only then is it closed.
 //  * Names that begin with assent_ or sqlite_ belong to the store; no user statement reads or writes them.
 //
 // Not kept: that AUTOINCREMENT never gives an id twice. An id of a row that was gone before its transaction ended may
@@ -56,6 +57,10 @@ struct SqliteOptions {
   std::size_t changes_per_commit = 512;  // installs gathered in one SQLite transaction before checkpoint() commits it
   std::size_t commit_bytes_max = 4ULL << 20U;  // the same, in bytes of changes and records
 
+  bool lets_go = false;            // let_go() closes the file; not for a database in memory
+  int let_go_wal_pages_max = 256;  // of SQLite's log, which is read whole when the file is opened again; over it,
+                                   // letting go brings them into the file first, which waits for the disk
+
   std::shared_ptr<sql::SchemaCache> schemas = nullptr;  // shared with others of the same thread; none: one of its own
 };
 
@@ -85,6 +90,9 @@ class SqliteStore final : public Store, public ResourceManager {
   // Commits SQLite's transaction once options.changes_per_commit installs or commit_bytes_max are gathered, else
   // gathers on.
   [[nodiscard]] Result<void> checkpoint() override;
+  // With options.lets_go: commits what is gathered, and closes the file; whatever needs the rows opens it again. An
+  // error when the file is then not as it was left. Some 20 KiB of memory are left of a store in place of some 160.
+  [[nodiscard]] Result<void> let_go() override;
 
   [[nodiscard]] Result<Bytes> snapshot() override;
   // Each step commits SQLite's transaction.
