@@ -3,7 +3,8 @@
 //
 //     idle_groups DIR [GROUPS [SECONDS]]
 //
-// One JSON line for each of: three groups, and GROUPS of them that sleep, and that do not. cpu_percent is the
+// One JSON line for each of: three groups, and GROUPS of them that sleep and never did anything, that sleep after each
+// has had a transaction, and that do not sleep. cpu_percent is the
 // processor's time of all three nodes, of one core; kib_per_replica the resident memory above that of three groups, for
 // each replica more. Frames pass from loop to loop: what gRPC would add goes by their number, which does not depend on
 // the number of groups. A line's process is a fork of its own.
@@ -28,6 +29,8 @@
 #include "node/loop.h"
 #include "node/shard_app.h"
 #include "sim/sim_disk.h"
+#include "sql_adapter/process_settings.h"
+#include "sql_adapter/schema_cache.h"
 #include "sql_adapter/sqlite_store.h"
 
 namespace assent {
@@ -85,9 +88,12 @@ class Cluster {
       const std::string home = fmt::format("{}/n{}", folder, i);
       std::filesystem::create_directories(home);
       auto loop = Loop::open(config, node.disk, node, node.clock, make_raft_factory(raft),
-                             [home](const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
+                             [home, sleeping, schemas = std::make_shared<sql::SchemaCache>()](
+                                 const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
                                SqliteOptions sqlite;
                                sqlite.path = fmt::format("{}/{}.db", home, group.name);
+                               sqlite.lets_go = sleeping;
+                               sqlite.schemas = schemas;
                                auto store = SqliteStore::open(sqlite);
                                if (!store) return fail(store.error());
                                return make_shard_application(group.id, {}, std::move(*store));
@@ -104,6 +110,21 @@ class Cluster {
       for (auto& node : nodes_) node->loop->tick();
       settle();
     }
+  }
+  // A transaction in each group.
+  void work() {
+    const std::uint64_t before = answers_;
+    for (auto& node : nodes_) {
+      for (const GroupStatus& status : node->loop->status()) {
+        if (!status.log.leadership.self_ready) continue;
+        const std::uint64_t number = ++requests_;
+        Execute execute;
+        execute.txn = TxnId::make(node->clock.wall(), number, number);
+        execute.branches = {Branch{status.config.id, {KvPut{"key", "value"}}}};
+        node->loop->handle(ClientRequest{RequestId(number), status.config.id, std::move(execute)});
+      }
+    }
+    while (answers_ < before + nodes_.front()->loop->status().size()) run(tick_length);
   }
   [[nodiscard]] bool led() const {
     std::uint64_t leaders = 0;
@@ -132,6 +153,10 @@ class Cluster {
       for (auto& node : nodes_) {
         node->loop->flush();
         ASSENT_CHECK(!node->loop->failure(), "a node goes on");
+        for (const ClientReply& reply : node->loop->take_replies()) {
+          ASSENT_CHECK(reply.answer, "a transaction is answered");
+          ++answers_;
+        }
         for (auto& [to, frame] : std::exchange(node->frames, {})) {
           nodes_[to.value - 1]->loop->handle(FrameReceived{node->self, std::move(frame)});
           busy = true;
@@ -141,6 +166,8 @@ class Cluster {
   }
 
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::uint64_t requests_ = 0;
+  std::uint64_t answers_ = 0;
 };
 
 double cpu_seconds() {
@@ -164,15 +191,21 @@ double resident_kib() {
 }
 
 // The resident memory, for the line after it.
-double measure(const std::string& folder, std::uint64_t groups, bool sleeping, unsigned seconds, double base_kib) {
+double measure(const std::string& folder, std::uint64_t groups, bool sleeping, bool works, unsigned seconds,
+               double base_kib) {
   int ends[2];
   ASSENT_CHECK(pipe(ends) == 0, "a pipe");
   const pid_t child = fork();
   if (child == 0) {
-    const std::string home = fmt::format("{}/{}-{}", folder, groups, sleeping ? "sleep" : "awake");
+    const std::string home =
+        fmt::format("{}/{}-{}{}", folder, groups, sleeping ? "sleep" : "awake", works ? "-worked" : "");
     Cluster cluster(home, groups, sleeping);
     while (!cluster.led()) cluster.run(std::chrono::milliseconds(500));
     cluster.run(std::chrono::seconds(8));  // until all sleep that may
+    if (works) {
+      cluster.work();
+      cluster.run(std::chrono::seconds(8));
+    }
     const double before = cpu_seconds();
     const std::uint64_t frames = cluster.frames();
     cluster.run(std::chrono::seconds(seconds));
@@ -180,9 +213,9 @@ double measure(const std::string& folder, std::uint64_t groups, bool sleeping, u
     const double kib = resident_kib();
     const double each = groups <= 3 ? 0 : (kib - base_kib) / 3 / static_cast<double>(groups - 3);
     fmt::print(
-        R"({{"groups":{},"may_sleep":{},"replicas_asleep":{},"cpu_percent":{:.2f},"frames_per_second":{},"kib_per_replica":{:.1f}}})"
+        R"({{"groups":{},"may_sleep":{},"worked":{},"replicas_asleep":{},"cpu_percent":{:.2f},"frames_per_second":{},"kib_per_replica":{:.1f}}})"
         "\n",
-        groups, sleeping, cluster.asleep(), cpu, (cluster.frames() - frames) / seconds, each);
+        groups, sleeping, works, cluster.asleep(), cpu, (cluster.frames() - frames) / seconds, each);
     std::fflush(stdout);
     ASSENT_CHECK(write(ends[1], &kib, sizeof kib) == sizeof kib, "the parent reads");
     _exit(0);
@@ -205,7 +238,9 @@ int main(int argc, char** argv) {
   }
   const std::uint64_t groups = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1'000;
   const unsigned seconds = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 10;
-  const double base = assent::measure(argv[1], 3, true, seconds, 0);
-  assent::measure(argv[1], groups, true, seconds, base);
-  assent::measure(argv[1], groups, false, seconds, base);
+  assent::sql::settle_process();
+  const double base = assent::measure(argv[1], 3, true, false, seconds, 0);
+  assent::measure(argv[1], groups, true, false, seconds, base);
+  assent::measure(argv[1], groups, true, true, seconds, base);
+  assent::measure(argv[1], groups, false, true, seconds, base);
 }

@@ -69,6 +69,10 @@ class App final : public Application {
   void skip(Index index) override { binding_->skip(index); }
   [[nodiscard]] Index applied() const override { return binding_->applied(); }
   Result<void> batch_applied() override { return binding_->batch_applied(); }
+  Result<void> let_go() override {
+    if constexpr (requires { binding_->let_go(); }) return binding_->let_go();
+    return {};
+  }
 
   void leadership(const Leadership& leadership) override {
     if (leadership.self_ready == leads_) return;

@@ -73,6 +73,8 @@ class Application {
   [[nodiscard]] virtual Index applied() const = 0;
   // After each batch of applies.
   [[nodiscard]] virtual Result<void> batch_applied() = 0;
+  // The group rests: memory that the next call takes again may be given back. Leading or not.
+  [[nodiscard]] virtual Result<void> let_go() { return {}; }
 
   // Called when self_ready begins or ends. The application is a leader exactly in between.
   virtual void leadership(const Leadership& leadership) = 0;

@@ -95,6 +95,25 @@ bool Group::rest() {
   resting_since_ = shared_.now_ticks;
   alarm_ = ticks == rest_for_ever ? 0 : shared_.now_ticks + ticks;
   if (alarm_ != 0) shared_.alarms.emplace(alarm_, config_.id);
+  used_at_rest();
+  return true;
+}
+
+void Group::used_at_rest() {
+  quiet_since_ = shared_.now_ticks;
+  if (!std::exchange(has_turn_, true)) shared_.let_go.push_back({quiet_since_ + shared_.let_go_ticks, this});
+}
+
+Result<bool> Group::let_go() {
+  has_turn_ = false;
+  if (!resting_) return false;
+  const std::uint64_t due = std::max(quiet_since_ + shared_.let_go_ticks, making_ ? shared_.now_ticks + 1 : 0);
+  if (due > shared_.now_ticks) {
+    has_turn_ = true;
+    shared_.let_go.push_back({due, this});
+    return false;
+  }
+  if (auto done = application_->let_go(); !done) return fail(named(done.error(), "its data cannot be stored"));
   return true;
 }
 
@@ -452,6 +471,7 @@ void Group::serve_stale_reads() {
   log_->set_clock(shared_.now_micros);
   const std::size_t before = parting_.size();
   stale_reads_.serve(*log_, *application_, shared_.now_ticks, parting_);
+  if (resting_) used_at_rest();
   if (!stale_reads_.empty() || !log_->asleep()) rise();  // what it waits for comes with ticks
   if (parting_.size() != before || log_->has_output()) mark_dirty();
 }

@@ -25,6 +25,8 @@
 //     from there. The node's other groups go on.
 //   * A group rests, and is not ticked, only while its log sleeps and, on a leader, the application has nothing to do;
 //     whatever comes for it but the pair's sign of life ends the rest, and so does the application's time.
+//   * A group that has rested for some time lets its application go, a few groups each tick; not while it makes a
+//     snapshot, and again some time after a stale read that was answered while it rested.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +60,10 @@ struct Batch {
 
 class Group {
  public:
+  struct LetGoTurn {
+    std::uint64_t tick = 0;  // not before
+    Group* group = nullptr;
+  };
   // What all groups of a node share; outlives them.
   struct Shared {
     Peers& peers;
@@ -72,6 +78,7 @@ class Group {
     const std::uint64_t& now_ticks;
     const std::uint64_t& now_micros;  // Clock::alive_micros(), read after whatever is being handled came in
     std::vector<Group*>& risen;       // who rests no more, in no order
+    std::deque<LetGoTurn>& let_go;    // who rests and has not let go yet, about in the order of their ticks
     std::set<std::pair<std::uint64_t, GroupId>>& alarms;  // of those who rest: when the application wants a tick
     std::vector<Group*>& making;  // who makes a snapshot in steps, in the order in which they take turns
     std::uint64_t snapshot_every = 0;
@@ -79,6 +86,7 @@ class Group {
     std::size_t snapshot_step_bytes = 0;  // 0: all at once
     std::uint64_t stale_read_ticks_max = 0;
     GroupLevels* levels = nullptr;  // NodeConfig::levels
+    std::uint64_t let_go_ticks = 0;
   };
 
   Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log, std::unique_ptr<Application> application,
@@ -94,6 +102,9 @@ class Group {
   // After a tick: true when no tick is wanted until it has risen.
   [[nodiscard]] bool rest();
   void rise();
+  // Its turn, which is over: the application gives memory back, or the group gets another turn, or does not rest any
+  // more. True: it gave back.
+  [[nodiscard]] Result<bool> let_go();
   // The node is silent, or began another life.
   void node_gone(NodeId node);
   void receive_consensus(NodeId from, ByteView message);
@@ -162,6 +173,7 @@ class Group {
   };
 
   [[nodiscard]] std::uint64_t rest_ticks() const;
+  void used_at_rest();
   void wake_log();
   void mark_dirty();
   void wait_on_disk();
@@ -197,6 +209,8 @@ class Group {
   bool news_ = false;
   bool resting_ = false;
   std::uint64_t resting_since_ = 0;  // ticks of the loop
+  bool has_turn_ = false;            // to let go
+  std::uint64_t quiet_since_ = 0;    // ticks of the loop: the application was not asked anything since
   std::uint64_t alarm_ = 0;          // 0: none
   NodeId leader_;                    // as last told
   Output output_;                    // between gather() and advance()

@@ -21,6 +21,8 @@ struct Limits {
   // is taken for gone. 0: groups do not sleep.
   std::uint64_t sign_of_life_ticks = 0;
   std::uint64_t peer_silent_ticks_max = 0;
+  std::uint64_t let_go_ticks = 100;                  // of rest, until a group's database is closed
+  std::size_t let_go_per_tick_max = 8;               // groups that do so: each may have something to write
   std::size_t snapshot_step_bytes = 0;               // of a snapshot, made in one turn of the loop; 0: all at once
   std::uint64_t snapshot_log_bytes = 256ULL << 20U;  // applied by a group since its last snapshot: the next is due
   std::uint64_t wal_bytes_max = 512ULL << 20U;       // of closed segments: whoever keeps the oldest takes a snapshot

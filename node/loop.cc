@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <iterator>
 #include <map>
 #include <set>
@@ -113,6 +114,7 @@ class NodeLoop final : public Loop {
     wake_groups();
     for (Group* group : awake_) group->tick();
     std::erase_if(awake_, [](Group* group) { return group->rest(); });
+    let_go();
     if (now_ticks_ % map_ticks == 0) say_map();
     shorten_logs();
     if (now_ticks_ % map_ticks == 0 && !level_command().empty()) write_level_commands();
@@ -182,6 +184,7 @@ class NodeLoop final : public Loop {
   void step_snapshot();
   void shorten_logs();
   void wake_groups();
+  void let_go();
   void drain(Group& group);
   void deliver(Group& from, const GroupMessage& message);
   void submit();
@@ -233,8 +236,9 @@ class NodeLoop final : public Loop {
   std::vector<Group*> news_;             // for take_news()
   std::uint64_t now_ticks_ = 0;
   std::uint64_t now_micros_ = 0;
-  std::vector<Group*> awake_;  // ascending; all others rest
-  std::vector<Group*> risen_;  // awake as well
+  std::vector<Group*> awake_;            // ascending; all others rest
+  std::vector<Group*> risen_;            // awake as well
+  std::deque<Group::LetGoTurn> let_go_;  // each group once
   std::set<std::pair<std::uint64_t, GroupId>> alarms_;
   std::vector<Group*> making_;  // snapshots, in steps
   std::map<GroupId, Group> groups_;
@@ -301,20 +305,28 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
       newer = done.error();
     }
   }
-  groups_.try_emplace(
-      group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
-      Group::Shared{peers_, router_, *snapshots_, transport_, observer_, watcher_, released_, dirty_, waiting_on_disk_,
-                    now_ticks_, now_micros_, risen_, alarms_, making_, config_.snapshot_every,
-                    config_.limits.snapshot_log_bytes, config_.limits.snapshot_step_bytes,
-                    config_.limits.stale_read_ticks_max, config_.levels});
-  const std::uint32_t applied_level = config_.levels == nullptr ? 0 : config_.levels->level(group.id);
-  if (!newer && applied_level > protocol_level()) {
-    newer = Error{ErrorCode::unsupported,
-                  fmt::format("group {}: a program of protocol level {} has applied what this one of level {} does not "
-                              "know",
-                              group.name, applied_level, protocol_level()),
-                  {}};
-  }
+  groups_.try_emplace(group.id, group, config_.self, std::move(*log), std::move(*application), snapshot,
+                      Group::Shared{peers_,
+                                    router_,
+                                    *snapshots_,
+                                    transport_,
+                                    observer_,
+                                    watcher_,
+                                    released_,
+                                    dirty_,
+                                    waiting_on_disk_,
+                                    now_ticks_,
+                                    now_micros_,
+                                    risen_,
+                                    let_go_,
+                                    alarms_,
+                                    making_,
+                                    config_.snapshot_every,
+                                    config_.limits.snapshot_log_bytes,
+                                    config_.limits.snapshot_step_bytes,
+                                    config_.limits.stale_read_ticks_max,
+                                    config_.levels,
+                                    config_.limits.let_go_ticks});
   if (newer) find(group.id)->halt(*newer);
   return {};
 }
@@ -470,6 +482,18 @@ void NodeLoop::wake_groups() {
   awake_.insert(awake_.end(), risen_.begin(), risen_.end());
   risen_.clear();
   in_order(awake_);
+}
+
+// A few at a time: a thousand groups may fall asleep at one tick.
+void NodeLoop::let_go() {
+  for (std::size_t i = 0; i < config_.limits.let_go_per_tick_max && !failure_; ++i) {
+    if (let_go_.empty() || let_go_.front().tick > now_ticks_) return;
+    Group* const group = let_go_.front().group;
+    let_go_.pop_front();
+    const auto done = group->let_go();
+    if (!done) failure_ = done.error();
+    if (done && *done) ++statistics_.let_go;
+  }
 }
 
 void NodeLoop::drain(Group& group) {

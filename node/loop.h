@@ -119,6 +119,7 @@ struct LoopStatistics {
   std::uint64_t frames_malformed = 0;
   std::uint64_t messages_dropped = 0;
   std::uint64_t local_messages = 0;     // between groups whose leaders are both here
+  std::uint64_t let_go = 0;             // times that a group at rest gave memory back
   std::uint64_t snapshots_damaged = 0;  // found so when a follower needed one; another was taken in its place
   std::uint64_t snapshots_refused = 0;  // of peers: they could not be restored
   Wal::Statistics wal;

@@ -7,7 +7,11 @@
 
 namespace assent {
 
-Result<void> ShardBinding::load() { return shard_.load(*store_); }
+// A node with many groups opens one after the other, and most of them are not needed at once.
+Result<void> ShardBinding::load() {
+  if (auto done = shard_.load(*store_); !done) return done;
+  return store_->let_go();
+}
 
 Result<ShardBinding::Applied> ShardBinding::apply(const EntryContext& context, const Command& command) {
   auto applied = shard_.apply(context, command, *store_);

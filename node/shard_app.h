@@ -33,6 +33,7 @@ class ShardBinding {
   void skip(Index index) { store_->set_applied(index); }
   [[nodiscard]] Index applied() const { return store_->applied(); }
   [[nodiscard]] Result<void> batch_applied() { return store_->checkpoint(); }
+  [[nodiscard]] Result<void> let_go() { return store_->let_go(); }
   [[nodiscard]] Result<Bytes> snapshot() { return store_->snapshot(); }
   [[nodiscard]] Result<void> restorable(const SnapshotMark& mark, ByteView data) const;
   [[nodiscard]] Result<std::optional<SnapshotMade>> snapshot_step(std::size_t bytes) {

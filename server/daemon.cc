@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/protocol_level.h"
 #include "consensus/raft/raft_factory.h"
 #include "node/map_app.h"
 #include "observe/timeline.h"
+#include "server/free_memory.h"
 #include "server/http_actions.h"
 #include "server/http_api.h"
 #include "server/http_faults.h"
@@ -62,6 +64,11 @@ constexpr std::size_t waiting_per_running = 8;
 constexpr std::size_t begun_max = 100'000;
 constexpr std::uint64_t export_every_ticks = 10;
 constexpr std::uint64_t latencies_every_ticks = 20;
+
+// What a shard's store frees when its group rests, and how much of that is given back at a time: a millisecond.
+constexpr std::uint64_t free_every_ticks = 20;
+constexpr std::size_t store_bytes = 160ULL << 10U;
+constexpr std::size_t free_bytes_max = 4ULL << 20U;
 
 // The map that stands in the data directory, or that another node gave, wins over the configuration.
 Result<ServerConfig> with_newest_map(const ServerConfig& config) {
@@ -382,6 +389,7 @@ void Daemon::ticked(Loop& loop) {
     latencies_ = transport_->latencies();
     traffic_ = transport_->snapshot_traffic();
   }
+  if (ticks_ % free_every_ticks == 0) free_memory(loop);
   if (ticks_ % watch_every_ticks != 0) return;
   recorder_.set_wall(SystemClock::wall_micros());
   watch_groups(loop.take_news());
@@ -391,6 +399,14 @@ void Daemon::ticked(Loop& loop) {
   }
   if (config_.leaders != "together") return;
   for (const TransferLeadership& move : placement_.moves(loop.status())) loop.handle(move);
+}
+
+void Daemon::free_memory(const Loop& loop) {
+  const std::uint64_t let_go = loop.statistics().let_go;
+  to_free_ += (let_go - std::exchange(let_go_, let_go)) * store_bytes;
+  const std::size_t now = std::min(to_free_, free_bytes_max);
+  give_memory_back(now);
+  to_free_ -= now;
 }
 
 // ---- a cluster that changes ----

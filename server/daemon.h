@@ -72,6 +72,7 @@ class Daemon {
   [[nodiscard]] TraceHeaders trace_headers(const TxnId& txn, std::string_view method, const std::string& branch) const;
   void note(NodeEventKind kind, std::string group, std::string text);
   void watch_leadership(GroupId group, const Leadership& leadership);
+  void free_memory(const Loop& loop);
   void watch_groups(const std::vector<GroupStatus>& changed);
   // Goes by a newer map of the cluster, if there is one.
   void follow_map(Loop& loop);
@@ -112,6 +113,8 @@ class Daemon {
 
   // Of the loop's thread.
   std::uint64_t ticks_ = 0;
+  std::uint64_t let_go_ = 0;  // of LoopStatistics, as last seen
+  std::size_t to_free_ = 0;   // bytes
   std::map<GroupId, Leadership> leaders_;
   std::map<GroupId, Index> snapshots_;
   std::set<GroupId> halted_;  // that were told of

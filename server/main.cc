@@ -33,6 +33,7 @@
 #include "server/recovery.h"
 #include "server/verify_command.h"
 #include "server/version.h"
+#include "sql_adapter/process_settings.h"
 
 namespace {
 
@@ -354,6 +355,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : exit_usage;
   }
+  sql::settle_process();
   if (start->parsed()) {
     try {
       return run_start(arguments);

@@ -12,6 +12,7 @@
 #include "node/map_app.h"
 #include "node/shard_app.h"
 #include "server/map_config.h"
+#include "sql_adapter/schema_cache.h"
 #include "sql_adapter/sqlite_archive.h"
 #include "storage/data_directory.h"
 #include "txn_proto/api_codec.h"
@@ -82,6 +83,7 @@ Result<std::unique_ptr<Application>> make_coordinator(const ServerConfig& config
 }
 
 Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, const GroupConfig& group,
+                                                const std::shared_ptr<sql::SchemaCache>& schemas,
                                                 std::vector<SqliteStore*>& stores) {
   SqliteOptions sqlite;
   auto path = path_in(config, "shards", group);
@@ -90,6 +92,8 @@ Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, cons
   sqlite.statement_bytes_max = config.statement_bytes_max;
   sqlite.result_bytes_max = config.result_bytes_max;
   sqlite.change_bytes_max = config.transaction_bytes_max;
+  sqlite.lets_go = config.sleep_after.count() > 0;
+  sqlite.schemas = schemas;
   Result<std::unique_ptr<SqliteStore>> store = SqliteStore::open(sqlite);
   if (!store) return fail(rebuildable(store.error(), "shard", group));
   SqliteStore* const kept = store->get();
@@ -203,9 +207,11 @@ RaftOptions raft_options(const ServerConfig& config) {
 }
 
 ApplicationFactory application_factory(const ServerConfig& config, std::vector<SqliteStore*>& stores) {
-  return [config, &stores](const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
+  return [config, &stores, schemas = std::make_shared<sql::SchemaCache>()](
+             const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
     if (group.role == GroupRole::map) return std::make_unique<MapApp>();
-    return group.role == GroupRole::coordinator ? make_coordinator(config, group) : make_shard(config, group, stores);
+    return group.role == GroupRole::coordinator ? make_coordinator(config, group)
+                                                : make_shard(config, group, schemas, stores);
   };
 }
 

@@ -57,6 +57,7 @@ NodeConfig Process::config() const {
   if (swarm_.wal_segments_max > 0) {
     config.limits.wal_bytes_max = swarm_.wal_segments_max * swarm_.wal_segment_bytes;
   }
+  config.limits.let_go_ticks = swarm_.let_go_ticks;
   if (swarm_.sleep_ticks > 0) {
     config.limits.sign_of_life_ticks = swarm_.heartbeat_ticks;
     config.limits.peer_silent_ticks_max = swarm_.election_ticks;

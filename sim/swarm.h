@@ -109,6 +109,7 @@ struct Swarm {
   unsigned shards = 2;
   Backend backend = Backend::sql;
   bool shard_files = false;    // SqliteStore in a file on the node's disk, else in memory
+  bool stores_let_go = false;  // ... which is closed some time after its group fell asleep
   bool archive_files = false;  // the coordinator's outcomes, too; else they are in memory alone
   unsigned clients = 4;
   unsigned accounts = 12;
@@ -120,10 +121,11 @@ struct Swarm {
   std::uint64_t election_ticks = 20;
   std::uint64_t heartbeat_ticks = 4;
   bool read_lease = false;
-  Micros scrub_gap = 0;           // between two pieces that a node's scrubber reads; 0: it has none
-  std::uint64_t scrub_bytes = 0;  // of a piece
-  std::uint64_t sleep_ticks = 0;  // without anything to do, until a group sleeps; 0: never
-  Micros stale_read_gap = 0;      // between two stale reads of somebody who only looks on; 0: there are none
+  Micros scrub_gap = 0;            // between two pieces that a node's scrubber reads; 0: it has none
+  std::uint64_t scrub_bytes = 0;   // of a piece
+  std::uint64_t sleep_ticks = 0;   // without anything to do, until a group sleeps; 0: never
+  std::uint64_t let_go_ticks = 0;  // of sleep, until it lets go of what it can
+  Micros stale_read_gap = 0;       // between two stale reads of somebody who only looks on; 0: there are none
   std::size_t append_bytes_max = 64ULL << 10U;
   std::size_t inflight_max = 64;
   std::size_t peer_queue_bytes_max = 1ULL << 20U;

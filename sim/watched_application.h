@@ -21,6 +21,7 @@ class WatchedApplication final : public Application {
     std::function<void()> snapshot_took_turns;             // and entries were applied in between
     std::function<void(GroupId from, ByteView)> received;  // a message between groups, before the application has it
     std::function<void(const Query&)> stale_read;          // evaluated, and about to be answered
+    std::function<void()> let_go;
     std::function<void()> message_lost;
     std::function<bool()> loses_first_sends;
   };
@@ -35,6 +36,10 @@ class WatchedApplication final : public Application {
   void skip(Index index) override { real_->skip(index); }
   [[nodiscard]] Index applied() const override { return real_->applied(); }
   Result<void> batch_applied() override { return real_->batch_applied(); }
+  Result<void> let_go() override {
+    watcher_.let_go();
+    return real_->let_go();
+  }
   void leadership(const Leadership& leadership) override { real_->leadership(leadership); }
   void receive(GroupId from, ByteView payload) override {
     watcher_.received(from, payload);

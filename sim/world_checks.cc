@@ -77,6 +77,8 @@ Result<std::unique_ptr<SqliteStore>> World::open_store(Process& process, const G
   options.vfs = process.vfs().name();
   options.changes_per_commit = swarm_.changes_per_commit;
   options.wal_pages_max = swarm_.wal_pages_max;
+  options.lets_go = swarm_.stores_let_go;
+  options.let_go_wal_pages_max = swarm_.wal_pages_max / 4;
   auto store = SqliteStore::open(options);
   if (store && (*store)->applied() > Index(0)) {
     recorder_.rare("shard's database recovered from its file");
@@ -110,6 +112,9 @@ Result<std::unique_ptr<Application>> World::make_coordinator(Process& process, c
 Result<std::unique_ptr<Application>> World::make_application(Process& process, const GroupConfig& group) {
   WatchedApplication::Watcher watcher;
   watcher.loses_first_sends = [this] { return swarm_.drop_first_sends && !healed_; };
+  watcher.let_go = [this, shard = group.role == GroupRole::shard] {
+    if (shard && swarm_.stores_let_go) recorder_.rare("shard's database closed while its group slept");
+  };
   watcher.message_lost = [this] { recorder_.fault("first send lost"); };
   watcher.received = [this, &process, group](GroupId from, ByteView message) {
     look_at_message(process, group, from, message);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int instructions_per_look = 1'000;
 constexpr int cache_kib = 65'536;
+constexpr int recovery_millis_max = 5'000;  // of reading SQLite's log, which is kept to some pages
 
 std::string_view text_of(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
 
@@ -84,6 +85,8 @@ Result<void> Database::connect(int mode) {
   const int code =
       sqlite3_open_v2(file_.path.c_str(), &handle_, flags, file_.vfs.empty() ? nullptr : file_.vfs.c_str());
   if (code != SQLITE_OK) return fail(error(code, fmt::format("opening {}", file_.path)));
+  // Until reopen() is done: who looks at a closed file may just be reading SQLite's log in our place.
+  sqlite3_busy_timeout(handle_, closed_before_ ? recovery_millis_max : 0);
   return configure();
 }
 
@@ -93,17 +96,22 @@ void Database::close() {
   const int code = sqlite3_close(handle_);
   ASSENT_CHECK(code == SQLITE_OK, "no statement outlives its connection");
   handle_ = nullptr;
+  closed_before_ = true;
 }
 
 // Not made anew: an empty file in the place of one that is gone would be taken for the data.
 Result<void> Database::reopen() {
   ASSENT_CHECK(closed(), "a connection is opened again after it was closed");
   enforcing_ = true;
-  return connect(SQLITE_OPEN_READWRITE);
+  if (auto done = connect(SQLITE_OPEN_READWRITE); !done) return done;
+  sqlite3_busy_timeout(handle_, 0);
+  return {};
 }
 
+// Who looks at the file at the same time (database_check.h) may hold up some of it: then that much is left for later.
 Result<void> Database::empty_wal() {
   const int code = sqlite3_wal_checkpoint_v2(handle_, "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if ((code & 0xFF) == SQLITE_BUSY) return {};
   if (code != SQLITE_OK) return fail(error(code, "bringing its log into the file"));
   wal_pages_ = 0;
   return {};
@@ -124,7 +132,6 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
 }
 
 Result<void> Database::configure() {
-  sqlite3_busy_timeout(handle_, 0);
   sqlite3_limit(handle_, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(handle_, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1'000);
   sqlite3_limit(handle_, SQLITE_LIMIT_WORKER_THREADS, 0);

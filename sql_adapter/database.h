@@ -108,7 +108,7 @@ class Database {
   [[nodiscard]] bool closed() const { return handle_ == nullptr; }
   // Pages in SQLite's log, which who opens the file has to read: as of the last commit here.
   [[nodiscard]] int wal_pages() const { return wal_pages_; }
-  // Brings them all into the file, and syncs it. Outside of a transaction.
+  // Brings them into the file, and syncs it: all, unless another connection reads them. Outside of a transaction.
   [[nodiscard]] Result<void> empty_wal();
 
   [[nodiscard]] sqlite3* handle() const { return handle_; }
@@ -158,6 +158,7 @@ class Database {
   DatabaseFile file_;
   sqlite3* handle_ = nullptr;
   int wal_pages_ = 0;
+  bool closed_before_ = false;
   Mode mode_ = Mode::internal;
   Access* access_ = nullptr;
   RowWatcher* watcher_ = nullptr;

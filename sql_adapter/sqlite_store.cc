@@ -116,6 +116,7 @@ class SqliteStore::Parts {
   [[nodiscard]] Result<void> load_schema();
   [[nodiscard]] Result<void> begin();
   [[nodiscard]] bool owes() const;
+  [[nodiscard]] bool copying() const { return copy_ != nullptr && !copied_; }
   [[nodiscard]] Result<void> reopen();
   [[nodiscard]] Result<void> write_pending();
   [[nodiscard]] Result<void> write_meta(std::string_view name, ByteView value);
@@ -438,11 +439,10 @@ Result<void> SqliteStore::Parts::checkpoint() {
 // ---- rest ----
 
 Result<void> SqliteStore::Parts::let_go() {
-  if (broken_ || !options_.lets_go || options_.path == ":memory:") return healthy();
+  if (broken_ || closed() || copying() || !options_.lets_go || options_.path == ":memory:") return healthy();
   if (owes() && !planted(Bug::let_go_uncommitted)) {
     if (auto done = commit(); !done) return done;
   }
-  if (closed()) return healthy();
   forget_statements();
   if (db_->wal_pages() > options_.let_go_wal_pages_max) {
     if (auto done = remember(db_->execute("COMMIT")); !done) return done;
@@ -454,7 +454,12 @@ Result<void> SqliteStore::Parts::let_go() {
 
 Result<void> SqliteStore::Parts::ready() {
   if (broken_ || !closed()) return healthy();
-  return remember(reopen());
+  auto done = reopen();
+  if (!done && done.error().code == ErrorCode::corruption) {
+    done.error().message +=
+        "; move the file away (with its -wal and -shm) and start the node again: it is made anew from snapshot and log";
+  }
+  return remember(std::move(done));
 }
 
 Result<void> SqliteStore::Parts::reopen() {
@@ -518,10 +523,11 @@ Result<std::optional<SnapshotMade>> SqliteStore::Parts::snapshot_step(std::size_
   constexpr std::size_t sums_per_copy = 4;  // a checksum takes so much less time than a copy
   constexpr std::size_t sum_least = 4'096;
   if (broken_) return fail(*broken_);
-  if (copy_ && copied_) {
+  if (copy_ && copied_) {  // which needs the rows no more
     if (!copy_->sum(std::max(bytes, sum_least) * sums_per_copy)) return std::optional<SnapshotMade>();
     return std::optional(SnapshotMade{*copied_, sql::ImageCopy::finish(std::move(copy_))});
   }
+  if (auto done = ready(); !done) return fail(done.error());
   if (auto done = commit(); !done) return fail(done.error());
   if (auto done = remember(db_->execute("COMMIT")); !done) return fail(done.error());
   if (!copy_) {

@@ -16,7 +16,8 @@
 //  * check() gives the same verdict and words on every replica: it looks at rows, schema text and per-table versions
 //  only.
 //  * What check() has passed and whose locks are held, install() cannot refuse.
-//  * Who was let go holds nothing that the file does not: only then is it closed.
+//  * When the file is closed it has all that was installed and put. Records that are put while it is closed wait in
+//  memory for the next commit, as they do while it is open: the log has them.
 //  * Names that begin with assent_ or sqlite_ belong to the store; no user statement reads or writes them.
 //
 // Not kept: that AUTOINCREMENT never gives an id twice. An id of a row that was gone before its transaction ended may

@@ -119,6 +119,47 @@ TEST_F(Sleep, TheApplicationIsWokenWhenItWantsATick) {
   EXPECT_EQ(application.rested_ticks - rested, 100U);
 }
 
+TEST_F(Sleep, WhoRestsLetsGoAFewGroupsEachTick) {
+  const Limits limits;
+  const auto let_go = [&](NodeId node) {
+    std::uint64_t times = 0;
+    for (const auto& [group, application] : cluster.node(node).applications) times += application->let_gos;
+    return times;
+  };
+  tick(limits.let_go_ticks + groups / limits.let_go_per_tick_max + 1);
+  std::map<NodeId, std::uint64_t> before;
+  for (std::uint64_t i = 1; i <= groups; ++i) cluster.put(GroupId(i), GroupId(i), "a");
+  for (const NodeId node : all_nodes) before[node] = let_go(node);
+  std::map<NodeId, std::uint64_t> last = before;
+  for (std::uint64_t i = 0; i < limits.let_go_ticks + 60; ++i) {
+    tick(1);
+    for (const NodeId node : all_nodes) {
+      const std::uint64_t now = let_go(node);
+      EXPECT_LE(now - last[node], limits.let_go_per_tick_max);
+      last[node] = now;
+    }
+  }
+  for (const NodeId node : all_nodes) EXPECT_EQ(last[node] - before[node], groups) << "each of them once";
+}
+
+TEST_F(Sleep, WhoIsWokenBeforeItsTurnKeepsWhatItHas) {
+  const std::uint64_t wait = Limits{}.let_go_ticks;
+  tick(wait + 10);
+  const NodeId leader = cluster.leader(first);
+  TestApplication& application = *cluster.node(leader).applications[first];
+  std::uint64_t before = application.let_gos;
+  EXPECT_EQ(before, 1U);
+  cluster.put(first, first, "a");
+  sleep();
+  tick(wait / 2);
+  cluster.put(first, first, "b");
+  sleep();
+  tick(wait - 20);  // the turn of the first rest has come
+  EXPECT_EQ(application.let_gos, before);
+  tick(30);
+  EXPECT_EQ(application.let_gos, before + 1);
+}
+
 TEST_F(Sleep, WhoHasSomethingToDoDoesNotSleep) {
   let_rest(0);
   cluster.put(first, first, "a");

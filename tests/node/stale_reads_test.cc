@@ -130,5 +130,38 @@ TEST(StaleReadsOfSleepers, WakeTheGroupOnlyWhenTheirPointIsTooOld) {
   cluster.tick_until([&] { return cluster.asleep(shard); });
 }
 
+// What a read took again is given back some time after the last of them.
+TEST(StaleReadsOfSleepers, LetGoOnceMoreWhenTheyEnd) {
+  TestCluster cluster(3, {GroupConfig{shard, "s1", GroupRole::shard, all_nodes}});
+  cluster.sleep_after(10);
+  cluster.start_all();
+  cluster.await_leader(shard);
+  const NodeId reader(1);
+  TestApplication& application = *cluster.node(reader).applications[shard];
+  for (const NodeId id : all_nodes) cluster.node(id).applications[shard]->wants_rest = rest_for_ever;
+  std::uint64_t id = 1'000;
+  const auto ask = [&] {
+    Query query;
+    query.max_staleness_micros = 3'600'000'000;
+    cluster.node(reader).request(ClientRequest{RequestId(++id), shard, query});
+    cluster.settle();
+    cluster.tick_until([&] { return cluster.node(reader).answered(id); }, 50);
+    EXPECT_TRUE(cluster.node(reader).reply(id));
+  };
+  ask();  // so that it has a point
+  const std::uint64_t wait = Limits{}.let_go_ticks;
+  cluster.tick_until([&] { return cluster.asleep(shard); });
+  for (std::uint64_t i = 0; i < wait + 10; ++i) cluster.tick();
+  const std::uint64_t before = application.let_gos;
+  for (std::uint64_t i = 0; i < wait * 2; ++i) {
+    if (i % (wait / 2) == 0) ask();
+    cluster.tick();
+  }
+  EXPECT_TRUE(cluster.asleep(shard));
+  EXPECT_EQ(application.let_gos, before) << "not between two reads";
+  for (std::uint64_t i = 0; i < wait + 1; ++i) cluster.tick();
+  EXPECT_EQ(application.let_gos, before + 1);
+}
+
 }  // namespace
 }  // namespace assent

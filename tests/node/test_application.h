@@ -98,6 +98,10 @@ class TestApplication final : public Application {
   }
   void tick() override { ++ticks; }
   [[nodiscard]] std::uint64_t rest_ticks() const override { return wants_rest; }
+  Result<void> let_go() override {
+    ++let_gos;
+    return {};
+  }
   void rested(std::uint64_t more) override { rested_ticks += more; }
   Outbox take_outbox() override { return std::exchange(outbox_, {}); }
 
@@ -147,6 +151,7 @@ class TestApplication final : public Application {
   std::uint64_t steps_taken = 0;
   std::uint64_t dropped = 0;  // snapshots that were given up
   std::uint64_t rested_ticks = 0;
+  std::uint64_t let_gos = 0;
   std::vector<std::pair<GroupId, Bytes>> received;
   std::vector<TxnId> prepared;  // in the way of every stale read
 

@@ -6,6 +6,8 @@
 #include <fstream>
 
 #include "base/rng.h"
+#include "sql_adapter/database.h"
+#include "sql_adapter/database_check.h"
 #include "support.h"
 
 namespace assent::testing {
@@ -100,16 +102,33 @@ TEST_F(LetGo, WhateverNeedsTheRowsOpensItAgain) {
   }
 }
 
-TEST_F(LetGo, RecordsAloneAreKept) {
+// A sleeper that wakes for a stamp and sleeps again opens nothing; the log has what is not committed yet.
+TEST_F(LetGo, RecordsAloneOpenNothingAndAreCommittedWithTheNext) {
   let_go();
   ASSERT_TRUE(store->put_record(txn(1), "one"));
   ASSERT_TRUE(store->put_machine_record("machine"));
   store->set_applied(Index(3));
+  ASSERT_TRUE(store->checkpoint());
+  EXPECT_EQ(files_open(), 0);
   let_go();
+  EXPECT_EQ(store->records()->size(), 1U);
+  let_go();
+  ASSERT_TRUE(store->put_record(txn(2), "two"));
+  store->set_applied(Index(4));
   store.reset();
   store = open_store(options());
   EXPECT_EQ(store->records()->size(), 1U);
   EXPECT_EQ(store->applied(), Index(3));
+  store->set_applied(Index(4));
+  ASSERT_TRUE(store->put_record(txn(2), "two"));
+  let_go();
+  ASSERT_TRUE(store->erase_record(txn(2)));
+  store->set_applied(Index(5));
+  ASSERT_TRUE(store->commit()) << "at a graceful stop";
+  store.reset();
+  store = open_store(options());
+  EXPECT_EQ(store->records()->size(), 1U);
+  EXPECT_EQ(store->applied(), Index(5));
 }
 
 // Entries that change nothing move the applied index alone: for that no file is opened.
@@ -187,6 +206,64 @@ TEST_F(LetGo, WhoIsNotToldToKeepsItsFile) {
   run(*store, {KvPut{"k", "v"}});
   ASSERT_TRUE(store->let_go());
   EXPECT_TRUE(store->query({KvGet{"k"}})->result.front().rows.size() == 1);
+}
+
+// As the scrubber does, with a connection of its own (sql_adapter/database_check.h).
+TEST_F(LetGo, WhoLooksAtAClosedFileDoesNoHarm) {
+  run(*store, {sql("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")});
+  run(*store, {sql("INSERT INTO t VALUES(1, 'a')")});
+  store->set_applied(Index(2));
+  const std::uint64_t digest = *store->digest();
+  let_go();
+  const auto problems = look_at_database(path_, [](std::uint64_t) { return true; });
+  ASSERT_TRUE(problems) << problems.error().message;
+  EXPECT_TRUE(problems->empty());
+  EXPECT_EQ(*store->digest(), digest);
+  EXPECT_EQ(files_open(), 0);
+}
+
+TEST_F(LetGo, WhoReadsTheFileMeanwhileHoldsNothingUp) {
+  SqliteOptions small = options();
+  small.let_go_wal_pages_max = 0;
+  store.reset();
+  store = open_store(small);
+  run(*store, {sql("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")});
+  run(*store, {sql("INSERT INTO t VALUES(1, 'a')")});
+  ASSERT_TRUE(store->commit());
+  const auto reader = sql::Database::open({.path = path_, .vfs = {}, .wal_pages_max = 1, .read_only = true});
+  ASSERT_TRUE(reader);
+  ASSERT_TRUE((*reader)->execute("BEGIN"));
+  EXPECT_EQ((*reader)->rows("SELECT v FROM t")->size(), 1U);
+  run(*store, {sql("INSERT INTO t VALUES(2, 'b')")});
+  const auto done = store->let_go();
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(rows("SELECT v FROM t ORDER BY id"), "'a';'b'");
+  EXPECT_EQ((*reader)->rows("SELECT v FROM t")->size(), 1U) << "of the moment at which it began";
+}
+
+TEST_F(LetGo, ASnapshotInTheMakingIsMadeToItsEnd) {
+  run(*store, {sql("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")});
+  for (int i = 0; i < 50; ++i) run(*store, {KvPut{"key" + std::to_string(i), std::string(1'000, 'v')}});
+  store->set_applied(Index(9));
+  const std::uint64_t digest = *store->digest();
+  let_go();
+  std::optional<SnapshotMade> made;
+  int steps = 0;
+  while (!made) {
+    auto step = store->snapshot_step(4'096);
+    ASSERT_TRUE(step) << step.error().message;
+    made = std::move(*step);
+    ASSERT_TRUE(store->let_go()) << "between any two steps";
+    ASSERT_LT(++steps, 1'000);
+  }
+  EXPECT_GT(steps, 5);
+  EXPECT_EQ(files_open(), 0);
+  EXPECT_EQ(made->applied, Index(9));
+  Bytes whole;
+  made->data->copy(0, made->data->size(), whole);
+  const auto image = store->image(whole);
+  ASSERT_TRUE(image) << image.error().message;
+  EXPECT_EQ(*(*image)->digest(), digest);
 }
 
 // Two replicas of one history, one of which is let go now and then: they stay equal.
