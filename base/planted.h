@@ -31,6 +31,9 @@ enum class Bug : std::uint8_t {
   learner_counts,               // who was only to catch up is counted like a voter
   change_survives_truncation,   // a membership that was cut off with its entry stays in force
   disk_loss_forgotten,          // a node that lost its disk goes on as the member that it was
+  removed_too_early,            // what a replica kept goes when its removal is appended, not when it is committed
+  leaver_forgets,               // a replica that was removed forgets how far the log went that it held
+  cleaned_before_logged,        // its files go before the log says that it left
   sleep_unacknowledged,         // a leader sleeps before its followers have all entries and have said that they sleep
   sleeper_left_alone,           // a follower sleeps on when its leader's node is gone
   lease_outlives_transfer,      // a leader reads by its lease after it has asked another one to take over

@@ -102,6 +102,7 @@ struct LogStatus {
   Leadership leadership;
   Index first;  // first entry still in memory
   Index last;
+  Epoch last_epoch;  // of the last entry
   Index committed;
   SnapshotMark snapshot;
   std::uint64_t log_bytes = 0;
@@ -194,6 +195,9 @@ struct LogSetup {
   DurableLog durable;
   std::uint64_t incarnation = 0;      // of this member: 0 while the node has the disk that it founded the group with
   std::vector<Member> founders = {};  // members with their incarnations, ascending; none: all are in the first
+  // This replica once held the log up to here, and gave it up when it had left the group; the hard state is what it
+  // was. It helps nobody to lead whose log ends before, itself least of all.
+  Position left = {};
 };
 
 // corruption when no core may be rebuilt from what is durable: it could not know what it promised.

@@ -14,6 +14,8 @@ constexpr std::uint8_t kind_message = 2;
 constexpr std::uint8_t kind_hint = 3;
 constexpr std::uint8_t kind_map = 16;
 constexpr std::uint8_t kind_leads = 17;
+constexpr std::uint8_t kind_belong = 18;
+constexpr std::uint8_t kind_left = 19;
 constexpr std::size_t target_incarnation_offset = frame_header_bytes - 8;
 
 std::optional<FrameItem> read_item(ByteReader& in) {
@@ -38,6 +40,16 @@ std::optional<FrameItem> read_item(ByteReader& in) {
       return MapItem{epoch, in.bytes()};
     }
     case kind_leads: return LeadsItem{in.u64()};
+    case kind_belong: {
+      const auto group = in.id<GroupId>();
+      return BelongItem{group, in.u64()};
+    }
+    case kind_left: {
+      const auto group = in.id<GroupId>();
+      const std::uint64_t member = in.u64();
+      const auto epoch = in.id<Epoch>();
+      return LeftItem{group, member, {epoch, in.id<Index>()}};
+    }
     default: return std::nullopt;
   }
 }
@@ -69,10 +81,20 @@ void append_item(Bytes& frame, const MapItem& item) { ByteWriter(frame).u8(kind_
 
 void append_item(Bytes& frame, const LeadsItem& item) { ByteWriter(frame).u8(kind_leads).u64(item.groups); }
 
+void append_item(Bytes& frame, const BelongItem& item) {
+  ByteWriter(frame).u8(kind_belong).id(item.group).u64(item.member);
+}
+
+void append_item(Bytes& frame, const LeftItem& item) {
+  ByteWriter(frame).u8(kind_left).id(item.group).u64(item.member).id(item.at.epoch).id(item.at.index);
+}
+
 std::size_t encoded_size(const ConsensusItem& item) { return 1 + 8 + 4 + item.bytes.size(); }
 std::size_t encoded_size(const MessageItem& item) { return 1 + 3 * 8 + 4 + item.payload.size(); }
 std::size_t encoded_size(const HintItem&) { return 1 + 3 * 8; }
 std::size_t encoded_size(const LeadsItem&) { return 1 + 8; }
+std::size_t encoded_size(const BelongItem&) { return 1 + 2 * 8; }
+std::size_t encoded_size(const LeftItem&) { return 1 + 4 * 8; }
 std::size_t encoded_size(const MapItem& item) { return 1 + 8 + 4 + item.map.size(); }
 
 void set_target_incarnation(Bytes& frame, std::uint64_t incarnation) {

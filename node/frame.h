@@ -7,11 +7,14 @@
 //       3 hint      = group u64, epoch u64, leader u64
 //      16 map       = epoch u64, length u32, the bytes of the cluster map of that epoch, or none
 //      17 leads     = groups u64: how many the sender leads; said where raft.leaders is spread
+//      18 belong    = group u64, member u64: does the sender, as this member, still belong to the group?
+//      19 left      = group u64, member u64, epoch u64, index u64: as of this committed place the target does not
 //
 // Little-endian. The epoch of a message is the one in which the sending node leads the sending group, so that the
-// receiver learns where that leader is. A map without bytes says which epoch its sender has reached: no node says so
-// before the map was changed for the first time, so that programs that do not know the item meet none till then. A
-// target incarnation of 0 means that the sender has not heard from the target yet.
+// receiver learns where that leader is. Items 18 and 19 (node/leaving.h) go to programs of protocol level 1 alone. A
+// map without bytes says which epoch its sender has reached: no node says so before the map was changed for the first
+// time, so that programs that do not know the item meet none till then. A target incarnation of 0 means that the sender
+// has not heard from the target yet.
 //
 // Decoding is total: any bytes are a frame or a malformed error, and nothing of a malformed frame is used. Not a
 // checksum: the stream below has its own. No state, no I/O.
@@ -66,7 +69,18 @@ struct LeadsItem {
   std::uint64_t groups = 0;
   bool operator==(const LeadsItem&) const = default;
 };
-using FrameItem = std::variant<ConsensusItem, MessageItem, HintItem, MapItem, LeadsItem>;
+struct BelongItem {
+  GroupId group;
+  std::uint64_t member = 0;
+  bool operator==(const BelongItem&) const = default;
+};
+struct LeftItem {
+  GroupId group;
+  std::uint64_t member = 0;
+  Position at;
+  bool operator==(const LeftItem&) const = default;
+};
+using FrameItem = std::variant<ConsensusItem, MessageItem, HintItem, MapItem, LeadsItem, BelongItem, LeftItem>;
 
 void append_header(Bytes& frame, const FrameHeader& header);
 void append_item(Bytes& frame, const ConsensusItem& item);
@@ -74,11 +88,15 @@ void append_item(Bytes& frame, const MessageItem& item);
 void append_item(Bytes& frame, const HintItem& item);
 void append_item(Bytes& frame, const MapItem& item);
 void append_item(Bytes& frame, const LeadsItem& item);
+void append_item(Bytes& frame, const BelongItem& item);
+void append_item(Bytes& frame, const LeftItem& item);
 [[nodiscard]] std::size_t encoded_size(const ConsensusItem& item);
 [[nodiscard]] std::size_t encoded_size(const MessageItem& item);
 [[nodiscard]] std::size_t encoded_size(const HintItem& item);
 [[nodiscard]] std::size_t encoded_size(const MapItem& item);
 [[nodiscard]] std::size_t encoded_size(const LeadsItem& item);
+[[nodiscard]] std::size_t encoded_size(const BelongItem& item);
+[[nodiscard]] std::size_t encoded_size(const LeftItem& item);
 
 // Of a frame that is built and only now leaves: what is known of the target may have changed since it was begun.
 void set_target_incarnation(Bytes& frame, std::uint64_t incarnation);

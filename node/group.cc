@@ -254,6 +254,7 @@ void Group::keep_unanswered(std::vector<ClientReply>& replies) {
 void Group::gather(Batch& batch) {
   output_ = log_->take_output();
   const bool needs_disk = output_.needs_disk();
+  if (output_.hard_state) hard_state_ = *output_.hard_state;
   if (leads_) {
     for (const EntryPtr& entry : output_.append) {
       if (entry->epoch == led_) syncs_[entry->index] = batch.ticket - std::min(batch.ticket, shared_.durable);
@@ -617,6 +618,13 @@ void Group::send_snapshot(const SnapshotSend& send) {
   if (!newest && newest.error().code == ErrorCode::corruption) ++snapshots_damaged_;
   snapshot_wanted_ = true;  // gone or damaged: the application can make another
   snapshot_sent(send.to, false);
+}
+
+// ---- the end ----
+
+std::vector<ClientReply> Group::part() {
+  stale_reads_.give_up(parting_);
+  return std::exchange(parting_, {});
 }
 
 // ---- what others see ----

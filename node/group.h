@@ -140,9 +140,18 @@ class Group {
   [[nodiscard]] bool durable(Wal::Ticket ticket);
   [[nodiscard]] Result<void> snapshot_saved(const SnapshotMark& mark, Batch& batch);
 
+  // The node leaves the group, which is not led here and has no snapshot on its way to the disk: what it still owes.
+  [[nodiscard]] bool may_part() const { return !leads_ && !saving_ && !incoming_; }
+  [[nodiscard]] std::vector<ClientReply> part();
+  // The newest that the disk was given, or has since the start.
+  [[nodiscard]] const Bytes& hard_state() const { return hard_state_; }
+  void remember(const Bytes& hard_state) { hard_state_ = hard_state; }
+
   [[nodiscard]] bool dirty() const { return dirty_; }
   [[nodiscard]] bool leads() const { return leads_; }
-  [[nodiscard]] Epoch epoch() const { return led_; }  // while leads()
+  [[nodiscard]] Epoch epoch() const { return led_; }       // while leads()
+  [[nodiscard]] NodeId leader() const { return leader_; }  // as last told; none: not known
+  [[nodiscard]] LogStatus log() const { return log_->status(); }
   [[nodiscard]] const GroupConfig& config() const { return config_; }
   [[nodiscard]] Application& application() const { return *application_; }
   [[nodiscard]] GroupStatus status() const;
@@ -213,7 +222,8 @@ class Group {
   std::uint64_t quiet_since_ = 0;    // ticks of the loop: the application was not asked anything since
   std::uint64_t alarm_ = 0;          // 0: none
   NodeId leader_;                    // as last told
-  Output output_;                    // between gather() and advance()
+  Bytes hard_state_;
+  Output output_;  // between gather() and advance()
   std::deque<Parked> parked_;
   Wal::Ticket update_ticket_ = 0;  // the batch that update_slot_ is a place in
   std::size_t update_slot_ = 0;

@@ -13,6 +13,7 @@
 #include "base/protocol_level.h"
 #include "node/frame.h"
 #include "node/group.h"
+#include "node/leaving.h"
 #include "node/peers.h"
 #include "node/router.h"
 #include "node/txn_watcher.h"
@@ -71,7 +72,8 @@ class NodeLoop final : public Loop {
         logs_(std::move(logs)),
         applications_(std::move(applications)),
         router_(config.self, config.groups, nodes_of(config)),
-        peers_(config.self, config.incarnation, nodes_of(config), config.limits) {
+        peers_(config.self, config.incarnation, nodes_of(config), config.limits),
+        leaving_(recovery_.left) {
     batch_.ticket = wal_->durable() + 1;
     now_micros_ = clock_.alive_micros();
   }
@@ -119,6 +121,7 @@ class NodeLoop final : public Loop {
     shorten_logs();
     if (now_ticks_ % map_ticks == 0 && !level_command().empty()) write_level_commands();
     say_leads();
+    if (now_ticks_ % belong_ticks == 0) ask_whether_left();
   }
 
   void flush() override {
@@ -170,12 +173,19 @@ class NodeLoop final : public Loop {
     const auto found = groups_.find(id);
     return found == groups_.end() ? nullptr : &found->second;
   }
+  [[nodiscard]] const GroupConfig* known(GroupId id) const;
   [[nodiscard]] Result<void> add_group(const GroupConfig& group);
   // Founds it, or has it on its disk.
   [[nodiscard]] bool carries(const GroupConfig& group) const;
   Group* add_running(const GroupConfig& group);
-  // Also one that this node has only now been taken into; null when the cluster has none of this id.
+  // Also one that this node has only now been taken into; null when the cluster has none of this id, or when what this
+  // node kept of it is not gone yet.
   Group* find_or_add(GroupId id);
+  void ask_whether_left();
+  void ask_whether_left(const Group& group);
+  void leave(Group& group, const LeftItem& answer);
+  void remove_what_left();
+  [[nodiscard]] Result<void> remove_files(GroupId id);
   void check(const Result<void>& result) {
     if (!result && !failure_) failure_ = result.error();
   }
@@ -201,6 +211,8 @@ class NodeLoop final : public Loop {
   void on_item(NodeId from, const MessageItem& item);
   void on_item(NodeId from, const HintItem& item);
   void on_item(NodeId from, const MapItem& item);
+  void on_item(NodeId from, const BelongItem& item);
+  void on_item(NodeId from, const LeftItem& item);
   void on_item(NodeId from, const LeadsItem& item) { heard_leads_[from] = {item.groups, now_ticks_}; }
   void say_map();
   [[nodiscard]] std::uint64_t own_leads() const;
@@ -229,6 +241,8 @@ class NodeLoop final : public Loop {
   ApplicationFactory applications_;
   Router router_;
   Peers peers_;
+  Leaving leaving_;
+  GroupId asked_;  // the last one whose turn it was to ask whether it left
   Observer observer_;
   TxnWatcher* watcher_ = nullptr;
   std::vector<Group*> dirty_;            // with something to do, each once
@@ -275,7 +289,8 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
                  .seed = Digest().add(config_.seed).add(config_.self).add(group.id).value(),
                  .durable = {},
                  .incarnation = config_.disk,
-                 .founders = group.founders};
+                 .founders = group.founders,
+                 .left = leaving_.place(group.id)};
   if (const auto found = recovery_.groups.find(group.id); found != recovery_.groups.end()) {
     setup.durable = DurableLog{found->second.hard_state, found->second.snapshot, std::move(found->second.entries)};
     found->second.entries.clear();
@@ -327,27 +342,39 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
                                     config_.limits.stale_read_ticks_max,
                                     config_.levels,
                                     config_.limits.let_go_ticks});
+  find(group.id)->remember(setup.durable.hard_state);
   if (newer) find(group.id)->halt(*newer);
   return {};
 }
 
 bool NodeLoop::carries(const GroupConfig& group) const {
-  return founds(group, {config_.self, config_.disk}) || recovery_.groups.contains(group.id);
+  const auto found = recovery_.groups.find(group.id);
+  if (!leaving_.left(group.id)) return found != recovery_.groups.end() || founds(group, {config_.self, config_.disk});
+  return found != recovery_.groups.end() &&
+         (!found->second.snapshot.last.index.none() || !found->second.entries.empty());
 }
 
 Result<void> NodeLoop::add_groups() {
   for (const GroupConfig& group : config_.groups) {
-    if (!carries(group)) continue;
-    if (auto done = add_group(group); !done) return done;
+    if (carries(group)) {
+      if (auto done = add_group(group); !done) return done;
+    } else if (leaving_.left(group.id)) {
+      if (auto done = remove_files(group.id); !done) return done;
+    }
   }
   return {};
 }
 
-Group* NodeLoop::find_or_add(GroupId id) {
-  if (Group* group = find(id)) return group;
+const GroupConfig* NodeLoop::known(GroupId id) const {
   const auto config = std::find_if(config_.groups.begin(), config_.groups.end(),
                                    [id](const GroupConfig& group) { return group.id == id; });
-  if (config == config_.groups.end() || failure_) return nullptr;
+  return config == config_.groups.end() ? nullptr : &*config;
+}
+
+Group* NodeLoop::find_or_add(GroupId id) {
+  if (Group* group = find(id)) return group;
+  const GroupConfig* const config = known(id);
+  if (config == nullptr || failure_ || leaving_.going(id)) return nullptr;
   return add_running(*config);
 }
 
@@ -359,6 +386,95 @@ Group* NodeLoop::add_running(const GroupConfig& config) {
   group->application().watch(watcher_);
   if (!shards_.empty()) group->know_shards(shards_);
   return group;
+}
+
+// ---- groups that this node left (node/leaving.h) ----
+
+// Those who know of no leader, and one more in turn, which may be asleep.
+void NodeLoop::ask_whether_left() {
+  if (!config_.leaves || groups_.empty()) return;
+  for (const Group* group : awake_) {
+    if (group->leader().none()) ask_whether_left(*group);
+  }
+  auto next = groups_.upper_bound(asked_);
+  if (next == groups_.end()) next = groups_.begin();
+  asked_ = next->first;
+  if (!next->second.leader().none()) ask_whether_left(next->second);
+}
+
+void NodeLoop::ask_whether_left(const Group& group) {
+  if (group.leads()) return;
+  const GroupId id = group.config().id;
+  const auto ask = [&](NodeId node) {
+    const auto told = peer_levels_.find(node);
+    if (told == peer_levels_.end() || told->second < belong_level) return;
+    peers_.queue(node, BelongItem{id, config_.disk});
+  };
+  const NodeId leader = router_.leader(id).node;
+  if (!leader.none() && leader != config_.self) return ask(leader);
+  for (const NodeId node : router_.route(id)) ask(node);
+}
+
+void NodeLoop::on_item(NodeId from, const BelongItem& item) {
+  const Group* group = find(item.group);
+  if (group == nullptr || !group->leads()) return;
+  const LogStatus log = group->log();
+  if (!has_left(log, group->application().applied(), {from, item.member})) return;
+  peers_.queue(from, LeftItem{item.group, item.member, {log.leadership.epoch, log.committed}});
+}
+
+void NodeLoop::on_item(NodeId /*from*/, const LeftItem& item) {
+  Group* group = find(item.group);
+  if (group == nullptr || !config_.leaves || item.member != config_.disk) return;
+  if (group->may_part() && leaving_.believes(group->log(), item)) leave(*group, item);
+}
+
+// What was gathered for the log goes but for term and vote, and messages that wait for it are not sent.
+void NodeLoop::leave(Group& group, const LeftItem& answer) {
+  const GroupConfig config = group.config();
+  for (ClientReply& reply : group.part()) {
+    --unanswered_;
+    replies_.push_back(std::move(reply));
+  }
+  const auto waits = std::find_if(batch_.updates.begin(), batch_.updates.end(),
+                                  [&config](const GroupUpdate& update) { return update.group == config.id; });
+  GroupUpdate& update = waits != batch_.updates.end() ? *waits : batch_.updates.emplace_back();
+  update = GroupUpdate();
+  update.group = config.id;
+  if (!group.hard_state().empty()) update.hard_state = group.hard_state();
+  update.left = leaving_.begin(group.log(), answer, batch_.ticket);
+  recovery_.groups[config.id] = DurableLog{group.hard_state(), {}, {}};
+  for (auto* list : {&dirty_, &waiting_on_disk_, &news_, &awake_, &risen_, &making_, &round_})
+    std::erase(*list, &group);
+  std::erase_if(alarms_, [&config](const auto& alarm) { return alarm.second == config.id; });
+  std::erase_if(let_go_, [&group](const Group::LetGoTurn& turn) { return turn.group == &group; });
+  groups_.erase(config.id);
+  if (observer_.left) observer_.left(config);
+  remove_what_left();
+}
+
+void NodeLoop::remove_what_left() {
+  for (const GroupId id : leaving_.logged(released_)) {
+    if (auto done = remove_files(id); !done) return check(done);
+    leaving_.end(id);
+  }
+}
+
+// Whatever of it is there: a crash may have left any part.
+Result<void> NodeLoop::remove_files(GroupId id) {
+  if (auto done = snapshots_->drop_all(id); !done) return done;
+  const GroupConfig* const config = known(id);
+  if (config == nullptr || !config_.application_files) return {};
+  std::set<std::string> folders;
+  for (const std::string& path : config_.application_files(*config)) {
+    const auto removed = disk_.remove(path);
+    if (!removed && removed.error().code != ErrorCode::not_found) return removed;
+    if (removed) folders.insert(path.substr(0, path.rfind('/')));
+  }
+  for (const std::string& folder : folders) {
+    if (auto synced = disk_.sync_directory(folder); !synced) return synced;
+  }
+  return {};
 }
 
 // ---- a cluster that changes ----
@@ -604,6 +720,7 @@ void NodeLoop::on_disk() {
   in_order(waiting);
   std::erase_if(waiting, [this](Group* group) { return !group->durable(released_); });
   waiting_on_disk_.insert(waiting_on_disk_.end(), waiting.begin(), waiting.end());
+  remove_what_left();
 }
 
 void NodeLoop::on_request(const ClientRequest& request) {

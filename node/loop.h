@@ -45,8 +45,12 @@ struct NodeConfig {
   // Of the disk, in the memberships of groups: 0 for the one that the node founded its groups with. With another the
   // node belongs to no group until a leader takes it in: what it promised before is forgotten (base/membership.h).
   std::uint64_t disk = 0;
-  std::uint32_t level = 0;                 // the protocol level that this node uses (base/protocol_level.h)
-  GroupLevels* levels = nullptr;           // what took effect on its disk; null: nothing is noted. It outlives the loop
+  std::uint32_t level = 0;        // the protocol level that this node uses (base/protocol_level.h)
+  GroupLevels* levels = nullptr;  // what took effect on its disk; null: nothing is noted. It outlives the loop
+  // A replica that was removed from its group asks its way out, and goes with all that it kept (node/leaving.h).
+  bool leaves = false;
+  // What an application keeps on the disk besides, as paths in the data directory: they go with their group.
+  std::function<std::vector<std::string>(const GroupConfig&)> application_files = {};
   bool tells_leads = false;                // to its peers, each second and on change: how many groups it leads
   std::uint64_t snapshot_every = 100'000;  // applied entries between snapshots of a group; 0: never
   WalOptions wal;
@@ -196,6 +200,7 @@ class Loop {
     std::function<void(GroupId, const Entry&)> applied;
     std::function<void(GroupId, const Leadership&)> leadership;
     std::function<void(GroupId, NodeId from, const Error& why)> snapshot_refused = {};
+    std::function<void(const GroupConfig&)> left = {};  // its replica here is gone
   };
   virtual void observe(Observer observer) = 0;
   // Told what the groups that are led here do (node/txn_watcher.h); null: nobody is. It must outlive the loop.

@@ -52,6 +52,8 @@ template void Peers::add(NodeId, const ConsensusItem&);
 template void Peers::add(NodeId, const MessageItem&);
 template void Peers::add(NodeId, const MapItem&);
 template void Peers::add(NodeId, const LeadsItem&);
+template void Peers::add(NodeId, const BelongItem&);
+template void Peers::add(NodeId, const LeftItem&);
 
 void Peers::queue(NodeId to, const HintItem& item) {
   if (const auto found = peers_.find(to); found != peers_.end()) found->second.hints[item.group] = item;

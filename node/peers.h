@@ -36,6 +36,8 @@ class Peers {
   void queue(NodeId to, const MessageItem& item) { add(to, item); }
   void queue(NodeId to, const MapItem& item) { add(to, item); }
   void queue(NodeId to, const LeadsItem& item) { add(to, item); }
+  void queue(NodeId to, const BelongItem& item) { add(to, item); }
+  void queue(NodeId to, const LeftItem& item) { add(to, item); }
   // One hint per group and peer waits at a time; a newer one replaces it.
   void queue(NodeId to, const HintItem& item);
 

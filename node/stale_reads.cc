@@ -25,6 +25,13 @@ void StaleReads::serve(ReplicatedLog& log, Application& application, std::uint64
   if (grows_old) log.request_read_point();
 }
 
+void StaleReads::give_up(std::vector<ClientReply>& replies) {
+  for (const Waiting& read : waiting_) {
+    replies.push_back({read.id, fail(ErrorCode::not_leader, "this node belongs to the group no more; ask another")});
+  }
+  waiting_.clear();
+}
+
 // By those that were in the way when it was evaluated; others are found when it is evaluated again.
 bool StaleReads::blocked(Waiting& read, const Application& application) {
   std::erase_if(read.in_the_way, [&](const TxnId& txn) { return !application.is_prepared(txn); });

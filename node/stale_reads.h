@@ -22,6 +22,8 @@ class StaleReads {
   // query.max_staleness_micros is set. deadline: the tick at which it is refused.
   void add(RequestId id, const Query& query, std::uint64_t deadline) { waiting_.push_back({id, query, deadline, {}}); }
   [[nodiscard]] bool empty() const { return waiting_.empty(); }
+  // The replica goes: nobody is answered by it.
+  void give_up(std::vector<ClientReply>& replies);
 
   // Answers those that can be answered now, or never. The log knows the time. After an application that is not healthy
   // nothing is answered.

@@ -253,7 +253,8 @@ Result<void> Daemon::open_loop() {
                             .field("from", from.value)
                             .field("error", why.message)
                             .write_at_most_every(10, "snapshot refused");
-                      }});
+                      },
+                  .left = [this](const GroupConfig& group) { forget(group); }});
   loop_->know_shards(shards_of(cluster_));
   loop_->announce({cluster_.epoch, encode(cluster_.map)});
   observe_.look_at(*loop_);
@@ -364,7 +365,7 @@ void Daemon::stop() {
   thread_.reset();
   scrub_.reset();
   if (!failure()) {
-    for (SqliteStore* store : stores_) {
+    for (const auto& [group, store] : stores_) {
       if (const auto done = store->commit(); !done)
         LogEvent(LogLevel::warn, "store", "last commit failed; the log has it")
             .field("error", done.error().message)
@@ -503,6 +504,16 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
        leadership.leader.none() ? fmt::format("{} has no leader", group_name)
                                 : fmt::format("{} leads {} in term {}", cluster_.node_name(leadership.leader),
                                               group_name, leadership.epoch));
+}
+
+void Daemon::forget(const GroupConfig& group) {
+  stores_.erase(group.id);
+  halted_.erase(group.id);
+  leaderless_[group.role].erase(group.id);
+  snapshots_.erase(group.id);
+  LogEvent(LogLevel::info, "store", "this node was removed from the group; what its replica kept goes")
+      .field("group", group.name)
+      .write();
 }
 
 void Daemon::watch_groups(const std::vector<GroupStatus>& changed) {

@@ -28,6 +28,7 @@
 #include "server/leader_spread.h"
 #include "server/level_memory.h"
 #include "server/loop_thread.h"
+#include "server/node_setup.h"
 #include "server/observe_service.h"
 #include "server/pending_calls.h"
 #include "server/posix_disk.h"
@@ -74,6 +75,7 @@ class Daemon {
   void watch_leadership(GroupId group, const Leadership& leadership);
   void free_memory(const Loop& loop);
   void watch_groups(const std::vector<GroupStatus>& changed);
+  void forget(const GroupConfig& group);  // whose replica here is gone
   // Goes by a newer map of the cluster, if there is one.
   void follow_map(Loop& loop);
   [[nodiscard]] std::optional<ClusterMap> newer_map(Loop& loop) const;
@@ -100,7 +102,7 @@ class Daemon {
   const HttpSources http_sources_;
   AdminTokens admin_tokens_;
   HttpPort http_;
-  std::vector<SqliteStore*> stores_;  // owned by the loop
+  OpenStores stores_;  // owned by the loop
   std::unique_ptr<PosixDisk> disk_;
   std::unique_ptr<LevelMemory> levels_;
   std::unique_ptr<GrpcTransport> transport_;

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/protocol_level.h"
 #include "node/coordinator_app.h"
+#include "node/leaving.h"
 #include "node/map_app.h"
 #include "node/shard_app.h"
 #include "server/map_config.h"
@@ -38,6 +39,14 @@ TxnLimits txn_limits(const ServerConfig& config) {
   limits.transaction_bytes_max = config.transaction_bytes_max;
   limits.result_bytes_max = config.result_bytes_max;
   return limits;
+}
+
+// Where path_in() puts them, and what SQLite keeps beside.
+std::vector<std::string> application_files(const GroupConfig& group) {
+  if (group.role == GroupRole::map) return {};
+  const std::string file =
+      fmt::format("{}/{}.db", group.role == GroupRole::coordinator ? "coordinators" : "shards", group.name);
+  return {file, file + "-wal", file + "-shm", file + "-journal"};
 }
 
 Result<std::string> path_in(const ServerConfig& config, std::string_view folder, const GroupConfig& group) {
@@ -83,8 +92,7 @@ Result<std::unique_ptr<Application>> make_coordinator(const ServerConfig& config
 }
 
 Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, const GroupConfig& group,
-                                                const std::shared_ptr<sql::SchemaCache>& schemas,
-                                                std::vector<SqliteStore*>& stores) {
+                                                const std::shared_ptr<sql::SchemaCache>& schemas, OpenStores& stores) {
   SqliteOptions sqlite;
   auto path = path_in(config, "shards", group);
   if (!path) return fail(path.error());
@@ -104,7 +112,7 @@ Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, cons
   options.caretaker.jobs_max = config.active_txns_max;
   options.caretaker.queries_max = config.active_txns_max;
   Result<std::unique_ptr<Application>> application = make_shard_application(group.id, options, std::move(*store));
-  if (application) stores.push_back(kept);
+  if (application) stores[group.id] = kept;
   return application;
 }
 
@@ -174,6 +182,8 @@ NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, s
   node.disk = cluster.disk;
   node.level = level_used(config);
   node.tells_leads = config.leaders == "spread";
+  node.leaves = node.level >= belong_level;  // a release before would not know the log's record of it
+  node.application_files = application_files;
   node.snapshot_every = config.snapshot_every;
   node.wal.sync = config.fsync;
   node.wal.damaged_bytes_max = config.damaged_bytes_max;
@@ -206,7 +216,7 @@ RaftOptions raft_options(const ServerConfig& config) {
   return options;
 }
 
-ApplicationFactory application_factory(const ServerConfig& config, std::vector<SqliteStore*>& stores) {
+ApplicationFactory application_factory(const ServerConfig& config, OpenStores& stores) {
   return [config, &stores, schemas = std::make_shared<sql::SchemaCache>()](
              const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
     if (group.role == GroupRole::map) return std::make_unique<MapApp>();

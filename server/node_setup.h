@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,11 @@ namespace assent {
 [[nodiscard]] NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, std::uint64_t incarnation);
 [[nodiscard]] RaftOptions raft_options(const ServerConfig& config);
 
-// Opens <data_dir>/shards/<group>.db for each shard and coordinators/<group>.db for each coordinator. The loop owns
-// the stores; they are listed in stores so that a graceful stop can commit what they gather.
-[[nodiscard]] ApplicationFactory application_factory(const ServerConfig& config, std::vector<SqliteStore*>& stores);
+// Of the shards that are open, owned by the loop.
+using OpenStores = std::map<GroupId, SqliteStore*>;
+
+// Opens <data_dir>/shards/<group>.db for each shard and coordinators/<group>.db for each coordinator. They are
+// listed in stores so that a graceful stop can commit what they gather; who lets a group go takes it out.
+[[nodiscard]] ApplicationFactory application_factory(const ServerConfig& config, OpenStores& stores);
 
 }  // namespace assent

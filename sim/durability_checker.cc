@@ -9,13 +9,13 @@
 namespace assent::sim {
 
 bool DurableView::holds(Index index, Epoch epoch) const {
-  if (index <= base) return true;
+  if (index <= base || index <= left) return true;
   return index <= last() && epochs[index.value - base.value - 1] == epoch;
 }
 
 const DurableView* DurabilityChecker::view(const Replica& at) const {
   const State* state = replicas_.find(at);
-  return state != nullptr && state->built ? &state->durable : nullptr;
+  return state != nullptr && state->built && !state->parted ? &state->durable : nullptr;
 }
 
 void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const ReplicatedLog& /*log*/) {
@@ -24,7 +24,10 @@ void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const Re
   State& known = state_of(at);
   if (known.built && known.durable.incarnation != setup.incarnation) {
     group.lost[Member(at.node, known.durable.incarnation)] = std::move(known.durable);
+  } else if (known.parted && setup.left != Position{}) {
+    judge_return(at, known, setup);
   } else if (known.built) {
+    if (known.parted) known.durable = *std::exchange(known.parted, std::nullopt);  // the log never said so
     judge_restart(at, known, setup.durable);
   }
   State fresh;
@@ -32,8 +35,50 @@ void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const Re
   fresh.durable.incarnation = setup.incarnation;
   fresh.durable.hard_state = setup.durable.hard_state;
   fresh.durable.base = setup.durable.snapshot.last.index;
+  fresh.durable.left = setup.left.index;
   for (const EntryPtr& entry : setup.durable.entries) fresh.durable.epochs.push_back(entry->epoch);
   known = std::move(fresh);
+}
+
+void DurabilityChecker::left(const Replica& at) {
+  State& known = state_of(at);
+  if (!known.built || known.parted) return;
+  const Member member(at.node, known.durable.incarnation);
+  Index last = std::max(known.durable.last(), known.durable.left);
+  for (const Write& write : known.writes)
+    last = std::max(last, Index(write.first.value + write.epochs.size()).previous());
+  if (!was_removed(groups_[at.group], member, last)) {
+    recorder_.wrong(
+        fmt::format("D5 leaving: node {} gives up what it holds of group {}, and no committed membership "
+                    "leaves it out",
+                    at.node, at.group));
+  }
+  known.parted = known.durable;
+}
+
+// After the newest that it may know to include it there is one that does not.
+bool DurabilityChecker::was_removed(const Group& group, const Member& member, Index last) const {
+  Index included;
+  for (const auto& [index, membership] : group.memberships) {
+    if (index <= last && membership.has(member)) included = index;
+  }
+  return std::any_of(group.memberships.lower_bound(included), group.memberships.end(),
+                     [&member](const auto& one) { return !one.second.has(member); });
+}
+
+// Begun anew, with nothing but what it had promised.
+void DurabilityChecker::judge_return(const Replica& at, const State& state, const LogSetup& setup) {
+  recorder_.rare("replica begun anew where one had gone");
+  const DurableView& gone = *state.parted;
+  bool hard_state_known = setup.durable.hard_state == gone.hard_state;
+  for (const Write& write : state.writes) {
+    hard_state_known = hard_state_known || (write.hard_state && *write.hard_state == setup.durable.hard_state);
+  }
+  const bool older = gone.epochs.empty() || setup.left.epoch <= gone.epochs.back();
+  if (!hard_state_known || (older && setup.left.index < gone.last())) {
+    recorder_.wrong(fmt::format("D5 leaving: node {} comes back to group {} and has forgotten what it promised",
+                                at.node, at.group));
+  }
 }
 
 // Writes that were under way may have arrived or not, in their order.

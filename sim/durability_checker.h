@@ -5,8 +5,9 @@
 //               belong to it at that place of the log, or after a change that stands behind it, which is in force
 //               before it is committed
 //   restart     a replica is rebuilt from at least what it was told to be durable: hard state, entries, snapshot
-//   ready       a leader serves only after it has handed out an entry of its own epoch (L5)
-//   reads       a read reported at an index reflects every entry that anybody held for committed when it was asked
+//   leaving     who gives up what it holds was removed by a committed membership, and helps nobody to lead who lacks
+//   that ready       a leader serves only after it has handed out an entry of its own epoch (L5) reads       a read
+//   reported at an index reflects every entry that anybody held for committed when it was asked
 //
 // What is durable it learns from the outputs and from durable(), never from the disk. Knows no algorithm's messages.
 #pragma once
@@ -27,6 +28,7 @@ struct DurableView {
   std::uint64_t incarnation = 0;  // of the member
   Bytes hard_state;
   Index base;                 // everything up to here stands in a snapshot
+  Index left;                 // ... or was given up, when others were known to hold it
   std::vector<Epoch> epochs;  // of the entry at base + 1 + i
   [[nodiscard]] Index last() const { return Index(base.value + epochs.size()); }
   // Holds the entry of this epoch, or a snapshot that covers it.
@@ -38,6 +40,8 @@ class DurabilityChecker final : public LogWatcher {
   explicit DurabilityChecker(Recorder& recorder) : recorder_(recorder) {}
 
   void built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) override;
+  // The replica gives up all that it holds.
+  void left(const Replica& at);
   void gave(const Replica& at, const Output& output, const ReplicatedLog& log) override;
   void synced(const Replica& at, std::uint64_t output_number, const ReplicatedLog& log) override;
   void asked_read(const Replica& at, ReadId id) override;
@@ -58,8 +62,9 @@ class DurabilityChecker final : public LogWatcher {
     DurableView durable;
     std::deque<Write> writes;
     bool built = false;
-    std::map<ReadId, Index> reads;  // committed anywhere when it was asked for
-    Epoch handed;                   // of the newest entry handed out
+    std::optional<DurableView> parted;  // gone, unless a crash loses that
+    std::map<ReadId, Index> reads;      // committed anywhere when it was asked for
+    Epoch handed;                       // of the newest entry handed out
   };
   struct Group {
     Index committed;                          // by anybody
@@ -68,7 +73,9 @@ class DurabilityChecker final : public LogWatcher {
     std::map<Member, DurableView> lost;       // with the disks that they were on
   };
 
+  [[nodiscard]] bool was_removed(const Group& group, const Member& member, Index last) const;
   void judge_restart(const Replica& at, const State& state, const DurableLog& found);
+  void judge_return(const Replica& at, const State& state, const LogSetup& setup);
   void judge_commit(const Replica& at, const Output& output);
   [[nodiscard]] bool majority_holds(GroupId id, const Group& group, const Entry& entry) const;
   void judge_ready(const Replica& at, const Output& output);

@@ -35,6 +35,8 @@ class LogChecker {
   bool applied(const Life& life, GroupId group, const Entry& entry);
   // The replica's state came from a snapshot up to this index.
   void restored(const Life& life, GroupId group, Index index);
+  // The replica is gone; another one may begin anew.
+  void left(const Life& life, GroupId group) { progress_.erase({life, group}); }
   void leads(const Life& life, GroupId group, Epoch epoch);
   void status(const Life& life, GroupId group, Index applied, Index committed);
   void state_digest(const Life& life, GroupId group, Index applied, std::uint64_t digest);

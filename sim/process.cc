@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "node/leaving.h"
 #include "sim/snapshot_courier.h"
 
 namespace assent::sim {
@@ -20,6 +21,12 @@ SimDiskOptions disk_options(const Swarm& swarm, std::uint64_t seed) {
   options.sync_micros_min = swarm.disk.latency_min;
   options.sync_micros_max = swarm.disk.latency_min + 2 * mean;
   return options;
+}
+
+// What the world's applications may keep, and SQLite beside it.
+std::vector<std::string> files_of(const GroupConfig& group) {
+  const std::string file = (group.role == GroupRole::coordinator ? "coordinators/" : "shards/") + group.name + ".db";
+  return {file, file + "-wal", file + "-journal"};
 }
 }  // namespace
 
@@ -58,6 +65,11 @@ NodeConfig Process::config() const {
     config.limits.wal_bytes_max = swarm_.wal_segments_max * swarm_.wal_segment_bytes;
   }
   config.limits.let_go_ticks = swarm_.let_go_ticks;
+  if (swarm_.leaves) {
+    config.level = belong_level;
+    config.leaves = true;
+    config.application_files = [](const GroupConfig& group) { return files_of(group); };
+  }
   if (swarm_.sleep_ticks > 0) {
     config.limits.sign_of_life_ticks = swarm_.heartbeat_ticks;
     config.limits.peer_silent_ticks_max = swarm_.election_ticks;
@@ -97,7 +109,11 @@ void Process::start() {
       [this](GroupId group, NodeId from, const Error& why) {
         recorder_.wrong(fmt::format("D3 snapshots: node {} cannot restore what node {} sent of group {}: {}", node(),
                                     from, group, why.message));
-      }});
+      },
+      [this](const GroupConfig& group) { around_.left(*this, group.id); }});
+  if (swarm_.leaves) {
+    for (const NodeId node : setup_.nodes) loop_->handle(PeerTold{node, belong_level});
+  }
   recorder_.say("node {} starts, life {}: {} segments, {} records, {} torn bytes", setup_.node, life_,
                 loop_->recovery().segments, loop_->recovery().records, loop_->recovery().torn_bytes);
   if (damaged_) recorder_.rare("damaged node came up whole");

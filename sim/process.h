@@ -41,6 +41,8 @@ class Surroundings {
   virtual void leadership(Process& process, GroupId group, const Leadership& leadership) = 0;
   virtual void replied(Process& process, ClientReply reply) = 0;
   virtual void called(Process& process, const ServiceCall& call) = 0;
+  // Its replica of the group is gone, for it was removed.
+  virtual void left(Process& process, GroupId group) = 0;
   // It is gone: by a crash from outside, or because it stopped itself.
   virtual void went_down(Process& process) = 0;
 };

@@ -1,5 +1,6 @@
 #include "sim/raft_checker.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "consensus/raft/hard_state.h"
@@ -132,7 +133,8 @@ void RaftChecker::judge_promise(const Said& said, std::string_view when) {
   if (vote != nullptr && vote->granted && hard->vote != said.to) return broken("its vote");
   if (std::holds_alternative<raft::VoteRequest>(message) && hard->vote != said.from) return broken("its own vote");
   const auto* accept = std::get_if<raft::AppendAccept>(&message);
-  if (accept != nullptr && accept->match > view->last()) return broken("what it accepts");
+  // Of what was given up when the replica left others are known to hold it; who comes back may be told of it once more.
+  if (accept != nullptr && accept->match > std::max(view->last(), view->left)) return broken("what it accepts");
 }
 
 void RaftChecker::judge_sleep(const Replica& at, const ReplicatedLog& log) {

@@ -67,6 +67,8 @@ const std::vector<std::string_view>& rare_states() {
       "outcome expired",
       "schema changed under load",
       "frame of an earlier incarnation delivered",
+      "removed replica gone",
+      "replica begun anew where one had gone",
       "damage found by recovery",
       "damaged node came up whole",
       "start given up for a failed read",

@@ -384,6 +384,8 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
   if (choices.requests) swarm.requests_max = *choices.requests;
   draw_services(swarm, rng.split("services"));
   draw_faults(swarm, rng.split("faults"), choices);
+  // Where no members change nobody leaves, and such a seed draws what it always drew.
+  if (swarm.members_change() && !choices.plain_leaving) swarm.leaves = rng.split("leaving").chance(0.7);
   if (swarm.faultless() && !choices.yardstick) make_calm(swarm, rng.split("calm"));
   return swarm;
 }
@@ -398,7 +400,9 @@ std::string Swarm::describe() const {
       shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
       chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
       inflight_max, prepare_timeout_ticks, retention_millis,
-      sleep_ticks > 0 ? fmt::format(" sleep={}{}", sleep_ticks, stores_let_go ? ", files closed" : "") : "",
+      fmt::format(
+          "{}{}", leaves ? " leaves" : "",
+          sleep_ticks > 0 ? fmt::format(" sleep={}{}", sleep_ticks, stores_let_go ? ", files closed" : "") : ""),
       read_lease ? fmt::format(" lease, drift={}", clock.lease_drift_max) : "",
       snapshot_step_bytes > 0 ? fmt::format(" snapshot_step={}", snapshot_step_bytes) : "",
       snapshot_chunk_bytes > 0 ? fmt::format(" snapshot_chunk={}", snapshot_chunk_bytes) : "",

@@ -126,6 +126,7 @@ struct Swarm {
   std::uint64_t sleep_ticks = 0;   // without anything to do, until a group sleeps; 0: never
   std::uint64_t let_go_ticks = 0;  // of sleep, until it lets go of what it can
   Micros stale_read_gap = 0;       // between two stale reads of somebody who only looks on; 0: there are none
+  bool leaves = false;             // a replica that was removed from its group goes, with what it kept
   std::size_t append_bytes_max = 64ULL << 10U;
   std::size_t inflight_max = 64;
   std::size_t peer_queue_bytes_max = 1ULL << 20U;

@@ -299,7 +299,10 @@ std::string World::unrest_of(const GroupConfig& group) const {
     for (const GroupStatus& status : process->loop().status()) {
       if (status.config.id != group.id) continue;
       if (status.log.leadership.self_ready) ++leaders;
-      if (!members.has(process->member())) continue;
+      if (!members.has(process->member())) {
+        if (!swarm_.leaves || status.log.last.none()) continue;
+        return fmt::format("node {} keeps a replica of group {}, which it was removed from", node, group.id);
+      }
       const std::string where = fmt::format("of group {} on node {}", group.id, node);
       if (status.applied != logs_.newest(group.id)) {
         return fmt::format("index {} {} is applied, not {}", status.applied, where, logs_.newest(group.id));

@@ -138,6 +138,7 @@ class World final : private Surroundings {
   Process& process(NodeId node) override { return *processes_.at(node); }
   Result<std::unique_ptr<Application>> make_application(Process& process, const GroupConfig& group) override;
   void applied(Process& process, GroupId group, const Entry& entry) override;
+  void left(Process& process, GroupId group) override;
   void leadership(Process& process, GroupId group, const Leadership& leadership) override;
   void replied(Process& process, ClientReply reply) override;
   void called(Process& process, const ServiceCall& call) override;

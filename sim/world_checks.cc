@@ -215,6 +215,13 @@ void World::applied(Process& process, GroupId group, const Entry& entry) {
   judge_command(process, group, entry, fresh);
 }
 
+void World::left(Process& process, GroupId group) {
+  recorder_.say("node {} leaves group {}, which it was removed from", process.node(), group);
+  recorder_.rare("removed replica gone");
+  logs_.left(process.life(), group);
+  durability_.left({group, process.node()});
+}
+
 void World::judge_command(Process& process, GroupId group, const Entry& entry, bool fresh) {
   if (group == office_.coordinator) {
     if (!fresh) return;

@@ -64,6 +64,7 @@ std::string_view kind_name(std::uint8_t kind) {
     case RecordKind::entry: return "entries";
     case RecordKind::group: return "group states";
     case RecordKind::carried: return "carried entries";
+    case RecordKind::left: return "groups left";
   }
   return "of an unknown kind";
 }
@@ -207,6 +208,10 @@ class Inspector {
   }
 
   void group(GroupId id, const WalGroup& group) {
+    if (group.gone()) {
+      line("  group {}: left by this node, which keeps nothing of it; term and vote stay", id);
+      return;
+    }
     line("  group {}", id);
     line("    hard state: {} bytes, {}", group.hard_state.size(),
          options_.describe_hard_state ? options_.describe_hard_state(id, group.hard_state) : hex(group.hard_state));

@@ -118,6 +118,20 @@ class FileSnapshotStore final : public SnapshotStore {
     }
   }
 
+  Result<void> drop_all(GroupId group) override {
+    if (saving_.contains(group)) {
+      return fail(ErrorCode::busy, fmt::format("a snapshot of group {} is being written", group));
+    }
+    const auto names = names_of(group);
+    if (!names) return fail(names.error());
+    for (const snapshot_file::Name& name : *names) {
+      const std::string file = path(snapshot_file::name(name));
+      suspects_.erase(file);
+      if (auto removed = disk_.remove(file); !removed) return removed;
+    }
+    return names->empty() ? Result<void>{} : disk_.sync_directory(folder_);
+  }
+
   std::vector<ColdFile> files() override {
     std::vector<ColdFile> files;
     const auto listed = disk_.list(folder_);

@@ -55,6 +55,8 @@ class SnapshotStore {
   [[nodiscard]] virtual Result<Snapshot> load(GroupId group, const SnapshotMark& mark) = 0;
   // Drops every snapshot of the group older than the mark; best effort.
   virtual void drop_before(GroupId group, const SnapshotMark& mark) = 0;
+  // Drops all that there is of the group, for good when this returns. io; busy while one is being saved.
+  [[nodiscard]] virtual Result<void> drop_all(GroupId group) = 0;
 
   // All that have their names, which stay as they are until they go. Empty when the folder cannot be read.
   [[nodiscard]] virtual std::vector<ColdFile> files() = 0;

@@ -230,7 +230,10 @@ class SegmentedWal final : public Wal {
   }
 
   void state_groups(BatchBuilder& batch) const {
-    for (const auto& [id, group] : groups_) batch.group(id, group.last(), group.mark(), group.hard_state);
+    for (const auto& [id, group] : groups_) {
+      if (group.left().times > 0) batch.left(id, group.left());
+      batch.group(id, group.last(), group.mark(), group.hard_state);
+    }
   }
 
   template <class Chosen>
@@ -303,6 +306,10 @@ class SegmentedWal final : public Wal {
       const auto known = groups_.find(update.group);
       Outlook current;
       if (known != groups_.end()) current = {known->second.mark().last.index, known->second.last()};
+      const std::uint64_t times = known != groups_.end() ? known->second.left().times : 0;
+      if (update.left && update.left->times != times + 1) {
+        return fail(ErrorCode::refused, fmt::format("group {}: it was left {} times so far", update.group, times));
+      }
       Outlook& outlook = outlooks.try_emplace(update.group, current).first->second;
       if (auto checked = check(update, outlook); !checked) {
         return fail(checked.error().code, fmt::format("group {}: {}", update.group, checked.error().message));
@@ -312,6 +319,7 @@ class SegmentedWal final : public Wal {
   }
 
   static Result<void> check(const GroupUpdate& update, Outlook& outlook) {
+    if (update.left) outlook = {};
     if (update.hard_state && update.hard_state->size() > payload_bytes_max) {
       return fail(ErrorCode::refused, "the hard state is too large for the log");
     }
@@ -338,6 +346,7 @@ class SegmentedWal final : public Wal {
 
   static void write_records(BatchBuilder& builder, const std::vector<GroupUpdate>& batch) {
     for (const GroupUpdate& update : batch) {
+      if (update.left) builder.left(update.group, *update.left);
       if (update.hard_state) builder.hard_state(update.group, *update.hard_state);
       if (update.install) builder.install(update.group, *update.install);
       for (const EntryPtr& entry : update.append) builder.entry(update.group, *entry);
@@ -347,9 +356,11 @@ class SegmentedWal final : public Wal {
 
   void apply(const std::vector<GroupUpdate>& batch, std::uint64_t segment, std::uint64_t batch_number) {
     for (const GroupUpdate& update : batch) {
-      const bool says_something = update.hard_state || update.install || update.compact || !update.append.empty();
+      const bool says_something =
+          update.left || update.hard_state || update.install || update.compact || !update.append.empty();
       if (!says_something) continue;
       WalGroup& group = groups_[update.group];
+      if (update.left) group.leave(*update.left);
       if (update.hard_state) group.hard_state = *update.hard_state;
       if (update.install) group.install(*update.install);
       for (const EntryPtr& entry : update.append) (void)group.append(entry, segment, batch_number);  // checked before
@@ -417,7 +428,10 @@ Result<std::unique_ptr<Wal>> Wal::open(Disk& disk, WalOptions options, WalRecove
   recovered.segments = scan->chain.size();
   recovered.records = scan->records;
   recovered.torn_bytes = scan->torn_bytes;
-  for (const auto& [id, group] : scan->groups) recovered.groups.emplace(id, group.durable_log());
+  for (const auto& [id, group] : scan->groups) {
+    if (group.left().times > 0) recovered.left.emplace(id, group.left());
+    recovered.groups.emplace(id, group.durable_log());
+  }
   auto wal = std::make_unique<SegmentedWal>(disk, std::move(options));
   if (auto started = wal->start(std::move(*scan)); !started) return fail(std::move(started.error()));
   return wal;

@@ -19,10 +19,11 @@
 #include "storage/cold_file.h"
 #include "storage/damaged_files.h"
 #include "storage/disk.h"
+#include "storage/left_group.h"
 
 namespace assent {
 
-// What one group wants on disk; applied in the order: hard_state, install, append, compact.
+// What one group wants on disk; applied in the order: left, hard_state, install, append, compact.
 struct GroupUpdate {
   GroupId group;
   std::optional<Bytes> hard_state;
@@ -31,6 +32,8 @@ struct GroupUpdate {
   std::optional<SnapshotMark>
       compact;                   // a snapshot up to this mark is durable: earlier entries may go, later ones stay
   std::vector<EntryPtr> append;  // replaces any stored suffix from its first index on
+  // The node left the group: the stored log and its mark are void, the hard state stays. times: one more than before.
+  std::optional<LeftGroup> left = {};
 };
 
 struct WalOptions {
@@ -45,6 +48,7 @@ struct WalOptions {
 // What recovery found, for the operator and the log file.
 struct WalRecovery {
   std::map<GroupId, DurableLog> groups;
+  std::map<GroupId, LeftGroup> left;  // those that the node left once; it came back where `groups` has a log
   std::uint64_t segments = 0;
   std::uint64_t records = 0;
   std::uint64_t torn_bytes = 0;  // cut off the end: a crash made them

@@ -217,6 +217,16 @@ bool has_newer_entry_kind(ByteView body) {
   return in.ok() && kind > static_cast<std::uint8_t>(EntryKind::membership);
 }
 
+std::optional<LeftGroup> decode_left(ByteView body) {
+  ByteReader in(body);
+  LeftGroup left;
+  left.place.epoch = in.id<Epoch>();
+  left.place.index = in.id<Index>();
+  left.times = in.u64();
+  if (!in.complete() || left.times == 0) return std::nullopt;
+  return left;
+}
+
 std::optional<GroupRecord> decode_group(ByteView body) {
   ByteReader in(body);
   GroupRecord record;
@@ -313,6 +323,12 @@ void BatchBuilder::group(GroupId group, Index last, const SnapshotMark& mark, By
   ByteWriter(bytes_).id(last);
   encode_mark(bytes_, mark);
   bytes_.append(hard_state);
+  end_record(start);
+}
+
+void BatchBuilder::left(GroupId group, const LeftGroup& left) {
+  const std::size_t start = begin(RecordKind::left, group);
+  ByteWriter(bytes_).id(left.place.epoch).id(left.place.index).u64(left.times);
   end_record(start);
 }
 

@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "base/log_entry.h"
 #include "base/result.h"
+#include "storage/left_group.h"
 
 namespace assent::wal_format {
 
@@ -52,7 +53,15 @@ struct BatchHeader {
   std::uint64_t record_bytes = 0;
 };
 
-enum class RecordKind : std::uint8_t { hard_state = 1, install = 2, compact = 3, entry = 4, group = 5, carried = 6 };
+enum class RecordKind : std::uint8_t {
+  hard_state = 1,
+  install = 2,
+  compact = 3,
+  entry = 4,
+  group = 5,
+  carried = 6,
+  left = 7
+};
 
 struct Record {
   std::uint64_t offset = 0;
@@ -111,6 +120,7 @@ struct GroupRecord {
 // Of what decode_entry() refuses: its kind is above those that this program knows.
 [[nodiscard]] bool has_newer_entry_kind(ByteView body);
 [[nodiscard]] std::optional<GroupRecord> decode_group(ByteView body);
+[[nodiscard]] std::optional<LeftGroup> decode_left(ByteView body);
 
 // ---- writing ----
 
@@ -128,6 +138,7 @@ class BatchBuilder {
   void entry(GroupId group, const Entry& entry) { put_entry(RecordKind::entry, group, entry); }
   void carried(GroupId group, const Entry& entry) { put_entry(RecordKind::carried, group, entry); }
   void group(GroupId group, Index last, const SnapshotMark& mark, ByteView hard_state);
+  void left(GroupId group, const LeftGroup& left);
 
   [[nodiscard]] std::uint32_t records() const { return records_; }
   // Where the batch would end, rounded up to a block.

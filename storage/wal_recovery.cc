@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <memory>
 #include <set>
 #include <utility>
@@ -29,6 +30,19 @@ std::size_t written_end(ByteView bytes, std::size_t from) {
   }
   while (end > from && bytes[end - 1] == '\0') --end;
   return end;
+}
+
+std::optional<LeftGroup> left_of(const Record& record) {
+  if (record.kind != static_cast<std::uint8_t>(RecordKind::left)) return std::nullopt;
+  return decode_left(record.body);
+}
+
+// Whether the state of the record's group stands before it in its batch.
+bool named_before(const Batch& batch, const Record& record) {
+  return std::any_of(batch.records.begin(), batch.records.end(), [&record](const Record& other) {
+    return other.kind == static_cast<std::uint8_t>(RecordKind::group) && other.group == record.group &&
+           other.offset < record.offset;
+  });
 }
 
 class Scanner {
@@ -251,12 +265,19 @@ class Scanner {
                           "the segments before it know that group"));
     }
     if (first_segment || header.opened_by != OpenedBy::rotation) return {};
+    std::map<GroupId, LeftGroup> left;
+    for (const Record& record : batch.records) {
+      const std::optional<LeftGroup> stated = left_of(record);
+      // One behind the group's state belongs to the batch that did not fit the segment before.
+      if (stated && !named_before(batch, record)) left[record.group] = *stated;
+    }
     for (const Record& record : batch.records) {
       if (record.kind != static_cast<std::uint8_t>(RecordKind::group)) continue;
       const auto stated = decode_group(record.body);
       const auto known = scan_.groups.find(record.group);
       const bool agrees = stated && known != scan_.groups.end() && known->second.last() == stated->last &&
-                          known->second.mark() == stated->mark && known->second.hard_state == stated->hard_state;
+                          known->second.left() == left[record.group] && known->second.mark() == stated->mark &&
+                          known->second.hard_state == stated->hard_state;
       if (agrees) continue;
       return fail(damaged(header.number, {record.offset, "it states what the log before it does not say", record.group},
                           "records before it are lost"));
@@ -297,6 +318,12 @@ class Scanner {
                               ? group.append(shared, segment, batch.header.number)
                               : group.carry(shared, segment, batch.header.number);
         if (!fits) return bad(fmt::format("entry {} leaves a gap in the log", shared->index));
+        return {};
+      }
+      case RecordKind::left: {
+        const auto left = decode_left(record.body);
+        if (!left) return bad("that the group was left cannot be read");
+        group.leave(*left);
         return {};
       }
       case RecordKind::group: {

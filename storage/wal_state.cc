@@ -5,6 +5,14 @@
 
 namespace assent {
 
+void WalGroup::leave(const LeftGroup& left) {
+  if (left.times <= left_.times) return;
+  left_ = left;
+  slots_.clear();
+  mark_ = {};
+  last_ = {};
+}
+
 void WalGroup::install(const SnapshotMark& mark) {
   slots_.clear();
   mark_ = mark;

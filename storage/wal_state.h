@@ -25,6 +25,8 @@ class WalGroup {
  public:
   Bytes hard_state;
 
+  // The node left the group: mark and entries are void, the hard state stays. What was said already says nothing.
+  void leave(const LeftGroup& left);
   void install(const SnapshotMark& mark);
   void compact(const SnapshotMark& mark);
   // False when the index would leave a gap.
@@ -34,6 +36,9 @@ class WalGroup {
   // A group record: sets everything but the entries, and cuts those to the new bounds.
   void restate(wal_format::GroupRecord record);
 
+  [[nodiscard]] const LeftGroup& left() const { return left_; }
+  // It left, and nothing came since.
+  [[nodiscard]] bool gone() const { return left_.times > 0 && last_.none(); }
   [[nodiscard]] const SnapshotMark& mark() const { return mark_; }
   [[nodiscard]] Index last() const { return last_; }
   [[nodiscard]] const std::map<Index, WalSlot>& slots() const { return slots_; }
@@ -43,6 +48,7 @@ class WalGroup {
   [[nodiscard]] DurableLog durable_log() const;
 
  private:
+  LeftGroup left_;
   SnapshotMark mark_;
   Index last_;
   std::map<Index, WalSlot> slots_;  // all above mark_ and up to last_; places may be empty while reading back only

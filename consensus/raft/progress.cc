@@ -35,8 +35,12 @@ void Progress::accepted(Index match, bool reachable) {
 }
 
 bool Progress::rejected(Index rejected, Index suggested) {
-  if (state_ == State::snapshot || rejected <= match_) return false;
+  if (state_ == State::snapshot || rejected < match_) return false;
   if (state_ == State::probe && rejected.next() != next_) return false;
+  if (rejected == match_) {
+    if (state_ != State::probe || suggested > match_ || match_.none()) return false;
+    match_ = suggested.previous();
+  }
   become_probe(std::max(match_.next(), std::min(suggested, rejected)));
   return true;
 }

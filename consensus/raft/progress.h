@@ -4,8 +4,9 @@
 //     a time probe, replicate --begin_snapshot--> snapshot          the entries it needs are gone from the leader's
 //     memory snapshot --accepted(reaching the log)--> replicate snapshot --failed, or no answer in time--> probe
 //
-// Invariants: match < next; match never goes back; in replicate, at most the window's messages and bytes are
-// unanswered.
+// Invariants: match < next; match goes back only for a follower that left the group, forgot its log and came back as
+// who it was (node/leaving.h): when it lacks what a probe right behind the match asks for; in replicate, at most the
+// window's messages and bytes are unanswered.
 #pragma once
 
 #include <cstddef>

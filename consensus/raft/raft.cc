@@ -46,6 +46,7 @@ bool wakes(const Message& message) {
 Raft::Raft(const LogSetup& setup, const RaftOptions& options)
     : self_(setup.self, planted(Bug::disk_loss_forgotten) ? 0 : setup.incarnation),
       group_(setup.group),
+      left_(setup.left),
       options_(options),
       rng_(Rng(setup.seed).split(fmt::format("raft {} {}", setup.group, setup.self))),
       silent_(!check_durable_log(setup.durable)) {
@@ -334,6 +335,7 @@ LogStatus Raft::status() const {
   LogStatus status{.leadership = leadership(),
                    .first = log_.first_index(),
                    .last = log_.last_index(),
+                   .last_epoch = log_.last().epoch,
                    .committed = commit_,
                    .snapshot = log_.snapshot(),
                    .log_bytes = log_.bytes(),
@@ -364,6 +366,7 @@ std::uint64_t Raft::digest() const {
       .add(ignored_);
   digest.add(role_.index()).add(Rng(rng_).next()).add(ticks_ % options_.heartbeat_ticks);
   if (asleep_) digest.add(std::string_view("asleep"));
+  if (left_ != Position{}) digest.add(left_.epoch).add(left_.index);
   if (promised()) digest.add(promised_until_ - std::min(clock_, promised_until_));
   if (!points_.empty()) digest.add(clock_ - std::min(clock_, points_.newest_asked()));
   digest.add(log_.base().epoch).add(log_.base().index).add(log_.last().epoch).add(log_.last_index());

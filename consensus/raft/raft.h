@@ -99,7 +99,9 @@ class Raft final : public ReplicatedLog {
   template <class M>
   void dispatch(const Member& from, const M& message);
   [[nodiscard]] std::vector<Member> voters() const { return memberships_.current().voting(); }  // of either half
-  [[nodiscard]] bool may_lead() const { return memberships_.may_lead(self_, commit_); }
+  // 3.6.1; a log that this replica gave up counts as if it had it still.
+  [[nodiscard]] bool is_new_enough(const Position& last) const { return last >= log_.last() && last >= left_; }
+  [[nodiscard]] bool may_lead() const { return memberships_.may_lead(self_, commit_) && log_.last() >= left_; }
   [[nodiscard]] bool plausible(Epoch term) const;
   [[nodiscard]] bool hard_state_durable() const { return !hard_dirty_ && hard_output_ <= durable_output_; }
   [[nodiscard]] Leadership leadership() const;
@@ -220,6 +222,7 @@ class Raft final : public ReplicatedLog {
 
   Member self_;
   GroupId group_;
+  Position left_;  // see LogSetup
   RaftOptions options_;
   Rng rng_;
   MembershipHistory memberships_;

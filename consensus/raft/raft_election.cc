@@ -110,7 +110,7 @@ void Raft::answer_pre_vote(const Member& from, const PreVoteRequest& message) {
     narrate("ignores the pre-vote request of n{}: it has promised", from);
     return;
   }
-  const bool granted = message.term >= term_ && message.last >= log_.last();
+  const bool granted = message.term >= term_ && is_new_enough(message.last);
   narrate("{} n{} a pre-vote of term {}", granted ? "grants" : "refuses", from, message.term.next());
   send_after_sync(from, PreVoteReply{.term = term_, .proposed = message.term.next(), .granted = granted});
 }
@@ -118,7 +118,7 @@ void Raft::answer_pre_vote(const Member& from, const PreVoteRequest& message) {
 // One vote a term, first come first served, and only for a log at least as new as the own (3.4, 3.6.1).
 bool Raft::answer_vote(const Member& from, const VoteRequest& message, NodeId leader) {
   const bool free = vote_ == from || (vote_.none() && leader.none());
-  const bool granted = free && message.last >= log_.last();
+  const bool granted = free && is_new_enough(message.last);
   if (granted && vote_ != from) {
     vote_ = from;
     hard_dirty_ = true;

@@ -75,6 +75,25 @@ TEST_F(InDoubt, P25_what_was_forced_frees_the_locks_and_is_told_when_it_was_wron
   }
 }
 
+// What the ring says of keys is nothing to a transaction that named its shards: it stays prepared, keeps its locks, and
+// ends as its votes say.
+TEST_F(InDoubt, M10_a_shard_leaves_the_ring_with_a_transaction_in_doubt_on_it) {
+  leave_in_doubt();
+  EXPECT_EQ(ctl({"shard", "leave-ring", "s1"}).status, 0);
+  for (const char* const key : {"a", "b", "c", "d", "e", "f"}) EXPECT_EQ(ctl({"route", key}).output, "s2\n") << key;
+  EXPECT_EQ(json({"txn", "in-doubt"}, 5)["inDoubt"][0]["txnId"], id);
+  EXPECT_NE(ctl({"--timeout", "2s", "sql", "--shard", "s1", "UPDATE accounts SET balance = 1 WHERE id = 'a'"}).status, 0)
+      << "the row is held";
+  cluster.kill("n1");  // and who prepared it forgets all but its log
+  cluster.start("n1");
+  cluster.start("m1");
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  EXPECT_EQ(json({"txn", "wait", id, "--for", "30s"}, 6)["state"], "ABORTED") << "s2 never voted";
+  EXPECT_TRUE(eventually(30s, [&] { return ctl({"txn", "in-doubt"}).status == 0; }));
+  EXPECT_EQ(ctl({"sql", "--shard", "s1", "UPDATE accounts SET balance = 1 WHERE id = 'a'"}).status, 0);
+  EXPECT_EQ(ctl({"shard", "join-ring", "s1"}).status, 0);
+}
+
 class Running : public OperatorTest {
  protected:
   Running() : OperatorTest("txn:\n  timeout: 60s\n  prepare_timeout: 30s\n") {}

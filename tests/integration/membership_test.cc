@@ -11,6 +11,7 @@
 #include "tests/integration/bank_under_fire.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/operator.h"
+#include "txn_proto/names.h"
 
 namespace assent::testing {
 namespace {
@@ -102,6 +103,49 @@ TEST(Membership, M12_a_spare_node_takes_the_place_of_one_in_every_group_while_th
   cluster.start("n1");
   cluster.start("n2");
   bank.stop_load();
+  bank.judge();
+}
+
+// Nothing of the group is in the node's directory, nor in what the node says.
+bool keeps_nothing(const Cluster& cluster, const std::string& node, const std::string& group) {
+  const auto status = cluster.connect().status();
+  const auto* view = status ? status->group(group) : nullptr;
+  if (view == nullptr) return false;
+  for (const auto& replica : view->replicas) {
+    if (replica.node == node) return false;
+  }
+  for (const auto& file : std::filesystem::recursive_directory_iterator(cluster.data_of(node))) {
+    const std::string name = file.path().filename().string();
+    if (name.starts_with(group + ".db") || name.starts_with(fmt::format("g{}-", group_id(group)))) return false;
+  }
+  return true;
+}
+
+TEST(Membership, M04_what_a_removed_replica_kept_goes_and_its_node_may_come_back) {
+  Cluster cluster("leaving", with_a_spare());
+  cluster.start_all();
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  BankUnderFire bank(cluster);
+  ASSERT_TRUE(bank.set_up());
+  bank.start_load();
+  ASSERT_TRUE(bank.wait_for_commits(20));
+  EXPECT_TRUE(std::filesystem::exists(cluster.data_of("n2") / "shards/s1.db"));
+  for (const char* const group : {"c0", "s1"}) {
+    expect_done(cluster, {"group", "replace", group, "n2", "--by", "n4"});
+    EXPECT_TRUE(eventually(60s, [&] { return keeps_nothing(cluster, "n2", group); })) << cluster.log_of("n2");
+  }
+  EXPECT_THAT(cluster.log_of("n2"), HasSubstr("this node was removed from the group"));
+  EXPECT_TRUE(std::filesystem::exists(cluster.data_of("n2") / "shards/s2.db")) << "its other groups go on";
+  cluster.kill("n2");
+  cluster.start("n2");
+  for (const char* const group : {"c0", "s1"}) {
+    EXPECT_TRUE(eventually(60s, [&] { return keeps_nothing(cluster, "n2", group); })) << group;
+    expect_done(cluster, {"group", "add-replica", group, "n2"});
+  }
+  cluster.kill("n4");
+  ASSERT_TRUE(bank.wait_for_commits(20)) << "n1, n2 and n3 are three of four";
+  bank.stop_load();
+  cluster.start("n4");
   bank.judge();
 }
 

@@ -39,6 +39,7 @@ struct Model {
   void apply(const std::vector<GroupUpdate>& batch) {
     for (const GroupUpdate& update : batch) {
       ModelGroup& group = groups[update.group.value];
+      if (update.left) group = {group.hard_state, {}, {}};
       if (update.hard_state) group.hard_state = *update.hard_state;
       if (update.install) group = {group.hard_state, *update.install, {}};
       for (const EntryPtr& entry : update.append) {

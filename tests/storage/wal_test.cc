@@ -57,6 +57,40 @@ TEST_F(WalTest, KeepsHardStateAndEntries) {
   EXPECT_EQ(recovered_.groups.at(GroupId(3)).entries.size(), 2U);
 }
 
+TEST_F(WalTest, AGroupThatWasLeftKeepsItsHardStateAlone) {
+  open();
+  GroupUpdate update = append(3, {make_entry(1, 1, "one"), make_entry(1, 2, "two")});
+  update.hard_state = "voted";
+  write({update, append(9, {make_entry(4, 1, "other")})});
+  const LeftGroup left{{Epoch(2), Index(7)}, 1};
+  GroupUpdate leave;
+  leave.group = GroupId(3);
+  leave.left = left;
+  write({leave});
+  expect_recovers();
+  EXPECT_EQ(recovered_.left, (std::map<GroupId, LeftGroup>{{GroupId(3), left}}));
+  EXPECT_TRUE(recovered_.groups.at(GroupId(3)).entries.empty());
+  EXPECT_FALSE(wal_->submit({leave})) << "it was said already";
+  write({append(3, {make_entry(3, 1, "anew")})});  // from the first index on
+  for (std::uint64_t index = 2; index < 60; ++index) write({append(9, {make_entry(4, index, Bytes(300, 'x'))})});
+  expect_recovers();  // over rotations
+  EXPECT_EQ(recovered_.left.at(GroupId(3)), left);
+  leave.left->times = 2;
+  write({leave});
+  expect_recovers();
+  EXPECT_EQ(recovered_.left.at(GroupId(3)).times, 2U);
+}
+
+TEST_F(WalTest, ALeavingThatOpensASegmentIsReadAsOne) {
+  open();
+  write({append(3, {make_entry(1, 1, Bytes(1'500, 'a')), make_entry(1, 2, Bytes(1'200, 'b'))})});
+  GroupUpdate leave = append(3, {});
+  leave.left = LeftGroup{{Epoch(1), Index(2)}, 1};
+  write({append(9, {make_entry(1, 1, Bytes(1'500, 'c'))}), leave});
+  expect_recovers();
+  EXPECT_EQ(recovered_.left.at(GroupId(3)).times, 1U);
+}
+
 TEST_F(WalTest, EveryFieldOfAnEntryComesBack) {
   open();
   const Entry odd{Epoch(7), Index(1), ClusterMillis(0), EntryKind::epoch_start, ""};
