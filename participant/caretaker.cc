@@ -366,19 +366,33 @@ void Caretaker::tick() {
   tick_doubts();
   tick_askers();
   tick_confirming();
-  if (now_ - last_entry_tick_ >= options_.tidy_ticks) propose_tidy();
+  if (now_ - last_entry_tick_ >= tidy_due()) propose_tidy();
 }
 
-std::uint64_t Caretaker::rest_ticks() const {
+bool Caretaker::idle() const {
   const bool work = !jobs_.empty() || !queries_.empty() || !doubts_.empty() || !shard_->all_prepared().empty() ||
                     !shard_->old_commits({}, 1).empty();
   const bool waiting = !askers_.empty() || !forcers_.empty() || !held_.empty() || !to_report_.empty() ||
                        !ballots_.empty() || !barriers_.empty();
   const bool unlogged = tidy_in_log_ || !seals_in_log_.empty() || !finishes_in_log_.empty() || !confirming_.empty() ||
                         !confirmed_.empty() || !output_.empty();
-  if (!leading_ || work || waiting || unlogged) return 0;
+  return !work && !waiting && !unlogged;
+}
+
+// A thousand idle shards that each woke for an entry now and then would never be at rest.
+std::uint64_t Caretaker::tidy_due() const {
+  if (options_.tick_millis == 0 || shard_->all_finished().empty() || !idle()) return options_.tidy_ticks;
+  const TxnId& oldest = shard_->all_finished().begin()->first;
+  const std::uint64_t forgotten = oldest.created().value + shard_->retention_millis();
+  const std::uint64_t wait = forgotten - std::min(forgotten, shard_->stamp().value);
+  return std::max(options_.tidy_ticks, wait / options_.tick_millis + 1);
+}
+
+std::uint64_t Caretaker::rest_ticks() const {
+  if (!leading_ || !idle()) return 0;
   if (shard_->all_finished().empty()) return rest_for_ever;
-  return options_.tidy_ticks - std::min(options_.tidy_ticks, now_ - last_entry_tick_);
+  const std::uint64_t due = tidy_due();
+  return due - std::min(due, now_ - last_entry_tick_);
 }
 
 // A vote may be lost, and so may the answer: first the vote is said again, then the coordinator is asked as well.

@@ -76,6 +76,9 @@ struct CaretakerOptions {
   std::size_t confirm_batch = 2'000;
   std::uint64_t wait_ticks_max = 6'000;  // a GetOutcome waits no longer
   std::uint64_t tidy_ticks = 1'000;      // without any entry for so long, one is proposed for its stamp
+  // How long a tick is, about: while nothing else is to be done that entry waits until it makes the shard forget. 0:
+  // not known.
+  std::uint64_t tick_millis = 0;
   std::size_t jobs_max = 10'000;     // running, waiting and proposed; beyond: Prepares are dropped, clients hear busy
   std::size_t waiting_max = 2'000;   // beyond: conflict
   std::size_t settle_max = 1'000;    // more prepared than that are not waited for by a refusal: conflict
@@ -294,6 +297,8 @@ class Caretaker {
   void fail_askers(const TxnId& txn, const Error& error);
   void drop_asker(RequestId id);
   void propose_tidy();
+  [[nodiscard]] bool idle() const;
+  [[nodiscard]] std::uint64_t tidy_due() const;  // ticks after the last entry
   void propose_finish(GroupId from, const Finish& finish);
 
   void tick_jobs();

@@ -87,7 +87,7 @@ std::uint64_t Caretaker::digest() const {
   if (!shard_->old_commits({}, 1).empty()) digest.add(confirm_from_).add(ticks_left(confirm_round_ends_, now_));
   digest.add(held_.size());
   for (const ClientRequest& request : held_) add_to(digest, request);
-  digest.add(tidy_in_log_ ? 1 : 0).add(std::min(now_ - last_entry_tick_, options_.tidy_ticks));
+  digest.add(tidy_in_log_ ? 1 : 0).add(std::min(now_ - last_entry_tick_, tidy_due()));
   bills_.add_to(digest);
   return digest.value();
 }

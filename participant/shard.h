@@ -155,6 +155,7 @@ class Shard {
   // Of the last entry applied; after a restart, of the last before that wrote the machine's record.
   [[nodiscard]] ClusterMillis stamp() const { return stamp_; }
   [[nodiscard]] bool too_old(const TxnId& txn) const { return options_.window.too_old(txn, stamp_); }
+  [[nodiscard]] std::uint64_t retention_millis() const { return options_.window.retention_millis; }
   [[nodiscard]] bool too_new(const TxnId& txn) const { return options_.window.too_new(txn, stamp_); }
 
   // The index of the last entry applied.

@@ -108,6 +108,7 @@ Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, cons
   ShardAppOptions options;
   options.shard.window = time_window(config);
   options.caretaker.limits = txn_limits(config);
+  options.caretaker.tick_millis = tick_millis;
   options.caretaker.prepare_timeout_ticks = ticks_of(config.prepare_timeout);
   options.caretaker.jobs_max = config.active_txns_max;
   options.caretaker.queries_max = config.active_txns_max;

@@ -58,6 +58,7 @@ ShardAppOptions shard_options(const Swarm& swarm) {
   options.caretaker.resend_ticks = swarm.retry_ticks;
   options.caretaker.resend_ticks_max = swarm.retry_ticks * 5;
   options.caretaker.tidy_ticks = swarm.tidy_ticks;
+  options.caretaker.tick_millis = tick_length / millisecond;
   options.caretaker.resolve_ticks = swarm.resolve_ticks;
   options.caretaker.confirm_ticks = swarm.tidy_ticks;
   return options;

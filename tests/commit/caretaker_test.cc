@@ -448,6 +448,38 @@ TEST_F(CaretakerTest, AnIdFromTheFutureIsJudgedByAFreshStamp) {
   EXPECT_EQ(error_to(output.reply, 2)->code, ErrorCode::too_old);
 }
 
+// An idle shard whose leader knows how long a tick is sleeps until there is something to forget.
+TEST_F(CaretakerTest, WhatIsOnlyToBeForgottenWaitsUntilItMayBe) {
+  execute(1, txn(1, 1'000), put("a", "1"));
+  commit_all();
+  CaretakerOptions patient_options = options();
+  patient_options.tidy_ticks = 100;
+  patient_options.tick_millis = 10;
+  Caretaker patient(machine, store, patient_options);
+  const auto commit_tidy = [&] {
+    const auto proposed = patient.take_output().propose;
+    ASSERT_EQ(proposed.size(), 1U);
+    ASSERT_TRUE(std::holds_alternative<Tidy>(proposed.front()));
+    const EntryContext context = at(2, ++index, millis);
+    const auto applied = machine.apply(context, proposed.front(), store);
+    ASSERT_TRUE(applied);
+    patient.applied(context, proposed.front(), *applied);
+  };
+  millis = 5'000;
+  patient.lead(Epoch(2));
+  commit_tidy();
+  constexpr std::uint64_t due = (1'000 + 10'000 - 5'000) / 10 + 1;
+  EXPECT_EQ(patient.rest_ticks(), due);
+  patient.rested(due - 1);
+  EXPECT_EQ(patient.rest_ticks(), 1U);
+  EXPECT_TRUE(patient.take_output().propose.empty());
+  patient.tick();
+  millis = 11'001;
+  commit_tidy();
+  EXPECT_EQ(machine.finished(txn(1, 1'000)), nullptr);
+  EXPECT_GE(patient.rest_ticks(), 1'000'000U) << "nothing is left to be forgotten";
+}
+
 // ---- outcomes ----
 
 TEST_F(CaretakerTest, S07_OutcomesAtAShard) {
