@@ -6,6 +6,7 @@
 #include <charconv>
 #include <optional>
 
+#include "cluster/map_epoch.h"
 #include "observe/trace_context.h"
 #include "txn_proto/api_codec.h"
 #include "txn_proto/api_error.h"
@@ -127,8 +128,9 @@ std::optional<grpc::Status> refuse_other_map(const ClusterView& cluster, const g
   const char* const end = found->second.data() + found->second.size();
   const auto [read, trouble] = std::from_chars(found->second.data(), end, theirs);
   if (trouble != std::errc() || read != end) return std::nullopt;
-  const bool behind = theirs > cluster.epoch && unknown_group;
-  if (theirs >= cluster.epoch && !behind) return std::nullopt;
+  const MapVerdict verdict = judge_epoch(theirs, cluster.epoch, !unknown_group);
+  if (verdict == MapVerdict::fits) return std::nullopt;
+  const bool behind = verdict == MapVerdict::behind;
   return to_status({.code = ErrorCode::not_leader,
                     .reason = behind ? "MAP_BEHIND" : "STALE_MAP",
                     .message = fmt::format("node {} goes by epoch {} of the cluster's map, the caller by {}; {}",

@@ -24,8 +24,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   const std::string program = argv[0];
   const std::vector<Command> commands = {
-      add_run(app, program), add_replay(app, program),   add_shrink(app, program), add_explore(app),
-      add_matrix(app),       add_canaries(app, program), add_report(app, program), add_walk(app, program),
+      add_run(app, program),    add_replay(app, program), add_shrink(app, program),
+      add_explore(app),         add_matrix(app),          add_canaries(app, program),
+      add_report(app, program), add_walk(app, program),   add_grow(app, program),
   };
   add_plant(app);
   try {

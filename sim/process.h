@@ -62,6 +62,12 @@ class Process final : public Transport {
   Process(Setup setup, const Swarm& swarm, Schedule& schedule, Recorder& recorder, Network& network,
           Surroundings& around);
 
+  // What the next start goes by: a newer cluster map is on its disk.
+  void know(std::vector<NodeId> nodes, std::vector<GroupConfig> groups) {
+    setup_.nodes = std::move(nodes);
+    setup_.groups = std::move(groups);
+  }
+
   // ---- life ----
   void start();
   void crash(CrashKind kind);

@@ -32,6 +32,7 @@ struct Command {
 [[nodiscard]] Command add_explore(CLI::App& main);
 [[nodiscard]] Command add_matrix(CLI::App& main);
 [[nodiscard]] Command add_walk(CLI::App& main, const std::string& program);
+[[nodiscard]] Command add_grow(CLI::App& main, const std::string& program);
 
 // ---- what they share ----
 
