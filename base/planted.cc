@@ -81,6 +81,7 @@ constexpr std::array bugs{
     PlantedBug{Bug::stale_snapshot_mark, "stale_snapshot_mark"},
     PlantedBug{Bug::scrub_trusts_header, "scrub_trusts_header"},
     PlantedBug{Bug::repair_drops_unreplaced, "repair_drops_unreplaced"},
+    PlantedBug{Bug::stale_map_obeyed, "stale_map_obeyed"},
 };
 
 #ifdef ASSENT_PLANTED_BUGS

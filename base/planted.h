@@ -95,6 +95,8 @@ enum class Bug : std::uint8_t {
   // The scrubber and what it has repaired.
   scrub_trusts_header,      // cold data is whole when the headers of its parts are
   repair_drops_unreplaced,  // a damaged segment goes before what lives in it stands elsewhere
+  // The cluster's map.
+  stale_map_obeyed,  // a node takes in what was routed by an older map than its own
   // No bugs, and not among planted_bugs(): rules that the explorer shows to be a convenience (docs/PROTOCOL.md).
   no_tombstone,  // an abort that overtakes its prepare leaves no trace
 };

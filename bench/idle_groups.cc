@@ -96,7 +96,9 @@ class Cluster {
                                sqlite.schemas = schemas;
                                auto store = SqliteStore::open(sqlite);
                                if (!store) return fail(store.error());
-                               return make_shard_application(group.id, {}, std::move(*store));
+                               ShardAppOptions shard;
+                               shard.caretaker.tick_millis = tick_length / 1ms;
+                               return make_shard_application(group.id, std::move(shard), std::move(*store));
                              });
       ASSENT_CHECK(loop, "a node opens");
       node.loop = std::move(*loop);

@@ -343,6 +343,14 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
                                     config_.levels,
                                     config_.limits.let_go_ticks});
   find(group.id)->remember(setup.durable.hard_state);
+  const std::uint32_t applied_level = config_.levels == nullptr ? 0 : config_.levels->level(group.id);
+  if (!newer && applied_level > protocol_level()) {
+    newer = Error{ErrorCode::unsupported,
+                  fmt::format("group {}: a program of protocol level {} has applied what this one of level {} does not "
+                              "know",
+                              group.name, applied_level, protocol_level()),
+                  {}};
+  }
   if (newer) find(group.id)->halt(*newer);
   return {};
 }

@@ -5,9 +5,10 @@
 //               belong to it at that place of the log, or after a change that stands behind it, which is in force
 //               before it is committed
 //   restart     a replica is rebuilt from at least what it was told to be durable: hard state, entries, snapshot
-//   leaving     who gives up what it holds was removed by a committed membership, and helps nobody to lead who lacks
-//   that ready       a leader serves only after it has handed out an entry of its own epoch (L5) reads       a read
-//   reported at an index reflects every entry that anybody held for committed when it was asked
+//   leaving     who gives up what it holds was removed by a committed membership, and helps nobody to lead who
+//               lacks that
+//   ready       a leader serves only after it has handed out an entry of its own epoch (L5)
+//   reads       a read reported at an index reflects every entry that anybody held for committed when it was asked
 //
 // What is durable it learns from the outputs and from durable(), never from the disk. Knows no algorithm's messages.
 #pragma once

@@ -20,6 +20,7 @@
 #include "sim/explore/ballot_model.h"
 #include "sim/explore/explorer.h"
 #include "sim/explore/refutations.h"
+#include "sim/growth_walk.h"
 
 namespace assent::sim {
 namespace {
@@ -105,6 +106,25 @@ std::string walk_for(const PlantedBug& bug, double seconds_max, const std::strin
   return by;
 }
 
+// What a cluster whose map changes says of it.
+std::string grow_for(const PlantedBug& bug, double seconds_max, const std::string& program) {
+  plant(bug.bug);
+  std::string by;
+  const std::clock_t begun = std::clock();
+  const auto seconds = [begun] { return static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC; };
+  for (std::uint64_t seed = 1; seconds() < seconds_max && by.empty(); ++seed) {
+    const GrowthResult result = walk_growth(seed);
+    if (result.wrong.empty()) continue;
+    by = fmt::format("grow: {}, {} walks, {:.1f} s  ({}{} grow --seeds {})",
+                     result.wrong.substr(0, result.wrong.find(':')), seed, seconds(), program, plant_option(), seed);
+  }
+  plant(Bug::none);
+  return by;
+}
+
+// Only where keys are routed is it seen.
+bool is_of_maps(Bug bug) { return bug == Bug::stale_map_obeyed; }
+
 // Only what has services shows it.
 bool is_of_services(Bug bug) { return bug >= Bug::abort_leaves_no_trace && bug <= Bug::retriable_called_early; }
 
@@ -122,10 +142,16 @@ int canaries(const Arguments& arguments, const std::string& program) {
   fmt::print("{:<28} {:<6} {:>6} {:>8}  {}\n", "bug", "found", "seeds", "seconds", "by");
   std::size_t missed = 0;
   for (const PlantedBug& bug : chosen(arguments)) {
-    Found found = hunt(bug, arguments, is_of_services(bug.bug) ? "services" : "bank");
-    std::string by = explore_for(bug);
-    if (!found.found && by.empty()) found = hunt(bug, arguments, "mixed");
-    if (!found.found && by.empty()) by = walk_for(bug, walk_share * arguments.seconds_max, program);
+    Found found;
+    std::string by;
+    if (is_of_maps(bug.bug)) {
+      by = grow_for(bug, arguments.seconds_max, program);
+    } else {
+      found = hunt(bug, arguments, is_of_services(bug.bug) ? "services" : "bank");
+      by = explore_for(bug);
+      if (!found.found && by.empty()) found = hunt(bug, arguments, "mixed");
+      if (!found.found && by.empty()) by = walk_for(bug, walk_share * arguments.seconds_max, program);
+    }
     const bool noticed = found.found || !by.empty();
     if (found.found) {
       by = fmt::format("{}  ({} --plant {} replay --workload {} --seed {})", found.rule, program, bug.name,

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/integration/bank_under_fire.h"
 #include "tests/integration/cluster.h"
@@ -13,6 +15,14 @@ namespace assent::testing {
 namespace {
 
 using namespace std::chrono_literals;
+// In which groups what came with a level took effect on this disk.
+std::size_t levels_noted(const std::filesystem::path& data) {
+  std::ifstream file(data / "LEVELS");
+  std::size_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
 class Upgrade : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -88,7 +98,9 @@ TEST_F(Upgrade, R14_one_node_after_the_other_under_load_and_back_and_forth_again
   replace("n3", "assentd-next");
   ASSERT_FALSE(HasFatalFailure());
   EXPECT_TRUE(eventually(20s, [&] { return all_groups_are_of(2); }));
-  ASSERT_TRUE(bank.wait_for_commits(300)) << "with the new command in every log";
+  // With the map's, four groups have the new command in their logs, and n1 has applied it.
+  ASSERT_TRUE(eventually(30s, [&] { return levels_noted(cluster.data_of("n1")) == 4; }));
+  ASSERT_TRUE(bank.wait_for_commits(100));
 
   // It is too late to go back.
   cluster.kill("n3");
