@@ -97,7 +97,7 @@ class Cluster {
                                auto store = SqliteStore::open(sqlite);
                                if (!store) return fail(store.error());
                                ShardAppOptions shard;
-                               shard.caretaker.tick_millis = tick_length / 1ms;
+                               shard.caretaker.tick_millis = static_cast<std::uint64_t>(tick_length.count());
                                return make_shard_application(group.id, std::move(shard), std::move(*store));
                              });
       ASSENT_CHECK(loop, "a node opens");
@@ -141,6 +141,22 @@ class Cluster {
       for (const GroupStatus& status : node->loop->status()) replicas += status.log.asleep ? 1 : 0;
     }
     return replicas;
+  }
+  // Until all sleep and none closes its database any more; or eight seconds, where none may sleep.
+  void come_to_rest(bool sleeping) {
+    run(std::chrono::seconds(8));
+    std::uint64_t seen = 0;
+    for (unsigned quiet = 0; sleeping && quiet < 3;) {
+      run(std::chrono::seconds(1));
+      std::uint64_t replicas = 0;
+      std::uint64_t let_go = 0;
+      for (const auto& node : nodes_) {
+        replicas += node->loop->status().size();
+        let_go += node->loop->statistics().let_go;
+      }
+      quiet = asleep() == replicas && let_go == seen ? quiet + 1 : 0;
+      seen = let_go;
+    }
   }
   [[nodiscard]] std::uint64_t frames() const {
     std::uint64_t sent = 0;
@@ -203,10 +219,10 @@ double measure(const std::string& folder, std::uint64_t groups, bool sleeping, b
         fmt::format("{}/{}-{}{}", folder, groups, sleeping ? "sleep" : "awake", works ? "-worked" : "");
     Cluster cluster(home, groups, sleeping);
     while (!cluster.led()) cluster.run(std::chrono::milliseconds(500));
-    cluster.run(std::chrono::seconds(8));  // until all sleep that may
+    cluster.come_to_rest(sleeping);
     if (works) {
       cluster.work();
-      cluster.run(std::chrono::seconds(8));
+      cluster.come_to_rest(sleeping);
     }
     const double before = cpu_seconds();
     const std::uint64_t frames = cluster.frames();
