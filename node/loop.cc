@@ -14,6 +14,7 @@
 #include "node/frame.h"
 #include "node/group.h"
 #include "node/leaving.h"
+#include "node/loop_placement.h"
 #include "node/peers.h"
 #include "node/router.h"
 #include "node/txn_watcher.h"
@@ -71,8 +72,8 @@ class NodeLoop final : public Loop {
         recovery_(std::move(recovery)),
         logs_(std::move(logs)),
         applications_(std::move(applications)),
-        router_(config.self, config.groups, nodes_of(config)),
-        peers_(config.self, config.incarnation, nodes_of(config), config.limits),
+        router_(config.self, config.groups, nodes_of(config), {config.loop, config.loops}),
+        peers_(config.self, config.incarnation, nodes_of(config), config.limits, config.loops > 1),
         leaving_(recovery_.left) {
     batch_.ticket = wal_->durable() + 1;
     now_micros_ = clock_.alive_micros();
@@ -149,6 +150,8 @@ class NodeLoop final : public Loop {
   void know_shards(const std::vector<GroupId>& shards) override;
   void announce(MapNews news) override;
   [[nodiscard]] std::map<NodeId, std::uint64_t> leads() const override;
+  void leads_besides(std::uint64_t groups) override { leads_besides_ = groups; }
+  [[nodiscard]] std::vector<Sight> sights(GroupId group, const SightQuestion& question) const override;
   [[nodiscard]] std::optional<MapNews> take_map_news() override { return std::exchange(heard_, std::nullopt); }
   [[nodiscard]] std::vector<ClientReply> take_replies() override { return std::exchange(replies_, {}); }
   [[nodiscard]] std::vector<ServiceCall> take_calls() override { return std::exchange(calls_, {}); }
@@ -175,6 +178,8 @@ class NodeLoop final : public Loop {
   }
   [[nodiscard]] const GroupConfig* known(GroupId id) const;
   [[nodiscard]] Result<void> add_group(const GroupConfig& group);
+  // Its loop is this one.
+  [[nodiscard]] bool owns(GroupId group) const { return loop_of(group, config_.loops) == config_.loop; }
   // Founds it, or has it on its disk.
   [[nodiscard]] bool carries(const GroupConfig& group) const;
   Group* add_running(const GroupConfig& group);
@@ -265,6 +270,7 @@ class NodeLoop final : public Loop {
   };
   std::map<NodeId, Leads> heard_leads_;
   std::uint64_t said_leads_ = 0;
+  std::uint64_t leads_besides_ = 0;
   std::map<NodeId, std::uint32_t> peer_levels_;  // as last told
 
   Batch batch_;
@@ -356,6 +362,7 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
 }
 
 bool NodeLoop::carries(const GroupConfig& group) const {
+  if (!owns(group.id)) return false;
   const auto found = recovery_.groups.find(group.id);
   if (!leaving_.left(group.id)) return found != recovery_.groups.end() || founds(group, {config_.self, config_.disk});
   return found != recovery_.groups.end() &&
@@ -363,6 +370,13 @@ bool NodeLoop::carries(const GroupConfig& group) const {
 }
 
 Result<void> NodeLoop::add_groups() {
+  for (const auto& [id, log] : recovery_.groups) {
+    if (owns(id)) continue;
+    return fail(ErrorCode::refused,
+                fmt::format("the log in {} of loop {} holds group {}, which belongs to loop {} of {}: it was written "
+                            "by a node with another number of loops; start with that one",
+                            config_.wal.folder, config_.loop, id, loop_of(id, config_.loops), config_.loops));
+  }
   for (const GroupConfig& group : config_.groups) {
     if (carries(group)) {
       if (auto done = add_group(group); !done) return done;
@@ -381,6 +395,7 @@ const GroupConfig* NodeLoop::known(GroupId id) const {
 
 Group* NodeLoop::find_or_add(GroupId id) {
   if (Group* group = find(id)) return group;
+  if (!owns(id)) return nullptr;
   const GroupConfig* const config = known(id);
   if (config == nullptr || failure_ || leaving_.going(id)) return nullptr;
   return add_running(*config);
@@ -473,14 +488,15 @@ Result<void> NodeLoop::remove_files(GroupId id) {
   if (auto done = snapshots_->drop_all(id); !done) return done;
   const GroupConfig* const config = known(id);
   if (config == nullptr || !config_.application_files) return {};
+  Disk& disk = config_.application_disk == nullptr ? disk_ : *config_.application_disk;
   std::set<std::string> folders;
   for (const std::string& path : config_.application_files(*config)) {
-    const auto removed = disk_.remove(path);
+    const auto removed = disk.remove(path);
     if (!removed && removed.error().code != ErrorCode::not_found) return removed;
     if (removed) folders.insert(path.substr(0, path.rfind('/')));
   }
   for (const std::string& folder : folders) {
-    if (auto synced = disk_.sync_directory(folder); !synced) return synced;
+    if (auto synced = disk.sync_directory(folder); !synced) return synced;
   }
   return {};
 }
@@ -516,8 +532,8 @@ void NodeLoop::say_map() {
 }
 
 std::uint64_t NodeLoop::own_leads() const {
-  return static_cast<std::uint64_t>(
-      std::count_if(groups_.begin(), groups_.end(), [](const auto& one) { return one.second.leads(); }));
+  const auto here = std::count_if(groups_.begin(), groups_.end(), [](const auto& one) { return one.second.leads(); });
+  return leads_besides_ + static_cast<std::uint64_t>(here);
 }
 
 void NodeLoop::say_leads() {
@@ -637,7 +653,7 @@ void NodeLoop::deliver(Group& from, const GroupMessage& message) {
     return;
   }
   const std::span<const NodeId> route = router_.route(message.to);
-  const bool here = route.size() == 1 && route.front() == config_.self;
+  const bool here = route.size() == 1 && route.front() == config_.self && owns(message.to);
   if (route.empty() || here) {  // nobody to ask, or elected here and not ready yet
     ++statistics_.messages_dropped;
     return;
@@ -826,6 +842,12 @@ Result<std::uint64_t> NodeLoop::application_digest(GroupId group) {
   Group* found = find(group);
   if (found == nullptr) return fail(ErrorCode::not_found, fmt::format("this node does not carry group {}", group));
   return found->application().digest();
+}
+
+std::vector<Sight> NodeLoop::sights(GroupId group, const SightQuestion& question) const {
+  const auto found = groups_.find(group);
+  if (found == groups_.end() || !found->second.leads()) return {};
+  return found->second.application().sights(question);
 }
 
 const Application* NodeLoop::application(GroupId group) const {

@@ -42,6 +42,8 @@ struct NodeConfig {
   std::vector<NodeId> nodes;        // all of the cluster; those that groups name need not be listed
   std::vector<GroupConfig> groups;  // all of the cluster, with their founders; this node carries those that it founds,
                                     // has on its disk, or is written to by the leader of
+  std::size_t loop = 0;   // of `loops` that the node has: this one carries the groups that are its own and no others
+  std::size_t loops = 1;  // (node/loop_placement.h)
   // Of the disk, in the memberships of groups: 0 for the one that the node founded its groups with. With another the
   // node belongs to no group until a leader takes it in: what it promised before is forgotten (base/membership.h).
   std::uint64_t disk = 0;
@@ -51,6 +53,9 @@ struct NodeConfig {
   bool leaves = false;
   // What an application keeps on the disk besides, as paths in the data directory: they go with their group.
   std::function<std::vector<std::string>(const GroupConfig&)> application_files = {};
+  // Where those are; null: on the disk of the log. It outlives the loop, whose thread calls remove() and
+  // sync_directory() of it, and nothing else.
+  Disk* application_disk = nullptr;
   bool tells_leads = false;                // to its peers, each second and on change: how many groups it leads
   std::uint64_t snapshot_every = 100'000;  // applied entries between snapshots of a group; 0: never
   WalOptions wal;
@@ -165,6 +170,8 @@ class Loop {
   // How many groups each node leads, of itself as it is and of others as they told within the last seconds: those that
   // tell (NodeConfig::tells_leads).
   [[nodiscard]] virtual std::map<NodeId, std::uint64_t> leads() const = 0;
+  // So many are led in other loops of this node: told and counted with its own.
+  virtual void leads_besides(std::uint64_t groups) = 0;
 
   // There is more to do than the last flush() did, of what is done in steps: flush() again soon, also without an event.
   [[nodiscard]] virtual bool has_more() const { return false; }
@@ -182,6 +189,8 @@ class Loop {
   [[nodiscard]] virtual LoopStatistics statistics() const = 0;
   // Of one group's application at its applied index.
   [[nodiscard]] virtual Result<std::uint64_t> application_digest(GroupId group) = 0;
+  // What a group that is led here sees of transactions that are not over; nothing of any other.
+  [[nodiscard]] virtual std::vector<Sight> sights(GroupId group, const SightQuestion& question) const = 0;
   // What recovery found.
   [[nodiscard]] virtual const WalRecovery& recovery() const = 0;
 

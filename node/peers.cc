@@ -6,20 +6,24 @@
 
 namespace assent {
 
-Peers::Peers(NodeId self, std::uint64_t incarnation, const std::vector<NodeId>& others, const Limits& limits)
-    : self_(self), incarnation_(incarnation), limits_(limits) {
+Peers::Peers(NodeId self, std::uint64_t incarnation, const std::vector<NodeId>& others, const Limits& limits,
+             bool siblings)
+    : self_(self), incarnation_(incarnation), limits_(limits), siblings_(siblings) {
+  if (siblings_) peers_[self_].greet = false;  // who lives while this lives
   set(others);
 }
 
 std::vector<NodeId> Peers::all() const {
   std::vector<NodeId> nodes;
-  for (const auto& [node, peer] : peers_) nodes.push_back(node);
+  for (const auto& [node, peer] : peers_) {
+    if (node != self_) nodes.push_back(node);
+  }
   return nodes;
 }
 
 void Peers::set(const std::vector<NodeId>& others) {
   std::erase_if(peers_, [&](const auto& one) {
-    if (std::find(others.begin(), others.end(), one.first) != others.end()) return false;
+    if (one.first == self_ || std::find(others.begin(), others.end(), one.first) != others.end()) return false;
     for (const Frame& frame : one.second.closed) counts_.messages_dropped += frame.messages;
     counts_.messages_dropped += one.second.open.messages;
     gone_.push_back(one.first);
@@ -124,7 +128,7 @@ void Peers::send(Transport& transport) {
 
 void Peers::tick(const Transport& transport) {
   for (auto& [to, peer] : peers_) {
-    if (limits_.sign_of_life_ticks > 0) tick_life(to, peer);
+    if (limits_.sign_of_life_ticks > 0 && to != self_) tick_life(to, peer);
     if (peer.bytes == 0 || transport.ready(to)) {
       peer.stalled_ticks = 0;
       continue;
@@ -148,6 +152,7 @@ std::vector<Slept::Silence> Peers::silences() const {
   std::vector<Slept::Silence> all;
   all.reserve(peers_.size());
   for (const auto& [node, peer] : peers_) {
+    if (node == self_) continue;
     all.push_back({node, static_cast<std::uint32_t>(
                              std::min<std::uint64_t>(peer.silent_ticks, std::numeric_limits<std::uint32_t>::max()))});
   }

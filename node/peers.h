@@ -30,7 +30,9 @@ namespace assent {
 
 class Peers {
  public:
-  Peers(NodeId self, std::uint64_t incarnation, const std::vector<NodeId>& others, const Limits& limits);
+  // siblings: this node has several loops, and what is queued for itself goes to the others of them.
+  Peers(NodeId self, std::uint64_t incarnation, const std::vector<NodeId>& others, const Limits& limits,
+        bool siblings = false);
 
   void queue(NodeId to, const ConsensusItem& item) { add(to, item); }
   void queue(NodeId to, const MessageItem& item) { add(to, item); }
@@ -42,7 +44,7 @@ class Peers {
   void queue(NodeId to, const HintItem& item);
 
   [[nodiscard]] bool knows(NodeId node) const { return peers_.contains(node); }
-  [[nodiscard]] std::vector<NodeId> all() const;
+  [[nodiscard]] std::vector<NodeId> all() const;  // but this node
   // Exactly these from now on, self aside. What waits for one that is gone is dropped.
   void set(const std::vector<NodeId>& others);
   // Whether the items of a frame with this header are to be looked at.
@@ -91,6 +93,7 @@ class Peers {
   NodeId self_;
   std::uint64_t incarnation_;
   Limits limits_;
+  bool siblings_;
   std::map<NodeId, Peer> peers_;
   std::vector<NodeId> gone_;
   Counts counts_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "node/loop_placement.h"
+
 namespace assent {
 
 namespace {
@@ -12,12 +14,17 @@ bool holds(const std::vector<NodeId>& nodes, NodeId node) {
 
 }  // namespace
 
-Router::Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes) : self_(self) {
+Router::Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes, Place place)
+    : self_(self), place_(place) {
   this->nodes(nodes);
   for (const GroupConfig& group : groups) members(group.id, group.members);
 }
 
+bool Router::elsewhere(GroupId group) const { return loop_of(group, place_.loops) != place_.loop; }
+
 void Router::nodes(const std::vector<NodeId>& nodes) {
+  everybody_ = nodes;
+  if (!holds(nodes, self_)) everybody_.push_back(self_);
   nodes_.clear();
   std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(nodes_), [this](NodeId node) { return node != self_; });
 }
@@ -26,7 +33,7 @@ void Router::members(GroupId group, const std::vector<NodeId>& nodes) {
   Entry& entry = groups_[group];
   entry.others.clear();
   std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(entry.others),
-               [this](NodeId node) { return node != self_; });
+               [&](NodeId node) { return node != self_ || elsewhere(group); });
 }
 
 void Router::believe(GroupId group, const Leadership& leadership) {
@@ -38,8 +45,10 @@ void Router::believe(GroupId group, const Leadership& leadership) {
 // The group's entry, if what is said of its leader may be news.
 Router::Entry* Router::find_for(GroupId group, const Leader& leader) {
   const auto found = groups_.find(group);
-  if (found == groups_.end() || leader.node == self_) return nullptr;  // of itself a node asks its own replica
-  const bool may_be = holds(nodes_, leader.node) && leader.epoch >= found->second.learned.epoch;
+  if (found == groups_.end()) return nullptr;
+  // Of itself a node asks its own replica.
+  const std::vector<NodeId>& candidates = elsewhere(group) ? everybody_ : nodes_;
+  const bool may_be = holds(candidates, leader.node) && leader.epoch >= found->second.learned.epoch;
   return may_be ? &found->second : nullptr;
 }
 
@@ -94,7 +103,8 @@ std::span<const NodeId> Router::route(GroupId group) {
     return {&known_, 1};
   }
   if (entry.unknown_since == 0) entry.unknown_since = now_;
-  return entry.others.empty() || now_ - entry.unknown_since > unconfirmed_ticks ? nodes_ : entry.others;
+  if (!entry.others.empty() && now_ - entry.unknown_since <= unconfirmed_ticks) return entry.others;
+  return elsewhere(group) ? everybody_ : nodes_;
 }
 
 }  // namespace assent

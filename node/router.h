@@ -31,8 +31,17 @@ class Router {
   };
   static constexpr std::uint64_t unconfirmed_ticks = 50;
 
+  // Of several loops of this node, the one that asks. Groups of the others are told from its own: of these this node
+  // may know as well as any other.
+  struct Place {
+    std::size_t loop = 0;
+    std::size_t loops = 1;
+  };
+
   // nodes: all of the cluster.
-  Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes);
+  Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes, Place place);
+  Router(NodeId self, const std::vector<GroupConfig>& groups, const std::vector<NodeId>& nodes)
+      : Router(self, groups, nodes, Place{}) {}
 
   // All of the cluster from now on.
   void nodes(const std::vector<NodeId>& nodes);
@@ -55,17 +64,20 @@ class Router {
 
  private:
   struct Entry {
-    std::vector<NodeId> others;       // who may know, without this node
+    std::vector<NodeId> others;       // who may know; this node only when the group is elsewhere
     std::uint64_t unknown_since = 0;  // tick of the first use without a leader since one was heard; 0: none
     Leader local;
     Leader learned;
     std::uint64_t used_since = 0;  // tick of the first use of learned since that leader was heard; 0: none
   };
   [[nodiscard]] Entry* find_for(GroupId group, const Leader& leader);
+  [[nodiscard]] bool elsewhere(GroupId group) const;  // in another loop of this node, if it is here at all
   NodeId self_;
-  std::vector<NodeId> nodes_;  // without this one
-  std::uint64_t now_ = 1;      // ticks
-  NodeId known_;               // what route() shows
+  Place place_;
+  std::vector<NodeId> nodes_;      // without this one
+  std::vector<NodeId> everybody_;  // with it
+  std::uint64_t now_ = 1;          // ticks
+  NodeId known_;                   // what route() shows
   std::map<GroupId, Entry> groups_;
   std::set<GroupId> used_;  // those with used_since, and perhaps some that were heard since
 };

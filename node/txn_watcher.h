@@ -14,6 +14,12 @@
 
 namespace assent {
 
+// Each loop of a node has a log of its own, and tickets of its own: the top byte of what a watcher is told names it.
+inline constexpr unsigned ticket_loop_shift = 56;
+[[nodiscard]] constexpr Wal::Ticket ticket_of(std::size_t loop, Wal::Ticket ticket) {
+  return Wal::Ticket{loop} << ticket_loop_shift | ticket;
+}
+
 class TxnWatcher {
  public:
   virtual ~TxnWatcher() = default;
@@ -40,7 +46,7 @@ class TxnWatcher {
 
   // ---- the disk, of all groups ----
   virtual void submitted(Wal::Ticket ticket) = 0;  // the batch is on its way
-  virtual void synced(Wal::Ticket ticket) = 0;     // it and all before it are durable
+  virtual void synced(Wal::Ticket ticket) = 0;     // it and all before it of the same loop are durable
 };
 
 }  // namespace assent

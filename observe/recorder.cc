@@ -333,7 +333,9 @@ void Recorder::submitted(Wal::Ticket ticket) {
 
 void Recorder::synced(Wal::Ticket ticket) {
   const std::uint64_t at = now();
-  for (auto disk = disk_.rbegin(); disk != disk_.rend() && disk->synced == 0; ++disk) {
+  for (auto disk = disk_.rbegin(); disk != disk_.rend(); ++disk) {
+    if (disk->ticket >> ticket_loop_shift != ticket >> ticket_loop_shift) continue;  // of another log
+    if (disk->synced != 0) break;
     if (disk->ticket > ticket) continue;
     disk->synced = at;
     figures_.wal_sync.add(at - std::min(at, disk->submitted));

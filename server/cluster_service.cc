@@ -218,7 +218,7 @@ grpc::Status explain_in(const ClusterView& cluster, const Loop& loop, GroupId gr
   if (!status) return not_leader(cluster, name, {});
   if (!status->log.leadership.self_ready) return not_leader(cluster, name, status->log.leadership.leader);
   out.set_group(name);
-  for (const Sight& sight : loop.application(group)->sights(question)) {
+  for (const Sight& sight : loop.sights(group, question)) {
     *out.add_sights() = to_api(sight, cluster.groups);
   }
   return grpc::Status::OK;

@@ -32,6 +32,7 @@ struct GroupSetting {
 struct ServerConfig {
   std::string node_name;
   std::string data_dir;
+  std::uint64_t loops = 1;
   Endpoint listen_client;
   Endpoint listen_peer;
   std::optional<Endpoint> listen_http;  // none: there is no http port

@@ -24,6 +24,9 @@ const std::vector<Key>& table() {
   static const std::vector<Key> table{
       {"node.name", "", NameField{&C::node_name}, "this node's name, one of cluster.peers; default: the host's name"},
       {"node.data_dir", "/var/lib/assent", PathField{&C::data_dir}, "folder of everything that this node keeps"},
+      {"node.loops", "1", CountField{&C::loops, 1, 64},
+       "threads that the groups of this node are spread over, each with a log of its own; stays what it was when the "
+       "data directory was made"},
       {"listen.client", "", EndpointField{&C::listen_client},
        "address of the client API; default: the own entry in cluster.clients, else 127.0.0.1:7420"},
       {"listen.peer", "", EndpointField{&C::listen_peer},

@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "base/check.h"
 #include "base/protocol_level.h"
 #include "consensus/raft/raft_factory.h"
+#include "node/loop_placement.h"
+#include "node/loop_set.h"
 #include "node/map_app.h"
 #include "observe/timeline.h"
 #include "server/free_memory.h"
@@ -104,7 +107,8 @@ Daemon::Daemon(const ServerConfig& config, const TraceOptions& traces)
             .txn_protocol = protocol_named(config.txn_protocol).value_or(Protocol::automatic),
             .http_endpoint = config.listen_http ? config.listen_http->text() : "",
             .figures = &calls_},
-      recorder_({.ring = config.trace_ring, .begun_max = begun_max}, clock_),
+      watch_clock_(clock_),
+      recorder_({.ring = config.trace_ring, .begun_max = begun_max}, watch_clock_),
       observe_(cluster_, recorder_, events_, latencies_),
       http_sources_{.cluster = view_,
                     .inbox = inbox_,
@@ -182,7 +186,7 @@ Result<void> Daemon::open_http() {
   add_metrics_route(http_, http_sources_);
   add_api_routes(http_, http_sources_, observe_);
   add_action_routes(http_, http_sources_, observe_, admin_tokens_);
-  if (config_.dev_faults) add_fault_route(http_, {view_, inbox_, *transport_, *disk_, recorder_, admin_tokens_});
+  if (config_.dev_faults) add_fault_route(http_, {view_, inbox_, *transport_, disks(), recorder_, admin_tokens_});
   add_txn_routes(http_, {.cluster = view_,
                          .own_endpoint = config_.listen_client.text(),
                          .queue = api_.queue(),
@@ -208,7 +212,8 @@ Result<void> Daemon::open_loop() {
   const auto mine = claim_data_directory(*disk_, {.cluster = config_.cluster_name,
                                                   .node = config_.node_name,
                                                   .disk = disk_number,
-                                                  .generation = config_.generation});
+                                                  .generation = config_.generation,
+                                                  .loops = config_.loops});
   if (!mine) return fail(mine.error());
   cluster_.disk = mine->disk;
   cluster_.generation = mine->generation;
@@ -236,10 +241,7 @@ Result<void> Daemon::open_loop() {
   if (config_.joined && cluster_.epoch != 0 && config_.joined->epoch == cluster_.epoch) {
     if (auto saved = save_map(config_.data_dir, {config_.cluster_name, cluster_.map}); !saved) return saved;
   }
-  NodeConfig node = node_config(config_, cluster_, incarnation->now);
-  node.levels = levels_.get();
-  auto loop = Loop::open(node, *disk_, *transport_, clock_, make_raft_factory(raft_options(config_)),
-                         application_factory(config_, stores_));
+  auto loop = open_loops(incarnation->now);
   if (!loop) return fail(std::move(loop.error()));
   loop_ = std::move(*loop);
   loop_->observe({.applied = {},
@@ -284,7 +286,43 @@ TraceHeaders Daemon::trace_headers(const TxnId& txn, std::string_view method, co
           state};
 }
 
+// The first loop lives in the thread of the completion queue, the others have threads of their own.
+Result<std::unique_ptr<Loop>> Daemon::open_loops(std::uint64_t incarnation) {
+  NodeConfig config = node_config(config_, cluster_, incarnation);
+  config.levels = levels_.get();
+  const LogFactory logs = make_raft_factory(raft_options(config_));
+  const std::size_t loops = config_.loops;
+  stores_.resize(loops);
+  if (loops == 1) {
+    return Loop::open(config, *disk_, *transport_, clock_, logs, application_factory(config_, stores_.front()));
+  }
+  config.application_disk = disk_.get();  // databases lie beside each other, whichever loop their group is in
+  if (auto made = disk_->make_folder("loops"); !made) return fail(made.error());
+  if (auto kept = disk_->sync_directory(""); !kept) return fail(kept.error());
+  std::vector<std::unique_ptr<Lane>> lanes;
+  auto first = InlineLane::open(lane_config(config, 0, loops), *disk_, clock_, logs,
+                                application_factory(config_, stores_.front()));
+  if (!first) return fail(first.error());
+  lanes.push_back(std::move(*first));
+  std::vector<ThreadLane*> threads;
+  for (std::size_t i = 1; i < loops; ++i) {
+    auto lane = ThreadLane::open({.config = lane_config(config, i, loops),
+                                  .folder = (std::filesystem::path(config_.data_dir) / loop_folder(i)).string(),
+                                  .logs = logs,
+                                  .applications = application_factory(config_, stores_[i]),
+                                  .wake = [this] { static_cast<void>(inbox_.post([](Loop&) {})); },
+                                  .left = [&stores = stores_[i]](const GroupConfig& group) { stores.erase(group.id); }},
+                                 clock_, watch_clock_);
+    if (!lane) return fail(lane.error());
+    threads.push_back(lane->get());
+    lanes.push_back(std::move(*lane));
+  }
+  lanes_ = std::move(threads);
+  return make_loop_set(config, std::move(lanes), *transport_);
+}
+
 void Daemon::begin_threads() {
+  for (ThreadLane* lane : lanes_) lane->start();
   thread_ = std::make_unique<LoopThread>(
       *loop_, api_.queue(), inbox_,
       AdmissionLimits{.running_max = config_.concurrent_txns_max,
@@ -357,6 +395,7 @@ void Daemon::stop() {
   if (exporter_ != nullptr) exporter_->stop();
   if (scrub_ != nullptr) scrub_->stop();
   thread_->stop();
+  for (ThreadLane* lane : lanes_) lane->stop();
   pending_.abandon();
   services_->stop();
   observe_.stop();
@@ -365,17 +404,26 @@ void Daemon::stop() {
   thread_.reset();
   scrub_.reset();
   if (!failure()) {
-    for (const auto& [group, store] : stores_) {
-      if (const auto done = store->commit(); !done)
-        LogEvent(LogLevel::warn, "store", "last commit failed; the log has it")
-            .field("error", done.error().message)
-            .write();
+    for (const OpenStores& stores : stores_) {
+      for (const auto& [group, store] : stores) {
+        if (const auto done = store->commit(); !done)
+          LogEvent(LogLevel::warn, "store", "last commit failed; the log has it")
+              .field("error", done.error().message)
+              .write();
+      }
     }
   }
   loop_.reset();
+  lanes_.clear();
   transport_.reset();
   disk_.reset();
   LogEvent(LogLevel::info, "node", "stopped").write();
+}
+
+std::vector<PosixDisk*> Daemon::disks() const {
+  std::vector<PosixDisk*> all{disk_.get()};
+  for (ThreadLane* lane : lanes_) all.push_back(&lane->disk());
+  return all;
 }
 
 // ---- on the loop's thread ----
@@ -507,7 +555,7 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
 }
 
 void Daemon::forget(const GroupConfig& group) {
-  stores_.erase(group.id);
+  if (loop_of(group.id, stores_.size()) == 0) stores_.front().erase(group.id);  // the others did so themselves
   halted_.erase(group.id);
   leaderless_[group.role].erase(group.id);
   snapshots_.erase(group.id);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -37,7 +38,9 @@
 #include "server/span_collector.h"
 #include "server/span_exporter.h"
 #include "server/system_clock.h"
+#include "server/thread_lane.h"
 #include "server/trace_options.h"
+#include "server/watch_relay.h"
 #include "sql_adapter/sqlite_store.h"
 
 namespace assent {
@@ -62,6 +65,9 @@ class Daemon {
   Daemon(const ServerConfig& config, const TraceOptions& traces);
   Result<void> start();
   Result<void> open_loop();
+  // The one loop, or all of them.
+  Result<std::unique_ptr<Loop>> open_loops(std::uint64_t incarnation);
+  [[nodiscard]] std::vector<PosixDisk*> disks() const;
   void begin_threads();
   void begin_scrub();
   Result<void> open_http();
@@ -91,7 +97,8 @@ class Daemon {
   PendingCalls pending_;
   const ClientGate gate_;
   SystemClock clock_;
-  Recorder recorder_;        // of the loop's thread
+  RelayClock watch_clock_;  // of the loop's thread, as what follows
+  Recorder recorder_;
   EventLog events_;          // of the loop's thread
   CallFigures calls_;        // of the loop's thread
   PeerLatencies latencies_;  // of the loop's thread
@@ -102,12 +109,13 @@ class Daemon {
   const HttpSources http_sources_;
   AdminTokens admin_tokens_;
   HttpPort http_;
-  OpenStores stores_;  // owned by the loop
+  std::deque<OpenStores> stores_;  // of each loop: its thread's alone, and afterwards the main one's
   std::unique_ptr<PosixDisk> disk_;
   std::unique_ptr<LevelMemory> levels_;
   std::unique_ptr<GrpcTransport> transport_;
   std::unique_ptr<ServiceGateway> services_;
   std::unique_ptr<Loop> loop_;
+  std::vector<ThreadLane*> lanes_;  // all loops but the first, where there are several; owned by loop_
   ClientApi api_;
   std::unique_ptr<LoopThread> thread_;
   std::unique_ptr<ScrubThread> scrub_;  // none: nothing is scrubbed

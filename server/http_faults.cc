@@ -37,7 +37,7 @@ void add_fault_route(HttpPort& port, const FaultTargets& targets) {
     if (!faults) return http_bad_request(faults.error().message);
     const auto cut = nodes_to_cut(*faults, *targets.cluster.get());
     if (!cut) return http_bad_request(cut.error().message);
-    targets.disk.delay_syncs(faults->sync_delay);
+    for (PosixDisk* disk : targets.disks) disk->delay_syncs(faults->sync_delay);
     const auto done = ask_loop<bool>(targets.inbox, patience, [targets, cut = *cut, on = faults->recording](Loop&) {
       targets.transport.cut(cut);
       targets.recorder.set_recording(on);

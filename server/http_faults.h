@@ -2,6 +2,8 @@
 // it from recording transactions. Only where dev.faults is on, and only with a token.
 #pragma once
 
+#include <vector>
+
 #include "observe/recorder.h"
 #include "server/admin_tokens.h"
 #include "server/cluster_view.h"
@@ -17,7 +19,7 @@ struct FaultTargets {
   const SharedView& cluster;
   Inbox& inbox;
   GrpcTransport& transport;
-  PosixDisk& disk;
+  std::vector<PosixDisk*> disks;  // one for each loop
   Recorder& recorder;
   const AdminTokens& tokens;
 };

@@ -35,12 +35,15 @@ Result<LevelMemory> LevelMemory::open(const std::string& data_dir) {
 }
 
 std::uint32_t LevelMemory::level(GroupId group) const {
+  const std::lock_guard lock(*mutex_);
   const auto found = levels_.find(group);
   return found == levels_.end() ? 0 : found->second;
 }
 
 Result<void> LevelMemory::raise(GroupId group, std::uint32_t level) {
-  if (this->level(group) >= level) return {};
+  const std::lock_guard lock(*mutex_);
+  const auto found = levels_.find(group);
+  if (level <= (found == levels_.end() ? 0 : found->second)) return {};
   std::map<GroupId, std::uint32_t> next = levels_;
   next[group] = level;
   std::string text;

@@ -1,8 +1,10 @@
-// GroupLevels as the file LEVELS of a data directory. Used from the loop's thread.
+// GroupLevels as the file LEVELS of a data directory. From any thread, one at a time: the loops of a node share it.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/result.h"
@@ -23,7 +25,8 @@ class LevelMemory final : public GroupLevels {
   explicit LevelMemory(std::string path) : path_(std::move(path)) {}
 
   std::string path_;
-  std::map<GroupId, std::uint32_t> levels_;
+  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+  std::map<GroupId, std::uint32_t> levels_;  // guarded by mutex_
 };
 
 }  // namespace assent

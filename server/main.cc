@@ -62,6 +62,7 @@ void add_config_options(CLI::App& command, ConfigArguments& arguments) {
   for (const ConfigKeyInfo& key : config_keys()) {
     std::string names = key.flag;
     if (key.flag != "--" + key.key) names += ",--" + key.key;
+    if (key.key == "node.loops") names += ",--loops";
     const std::string shown = key.default_text.empty() ? key.help : fmt::format("{} [{}]", key.help, key.default_text);
     command
         .add_option_function<std::string>(

@@ -251,7 +251,7 @@ std::vector<v1::ExplainResponse> ObserveService::own_sights(const TxnId& txn) co
     v1::ExplainResponse& one = out.emplace_back();
     one.set_group(status.config.name);
     const SightQuestion question{.txn = txn, .now = SystemClock().wall(), .most = sights_max};
-    for (const Sight& sight : loop_->application(status.config.id)->sights(question)) {
+    for (const Sight& sight : loop_->sights(status.config.id, question)) {
       *one.add_sights() = to_api(sight, cluster_.groups);
     }
   }

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <string>
 #include <system_error>
+#include <vector>
 
 namespace assent {
 namespace {
@@ -72,14 +73,22 @@ ProcessFigures process_figures() {
 std::map<std::string, std::uint64_t> storage_bytes(const std::string& data_dir) {
   namespace fs = std::filesystem;
   std::map<std::string, std::uint64_t> bytes;
+  std::vector<fs::path> places{data_dir};
+  std::error_code none;
+  for (auto it = fs::directory_iterator(fs::path(data_dir) / "loops", none); !none && it != fs::directory_iterator();
+       it.increment(none)) {
+    places.push_back(it->path());
+  }
   for (const char* folder : {"wal", "snapshots", "shards"}) {
     std::uint64_t& sum = bytes[folder];
-    std::error_code error;
-    for (auto it = fs::directory_iterator(fs::path(data_dir) / folder, error); !error && it != fs::directory_iterator();
-         it.increment(error)) {
-      std::error_code gone;
-      const std::uintmax_t size = it->file_size(gone);
-      if (!gone) sum += size;
+    for (const fs::path& place : places) {
+      std::error_code error;
+      for (auto it = fs::directory_iterator(place / folder, error); !error && it != fs::directory_iterator();
+           it.increment(error)) {
+        std::error_code gone;
+        const std::uintmax_t size = it->file_size(gone);
+        if (!gone) sum += size;
+      }
     }
   }
   return bytes;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "consensus/raft/hard_state.h"
+#include "node/loop_placement.h"
 #include "server/map_config.h"
 #include "server/node_setup.h"
 #include "server/posix_disk.h"
@@ -90,8 +91,7 @@ class Recovery {
   Result<void> read_directory() {
     auto disk = PosixDisk::open(config_.data_dir, [this] { finished_.release(); });
     if (!disk) return fail(disk.error());
-    disk_ = std::move(*disk);
-    auto identity = read_directory_identity(*disk_);
+    auto identity = read_directory_identity(**disk);
     if (!identity && identity.error().code == ErrorCode::not_found) {
       return fail(ErrorCode::refused,
                   fmt::format("{} is no data directory: it has no file \"identity\"", config_.data_dir));
@@ -105,6 +105,13 @@ class Recovery {
                       config_.data_dir, identity->node, identity->cluster, config_.node_name, config_.cluster_name));
     }
     identity_ = *identity;
+    disks_.push_back(std::move(*disk));
+    for (std::size_t loop = 1; loop < identity_.loops; ++loop) {
+      const auto folder = (std::filesystem::path(config_.data_dir) / loop_folder(loop)).string();
+      auto other = PosixDisk::open(folder, [this] { finished_.release(); });
+      if (!other) return fail(other.error());
+      disks_.push_back(std::move(*other));
+    }
     return {};
   }
 
@@ -115,15 +122,17 @@ class Recovery {
       if (!known) return fail(ErrorCode::malformed, fmt::format("the configuration has no group \"{}\"", name));
     }
     if (options_.no_groups) return {};
-    const auto scan = scan_wal(*disk_, WalOptions{}.folder, identity_number(identity_));
-    if (!scan) return fail(scan.error());
+    std::map<GroupId, DurableLog> logs;
+    for (const auto& disk : disks_) {
+      const auto scan = scan_wal(*disk, WalOptions{}.folder, identity_number(identity_));
+      if (!scan) return fail(scan.error());
+      for (const auto& [id, group] : scan->groups) logs[id] = group.durable_log();
+    }
     for (const GroupConfig& group : cluster_.group_configs) {
       const bool named = std::find(options_.groups.begin(), options_.groups.end(), group.name) != options_.groups.end();
       if (!options_.groups.empty() && !named) continue;
       Plan one{.group = group, .log = {}, .members = {}};
-      if (const auto found = scan->groups.find(group.id); found != scan->groups.end()) {
-        one.log = found->second.durable_log();
-      }
+      if (const auto found = logs.find(group.id); found != logs.end()) one.log = found->second;
       one.members = members_of(one.log, group);
       if (one.members.votes(self())) {
         plans_.push_back(std::move(one));
@@ -155,7 +164,7 @@ class Recovery {
   // The generation first: a node of the next one whose groups are not recovered yet only keeps to itself.
   Result<void> write() {
     const std::uint64_t generation = identity_.generation + 1;
-    std::vector<GroupUpdate> updates;
+    std::vector<std::vector<GroupUpdate>> updates(disks_.size());  // of each loop
     for (const Plan& one : plans_) {
       auto entry = recovery_entry(one.log, self(), generation);
       if (!entry) return fail(entry.error().code, fmt::format("group {}: {}", one.group.name, entry.error().message));
@@ -163,25 +172,29 @@ class Recovery {
       update.group = one.group.id;
       update.hard_state = raft::encode_hard_state({.term = entry->epoch, .vote = {}});
       update.append.push_back(std::make_shared<Entry>(std::move(*entry)));
-      updates.push_back(std::move(update));
+      updates[loop_of(one.group.id, disks_.size())].push_back(std::move(update));
     }
     identity_.generation = generation;
-    if (auto marked = replace_directory_identity(*disk_, identity_); !marked) return marked;
-    return updates.empty() ? Result<void>() : log(updates);
+    if (auto marked = replace_directory_identity(*disks_.front(), identity_); !marked) return marked;
+    for (std::size_t loop = 0; loop < disks_.size(); ++loop) {
+      if (updates[loop].empty()) continue;
+      if (auto logged = log(*disks_[loop], updates[loop]); !logged) return logged;
+    }
+    return {};
   }
 
-  // All groups in one batch: a crash leaves all of it or nothing.
-  Result<void> log(const std::vector<GroupUpdate>& updates) {
+  // All groups of a loop in one batch: a crash leaves all of it or nothing.
+  Result<void> log(Disk& disk, const std::vector<GroupUpdate>& updates) {
     WalOptions options;
     options.identity = identity_number(identity_);
     WalRecovery recovered;
-    auto wal = Wal::open(*disk_, options, recovered);
+    auto wal = Wal::open(disk, options, recovered);
     if (!wal) return fail(wal.error());
     const auto ticket = (*wal)->submit(updates);
     if (!ticket) return fail(ticket.error());
     while ((*wal)->durable() < *ticket) {
       finished_.acquire();
-      for (const IoCompletion& completion : disk_->poll()) static_cast<void>((*wal)->completed(completion));
+      for (const IoCompletion& completion : disk.poll()) static_cast<void>((*wal)->completed(completion));
       if (const auto failure = (*wal)->failure()) return fail(*failure);
     }
     return {};
@@ -192,8 +205,8 @@ class Recovery {
   const ServerConfig& config_;
   const RecoveryOptions& options_;
   ClusterView cluster_;
-  std::counting_semaphore<> finished_{0};  // the disk has something to poll
-  std::unique_ptr<PosixDisk> disk_;
+  std::counting_semaphore<> finished_{0};          // the disk has something to poll
+  std::vector<std::unique_ptr<PosixDisk>> disks_;  // of each loop
   DirectoryIdentity identity_;
   std::vector<Plan> plans_;
   RecoveryReport report_;

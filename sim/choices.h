@@ -24,6 +24,7 @@ struct Choices {
   bool plain_raft = false;                // groups never sleep, no read is answered by a lease, none is stale
   bool plain_snapshots = false;           // snapshots are made, and travel, all at once
   bool plain_leaving = false;             // a replica that was removed keeps what it had
+  bool plain_loops = false;               // each node has one loop
   bool yardstick = false;                 // the shape by which speed is measured: see draw_swarm()
 
   bool operator==(const Choices&) const = default;

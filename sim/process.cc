@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "node/leaving.h"
+#include "node/loop_set.h"
 #include "sim/snapshot_courier.h"
 
 namespace assent::sim {
@@ -77,14 +78,33 @@ NodeConfig Process::config() const {
   return config;
 }
 
+Result<std::unique_ptr<Loop>> Process::open_loop() {
+  const ApplicationFactory applications = [this](const GroupConfig& group) {
+    return around_.make_application(*this, group);
+  };
+  if (swarm_.loops == 1) return Loop::open(config(), disk_, *this, clock_, setup_.logs, applications);
+  auto disks = DiskLanes::open(disk_, swarm_.loops);
+  if (!disks) return fail(disks.error());
+  disks_ = std::move(*disks);
+  NodeConfig common = config();
+  common.application_disk = &disk_;
+  std::vector<std::unique_ptr<Lane>> lanes;
+  for (std::size_t i = 0; i < swarm_.loops; ++i) {
+    auto lane =
+        InlineLane::open(lane_config(common, i, swarm_.loops), disks_->disk(i), clock_, setup_.logs, applications);
+    if (!lane) return fail(lane.error());
+    lanes.push_back(std::move(*lane));
+  }
+  return make_loop_set(common, std::move(lanes), *this);
+}
+
 // ---- life ----
 
 void Process::start() {
   if (up()) return;
   ++life_;
   disk_.advance(schedule_.now());
-  auto opened = Loop::open(config(), disk_, *this, clock_, setup_.logs,
-                           [this](const GroupConfig& group) { return around_.make_application(*this, group); });
+  auto opened = open_loop();
   if (!opened) {
     recorder_.say("node {} cannot start: {}", setup_.node, opened.error().message);
     const bool unreadable = opened.error().code == ErrorCode::io && disk_.has_spoiled();
@@ -320,6 +340,11 @@ void Process::flush() {
   flush_planned_ = false;
   loop_->flush();
   if (mischief_.flush_twice()) loop_->flush();
+  // One loop asked the disk, and it had done what another one wanted, too.
+  while (disks_ != nullptr && disks_->pending() && !loop_->failure()) {
+    loop_->handle(DiskProgress{});
+    loop_->flush();
+  }
   for (ClientReply& reply : loop_->take_replies()) around_.replied(*this, std::move(reply));
   if (const auto failure = loop_->failure()) return stop_itself(*failure);
   for (const ServiceCall& call : loop_->take_calls()) around_.called(*this, call);

@@ -15,6 +15,7 @@
 
 #include "node/loop.h"
 #include "node/snapshot_parts.h"
+#include "sim/disk_lanes.h"
 #include "sim/log_checker.h"
 #include "sim/mischief.h"
 #include "sim/network.h"
@@ -130,6 +131,7 @@ class Process final : public Transport {
   void stop_itself(const Error& error);
   void end_life();
   [[nodiscard]] NodeConfig config() const;
+  [[nodiscard]] Result<std::unique_ptr<Loop>> open_loop();
 
   Setup setup_;
   const Swarm& swarm_;
@@ -142,6 +144,7 @@ class Process final : public Transport {
   SimVfs vfs_;  // outlives the loop, whose stores are on it
   SimClock clock_;
 
+  std::unique_ptr<DiskLanes> disks_;  // of several loops; outlives them
   std::unique_ptr<Loop> loop_;
   std::uint64_t life_ = 0;
   bool paused_ = false;

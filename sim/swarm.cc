@@ -263,6 +263,11 @@ void draw_let_go(Swarm& swarm, Rng rng) {
   swarm.let_go_ticks = rng.chance(0.5) ? 0 : rng.between(1, 30);
 }
 
+// Each node spreads its groups over so many loops. The label is one by which the seeds that are kept have one.
+void draw_loops(Swarm& swarm, Rng rng) {
+  if (rng.chance(0.2)) swarm.loops = rng.chance(0.7) ? 2 : 3;
+}
+
 void draw_lease(Swarm& swarm, Rng rng) {
   swarm.read_lease = rng.chance(0.4);
   if (!swarm.read_lease) return;
@@ -371,6 +376,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
     draw_files(swarm, rng.split("files"));
     if (!choices.plain_raft) draw_sleep(swarm, rng.split("sleep"));
     draw_let_go(swarm, rng.split("let go 81"));
+    if (!choices.plain_loops) draw_loops(swarm, rng.split("loops 12"));
     if (!choices.plain_raft) draw_lease(swarm, rng.split("lease"));
     if (!choices.plain_snapshots) draw_snapshots(swarm, rng.split("snapshots in steps"));
     if (!choices.plain_raft) draw_scrub(swarm, rng.split("scrub"), is_named(choices, "cold-rot"));
@@ -393,13 +399,13 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
 std::string Swarm::describe() const {
   constexpr std::array<std::string_view, 3> backends = {"sql", "sqlite-kv", "memory-kv"};
   return fmt::format(
-      "workload={} nodes={} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
+      "workload={} nodes={}{} shards={} backend={}{} clients={} accounts={}{} chaos={}ms faults={}{} snapshot_every={} "
       "segment={} "
       "election={} inflight={} prepare_timeout={} retention={}ms{}{}{}{}{}{}{}{}",
-      workload, nodes, shards, backends[static_cast<std::size_t>(backend)],
-      shard_files ? archive_files ? " all-files" : " files" : "", clients, accounts, escrow ? " escrow" : "",
-      chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every, wal_segment_bytes, election_ticks,
-      inflight_max, prepare_timeout_ticks, retention_millis,
+      workload, nodes, loops > 1 ? fmt::format(" loops={}", loops) : "", shards,
+      backends[static_cast<std::size_t>(backend)], shard_files ? archive_files ? " all-files" : " files" : "", clients,
+      accounts, escrow ? " escrow" : "", chaos / millisecond, faults, disjoint ? " disjoint" : "", snapshot_every,
+      wal_segment_bytes, election_ticks, inflight_max, prepare_timeout_ticks, retention_millis,
       fmt::format(
           "{}{}", leaves ? " leaves" : "",
           sleep_ticks > 0 ? fmt::format(" sleep={}{}", sleep_ticks, stores_let_go ? ", files closed" : "") : ""),

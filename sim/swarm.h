@@ -107,6 +107,7 @@ struct Swarm {
   // shape
   unsigned nodes = 3;
   unsigned shards = 2;
+  unsigned loops = 1;  // of each node
   Backend backend = Backend::sql;
   bool shard_files = false;    // SqliteStore in a file on the node's disk, else in memory
   bool stores_let_go = false;  // ... which is closed some time after its group fell asleep

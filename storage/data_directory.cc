@@ -14,8 +14,9 @@ namespace {
 constexpr std::string_view file_name = "identity";
 constexpr std::string_view unfinished_name = "identity.tmp";
 constexpr std::string_view first_line = "assent data directory";
-// 1 has no line "disk", 2 none "generation"; they are written still where those would be 0.
-constexpr std::uint64_t format_version = 3;
+// 1 has no line "disk", 2 none "generation", 3 none "loops"; they are written still where those would say nothing.
+constexpr std::uint64_t format_version = 4;
+constexpr std::uint64_t loops_max = 64;
 constexpr std::uint64_t file_bytes_max = 64ULL << 10U;
 
 std::string quoted(std::string_view text) {
@@ -100,6 +101,7 @@ Result<void> refuse_unmarked_data(Disk& disk) {
 }
 
 std::uint64_t format_of(const DirectoryIdentity& identity) {
+  if (identity.loops != 1) return 4;
   if (identity.generation != 0) return 3;
   return identity.disk != 0 ? 2 : 1;
 }
@@ -140,6 +142,7 @@ Bytes encode_directory_identity(const DirectoryIdentity& identity) {
                                  quoted(identity.cluster), quoted(identity.node));
   if (format_of(identity) >= 2) text += fmt::format("disk {}\n", identity.disk);
   if (format_of(identity) >= 3) text += fmt::format("generation {}\n", identity.generation);
+  if (format_of(identity) >= 4) text += fmt::format("loops {}\n", identity.loops);
   const std::uint64_t checksum = xxh3(text);
   text += fmt::format("checksum {:016x}\n", checksum);
   return text;
@@ -153,7 +156,7 @@ Result<DirectoryIdentity> decode_directory_identity(ByteView text) {
   const auto title = take_line(sealed, first_line);
   const auto format = take_line(sealed, "format ");
   if (!title || !title->empty() || !format || format->empty()) return damaged();
-  if (*format != "1" && *format != "2" && *format != fmt::format("{}", format_version)) {
+  if (*format != "1" && *format != "2" && *format != "3" && *format != fmt::format("{}", format_version)) {
     return fail(
         ErrorCode::unsupported,
         fmt::format("the data directory is of format {}, and this program knows formats up to {}; use the program "
@@ -163,12 +166,15 @@ Result<DirectoryIdentity> decode_directory_identity(ByteView text) {
   const auto cluster_line = take_line(sealed, "cluster ");
   const auto node_line = take_line(sealed, "node ");
   const auto disk = *format == "1" ? std::optional<std::uint64_t>(0) : take_number(sealed, "disk ");
-  const auto generation = *format == "3" ? take_number(sealed, "generation ") : std::optional<std::uint64_t>(0);
-  if (!cluster_line || !node_line || !disk || !generation || !sealed.empty()) return damaged();
+  const auto generation =
+      *format == "3" || *format == "4" ? take_number(sealed, "generation ") : std::optional<std::uint64_t>(0);
+  const auto loops = *format == "4" ? take_number(sealed, "loops ") : std::optional<std::uint64_t>(1);
+  if (!cluster_line || !node_line || !disk || !generation || !loops || !sealed.empty()) return damaged();
+  if (*loops < 1 || *loops > loops_max) return damaged();
   auto cluster = unquoted(*cluster_line);
   auto node = unquoted(*node_line);
   if (!cluster || !node) return damaged();
-  DirectoryIdentity identity{std::move(*cluster), std::move(*node), *disk, *generation};
+  DirectoryIdentity identity{std::move(*cluster), std::move(*node), *disk, *generation, *loops};
   if (fmt::format("{}", format_of(identity)) != *format) return damaged();
   return identity;
 }
@@ -203,6 +209,13 @@ Result<DirectoryIdentity> claim_data_directory(Disk& disk, const DirectoryIdenti
                 fmt::format("the data directory is of generation {}, and --generation says {}; leave the flag away, or "
                             "name an empty directory",
                             found->generation, identity.generation));
+  }
+  if (identity.loops != found->loops) {
+    return fail(ErrorCode::refused,
+                fmt::format("the data directory was made with node.loops {}, and the configuration says {}: groups "
+                            "would be looked for in the wrong log. Start with node.loops {}, or take the node out of "
+                            "its groups and let it join with an empty directory (docs/OPERATIONS.md)",
+                            found->loops, identity.loops, found->loops));
   }
   // The rename may have been seen before a crash and not be durable yet.
   if (auto kept = disk.sync_directory(""); !kept) return fail(std::move(kept.error()));

@@ -24,6 +24,8 @@ struct DirectoryIdentity {
   // How often a majority was lost, and the cluster recovered by force (server/recovery.h). Nodes of different ones have
   // nothing to say to each other.
   std::uint64_t generation = 0;
+  // In how many loops the node's groups are spread (node/loop_placement.h): each has a log of its own.
+  std::uint64_t loops = 1;
 
   bool operator==(const DirectoryIdentity&) const = default;
 };
@@ -33,9 +35,9 @@ struct DirectoryIdentity {
 
 // Marks an empty directory as this node's, or checks that it is; what stands there then. identity.disk counts for an
 // empty directory, and tells that the node lost its former one: refused where that is still here. identity.generation
-// counts for an empty directory, too, and is refused where another one stands, if it is not 0. refused: it is
-// another's, or it holds data and no identity file; unsupported: a newer format; corruption: the identity file is
-// damaged; io.
+// counts for an empty directory, too, and is refused where another one stands, if it is not 0; so is another number of
+// loops than the one that stands there. refused: it is another's, or it holds data and no identity file; unsupported: a
+// newer format; corruption: the identity file is damaged; io.
 [[nodiscard]] Result<DirectoryIdentity> claim_data_directory(Disk& disk, const DirectoryIdentity& identity);
 
 // The directory is this node's, and goes on as that. io.

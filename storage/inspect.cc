@@ -75,9 +75,15 @@ class Inspector {
 
   Result<Inspection> run() {
     if (auto done = directory(); !done) return fail(std::move(done.error()));
-    if (auto done = segments(); !done) return fail(std::move(done.error()));
-    if (auto done = groups(); !done) return fail(std::move(done.error()));
-    if (auto done = snapshots(); !done) return fail(std::move(done.error()));
+    for (std::uint64_t i = 0; i < loops_; ++i) {
+      const std::string folder = i == 0 ? std::string() : fmt::format("loops/{}/", i);
+      wal_folder_ = folder + options_.wal_folder;
+      snapshot_folder_ = folder + options_.snapshot_folder;
+      if (loops_ > 1) line("loop {} of {}", i, loops_);
+      if (auto done = segments(); !done) return fail(std::move(done.error()));
+      if (auto done = groups(); !done) return fail(std::move(done.error()));
+      if (auto done = snapshots(); !done) return fail(std::move(done.error()));
+    }
     return std::move(inspection_);
   }
 
@@ -98,6 +104,7 @@ class Inspector {
     if (identity) {
       line("data directory of node \"{}\", cluster \"{}\"", identity->node, identity->cluster);
       identity_ = identity_number(*identity);
+      loops_ = identity->loops;
       return {};
     }
     if (identity.error().code == ErrorCode::io) return fail(identity.error());
@@ -111,7 +118,7 @@ class Inspector {
   }
 
   Result<void> segments() {
-    auto names = disk_.list(options_.wal_folder);
+    auto names = disk_.list(wal_folder_);
     if (!names) return fail(std::move(names.error()));
     std::erase_if(*names, [](const std::string& name) { return !segment_number(name); });
     line("write-ahead log: {} segment{}", names->size(), names->size() == 1 ? "" : "s");
@@ -122,7 +129,7 @@ class Inspector {
   }
 
   Result<void> segment(const std::string& name) {
-    const std::string path = options_.wal_folder + "/" + name;
+    const std::string path = wal_folder_ + "/" + name;
     auto bytes = disk_.read(path, 0, whole_file);
     if (!bytes) return fail(std::move(bytes.error()));
     const std::uint64_t number = *segment_number(name);
@@ -192,7 +199,7 @@ class Inspector {
   }
 
   Result<void> groups() {
-    const auto scan = scan_wal(disk_, options_.wal_folder, identity_.value_or(0));
+    const auto scan = scan_wal(disk_, wal_folder_, identity_.value_or(0));
     if (!scan && scan.error().code == ErrorCode::io) return fail(scan.error());
     if (!scan) {
       damage(scan.error().message);
@@ -241,11 +248,11 @@ class Inspector {
   }
 
   Result<void> snapshots() {
-    auto names = disk_.list(options_.snapshot_folder);
+    auto names = disk_.list(snapshot_folder_);
     if (!names) return fail(std::move(names.error()));
     line("snapshots: {}", names->size());
     for (const std::string& text : *names) {
-      const std::string path = options_.snapshot_folder + "/" + text;
+      const std::string path = snapshot_folder_ + "/" + text;
       const auto name = snapshot_file::parse_name(text);
       if (!name) {
         line("  {}: {}", path,
@@ -268,6 +275,9 @@ class Inspector {
 
   Disk& disk_;
   const InspectOptions& options_;
+  std::string wal_folder_;  // of the loop that is looked at
+  std::string snapshot_folder_;
+  std::uint64_t loops_ = 1;
   std::optional<std::uint64_t> identity_;
   Inspection inspection_;
 };

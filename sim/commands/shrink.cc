@@ -79,8 +79,11 @@ class Shrinker {
     choices.plain_snapshots = true;
     const bool smaller = try_out(choices);
     choices = best_;
+    choices.plain_loops = true;
+    const bool fewer_loops = try_out(choices);
+    choices = best_;
     choices.plain_limits = true;
-    return try_out(choices) || smaller;
+    return try_out(choices) || smaller || fewer_loops;
   }
 
   bool fewer_clients() {

@@ -51,6 +51,11 @@ class TestCluster {
     return sent;
   }
 
+  // Nodes that start from now on have so many each, in the order of their ids.
+  void set_loops(const std::vector<std::size_t>& loops) {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i]->loops = loops.at(i);
+  }
+
   void start(NodeId id) {
     const auto opened = node(id).open(make_raft_factory(options_));
     ASSERT_TRUE(opened) << opened.error().message;

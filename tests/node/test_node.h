@@ -12,6 +12,7 @@
 
 #include "node/frame.h"
 #include "node/loop.h"
+#include "node/loop_set.h"
 #include "tests/node/test_application.h"
 #include "tests/node/test_disk.h"
 
@@ -36,6 +37,7 @@ struct TestClock final : Clock {
 struct TestNode {
   NodeConfig config;
   TestDisk disk;
+  std::deque<TestDisk> more_disks;  // of the loops but the first
   CollectingTransport transport;
   TestClock clock;
   std::map<GroupId, TestDatabase> databases;
@@ -43,19 +45,30 @@ struct TestNode {
   std::unique_ptr<Loop> loop;
   std::map<RequestId, std::vector<Result<ClientAnswer>>> replies;
   ApplicationFactory factory;  // instead of test applications
+  std::size_t loops = 1;
 
   Result<void> open(const LogFactory& logs) {
     ++config.incarnation;
-    auto opened = Loop::open(config, disk, transport, clock, logs,
-                             [this](const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
-                               if (factory) return factory(group);
-                               auto made = std::make_unique<TestApplication>(group.id, databases[group.id]);
-                               applications[group.id] = made.get();
-                               return std::unique_ptr<Application>(std::move(made));
-                             });
+    const ApplicationFactory make = [this](const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
+      if (factory) return factory(group);
+      auto made = std::make_unique<TestApplication>(group.id, databases[group.id]);
+      applications[group.id] = made.get();
+      return std::unique_ptr<Application>(std::move(made));
+    };
+    auto opened = loops == 1 ? Loop::open(config, disk, transport, clock, logs, make) : open_lanes(logs, make);
     if (!opened) return fail(opened.error());
     loop = std::move(*opened);
     return {};
+  }
+  Result<std::unique_ptr<Loop>> open_lanes(const LogFactory& logs, const ApplicationFactory& make) {
+    if (more_disks.size() + 1 < loops) more_disks.resize(loops - 1);
+    std::vector<std::unique_ptr<Lane>> lanes;
+    for (std::size_t i = 0; i < loops; ++i) {
+      auto lane = InlineLane::open(lane_config(config, i, loops), i == 0 ? disk : more_disks[i - 1], clock, logs, make);
+      if (!lane) return fail(lane.error());
+      lanes.push_back(std::move(*lane));
+    }
+    return make_loop_set(config, std::move(lanes), transport);
   }
   // The process ends; what its disk had not synced is gone.
   void kill() {
@@ -64,6 +77,7 @@ struct TestNode {
     transport.frames.clear();
     transport.snapshots.clear();
     disk.crash();
+    for (TestDisk& more : more_disks) more.crash();
   }
 
   void flush() {
@@ -73,7 +87,9 @@ struct TestNode {
   // Until the disk has nothing left to say.
   void settle() {
     flush();
-    while (!loop->failure() && (disk.has_completions() || loop->has_more())) {
+    const auto has_completions = [](const TestDisk& one) { return one.has_completions(); };
+    while (!loop->failure() && (disk.has_completions() || loop->has_more() ||
+                                std::any_of(more_disks.begin(), more_disks.end(), has_completions))) {
       loop->handle(DiskProgress{});
       flush();
     }

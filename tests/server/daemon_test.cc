@@ -40,6 +40,7 @@ class DaemonTest : public ::testing::Test {
   [[nodiscard]] ServerConfig config(const std::string& name = "n1") const {
     auto loaded = load_config({.flags = {{"node.name", name},
                                          {"node.data_dir", (folder / "data").string()},
+                                         {"node.loops", std::to_string(loops)},
                                          {"listen.client", "127.0.0.1:" + std::to_string(client_port)},
                                          {"listen.http", "127.0.0.1:" + std::to_string(http_port)},
                                          {"listen.peer", "127.0.0.1:" + std::to_string(peer_port)},
@@ -98,6 +99,7 @@ class DaemonTest : public ::testing::Test {
   }
 
   std::filesystem::path folder;
+  int loops = 1;
   const std::uint16_t client_port = free_port();
   const std::uint16_t peer_port = free_port();
   const std::uint16_t http_port = free_port();
@@ -161,6 +163,39 @@ TEST_F(DaemonTest, VerifySaysWhatOfItsDirectoryIsDamaged) {
   verification = verify_directory(data.string());
   ASSERT_TRUE(verification);
   EXPECT_THAT(verification->text, HasSubstr("DAMAGED: the file \"identity\" of the data directory is damaged"));
+}
+
+TEST_F(DaemonTest, SeveralLoopsAreOneNode) {
+  loops = 4;
+  auto daemon = start();
+  ASSERT_NE(daemon, nullptr);
+  for (const char* shard : {"s1", "s2"}) {
+    EXPECT_EQ(execute({{shard, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)"}}).state(), v1::COMMITTED);
+  }
+  for (int i = 0; i < 20; ++i) {
+    const std::string insert = "INSERT INTO t VALUES(" + std::to_string(i) + ", 'a')";
+    EXPECT_EQ(execute({{"s1", insert.c_str()}, {"s2", insert.c_str()}}).state(), v1::COMMITTED);
+  }
+  daemon->stop();
+  EXPECT_EQ(daemon->failure(), std::nullopt);
+  daemon = nullptr;
+  const auto inspection = inspect_directory((folder / "data").string(), 50);
+  ASSERT_TRUE(inspection) << inspection.error().message;
+  EXPECT_FALSE(inspection->damaged());
+  EXPECT_THAT(inspection->text, HasSubstr("loop 3 of 4"));
+
+  loops = 2;
+  const auto other = Daemon::open(config());
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code, ErrorCode::refused);
+  EXPECT_THAT(other.error().message, HasSubstr("Start with node.loops 4"));
+
+  loops = 4;
+  daemon = start();
+  ASSERT_NE(daemon, nullptr);
+  for (const char* shard : {"s1", "s2"}) {
+    EXPECT_EQ(query(shard, "SELECT count(*) FROM t").results(0).rows(0).values(0).integer(), 20);
+  }
 }
 
 TEST_F(DaemonTest, RefusesTheDirectoryOfAnotherNode) {

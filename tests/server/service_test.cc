@@ -51,6 +51,8 @@ class FakeLoop final : public Loop {
   void know_shards(const std::vector<GroupId>&) override {}
   void announce(MapNews) override {}
   [[nodiscard]] std::map<NodeId, std::uint64_t> leads() const override { return {}; }
+  void leads_besides(std::uint64_t) override {}
+  [[nodiscard]] std::vector<Sight> sights(GroupId, const SightQuestion&) const override { return {}; }
   std::optional<MapNews> take_map_news() override { return std::nullopt; }
   std::vector<ClientReply> take_replies() override { return {}; }
   std::vector<ServiceCall> take_calls() override { return {}; }

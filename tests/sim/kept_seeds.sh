@@ -9,6 +9,7 @@ while read -r seed why; do
   case "$why" in '--plain-raft '*) plain=--plain-raft why=${why#--plain-raft } ;; esac
   case "$why" in '--plain-snapshots '*) plain="$plain --plain-snapshots" why=${why#--plain-snapshots } ;; esac
   case "$why" in '--plain-leaving '*) plain="$plain --plain-leaving" why=${why#--plain-leaving } ;; esac
+  case "$why" in '--plain-loops '*) plain="$plain --plain-loops" why=${why#--plain-loops } ;; esac
   "$1" replay --seed "$seed" --workload "$workload" $plain --check-determinism ||
     { echo "this seed is kept because: $why"; failed=1; }
 done < "$2"

@@ -46,6 +46,34 @@ TEST(DataDirectory, WhatComesAfterALossHasANumberAndKeepsIt) {
   }
 }
 
+TEST(DataDirectory, KeepsItsLoopsAndIsRefusedForAnotherNumber) {
+  SimDisk disk(1);
+  DirectoryIdentity two = n1;
+  two.loops = 2;
+  two.generation = 5;
+  ASSERT_TRUE(claim_data_directory(disk, two));
+  disk.crash(CrashKind::power);
+  EXPECT_EQ(*claim_data_directory(disk, two), two);
+  EXPECT_THAT(encode_directory_identity(two), HasSubstr("format 4\n"));
+  EXPECT_THAT(encode_directory_identity(n1), HasSubstr("format 1\n"));
+  DirectoryIdentity one = two;
+  one.loops = 1;
+  const auto refused = claim_data_directory(disk, one);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("Start with node.loops 2"));
+
+  SimDisk single(1);
+  ASSERT_TRUE(claim_data_directory(single, n1));
+  EXPECT_EQ(claim_data_directory(single, two).error().code, ErrorCode::refused);
+  for (const char* const bad : {"0", "1", "", "65", "2x"}) {
+    std::string text = fmt::format(
+        "assent data directory\nformat 4\ncluster \"bank\"\nnode \"n1\"\ndisk 0\ngeneration 0\nloops {}\n", bad);
+    text += fmt::format("checksum {:016x}\n", xxh3(text));
+    EXPECT_FALSE(decode_directory_identity(text)) << bad;
+  }
+}
+
 TEST(DataDirectory, KeepsItsGenerationAndIsRefusedForAnother) {
   SimDisk disk(1);
   ASSERT_TRUE(claim_data_directory(disk, n1));
@@ -85,14 +113,14 @@ TEST(DataDirectory, RefusesAnotherNodeOrCluster) {
 }
 
 TEST(DataDirectory, RefusesANewerFormat) {
-  std::string text = "assent data directory\nformat 4\nsomething new\n";
+  std::string text = "assent data directory\nformat 5\nsomething new\n";
   text += fmt::format("checksum {:016x}\n", xxh3(text));
   SimDisk disk(1);
   disk.put("identity", text);
   const auto claimed = claim_data_directory(disk, n1);
   ASSERT_FALSE(claimed);
   EXPECT_EQ(claimed.error().code, ErrorCode::unsupported);
-  EXPECT_THAT(claimed.error().message, HasSubstr("format 4"));
+  EXPECT_THAT(claimed.error().message, HasSubstr("format 5"));
 }
 
 TEST(DataDirectory, RefusesDataWithoutAName) {
