@@ -4,7 +4,8 @@
 //     idle_groups DIR [GROUPS [SECONDS]]
 //
 // One JSON line for each of: three groups, and GROUPS of them that sleep and never did anything, that sleep after each
-// has had a transaction, and that do not sleep. cpu_percent is the
+// has had a transaction, and that do not sleep; busy_* is what one group does, 32 transactions at a time, while the
+// others are as they are. cpu_percent is the
 // processor's time of all three nodes, of one core; kib_per_replica the resident memory above that of three groups, for
 // each replica more. Frames pass from loop to loop: what gRPC would add goes by their number, which does not depend on
 // the number of groups. A line's process is a fork of its own.
@@ -128,6 +129,35 @@ class Cluster {
     }
     while (answers_ < before + nodes_.front()->loop->status().size()) run(tick_length);
   }
+  // 32 transactions at a time in the first group, whatever the others do: how many in all.
+  std::uint64_t keep_busy(std::chrono::milliseconds length) {
+    const std::uint64_t before = answers_;
+    Node* leader = nullptr;
+    GroupId group;
+    for (auto& node : nodes_) {
+      const GroupStatus first = node->loop->status().front();
+      if (!first.log.leadership.self_ready) continue;
+      leader = node.get();
+      group = first.config.id;
+    }
+    ASSENT_CHECK(leader != nullptr, "the first group is led");
+    const auto end = Steady::now() + length;
+    for (auto next = Steady::now(); next < end;) {
+      for (unsigned i = 0; i < 32; ++i) {
+        const std::uint64_t number = ++requests_;
+        Execute execute;
+        execute.txn = TxnId::make(leader->clock.wall(), number, number);
+        execute.branches = {Branch{group, {KvPut{fmt::format("key {}", number % 1'000), "value"}}}};
+        leader->loop->handle(ClientRequest{RequestId(number), group, std::move(execute)});
+      }
+      settle();
+      for (; next <= Steady::now(); next += tick_length) {
+        for (auto& node : nodes_) node->loop->tick();
+        settle();
+      }
+    }
+    return answers_ - before;
+  }
   [[nodiscard]] bool led() const {
     std::uint64_t leaders = 0;
     for (const auto& node : nodes_) {
@@ -229,11 +259,16 @@ double measure(const std::string& folder, std::uint64_t groups, bool sleeping, b
     cluster.run(std::chrono::seconds(seconds));
     const double cpu = (cpu_seconds() - before) / seconds * 100;
     const double kib = resident_kib();
+    const std::uint64_t asleep = cluster.asleep();
+    const std::uint64_t idle_frames = cluster.frames() - frames;
+    const double busy_before = cpu_seconds();
+    const auto busy = static_cast<double>(cluster.keep_busy(std::chrono::seconds(seconds)));
+    const double busy_micros = (cpu_seconds() - busy_before) / busy * 1e6;
     const double each = groups <= 3 ? 0 : (kib - base_kib) / 3 / static_cast<double>(groups - 3);
     fmt::print(
-        R"({{"groups":{},"may_sleep":{},"worked":{},"replicas_asleep":{},"cpu_percent":{:.2f},"frames_per_second":{},"kib_per_replica":{:.1f}}})"
+        R"({{"groups":{},"may_sleep":{},"worked":{},"replicas_asleep":{},"cpu_percent":{:.2f},"frames_per_second":{},"kib_per_replica":{:.1f},"busy_per_second":{:.0f},"busy_cpu_micros":{:.1f}}})"
         "\n",
-        groups, sleeping, works, cluster.asleep(), cpu, (cluster.frames() - frames) / seconds, each);
+        groups, sleeping, works, asleep, cpu, idle_frames / seconds, each, busy / seconds, busy_micros);
     std::fflush(stdout);
     ASSENT_CHECK(write(ends[1], &kib, sizeof kib) == sizeof kib, "the parent reads");
     _exit(0);
