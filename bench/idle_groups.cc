@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "bench/real_clock.h"
 #include "consensus/raft/raft_factory.h"
 #include "node/loop.h"
 #include "node/shard_app.h"
@@ -39,17 +40,6 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 constexpr auto tick_length = std::chrono::milliseconds(10);
-
-class RealClock final : public Clock {
- public:
-  [[nodiscard]] ClusterMillis wall() const override {
-    return ClusterMillis(1'800'000'000'000 + monotonic_micros() / 1'000);
-  }
-  [[nodiscard]] std::uint64_t monotonic_micros() const override {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(Steady::now().time_since_epoch()).count());
-  }
-};
 
 struct Node final : public Transport {
   Node(NodeId id, std::uint64_t seed) : self(id), disk(seed, {.quick_chance = 1}) {}

@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "bench/real_clock.h"
 #include "consensus/raft/raft_factory.h"
 #include "coordinator/decisions.h"
 #include "node/coordinator_app.h"
@@ -36,17 +37,6 @@ constexpr std::size_t step_bytes = 256U << 10U;  // the default of raft.snapshot
 constexpr std::uint64_t snapshot_every = 200;
 
 double millis(Steady::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
-
-class RealClock final : public Clock {
- public:
-  [[nodiscard]] ClusterMillis wall() const override {
-    return ClusterMillis(1'800'000'000'000 + monotonic_micros() / 1'000);
-  }
-  [[nodiscard]] std::uint64_t monotonic_micros() const override {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(Steady::now().time_since_epoch()).count());
-  }
-};
 
 struct Nobody final : Transport {
   [[nodiscard]] bool ready(NodeId) const override { return true; }

@@ -42,6 +42,7 @@ void add(LoopStatistics& sum, const LoopStatistics& one) {
   sum.wal.bytes += one.wal.bytes;
   sum.wal.syncs += one.wal.syncs;
   sum.wal.segments += one.wal.segments;
+  sum.wal.renewed += one.wal.renewed;
 }
 
 class LoopSet final : public Loop {

@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
+#include <utility>
 
 namespace assent {
 
@@ -47,6 +49,17 @@ Result<void> replace_file(const std::string& path, std::string_view text) {
   const Descriptor directory(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
   if (directory.number() < 0 || fsync(directory.number()) != 0) return io_error(folder);
   return {};
+}
+
+Result<std::vector<std::string>> read_lines(const std::string& path) {
+  std::vector<std::string> lines;
+  std::ifstream file(path);
+  if (!file.is_open()) {
+    if (!std::filesystem::exists(path)) return lines;
+    return fail(ErrorCode::io, fmt::format("cannot read {}", path));
+  }
+  for (std::string line; std::getline(file, line);) lines.push_back(std::move(line));
+  return lines;
 }
 
 }  // namespace assent

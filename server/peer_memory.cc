@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <utility>
 
@@ -14,12 +12,9 @@ namespace assent {
 
 Result<PeerMemory> PeerMemory::open(const std::string& data_dir) {
   PeerMemory memory(data_dir + "/PEERS");
-  std::ifstream file(memory.path_);
-  if (!file.is_open()) {
-    if (!std::filesystem::exists(memory.path_)) return memory;
-    return fail(ErrorCode::io, fmt::format("cannot read {}", memory.path_));
-  }
-  for (std::string line; std::getline(file, line);) {
+  const auto lines = read_lines(memory.path_);
+  if (!lines) return fail(lines.error());
+  for (const std::string& line : *lines) {
     std::istringstream words(line);
     std::string node;
     Known known;

@@ -15,18 +15,19 @@ namespace {
 
 using namespace std::chrono_literals;
 
+bool write(client::Client& client, int value) {
+  client::Transaction put;
+  put.on("s1", KvPut{"counter", std::to_string(value)});
+  const auto outcome = client.execute(put, 20s);
+  return outcome && outcome->committed();
+}
+
 TEST(StaleRead, C08_a_leader_that_wakes_up_never_answers_from_before_its_sleep) {
   Cluster cluster("stale-read");
   cluster.start_all();
   ASSERT_TRUE(cluster.wait_for_leaders());
   client::Client client = cluster.connect();
-  const auto write = [&](int value) {
-    client::Transaction put;
-    put.on("s1", KvPut{"counter", std::to_string(value)});
-    const auto outcome = client.execute(put, 20s);
-    return outcome && outcome->committed();
-  };
-  ASSERT_TRUE(write(0));
+  ASSERT_TRUE(write(client, 0));
   int refused = 0;
   constexpr int rounds = 5;
   for (int round = 1; round <= rounds; ++round) {
@@ -37,7 +38,7 @@ TEST(StaleRead, C08_a_leader_that_wakes_up_never_answers_from_before_its_sleep) 
     ASSERT_TRUE(eventually(20s, [&] { return at_old_leader.read().ok(); })) << "its connection stands, and it answers";
     ASSERT_EQ(at_old_leader.value(), std::to_string(round - 1));
     cluster.pause(old_leader);
-    ASSERT_TRUE(write(round)) << "the others elect a leader and go on";
+    ASSERT_TRUE(write(client, round)) << "the others elect a leader and go on";
     auto answer = at_old_leader.begin_read();  // among the first things that it sees when it wakes
     cluster.resume(old_leader);
     const grpc::Status status = answer.get();
@@ -60,17 +61,11 @@ TEST(StaleRead, R_followers_answer_within_their_bound_and_refuse_when_they_canno
   cluster.start_all();
   ASSERT_TRUE(cluster.wait_for_leaders());
   client::Client client = cluster.connect();
-  const auto write = [&](int value) {
-    client::Transaction put;
-    put.on("s1", KvPut{"counter", std::to_string(value)});
-    const auto outcome = client.execute(put, 20s);
-    return outcome && outcome->committed();
-  };
-  ASSERT_TRUE(write(0));
+  ASSERT_TRUE(write(client, 0));
   std::set<std::string> answered_by;
   std::vector<std::chrono::steady_clock::time_point> told{std::chrono::steady_clock::now()};  // by value
   for (int value = 1; value <= 60; ++value) {
-    ASSERT_TRUE(write(value));
+    ASSERT_TRUE(write(client, value));
     told.push_back(std::chrono::steady_clock::now());
     const auto begun = std::chrono::steady_clock::now();
     const auto read = client.query_stale("s1", {KvGet{"counter"}}, 100ms, 20s);
