@@ -65,6 +65,10 @@ std::string_view kind_name(std::uint8_t kind) {
     case RecordKind::group: return "group states";
     case RecordKind::carried: return "carried entries";
     case RecordKind::left: return "groups left";
+    case RecordKind::grown: return "ends of logs said again";
+    case RecordKind::state: return "states";
+    case RecordKind::covers: return "notes of what is said again";
+    case RecordKind::lost: return "places of lost entries";
   }
   return "of an unknown kind";
 }
@@ -209,6 +213,7 @@ class Inspector {
       line("  torn end: {} bytes that were never acknowledged; a restart drops them", scan->torn_bytes);
     if (!scan->left_overs.empty())
       line("  left over, dropped at a restart: segments {}", fmt::join(scan->left_overs, " "));
+    for (const std::string& what : scan->damages) damage(what);
     line("groups, as a restart would find them: {}", scan->groups.size());
     for (const auto& [id, state] : scan->groups) group(id, state);
     return {};
@@ -223,6 +228,12 @@ class Inspector {
     line("    hard state: {} bytes, {}", group.hard_state.size(),
          options_.describe_hard_state ? options_.describe_hard_state(id, group.hard_state) : hex(group.hard_state));
     line("    snapshot: {}", described(group.mark()));
+    if (group.end() < group.lost()) {
+      line(
+          "    LOST: entries from {} on, which were damaged; its log went up to {}@{}. A node that is started neither "
+          "leads nor helps a log that ends before that place; the group's leader sends them",
+          group.last().next(), group.lost().epoch, group.lost().index);
+    }
     const auto& slots = group.slots();
     if (slots.empty()) {
       line("    entries: none");

@@ -9,6 +9,7 @@
 
 #include "base/planted.h"
 #include "storage/wal_format.h"
+#include "storage/wal_recent.h"
 #include "storage/wal_recovery.h"
 #include "storage/wal_state.h"
 
@@ -38,6 +39,9 @@ class SegmentedWal final : public Wal {
   Result<void> start(WalScan scan) {
     if (!scan.head) return start_new(scan);
     groups_ = std::move(scan.groups);
+    recent_ = std::move(scan.recent);
+    damaged_ = std::move(scan.damaged);
+    for (const auto& [id, lost] : scan.lost) recent_.whole(id, lost.first);
     for (const std::uint64_t number : scan.chain) segments_.push_back(number);
     ends_ = std::move(scan.ends);
 
@@ -57,7 +61,11 @@ class SegmentedWal final : public Wal {
 
     std::vector<std::uint64_t> useless = scan.left_overs;
     if (head_goes) {
-      useless.push_back(head.header.number);
+      if (damaged_.erase(head.header.number) > 0) {
+        if (auto aside = set_aside(disk_, path(head.header.number), options_.damaged_bytes_max); !aside) return aside;
+      } else {
+        useless.push_back(head.header.number);
+      }
       std::erase(segments_, head.header.number);
     } else if (head.header.number >= header.oldest) {
       if (auto cut = disk_.truncate(path(head.header.number), head.last_batch_offset); !cut) return cut;
@@ -73,6 +81,7 @@ class SegmentedWal final : public Wal {
     if (!idle()) return fail(ErrorCode::busy, "a batch is on its way to the disk already");
     if (auto checked = check(batch); !checked) return fail(std::move(checked.error()));
     BatchBuilder plain = BatchBuilder::plain(place(number_), options_.block_bytes, last_batch_ + 1, position_);
+    say_again(plain);
     write_records(plain, batch);
     const bool fits = plain.end() <= options_.segment_bytes || !has_plain_batches_;
     if (fits && !has_to_renew()) {
@@ -196,6 +205,7 @@ class SegmentedWal final : public Wal {
     count(bytes.size(), batch.records());
     ++statistics_.syncs;
     if (auto written = disk_.write_durably(file_, 0, std::move(bytes)); !written) return written;
+    recent_.begin(batch_number);
     enter(header.number, end, batch_number);
     return {};
   }
@@ -230,9 +240,27 @@ class SegmentedWal final : public Wal {
   }
 
   void state_groups(BatchBuilder& batch) const {
+    const WalRecent::Window window = recent_.window();
+    batch.covers(window.since);
     for (const auto& [id, group] : groups_) {
-      if (group.left().times > 0) batch.left(id, group.left());
-      batch.group(id, group.last(), group.mark(), group.hard_state);
+      const auto change = window.changes.find(id);
+      state_group(batch, id, group, change == window.changes.end() ? Index() : change->second.from);
+    }
+  }
+
+  static void state_group(BatchBuilder& batch, GroupId id, const WalGroup& group, Index from) {
+    if (group.left().times > 0) batch.left(id, group.left());
+    if (group.lost() != Position{}) batch.lost(id, group.lost());
+    batch.state(id, from, group.end(), group.mark(), group.hard_state);
+  }
+
+  // What the batches before this one changed, should one of them turn out to be damaged.
+  void say_again(BatchBuilder& batch) const {
+    const WalRecent::Window window = recent_.window();
+    batch.covers(window.since);
+    for (const auto& [id, change] : window.changes) {
+      const WalGroup& group = groups_.at(id);
+      change.whole ? state_group(batch, id, group, change.from) : batch.grown(id, {change.from, group.end()});
     }
   }
 
@@ -355,6 +383,7 @@ class SegmentedWal final : public Wal {
   }
 
   void apply(const std::vector<GroupUpdate>& batch, std::uint64_t segment, std::uint64_t batch_number) {
+    recent_.begin(batch_number);
     for (const GroupUpdate& update : batch) {
       const bool says_something =
           update.left || update.hard_state || update.install || update.compact || !update.append.empty();
@@ -365,6 +394,10 @@ class SegmentedWal final : public Wal {
       if (update.install) group.install(*update.install);
       for (const EntryPtr& entry : update.append) (void)group.append(entry, segment, batch_number);  // checked before
       if (update.compact) group.compact(*update.compact);
+      if (update.left || update.install || update.hard_state || update.compact) {
+        recent_.whole(update.group, update.left || update.install ? Index(1) : Index());
+      }
+      if (!update.append.empty()) recent_.entries(update.group, update.append.front()->index);
     }
   }
 
@@ -395,6 +428,7 @@ class SegmentedWal final : public Wal {
   Disk& disk_;
   WalOptions options_;
   WalGroups groups_;  // as of the last submitted batch
+  WalRecent recent_;  // the same
   std::vector<std::uint64_t>
       segments_;  // in the folder and part of the chain, ascending; the last one is being written
   std::map<std::uint64_t, std::uint64_t> ends_;  // up to where each of them counts that is closed
@@ -428,8 +462,11 @@ Result<std::unique_ptr<Wal>> Wal::open(Disk& disk, WalOptions options, WalRecove
   recovered.segments = scan->chain.size();
   recovered.records = scan->records;
   recovered.torn_bytes = scan->torn_bytes;
+  recovered.damages = scan->damages;
+  recovered.lost = scan->lost;
   for (const auto& [id, group] : scan->groups) {
     if (group.left().times > 0) recovered.left.emplace(id, group.left());
+    if (group.lost() != Position{}) recovered.lost_places.emplace(id, group.lost());
     recovered.groups.emplace(id, group.durable_log());
   }
   auto wal = std::make_unique<SegmentedWal>(disk, std::move(options));

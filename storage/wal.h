@@ -20,6 +20,7 @@
 #include "storage/damaged_files.h"
 #include "storage/disk.h"
 #include "storage/left_group.h"
+#include "storage/lost_entries.h"
 
 namespace assent {
 
@@ -49,6 +50,11 @@ struct WalOptions {
 struct WalRecovery {
   std::map<GroupId, DurableLog> groups;
   std::map<GroupId, LeftGroup> left;  // those that the node left once; it came back where `groups` has a log
+  // Where the logs of groups ended when entries of them were lost to damage, at this start or an earlier one. Nobody is
+  // to be helped to lead whose log ends before (LogSetup::left).
+  std::map<GroupId, Position> lost_places;
+  std::map<GroupId, LostEntries> lost;  // at this start
+  std::vector<std::string> damages;     // what was found damaged and passed over, each in a sentence
   std::uint64_t segments = 0;
   std::uint64_t records = 0;
   std::uint64_t torn_bytes = 0;  // cut off the end: a crash made them
@@ -58,8 +64,10 @@ class Wal {
  public:
   using Ticket = std::uint64_t;
 
-  // Reads all segments, cuts a torn tail, and opens a fresh segment for writing. corruption when a damaged record has
-  // valid ones behind it; the error names file, offset and group if known. The damaged log is left as it is.
+  // Reads all segments, cuts a torn tail, and opens a fresh segment for writing. Damaged records that have valid ones
+  // behind them are passed over, and groups go on without the entries that were in them (storage/wal_recovery.h);
+  // segments with damage are written anew as after renew(). corruption when nothing tells whom the damage concerns; the
+  // error names file, offset and group if known, and the log is left as it is.
   [[nodiscard]] static Result<std::unique_ptr<Wal>> open(Disk& disk, WalOptions options, WalRecovery& recovered);
 
   virtual ~Wal() = default;

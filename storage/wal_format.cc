@@ -67,6 +67,21 @@ SnapshotMark read_mark(ByteReader& in) {
   return mark;
 }
 
+Position read_position(ByteReader& in) {
+  Position position;
+  position.epoch = in.id<Epoch>();
+  position.index = in.id<Index>();
+  return position;
+}
+
+// Of a group's state, behind the end of its log.
+std::optional<GroupRecord> read_rest(ByteReader& in, GroupRecord record) {
+  record.mark = read_mark(in);
+  if (!in.ok() || record.last.index < record.mark.last.index) return std::nullopt;
+  record.hard_state = in.raw(in.remaining());
+  return record;
+}
+
 // The record at the offset, which must end at or before limit.
 tl::expected<Record, Damage> read_record(ByteView file, Place place, std::uint64_t offset, std::uint64_t limit) {
   if (limit - offset < record_header_bytes)
@@ -220,8 +235,7 @@ bool has_newer_entry_kind(ByteView body) {
 std::optional<LeftGroup> decode_left(ByteView body) {
   ByteReader in(body);
   LeftGroup left;
-  left.place.epoch = in.id<Epoch>();
-  left.place.index = in.id<Index>();
+  left.place = read_position(in);
   left.times = in.u64();
   if (!in.complete() || left.times == 0) return std::nullopt;
   return left;
@@ -230,11 +244,39 @@ std::optional<LeftGroup> decode_left(ByteView body) {
 std::optional<GroupRecord> decode_group(ByteView body) {
   ByteReader in(body);
   GroupRecord record;
-  record.last = in.id<Index>();
-  record.mark = read_mark(in);
-  if (!in.ok() || record.last < record.mark.last.index) return std::nullopt;
-  record.hard_state = in.raw(in.remaining());
+  record.last.index = in.id<Index>();
+  return read_rest(in, std::move(record));
+}
+
+std::optional<GroupRecord> decode_state(ByteView body) {
+  ByteReader in(body);
+  GroupRecord record;
+  record.from = in.id<Index>();
+  record.last = read_position(in);
+  return read_rest(in, std::move(record));
+}
+
+std::optional<GrownRecord> decode_grown(ByteView body) {
+  ByteReader in(body);
+  GrownRecord record;
+  record.from = in.id<Index>();
+  record.last = read_position(in);
+  if (!in.complete()) return std::nullopt;
   return record;
+}
+
+std::optional<std::uint64_t> decode_covers(ByteView body) {
+  ByteReader in(body);
+  const std::uint64_t since = in.u64();
+  if (!in.complete()) return std::nullopt;
+  return since;
+}
+
+std::optional<Position> decode_lost(ByteView body) {
+  ByteReader in(body);
+  const Position place = read_position(in);
+  if (!in.complete()) return std::nullopt;
+  return place;
 }
 
 // ---- writing ----
@@ -326,9 +368,36 @@ void BatchBuilder::group(GroupId group, Index last, const SnapshotMark& mark, By
   end_record(start);
 }
 
+void BatchBuilder::covers(std::uint64_t since) {
+  const std::size_t start = begin(RecordKind::covers, {});
+  ByteWriter(bytes_).u64(since);
+  end_record(start);
+}
+
+void BatchBuilder::grown(GroupId group, const GrownRecord& grown) {
+  const std::size_t start = begin(RecordKind::grown, group);
+  ByteWriter(bytes_).id(grown.from).id(grown.last.epoch).id(grown.last.index);
+  end_record(start);
+}
+
+void BatchBuilder::state(GroupId group, Index from, const Position& last, const SnapshotMark& mark,
+                         ByteView hard_state) {
+  const std::size_t start = begin(RecordKind::state, group);
+  ByteWriter(bytes_).id(from).id(last.epoch).id(last.index);
+  encode_mark(bytes_, mark);
+  bytes_.append(hard_state);
+  end_record(start);
+}
+
 void BatchBuilder::left(GroupId group, const LeftGroup& left) {
   const std::size_t start = begin(RecordKind::left, group);
   ByteWriter(bytes_).id(left.place.epoch).id(left.place.index).u64(left.times);
+  end_record(start);
+}
+
+void BatchBuilder::lost(GroupId group, const Position& place) {
+  const std::size_t start = begin(RecordKind::lost, group);
+  ByteWriter(bytes_).id(place.epoch).id(place.index);
   end_record(start);
 }
 

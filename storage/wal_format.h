@@ -60,7 +60,11 @@ enum class RecordKind : std::uint8_t {
   entry = 4,
   group = 5,
   carried = 6,
-  left = 7
+  left = 7,
+  grown = 8,
+  state = 9,
+  covers = 10,
+  lost = 11
 };
 
 struct Record {
@@ -110,8 +114,14 @@ struct Damage {
 [[nodiscard]] std::optional<std::uint64_t> find_later_batch(ByteView file, Place place, std::uint64_t from,
                                                             std::uint64_t above);
 
+// How a group's log goes on, with or without the rest of its state (docs/FORMATS.md 2.3).
+struct GrownRecord {
+  Index from;  // places from here on were written or became void since Batch's `covers`; 0: none
+  Position last;
+};
 struct GroupRecord {
-  Index last;
+  Index from;     // as above
+  Position last;  // of kind `group`, the epoch is none: it does not say
   SnapshotMark mark;
   Bytes hard_state;
 };
@@ -119,7 +129,11 @@ struct GroupRecord {
 [[nodiscard]] std::optional<Entry> decode_entry(ByteView body);
 // Of what decode_entry() refuses: its kind is above those that this program knows.
 [[nodiscard]] bool has_newer_entry_kind(ByteView body);
-[[nodiscard]] std::optional<GroupRecord> decode_group(ByteView body);
+[[nodiscard]] std::optional<GroupRecord> decode_group(ByteView body);  // of kind `group`
+[[nodiscard]] std::optional<GroupRecord> decode_state(ByteView body);
+[[nodiscard]] std::optional<GrownRecord> decode_grown(ByteView body);
+[[nodiscard]] std::optional<std::uint64_t> decode_covers(ByteView body);
+[[nodiscard]] std::optional<Position> decode_lost(ByteView body);
 [[nodiscard]] std::optional<LeftGroup> decode_left(ByteView body);
 
 // ---- writing ----
@@ -137,8 +151,13 @@ class BatchBuilder {
   void compact(GroupId group, const SnapshotMark& mark);
   void entry(GroupId group, const Entry& entry) { put_entry(RecordKind::entry, group, entry); }
   void carried(GroupId group, const Entry& entry) { put_entry(RecordKind::carried, group, entry); }
+  // As older programs wrote it: for tests.
   void group(GroupId group, Index last, const SnapshotMark& mark, ByteView hard_state);
+  void covers(std::uint64_t since);
+  void grown(GroupId group, const GrownRecord& grown);
+  void state(GroupId group, Index from, const Position& last, const SnapshotMark& mark, ByteView hard_state);
   void left(GroupId group, const LeftGroup& left);
+  void lost(GroupId group, const Position& place);
 
   [[nodiscard]] std::uint32_t records() const { return records_; }
   // Where the batch would end, rounded up to a block.

@@ -16,30 +16,38 @@ void WalGroup::leave(const LeftGroup& left) {
 void WalGroup::install(const SnapshotMark& mark) {
   slots_.clear();
   mark_ = mark;
-  last_ = mark.last.index;
+  last_ = mark.last;
 }
 
 void WalGroup::compact(const SnapshotMark& mark) {
   if (mark.last.index <= mark_.last.index) return;
   slots_.erase(slots_.begin(), slots_.upper_bound(mark.last.index));
   mark_ = mark;
-  last_ = std::max(last_, mark.last.index);
+  if (last_.index < mark.last.index) last_ = mark.last;
 }
 
 bool WalGroup::append(EntryPtr entry, std::uint64_t segment, std::uint64_t batch) {
   const Index index = entry->index;
-  if (index.none() || index.previous() > last_) return false;
-  if (index <= last_) slots_.erase(slots_.lower_bound(index), slots_.end());
-  last_ = std::max(index.previous(), mark_.last.index);
-  if (index <= mark_.last.index) return true;
-  slots_.emplace_hint(slots_.end(), index, WalSlot{std::move(entry), segment, batch});
-  last_ = index;
+  if (index.none() || index.previous() > last_.index) return false;
+  append_anywhere(std::move(entry), segment, batch);
   return true;
+}
+
+void WalGroup::append_anywhere(EntryPtr entry, std::uint64_t segment, std::uint64_t batch) {
+  const Index index = entry->index;
+  forget_from(index);
+  if (index <= mark_.last.index) {
+    last_ = mark_.last;
+    return;
+  }
+  last_ = {entry->epoch, index};
+  slots_.emplace_hint(slots_.end(), index, WalSlot{std::move(entry), segment, batch});
 }
 
 bool WalGroup::carry(EntryPtr entry, std::uint64_t segment, std::uint64_t batch) {
   const Index index = entry->index;
-  if (index <= mark_.last.index || index > last_) return false;
+  if (index <= mark_.last.index || index > last_.index) return false;
+  if (index == last_.index) last_.epoch = entry->epoch;
   slots_.insert_or_assign(index, WalSlot{std::move(entry), segment, batch});
   return true;
 }
@@ -47,9 +55,27 @@ bool WalGroup::carry(EntryPtr entry, std::uint64_t segment, std::uint64_t batch)
 void WalGroup::restate(wal_format::GroupRecord record) {
   hard_state = std::move(record.hard_state);
   mark_ = std::move(record.mark);
-  last_ = record.last;
   slots_.erase(slots_.begin(), slots_.upper_bound(mark_.last.index));
-  slots_.erase(slots_.upper_bound(last_), slots_.end());
+  regrow({record.from, record.last});
+}
+
+// An entry of the epoch in which the log now ends was not replaced since: what replaces entries is of a newer epoch.
+// And what stands before it in its log stood there when it was made.
+void WalGroup::regrow(const wal_format::GrownRecord& grown) {
+  const bool same_epoch = !slots_.empty() && slots_.rbegin()->second.entry->epoch == grown.last.epoch;
+  if (!grown.from.none() && !same_epoch) forget_from(grown.from);
+  last_ = grown.last;
+  forget_from(last_.index.next());
+  if (!last_.epoch.none()) return;
+  if (last_.index == mark_.last.index) last_.epoch = mark_.last.epoch;
+  if (const auto slot = slots_.find(last_.index); slot != slots_.end()) last_.epoch = slot->second.entry->epoch;
+}
+
+void WalGroup::cut_at_hole() {
+  lose(last_);
+  const Index first = first_missing();
+  forget_from(first);
+  last_ = slots_.empty() ? mark_.last : Position{slots_.rbegin()->second.entry->epoch, first.previous()};
 }
 
 Index WalGroup::first_missing() const {
