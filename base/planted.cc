@@ -24,6 +24,7 @@ constexpr std::array bugs{
     PlantedBug{Bug::change_survives_truncation, "change_survives_truncation"},
     PlantedBug{Bug::disk_loss_forgotten, "disk_loss_forgotten"},
     PlantedBug{Bug::removed_too_early, "removed_too_early"},
+    PlantedBug{Bug::damage_forgotten, "damage_forgotten"},
     PlantedBug{Bug::leaver_forgets, "leaver_forgets"},
     PlantedBug{Bug::cleaned_before_logged, "cleaned_before_logged"},
     PlantedBug{Bug::sleep_unacknowledged, "sleep_unacknowledged"},

@@ -32,6 +32,7 @@ enum class Bug : std::uint8_t {
   change_survives_truncation,   // a membership that was cut off with its entry stays in force
   disk_loss_forgotten,          // a node that lost its disk goes on as the member that it was
   removed_too_early,            // what a replica kept goes when its removal is appended, not when it is committed
+  damage_forgotten,             // a replica that lost entries to damage forgets how far its log went
   leaver_forgets,               // a replica that was removed forgets how far the log went that it held
   cleaned_before_logged,        // its files go before the log says that it left
   sleep_unacknowledged,         // a leader sleeps before its followers have all entries and have said that they sleep

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "base/planted.h"
 #include "base/protocol_level.h"
 #include "node/frame.h"
 #include "node/group.h"
@@ -182,6 +183,11 @@ class NodeLoop final : public Loop {
   [[nodiscard]] bool owns(GroupId group) const { return loop_of(group, config_.loops) == config_.loop; }
   // Founds it, or has it on its disk.
   [[nodiscard]] bool carries(const GroupConfig& group) const;
+  // Where its log ended when entries of it were lost to damage; the beginning when none were.
+  [[nodiscard]] Position lost_place(GroupId group) const {
+    const auto found = recovery_.lost_places.find(group);
+    return found == recovery_.lost_places.end() || planted(Bug::damage_forgotten) ? Position{} : found->second;
+  }
   Group* add_running(const GroupConfig& group);
   // Also one that this node has only now been taken into; null when the cluster has none of this id, or when what this
   // node kept of it is not gone yet.
@@ -224,8 +230,10 @@ class NodeLoop final : public Loop {
   void say_leads();
   [[nodiscard]] std::uint32_t level_of(const Membership& members) const;
   void write_level_commands();
-  [[nodiscard]] GroupStatus with_level(GroupStatus status) const {
+  [[nodiscard]] GroupStatus completed(GroupStatus status) const {
     status.level = level_of(status.log.members);
+    const Position lost = lost_place(status.config.id);
+    if (Position{status.log.last_epoch, status.log.last} < lost) status.lost = lost;
     return status;
   }
   void on_snapshot(SnapshotReceived& received);
@@ -296,7 +304,7 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
                  .durable = {},
                  .incarnation = config_.disk,
                  .founders = group.founders,
-                 .left = leaving_.place(group.id)};
+                 .left = std::max(leaving_.place(group.id), lost_place(group.id))};
   if (const auto found = recovery_.groups.find(group.id); found != recovery_.groups.end()) {
     setup.durable = DurableLog{found->second.hard_state, found->second.snapshot, std::move(found->second.entries)};
     found->second.entries.clear();
@@ -788,7 +796,7 @@ Result<Position> NodeLoop::propose(GroupId id, Bytes command) {
 
 std::vector<GroupStatus> NodeLoop::status() const {
   std::vector<GroupStatus> all;
-  for (const auto& [id, group] : groups_) all.push_back(with_level(group.status()));
+  for (const auto& [id, group] : groups_) all.push_back(completed(group.status()));
   return all;
 }
 
@@ -797,7 +805,7 @@ std::vector<GroupStatus> NodeLoop::take_news() {
   in_order(news);
   std::vector<GroupStatus> all;
   all.reserve(news.size());
-  for (Group* group : news) all.push_back(with_level(group->tell_news()));
+  for (Group* group : news) all.push_back(completed(group->tell_news()));
   return all;
 }
 

@@ -112,6 +112,9 @@ struct GroupStatus {
   ApplicationStatus application;
   std::optional<Error> halted = std::nullopt;  // what the group met here that this program does not know (node/group.h)
   std::uint32_t level = 0;                     // the lowest that a member uses, as far as this node was told
+  // Entries of its log here, up to this place, were damaged and are not replaced yet: the replica neither leads nor
+  // helps a log to win that ends before it.
+  std::optional<Position> lost = std::nullopt;
 };
 
 // What the scrubber of this node has to say: the host's, which reads beside the loop.

@@ -60,6 +60,9 @@ class LoopSet final : public Loop {
       recovery_.segments += found.segments;
       recovery_.records += found.records;
       recovery_.torn_bytes += found.torn_bytes;
+      recovery_.lost_places.insert(found.lost_places.begin(), found.lost_places.end());
+      recovery_.lost.insert(found.lost.begin(), found.lost.end());
+      recovery_.damages.insert(recovery_.damages.end(), found.damages.begin(), found.damages.end());
     }
   }
 

@@ -28,7 +28,7 @@ void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const Re
     judge_return(at, known, setup);
   } else if (known.built) {
     if (known.parted) known.durable = *std::exchange(known.parted, std::nullopt);  // the log never said so
-    judge_restart(at, known, setup.durable);
+    judge_restart(at, known, setup);
   }
   State fresh;
   fresh.built = true;
@@ -82,7 +82,8 @@ void DurabilityChecker::judge_return(const Replica& at, const State& state, cons
 }
 
 // Writes that were under way may have arrived or not, in their order.
-void DurabilityChecker::judge_restart(const Replica& at, const State& state, const DurableLog& found) {
+void DurabilityChecker::judge_restart(const Replica& at, const State& state, const LogSetup& setup) {
+  const DurableLog& found = setup.durable;
   const DurableView& known = state.durable;
   bool hard_state_known = found.hard_state == known.hard_state;
   Index kept = known.last();  // no write under way touches what stands up to here
@@ -101,6 +102,7 @@ void DurabilityChecker::judge_restart(const Replica& at, const State& state, con
     const std::size_t place = index.value - base.value - 1;
     const Epoch epoch = known.epochs[index.value - known.base.value - 1];
     if (place < found.entries.size() && found.entries[place]->epoch == epoch) continue;
+    if (place >= found.entries.size() && lost_to_damage(known, kept, setup.left)) continue;
     return recorder_.wrong(
         fmt::format("L4 durability: node {} is rebuilt without entry {} of group {}, which it was told to be durable",
                     at.node, index, at.group));
@@ -109,6 +111,12 @@ void DurabilityChecker::judge_restart(const Replica& at, const State& state, con
     recorder_.wrong(fmt::format("L4 durability: node {} is rebuilt without its snapshot of group {} up to {}", at.node,
                                 at.group, known.base));
   }
+}
+
+// The replica knows up to where it had entries: it lost them, and says so.
+bool DurabilityChecker::lost_to_damage(const DurableView& known, Index kept, const Position& left) {
+  if (kept <= known.base || left.index < kept) return false;
+  return left.epoch >= known.epochs[kept.value - known.base.value - 1];
 }
 
 void DurabilityChecker::gave(const Replica& at, const Output& output, const ReplicatedLog& /*log*/) {

@@ -4,7 +4,9 @@
 //   commitment  when an entry is first handed out as committed, a majority of its group holds it durably: of those who
 //               belong to it at that place of the log, or after a change that stands behind it, which is in force
 //               before it is committed
-//   restart     a replica is rebuilt from at least what it was told to be durable: hard state, entries, snapshot
+//   restart     a replica is rebuilt from at least what it was told to be durable: hard state, entries, snapshot; it
+//               may lack entries at the end when it is told where they ended (they were damaged: sim/process.cc holds
+//               that only damage is said to be damage)
 //   leaving     who gives up what it holds was removed by a committed membership, and helps nobody to lead who
 //               lacks that
 //   ready       a leader serves only after it has handed out an entry of its own epoch (L5)
@@ -29,7 +31,7 @@ struct DurableView {
   std::uint64_t incarnation = 0;  // of the member
   Bytes hard_state;
   Index base;                 // everything up to here stands in a snapshot
-  Index left;                 // ... or was given up, when others were known to hold it
+  Index left;                 // ... or was given up, when others were known to hold it, or lost to damage
   std::vector<Epoch> epochs;  // of the entry at base + 1 + i
   [[nodiscard]] Index last() const { return Index(base.value + epochs.size()); }
   // Holds the entry of this epoch, or a snapshot that covers it.
@@ -75,7 +77,8 @@ class DurabilityChecker final : public LogWatcher {
   };
 
   [[nodiscard]] bool was_removed(const Group& group, const Member& member, Index last) const;
-  void judge_restart(const Replica& at, const State& state, const DurableLog& found);
+  void judge_restart(const Replica& at, const State& state, const LogSetup& setup);
+  [[nodiscard]] static bool lost_to_damage(const DurableView& known, Index kept, const Position& left);
   void judge_return(const Replica& at, const State& state, const LogSetup& setup);
   void judge_commit(const Replica& at, const Output& output);
   [[nodiscard]] bool majority_holds(GroupId id, const Group& group, const Entry& entry) const;

@@ -136,7 +136,7 @@ void Process::start() {
   }
   recorder_.say("node {} starts, life {}: {} segments, {} records, {} torn bytes", setup_.node, life_,
                 loop_->recovery().segments, loop_->recovery().records, loop_->recovery().torn_bytes);
-  if (damaged_) recorder_.rare("damaged node came up whole");
+  if (!judge_losses()) return;
   if (loop_->recovery().segments > 3) recorder_.rare("recovery over more than three segments");
   started_ = awake_since_ = schedule_.now();
   heard_.clear();
@@ -144,6 +144,27 @@ void Process::start() {
   schedule_tick(1 + rng_.below(tick_length));
   if (swarm_.scrub_gap > 0) schedule_scrub();
   step();
+}
+
+// D1: what a node says to be damaged was damaged, and it goes on without the entries that were in it.
+bool Process::judge_losses() {
+  const WalRecovery& recovery = loop_->recovery();
+  for (const std::string& damage : recovery.damages) {
+    recorder_.say("node {}: {}", setup_.node, damage);
+    if (damaged_) continue;
+    recorder_.wrong(fmt::format("D1: node {} takes its own log for damaged: {}", setup_.node, damage));
+    return false;
+  }
+  for (const auto& [group, lost] : recovery.lost) {
+    recorder_.say("node {}: of group {} it has lost the entries from {} to {}@{}", setup_.node, group, lost.first,
+                  lost.end.epoch, lost.end.index);
+  }
+  if (!recovery.lost.empty()) {
+    recorder_.rare("replica goes on without entries that were damaged");
+  } else if (damaged_) {
+    recorder_.rare("damaged node came up whole");
+  }
+  return true;
 }
 
 // What dies tidies nothing up.

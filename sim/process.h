@@ -129,6 +129,7 @@ class Process final : public Transport {
   void plan_turn();
   void watch_disk();
   void stop_itself(const Error& error);
+  [[nodiscard]] bool judge_losses();
   void end_life();
   [[nodiscard]] NodeConfig config() const;
   [[nodiscard]] Result<std::unique_ptr<Loop>> open_loop();

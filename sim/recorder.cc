@@ -71,6 +71,7 @@ const std::vector<std::string_view>& rare_states() {
       "replica begun anew where one had gone",
       "damage found by recovery",
       "damaged node came up whole",
+      "replica goes on without entries that were damaged",
       "start given up for a failed read",
       "recovery over more than three segments",
       "crash right after a recovery",
