@@ -74,6 +74,7 @@ Json replica_json(const client::GroupView::Replica& replica) {
            {"heuristicsForgotten", text(status.heuristics_forgotten)}};
   out["level"] = status.level;
   if (!status.halted.empty()) out["halted"] = status.halted;
+  if (!status.damaged.empty()) out["damaged"] = status.damaged;
   if (!status.digest.empty()) out["digest"] = status.digest;
   if (status.leads) out["activePeers"] = status.active_peers;
   out["membership"] = to_json(status.membership);
@@ -264,8 +265,26 @@ Json to_json(const std::vector<client::MemberView>& membership) {
   return members;
 }
 
+namespace {
+
+// "n1 (entries 3 to 9), n2 (entry 7)"; empty: nothing is damaged.
+std::string damaged_on(const client::GroupView& group) {
+  std::string nodes;
+  for (const auto& replica : group.replicas) {
+    if (replica.status.damaged.empty()) continue;
+    nodes += fmt::format("{}{} ({})", nodes.empty() ? "" : ", ", replica.node, replica.status.damaged);
+  }
+  return nodes;
+}
+
+}  // namespace
+
 std::string health_of(const client::GroupView& group, const client::ClusterStatus& status) {
-  if (group.leader.empty()) return "no leader";
+  const std::string damaged = damaged_on(group);
+  if (group.leader.empty()) {
+    if (damaged.empty()) return "no leader";
+    return fmt::format("no leader: damaged on {}; nobody leads who lacks them", damaged);
+  }
   std::size_t all = 0;
   std::size_t up = 0;
   const client::ReplicaStatus* const known = group.best_status();
@@ -279,6 +298,7 @@ std::string health_of(const client::GroupView& group, const client::ClusterStatu
   for (const auto& replica : group.replicas) {
     if (!replica.status.halted.empty()) return fmt::format("halted on {}: its program is too old", replica.node);
   }
+  if (!damaged.empty()) return fmt::format("repairing: damaged on {}", damaged);
   return up == all ? "ok" : fmt::format("degraded: {}/{}", up, all);
 }
 

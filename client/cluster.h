@@ -67,6 +67,7 @@ struct ReplicaStatus {
   std::vector<std::string> active_peers;
   std::string halted;       // what it met in the log that its program does not know; empty: nothing
   std::uint32_t level = 0;  // the lowest protocol level that a member uses, as far as this node was told
+  std::string damaged;      // entries of its log that were damaged and are not replaced yet; empty: none
 };
 
 // One node's answer.

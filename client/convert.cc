@@ -75,6 +75,7 @@ ReplicaStatus decode_replica(const v1::Replica& replica) {
   out.membership_committed = replica.membership_committed();
   out.halted = replica.halted();
   out.level = replica.level();
+  out.damaged = replica.damaged();
   return out;
 }
 

@@ -865,6 +865,13 @@ const Application* NodeLoop::application(GroupId group) const {
 
 }  // namespace
 
+std::string describe_lost(const GroupStatus& status) {
+  if (!status.lost) return {};
+  const Index last = status.lost->index;
+  const Index first = std::min(status.log.last.next(), last);  // replaced in part, or by others that may lead later
+  return first == last ? fmt::format("entry {}", last) : fmt::format("entries {} to {}", first, last);
+}
+
 Result<std::unique_ptr<Loop>> Loop::open(const NodeConfig& config, Disk& disk, Transport& transport, Clock& clock,
                                          const LogFactory& logs, const ApplicationFactory& applications) {
   WalRecovery recovery;

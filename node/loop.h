@@ -117,6 +117,9 @@ struct GroupStatus {
   std::optional<Position> lost = std::nullopt;
 };
 
+// Of one that lost entries, which: "entries 3 to 9".
+[[nodiscard]] std::string describe_lost(const GroupStatus& status);
+
 // What the scrubber of this node has to say: the host's, which reads beside the loop.
 struct ScrubStatus {
   ScrubFigures figures;

@@ -128,6 +128,7 @@ void write_replica(const ClusterView& cluster, const GroupStatus& status, v1::Re
   }
   if (status.halted) out.set_halted(status.halted->message);
   out.set_level(status.level);
+  if (status.lost) out.set_damaged(describe_lost(status));
   for (const PeerProgress& peer : status.log.peers) {
     if (peer.recently_active) out.add_active_peers(cluster.node_name(peer.member.node));
   }

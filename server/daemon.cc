@@ -271,6 +271,12 @@ Result<void> Daemon::open_loop() {
       .field("records", recovery.records)
       .field("torn_bytes", recovery.torn_bytes)
       .write();
+  for (const std::string& damage : recovery.damages) {
+    LogEvent(LogLevel::error, "store", "the log is damaged; this node goes on with what is whole")
+        .field("damage", damage)
+        .field("next", "look at the disk")
+        .write();
+  }
   return {};
 }
 
@@ -557,6 +563,7 @@ void Daemon::watch_leadership(GroupId group, const Leadership& leadership) {
 void Daemon::forget(const GroupConfig& group) {
   if (loop_of(group.id, stores_.size()) == 0) stores_.front().erase(group.id);  // the others did so themselves
   halted_.erase(group.id);
+  lossy_.erase(group.id);
   leaderless_[group.role].erase(group.id);
   snapshots_.erase(group.id);
   LogEvent(LogLevel::info, "store", "this node was removed from the group; what its replica kept goes")
@@ -574,6 +581,7 @@ void Daemon::watch_groups(const std::vector<GroupStatus>& changed) {
           .field("next", "a newer program wrote it: start that one; the other groups of this node go on")
           .write();
     }
+    watch_losses(group);
     if (group.config.role == GroupRole::map) continue;
     std::set<GroupId>& leaderless = leaderless_[group.config.role];
     if (group.log.leadership.leader.none()) {
@@ -598,6 +606,26 @@ void Daemon::watch_groups(const std::vector<GroupStatus>& changed) {
   if (serving == serving_) return;
   serving_ = serving;
   api_.set_serving(serving);
+}
+
+void Daemon::watch_losses(const GroupStatus& group) {
+  const std::string& name = group.config.name;
+  if (!group.lost) {
+    if (lossy_.erase(group.config.id) == 0) return;
+    LogEvent(LogLevel::info, "store", "a group's log is whole here again").field("group", name).write();
+    return note(NodeEventKind::damage, name, fmt::format("the log of {} is whole here again", name));
+  }
+  if (!lossy_.insert(group.config.id).second) return;
+  LogEvent(LogLevel::error, "store", "entries of a group's log were damaged here")
+      .field("group", name)
+      .field("entries", describe_lost(group))
+      .field(
+          "next",
+          "the group's leader sends them. Until then this node neither leads the group nor votes for who lacks them; "
+          "without a leader see assentctl cluster health")
+      .write();
+  note(NodeEventKind::damage, name,
+       fmt::format("{} of {} were damaged, and come from its leader", describe_lost(group), name));
 }
 
 void Daemon::damage_found(const Scrubber::Damage& damage, bool repaired) {

@@ -81,6 +81,7 @@ class Daemon {
   void watch_leadership(GroupId group, const Leadership& leadership);
   void free_memory(const Loop& loop);
   void watch_groups(const std::vector<GroupStatus>& changed);
+  void watch_losses(const GroupStatus& group);
   void forget(const GroupConfig& group);  // whose replica here is gone
   // Goes by a newer map of the cluster, if there is one.
   void follow_map(Loop& loop);
@@ -128,6 +129,7 @@ class Daemon {
   std::map<GroupId, Leadership> leaders_;
   std::map<GroupId, Index> snapshots_;
   std::set<GroupId> halted_;  // that were told of
+  std::set<GroupId> lossy_;   // the same, of those that lack entries which were damaged
   std::map<GroupRole, std::set<GroupId>> leaderless_;
   std::map<GroupId, Epoch> handed_over_;  // while draining: in which epoch each group was given away
   ClientApi::Serving serving_;

@@ -23,9 +23,10 @@ HttpAnswer readiness(const ClusterView& cluster, const std::vector<GroupStatus>&
     const bool well = led && !group.halted;
     ready = ready && well;
     lines += fmt::format("[{}] group {}: {}\n", well ? '+' : '-', group.config.name,
-                         group.halted ? "halted here: " + group.halted->message
-                         : led        ? "leader " + cluster.node_name(leader)
-                                      : "no leader is known here");
+                         (group.halted ? "halted here: " + group.halted->message
+                          : led        ? "leader " + cluster.node_name(leader)
+                                       : "no leader is known here") +
+                             (group.lost ? "; damaged here: " + describe_lost(group) : ""));
   }
   std::string body = verbose || !ready ? lines : std::string();
   body += ready ? "ready\n" : "not ready\n";

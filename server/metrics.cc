@@ -167,6 +167,10 @@ void add_groups(const LoopFigures& loop, const ClusterView& cluster, Families& o
         [](const GroupStatus& group) { return group.log.log_bytes; });
   gauge(loop, "assent_group_halted", "1 when this program met what it does not know in the group's log", out,
         [](const GroupStatus& group) { return std::uint64_t{group.halted ? 1U : 0U}; });
+  gauge(loop, "assent_group_entries_lost", "Entries of the log that were damaged here and are not replaced yet", out,
+        [](const GroupStatus& group) {
+          return group.lost ? group.lost->index.value - std::min(group.lost->index.value, group.log.last.value) : 0;
+        });
   out.begin("assent_raft_follower_lag_entries", MetricType::Gauge, "By how much a follower is behind, at the leader");
   for (const GroupStatus& group : loop.groups) {
     if (!group.log.leadership.self_ready) continue;

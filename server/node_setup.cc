@@ -41,14 +41,6 @@ TxnLimits txn_limits(const ServerConfig& config) {
   return limits;
 }
 
-// Where path_in() puts them, and what SQLite keeps beside.
-std::vector<std::string> application_files(const GroupConfig& group) {
-  if (group.role == GroupRole::map) return {};
-  const std::string file =
-      fmt::format("{}/{}.db", group.role == GroupRole::coordinator ? "coordinators" : "shards", group.name);
-  return {file, file + "-wal", file + "-shm", file + "-journal"};
-}
-
 Result<std::string> path_in(const ServerConfig& config, std::string_view folder, const GroupConfig& group) {
   const std::filesystem::path path = std::filesystem::path(config.data_dir) / folder;
   std::error_code error;
@@ -118,6 +110,14 @@ Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, cons
 }
 
 }  // namespace
+
+// Where path_in() puts them, and what SQLite keeps beside.
+std::vector<std::string> application_files(const GroupConfig& group) {
+  if (group.role == GroupRole::map) return {};
+  const std::string file =
+      fmt::format("{}/{}.db", group.role == GroupRole::coordinator ? "coordinators" : "shards", group.name);
+  return {file, file + "-wal", file + "-shm", file + "-journal"};
+}
 
 ClusterView cluster_view(const ServerConfig& config) {
   ClusterView view;

@@ -23,6 +23,8 @@ namespace assent {
 [[nodiscard]] std::uint32_t level_used(const ServerConfig& config);
 [[nodiscard]] PeerIdentity peer_identity(const ServerConfig& config, const Incarnation& incarnation);
 [[nodiscard]] NodeConfig node_config(const ServerConfig& config, const ClusterView& cluster, std::uint64_t incarnation);
+// What the group's application keeps, as paths in the data directory: its database and what SQLite puts beside it.
+[[nodiscard]] std::vector<std::string> application_files(const GroupConfig& group);
 [[nodiscard]] RaftOptions raft_options(const ServerConfig& config);
 
 // Of the shards that are open, owned by the loop.

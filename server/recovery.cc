@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <semaphore>
@@ -15,6 +16,7 @@
 #include "server/map_config.h"
 #include "server/node_setup.h"
 #include "server/posix_disk.h"
+#include "storage/damaged_files.h"
 #include "storage/data_directory.h"
 #include "storage/wal.h"
 #include "storage/wal_recovery.h"
@@ -50,6 +52,7 @@ struct Plan {
   GroupConfig group;
   DurableLog log;
   Membership members;
+  Position lost;  // where the log ended, when entries of it were damaged; the beginning: none were
 };
 
 class Recovery {
@@ -123,15 +126,19 @@ class Recovery {
     }
     if (options_.no_groups) return {};
     std::map<GroupId, DurableLog> logs;
+    std::map<GroupId, Position> lost;
     for (const auto& disk : disks_) {
       const auto scan = scan_wal(*disk, WalOptions{}.folder, identity_number(identity_));
       if (!scan) return fail(scan.error());
-      for (const auto& [id, group] : scan->groups) logs[id] = group.durable_log();
+      for (const auto& [id, group] : scan->groups) {
+        logs[id] = group.durable_log();
+        if (group.end() < group.lost()) lost[id] = group.lost();
+      }
     }
     for (const GroupConfig& group : cluster_.group_configs) {
       const bool named = std::find(options_.groups.begin(), options_.groups.end(), group.name) != options_.groups.end();
       if (!options_.groups.empty() && !named) continue;
-      Plan one{.group = group, .log = {}, .members = {}};
+      Plan one{.group = group, .log = {}, .members = {}, .lost = lost[group.id]};
       if (const auto found = logs.find(group.id); found != logs.end()) one.log = found->second;
       one.members = members_of(one.log, group);
       if (one.members.votes(self())) {
@@ -158,6 +165,9 @@ class Recovery {
       const Position last = last_of(one.log);
       report_.text += fmt::format("  group {}: log up to entry {} of epoch {}, {} -> this node alone\n", one.group.name,
                                   last.index, last.epoch, to_string(one.members));
+      if (one.lost == Position{}) continue;
+      report_.text +=
+          fmt::format("    entries {} to {} are damaged: what is in them is lost\n", last.index.next(), one.lost.index);
     }
   }
 
@@ -174,11 +184,26 @@ class Recovery {
       update.append.push_back(std::make_shared<Entry>(std::move(*entry)));
       updates[loop_of(one.group.id, disks_.size())].push_back(std::move(update));
     }
+    for (const Plan& one : plans_) {
+      if (one.lost == Position{}) continue;
+      if (auto aside = set_data_aside(one.group); !aside) return aside;
+    }
     identity_.generation = generation;
     if (auto marked = replace_directory_identity(*disks_.front(), identity_); !marked) return marked;
     for (std::size_t loop = 0; loop < disks_.size(); ++loop) {
       if (updates[loop].empty()) continue;
       if (auto logged = log(*disks_[loop], updates[loop]); !logged) return logged;
+    }
+    return {};
+  }
+
+  // The application's data may hold entries that the log lost, and the log goes on in their places: data are made again
+  // from snapshot and log. Nothing is deleted.
+  Result<void> set_data_aside(const GroupConfig& group) {
+    Disk& disk = *disks_.front();
+    for (const std::string& path : application_files(group)) {
+      if (const auto size = disk.size(path); !size) continue;  // it has none
+      if (auto aside = set_aside(disk, path, std::numeric_limits<std::uint64_t>::max()); !aside) return aside;
     }
     return {};
   }

@@ -55,7 +55,13 @@ Result<Verification> verify_directory(const std::string& path) {
         "a damaged database is made again from snapshot and log: move it away with its -wal and -shm, and start the "
         "node\n";
   }
-  if (inspection->damaged()) {
+  if (inspection->damaged() && !inspection->refused) {
+    verification.text += fmt::format(
+        "assentd inspect {} says what is left of it. The node can be started: the leaders of the groups concerned send "
+        "it what is lost, and until then it neither leads those groups nor votes for who lacks it. Look at the disk\n",
+        path);
+  }
+  if (inspection->refused) {
     verification.text += fmt::format(
         "assentd inspect {} says what is left of it; where it is not a database, the node has lost its disk: see "
         "docs/OPERATIONS.md\n",

@@ -101,6 +101,13 @@ class Inspector {
   void damage(std::string_view what) {
     line("  DAMAGED: {}", what);
     inspection_.damages.emplace_back(what);
+    inspection_.refused = true;
+  }
+
+  // A start goes on without it.
+  void passed_over(std::string_view what) {
+    line("  DAMAGED: {}", what);
+    inspection_.damages.emplace_back(what);
   }
 
   Result<void> directory() {
@@ -213,7 +220,10 @@ class Inspector {
       line("  torn end: {} bytes that were never acknowledged; a restart drops them", scan->torn_bytes);
     if (!scan->left_overs.empty())
       line("  left over, dropped at a restart: segments {}", fmt::join(scan->left_overs, " "));
-    for (const std::string& what : scan->damages) damage(what);
+    for (const std::string& what : scan->damages) passed_over(what);
+    for (const auto& [id, lost] : scan->lost) {
+      passed_over(fmt::format("group {}: entries {} to {} are lost by that", id, lost.first, lost.end.index));
+    }
     line("groups, as a restart would find them: {}", scan->groups.size());
     for (const auto& [id, state] : scan->groups) group(id, state);
     return {};

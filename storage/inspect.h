@@ -27,7 +27,8 @@ struct InspectOptions {
 
 struct Inspection {
   std::string text;
-  std::vector<std::string> damages;  // each in a sentence; a node would refuse to start on any of them
+  std::vector<std::string> damages;  // each in a sentence
+  bool refused = false;              // a node would refuse to start on some of them; on the others it starts
 
   [[nodiscard]] bool damaged() const { return !damages.empty(); }
 };
