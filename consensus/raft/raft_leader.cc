@@ -146,6 +146,15 @@ Raft::Next Raft::on(Leader& role, const Member& from, const AppendReject& messag
   }
   progress->heard();
   const Index suggested = log_.last_not_newer(message.hint.index, message.hint.epoch).next();
+  if (message.rejected >
+      log_.last_index()) {  // no answer: see no_request. For committed entries nothing follows from it
+    if (planted(Bug::loss_unheard) || !progress->lost(suggested)) {
+      ignore();
+    } else {
+      narrate("hears that n{} lost what comes after {}", from, progress->match());
+    }
+    return std::nullopt;
+  }
   if (progress->rejected(message.rejected, suggested)) {
     narrate("probes n{} from {}", from, progress->next());
   } else {
