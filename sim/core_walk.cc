@@ -313,15 +313,18 @@ class Walk {
     converge("after the walk,");
     if (recorder_.failed()) return;
     for (int left = rounds_to_sleep; left > 0; --left) round();
-    // A replica in an idle group, which may be asleep. Who votes by the log that is left to it wakes the others itself.
-    const std::vector<Member> members = newest_leader()->log->status().members.all();
-    Node& node = nodes_[members[rng_.below(members.size())].node.value - 1];
+    // A replica in an idle group, which may be asleep. Who votes wakes the others itself if by the log that is left to
+    // it they still are who they were.
+    const Membership members = newest_leader()->log->status().members;
+    const std::vector<Member> all = members.all();
+    Node& node = nodes_[all[rng_.below(all.size())].node.value - 1];
     recorder_.say("n{} loses power", node.setup.self);
     node.log.reset();
     node.unsynced.clear();
     damage(node);
     rebuild(node);
-    if (!node.log->status().members.votes(Member(node.setup.self)) || rng_.chance(0.5)) notice(node);
+    const bool knows = members.votes(Member(node.setup.self)) && node.log->status().members == members;
+    if (!knows || rng_.chance(0.5)) notice(node);
     if (!electable()) {
       result_.stopped = 1;
       return;
