@@ -54,6 +54,7 @@ bool Progress::lost(Index suggested) {
   if (suggested > match_) return false;
   match_ = suggested.previous();
   commit_told = std::min(commit_told, match_);
+  sleep_answered = 0;  // that was in another life
   if (state_ == State::snapshot) {
     next_ = match_.next();  // the transfer goes on: it brings what is missing
   } else {

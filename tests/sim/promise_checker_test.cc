@@ -34,8 +34,9 @@ struct PromiseTest : testing::Test {
     return DurableLog{raft::encode_hard_state({term, vote}), {}, std::move(entries)};
   }
   // A core that was built from this, as the checkers see it.
-  void build(NodeId node, DurableLog durable = {}) {
-    const LogSetup from = setup(node, std::move(durable));
+  void build(NodeId node, DurableLog durable = {}, Position left = {}) {
+    LogSetup from = setup(node, std::move(durable));
+    from.left = left;
     logs[node] = *factory(from);
     for (LogWatcher* watcher : watchers) watcher->built({group, node}, from, *logs[node]);
   }
@@ -72,6 +73,61 @@ TEST_F(PromiseTest, AnEntryIsCommittedOnlyWhenAMajorityHoldsItDurably) {
   commit.number = 2;
   commit.committed = {entry(1, 1)};
   give(NodeId(1), commit);
+  expect_wrong("L4 durability");
+}
+
+// Node 1 held three entries durably, and its log comes back with the first alone.
+TEST_F(PromiseTest, ALogThatComesBackShorterIsExplainedByDamageAndByNothingElse) {
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(3)});
+  expect_wrong("L4 durability");
+}
+
+TEST_F(PromiseTest, WhoWasHurtMayLackEntriesAndMayNotForgetIt) {
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(3)});
+  expect_fine();
+  EXPECT_TRUE(durability.view(one)->holds(Index(3), Epoch(1))) << "what it acknowledged still counts";
+  EXPECT_FALSE(durability.view(one)->holds(Index(3), Epoch(2)));
+  EXPECT_FALSE(durability.view(one)->holds(Index(4), Epoch(1)));
+  EXPECT_EQ(durability.view(one)->reach(), Index(3));
+  // Once more, with less to lose, and what is kept of the first time does not go back.
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(1), {}, {}), {Epoch(1), Index(1)});
+  expect_wrong("L4 durability");
+}
+
+TEST_F(PromiseTest, WhoWasHurtAndSaysNothingOfItIsNoticed) {
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(2)});
+  expect_wrong("L4 durability");
+}
+
+TEST_F(PromiseTest, WhatWasLostCountsNoMoreOnceSomethingElseStandsThere) {
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(3)});
+  Output same;
+  same.number = 1;
+  same.append = {entry(1, 2)};
+  give(NodeId(1), same);
+  sync(NodeId(1), 1);
+  EXPECT_TRUE(durability.view(one)->holds(Index(3), Epoch(1)));
+  Output other;
+  other.number = 2;
+  other.append = {entry(2, 2)};
+  give(NodeId(1), other);
+  sync(NodeId(1), 2);
+  EXPECT_FALSE(durability.view(one)->holds(Index(3), Epoch(1)));
+  expect_fine();
+}
+
+TEST_F(PromiseTest, DamageLeavesTheBeginningOfALog) {
+  build(NodeId(1), stored(Epoch(2), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(2), {}, {entry(1, 1), entry(2, 2)}), {Epoch(1), Index(3)});
   expect_wrong("L4 durability");
 }
 
