@@ -5,10 +5,10 @@
 //     memory snapshot --accepted(reaching the log)--> replicate snapshot --failed, or no answer in time--> probe
 //
 // Invariants: match < next; in replicate, at most the window's messages and bytes are unanswered. match goes back only
-//   * for a follower that left the group, forgot its log and came back as who it was (node/leaving.h): when it lacks
-//   what
-//     a probe right behind the match asks for;
-//   * for one that lost entries to damage, and says so (lost()).
+//   * for a follower that left the group, forgot its log and came back as who it was (node/leaving.h):
+//     when it lacks what a probe right behind the match asks for;
+//   * for one that lost entries to damage:
+//     when it says so (lost()).
 #pragma once
 
 #include <cstddef>

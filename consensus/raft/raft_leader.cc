@@ -146,8 +146,8 @@ Raft::Next Raft::on(Leader& role, const Member& from, const AppendReject& messag
   }
   progress->heard();
   const Index suggested = log_.last_not_newer(message.hint.index, message.hint.epoch).next();
-  if (message.rejected >
-      log_.last_index()) {  // no answer: see no_request. For committed entries nothing follows from it
+  // No answer, but a word by itself (no_request). What was committed stays so, whatever it says.
+  if (message.rejected > log_.last_index()) {
     if (planted(Bug::loss_unheard) || !progress->lost(suggested)) {
       ignore();
     } else {
