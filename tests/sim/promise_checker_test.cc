@@ -49,6 +49,15 @@ struct PromiseTest : testing::Test {
   void sync(NodeId node, std::uint64_t number) {
     for (LogWatcher* watcher : watchers) watcher->synced({group, node}, number, *logs[node]);
   }
+  // Node 1 is told that three entries of epoch 1 are durable.
+  void hold_three(Epoch term) {
+    Output write;
+    write.number = 1;
+    write.hard_state = raft::encode_hard_state({term, {}});
+    write.append = {entry(1, 1), entry(1, 2), entry(1, 3)};
+    give(NodeId(1), write);
+    sync(NodeId(1), 1);
+  }
   static Output says(std::uint64_t number, NodeId to, const raft::Message& message, bool now) {
     Output output;
     output.number = number;
@@ -76,15 +85,14 @@ TEST_F(PromiseTest, AnEntryIsCommittedOnlyWhenAMajorityHoldsItDurably) {
   expect_wrong("L4 durability");
 }
 
-// Node 1 held three entries durably, and its log comes back with the first alone.
 TEST_F(PromiseTest, ALogThatComesBackShorterIsExplainedByDamageAndByNothingElse) {
-  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  hold_three(Epoch(1));
   build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(3)});
-  expect_wrong("L4 durability");
+  expect_wrong("L4 durability: node 1 is rebuilt without entry 2");
 }
 
 TEST_F(PromiseTest, WhoWasHurtMayLackEntriesAndMayNotForgetIt) {
-  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  hold_three(Epoch(1));
   durability.hurt(one);
   build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(3)});
   expect_fine();
@@ -95,40 +103,40 @@ TEST_F(PromiseTest, WhoWasHurtMayLackEntriesAndMayNotForgetIt) {
   // Once more, with less to lose, and what is kept of the first time does not go back.
   durability.hurt(one);
   build(NodeId(1), stored(Epoch(1), {}, {}), {Epoch(1), Index(1)});
-  expect_wrong("L4 durability");
+  expect_wrong("L4 durability: node 1 lost entries");
 }
 
 TEST_F(PromiseTest, WhoWasHurtAndSaysNothingOfItIsNoticed) {
-  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  hold_three(Epoch(1));
   durability.hurt(one);
   build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(2)});
-  expect_wrong("L4 durability");
+  expect_wrong("L4 durability: node 1 lost entries");
 }
 
 TEST_F(PromiseTest, WhatWasLostCountsNoMoreOnceSomethingElseStandsThere) {
-  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  hold_three(Epoch(1));
   durability.hurt(one);
   build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(3)});
   Output same;
-  same.number = 1;
+  same.number = 2;
   same.append = {entry(1, 2)};
   give(NodeId(1), same);
-  sync(NodeId(1), 1);
+  sync(NodeId(1), 2);
   EXPECT_TRUE(durability.view(one)->holds(Index(3), Epoch(1)));
   Output other;
-  other.number = 2;
+  other.number = 3;
   other.append = {entry(2, 2)};
   give(NodeId(1), other);
-  sync(NodeId(1), 2);
+  sync(NodeId(1), 3);
   EXPECT_FALSE(durability.view(one)->holds(Index(3), Epoch(1)));
   expect_fine();
 }
 
 TEST_F(PromiseTest, DamageLeavesTheBeginningOfALog) {
-  build(NodeId(1), stored(Epoch(2), {}, {entry(1, 1), entry(1, 2), entry(1, 3)}));
+  hold_three(Epoch(2));
   durability.hurt(one);
   build(NodeId(1), stored(Epoch(2), {}, {entry(1, 1), entry(2, 2)}), {Epoch(1), Index(3)});
-  expect_wrong("L4 durability");
+  expect_wrong("L4 durability: node 1 is rebuilt without entry 2");
 }
 
 TEST_F(PromiseTest, ACommitThatAMajorityHoldsIsFine) {
