@@ -313,8 +313,8 @@ class Walk {
     converge("after the walk,");
     if (recorder_.failed()) return;
     for (int left = rounds_to_sleep; left > 0; --left) round();
-    // A replica in an idle group, which may be asleep. Who votes wakes the others itself if by the log that is left to
-    // it they still are who they were.
+    // A replica in an idle group, which may be asleep. A voter, and whoever is hurt, wakes the others itself, if by the
+    // log that is left to it they still are who they were.
     const Membership members = newest_leader()->log->status().members;
     const std::vector<Member> all = members.all();
     Node& node = nodes_[all[rng_.below(all.size())].node.value - 1];
@@ -323,7 +323,10 @@ class Walk {
     node.unsynced.clear();
     damage(node);
     rebuild(node);
-    const bool knows = members.votes(Member(node.setup.self)) && node.log->status().members == members;
+    const LogStatus own = node.log->status();
+    const bool wakes =
+        own.members.votes(Member(node.setup.self)) || Position{own.last_epoch, own.last} < node.setup.left;
+    const bool knows = wakes && own.members == members;
     if (!knows || rng_.chance(0.5)) notice(node);
     if (!electable()) {
       result_.stopped = 1;

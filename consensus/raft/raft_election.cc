@@ -22,7 +22,7 @@ Raft::Next Raft::on_tick(Follower& role) {
   if (role.elapsed_ticks < role.timeout_ticks) return std::nullopt;
   if (!may_lead()) {
     role.leader = {};  // who was left out of the group is told nothing any more: it knows of no leader
-    if (!is_whole() && memberships_.may_lead(self_, commit_)) ask_to_be_filled(role);
+    if (!is_whole() && memberships_.current().has(self_)) ask_to_be_filled(role);
     return std::nullopt;
   }
   if (promised()) {
