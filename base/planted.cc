@@ -26,6 +26,8 @@ constexpr std::array bugs{
     PlantedBug{Bug::removed_too_early, "removed_too_early"},
     PlantedBug{Bug::damage_forgotten, "damage_forgotten"},
     PlantedBug{Bug::leaver_forgets, "leaver_forgets"},
+    PlantedBug{Bug::loss_forgotten, "loss_forgotten"},
+    PlantedBug{Bug::loss_unheard, "loss_unheard"},
     PlantedBug{Bug::cleaned_before_logged, "cleaned_before_logged"},
     PlantedBug{Bug::sleep_unacknowledged, "sleep_unacknowledged"},
     PlantedBug{Bug::sleeper_left_alone, "sleeper_left_alone"},

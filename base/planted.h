@@ -34,6 +34,8 @@ enum class Bug : std::uint8_t {
   removed_too_early,            // what a replica kept goes when its removal is appended, not when it is committed
   damage_forgotten,             // a replica that lost entries to damage forgets how far its log went
   leaver_forgets,               // a replica that was removed forgets how far the log went that it held
+  loss_forgotten,               // ... and so does one that lost entries to damage
+  loss_unheard,                 // a leader does not believe a follower that has lost what it had acknowledged
   cleaned_before_logged,        // its files go before the log says that it left
   sleep_unacknowledged,         // a leader sleeps before its followers have all entries and have said that they sleep
   sleeper_left_alone,           // a follower sleeps on when its leader's node is gone

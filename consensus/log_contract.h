@@ -195,8 +195,19 @@ struct LogSetup {
   DurableLog durable;
   std::uint64_t incarnation = 0;      // of this member: 0 while the node has the disk that it founded the group with
   std::vector<Member> founders = {};  // members with their incarnations, ascending; none: all are in the first
-  // This replica once held the log up to here, and gave it up when it had left the group; the hard state is what it
-  // was. It helps nobody to lead whose log ends before, itself least of all.
+  // This replica once held the log up to here, and holds less: it gave it up when it had left the group, or lost
+  // entries to damage (of several places the greatest; the log is what is whole up to the first entry that is missing).
+  // The hard state is what it was. It helps nobody to lead whose log ends before, itself least of all; none: nothing is
+  // missing.
+  //
+  // Why that is safe. Two things are relied on of what a replica acknowledged. That whoever is elected has what is
+  // committed (dissertation 3.6.3): of a voter the argument uses nothing but where its log ended when it voted, and for
+  // votes it still ends there. So a log that was made shorter wins with no minority of damaged replicas that it could
+  // not have won with when they were whole; and when all who had a record have lost it, nobody is elected who lacks it,
+  // and nobody has it: the group stands still, as it should. And that what is committed outlives a minority's disks:
+  // what was lost counts for nothing there any more, so a damaged record is one of the disks that a group can lose. A
+  // replica that left has no part in that (node/leaving.h); one that lost entries is filled by its leader, which hears
+  // of it with its next heartbeat (messages.h, no_request). Once the log is that new again all is as it was.
   Position left = {};
 };
 

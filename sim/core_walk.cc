@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "consensus/raft/message_codec.h"
 #include "consensus/raft/messages.h"
+#include "consensus/raft/quorum.h"
 #include "consensus/raft/raft_factory.h"
 #include "sim/durability_checker.h"
 #include "sim/member_changes.h"
@@ -27,11 +28,17 @@ namespace {
 constexpr std::uint64_t steps_plain = 2'000;
 constexpr std::uint64_t steps_changing = 5'000;
 constexpr std::uint64_t promise_micros = 4'000;
+constexpr int rounds_to_converge = 400;  // a tick of everybody and all that follows from it
+constexpr int rounds_to_sleep = 20;
+constexpr int deliveries_of_a_round = 100'000;
 constexpr GroupId group{1};
 
-RaftOptions draw_options(Rng rng, bool leases) {
+enum class Kind : std::uint8_t { plain, leases, losses };
+
+RaftOptions draw_options(Rng rng, Kind kind) {
   RaftOptions options;
-  if (leases) {
+  if (kind == Kind::losses && rng.split("sleep").chance(0.5)) options.sleep_ticks = 3;
+  if (kind == Kind::leases) {
     options.promise_micros = promise_micros;
     options.lease_micros = promise_micros * 9 / 10;
   }
@@ -70,15 +77,16 @@ struct Node {
 
 class Walk {
  public:
-  Walk(std::uint64_t seed, bool leases, bool narrate)
+  Walk(std::uint64_t seed, Kind kind, bool narrate)
       : rng_(Rng(seed).split("core walk")),
-        leases_(leases),
+        leases_(kind == Kind::leases),
+        losses_(kind == Kind::losses),
         recorder_(schedule_, narrate ? std::optional(TimeSpan{}) : std::nullopt),
         durability_(recorder_),
         raft_(recorder_, durability_),
         spotter_(recorder_, durability_),
         watchers_{&durability_, &raft_, &spotter_},
-        factory_(watch(make_raft_factory(draw_options(rng_.split("options"), leases_)), watchers_)) {
+        factory_(watch(make_raft_factory(draw_options(rng_.split("options"), kind)), watchers_)) {
     result_.seed = seed;
     // In every other walk members change. Two voters, or four, are no better than one, or three, at outliving
     // anything; but two changes of theirs that know nothing of each other may have majorities that do not meet.
@@ -110,6 +118,11 @@ class Walk {
       read_ = 20 + times.below(60);
       transfer_ = 5 + times.below(30);
     }
+    if (losses_) {
+      Rng damage = rng_.split("damage");
+      hurt_ = damage.unit() * damage.unit();  // most are hurt seldom: else there is soon nobody who can be elected
+      idle_ = damage.below(30);
+    }
     if (!changing) return;
     // Five nodes have more to say to each other, and more elections to hold.
     change_ = 10 + shares.below(80);
@@ -122,10 +135,12 @@ class Walk {
     transfer_ = shares.below(20);
     heard_max_ = 4;
     steps_max_ = steps_changing;
+    if (losses_) crash_ += 2;
   }
 
   WalkResult run() {
     while (result_.steps < steps_max_ && !recorder_.failed()) step();
+    if (losses_ && !recorder_.failed()) end_well();
     result_.wrong = recorder_.why();
     const auto longer = recorder_.rare_reached().find("snapshot installed over a longer log");
     result_.longer_logs = longer == recorder_.rare_reached().end() ? 0 : longer->second;
@@ -153,6 +168,7 @@ class Walk {
     if (falls(60)) return propose();
     if (falls(read_)) return read();
     if (falls(time_)) return pass_time();
+    if (falls(idle_)) return be_idle(rng_.chance(0.7));
     if (falls(change_)) return change_members();
     if (falls(transfer_))
       return leases_ ? hand_over() : (node.log->transfer_leadership(any().setup.self), collect(node));
@@ -167,8 +183,159 @@ class Walk {
     node.led = false;
     node.handed = node.setup.durable.snapshot.last.index;
     if (leases_) node.log->set_clock(now_);
+    if (losses_) node.log->set_idle(idle_now_);
     collect(node);
   }
+
+  // ---- damage ----
+
+  // The log is whole up to some place, and says up to which it was written.
+  void damage(Node& node) {
+    DurableLog& disk = node.setup.durable;
+    const std::size_t whole = rng_.below(disk.entries.size() + 1);
+    if (whole == disk.entries.size()) return;
+    const Entry& last = *disk.entries.back();
+    node.setup.left = std::max(node.setup.left, Position{last.epoch, last.index});
+    disk.entries.resize(whole);
+    durability_.hurt({group, node.setup.self});
+    result_.losses += 1;
+    recorder_.say("n{} has lost what came after {}, up to {}", node.setup.self,
+                  disk.snapshot.last.index.value + disk.entries.size(), last.index);
+  }
+
+  void be_idle(bool idle) {
+    idle_now_ = idle;
+    for (Node& node : nodes_) node.log->set_idle(idle);
+  }
+
+  // What the contract asks of a host when signs of life were missed.
+  void wake(Node& node) {
+    if (!node.log->asleep()) return;
+    node.log->wake({});
+    collect(node);
+  }
+
+  // Whoever hears that a node began another life.
+  void notice(const Node& reborn) {
+    for (Node& node : nodes_) {
+      const bool hears = side_[node.setup.self.value - 1] == side_[reborn.setup.self.value - 1];
+      if (hears && &node != &reborn) wake(node);
+    }
+  }
+
+  // Somebody would be elected if nobody led and all answered: by his own log, by which he campaigns.
+  [[nodiscard]] bool electable() const {
+    return std::ranges::any_of(nodes_, [this](const Node& node) {
+      const LogStatus candidate = node.log->status();
+      const Position last{candidate.last_epoch, candidate.last};
+      if (last < node.setup.left || !candidate.members.votes(Member(node.setup.self))) return false;
+      return raft::reached_by_quorum(candidate.members, [&](const Member& member) -> std::uint64_t {
+               const Node& voter = nodes_[member.node.value - 1];
+               const LogStatus own = voter.log->status();
+               return last >= Position{own.last_epoch, own.last} && last >= voter.setup.left ? 1 : 0;
+             }) > 0;
+    });
+  }
+
+  [[nodiscard]] const Node* newest_leader() const {
+    const Node* newest = nullptr;
+    for (const Node& node : nodes_) {
+      const Leadership now = node.log->status().leadership;
+      if (now.self_leads && (newest == nullptr || newest->log->status().leadership.epoch < now.epoch)) newest = &node;
+    }
+    return newest;
+  }
+
+  // All members have all that their leader has, and know it to be committed.
+  [[nodiscard]] bool all_whole() const {
+    const Node* leader = newest_leader();
+    if (leader == nullptr) return false;
+    const LogStatus first = leader->log->status();
+    return std::ranges::all_of(first.members.all(), [&](const Member& member) {
+      const Node& node = nodes_[member.node.value - 1];
+      const LogStatus own = node.log->status();
+      return own.last == first.last && own.last_epoch == first.last_epoch && own.committed == first.last &&
+             Position{own.last_epoch, own.last} >= node.setup.left;
+    });
+  }
+
+  // Everything that is on its way arrives, everything is written, until nothing moves.
+  void come_to_rest() {
+    for (int left = deliveries_of_a_round; left > 0; --left) {
+      bool wrote = false;
+      for (Node& node : nodes_) {
+        while (std::ranges::any_of(node.unsynced, has_something)) {
+          sync(node);
+          wrote = true;
+        }
+      }
+      if (fresh_.empty() && !wrote) return;
+      if (!fresh_.empty()) {
+        const std::size_t which = fresh_.front();
+        fresh_.pop_front();
+        deliver(which, "");
+      }
+    }
+    recorder_.wrong("L9 liveness: the cores do not come to rest");
+  }
+
+  [[nodiscard]] static bool has_something(const Write& write) {
+    return write.compact || write.output.needs_disk() || !write.output.send_after_sync.empty();
+  }
+
+  void round() {
+    for (Node& node : nodes_) {
+      if (!node.log->asleep()) tick(node);
+    }
+    come_to_rest();
+  }
+
+  void converge(std::string_view when) {
+    come_to_rest();
+    for (int left = rounds_to_converge; left > 0 && !all_whole() && !recorder_.failed(); --left) round();
+    if (all_whole() || recorder_.failed()) return;
+    recorder_.wrong(
+        fmt::format("L9 liveness: {} somebody could be elected, all see each other, and not all members "
+                    "are whole after {} ticks",
+                    when, rounds_to_converge));
+  }
+
+  void end_well() {
+    side_.assign(nodes_.size(), false);
+    recorder_.say("all see each other, and nothing more goes wrong");
+    be_idle(true);
+    for (Node& node : nodes_) wake(node);
+    come_to_rest();
+    if (!electable()) {
+      result_.stopped = 1;
+      return;
+    }
+    converge("after the walk,");
+    if (recorder_.failed()) return;
+    for (int left = rounds_to_sleep; left > 0; --left) round();
+    // A replica in an idle group, which may be asleep. A voter, and whoever is hurt, wakes the others itself, if by the
+    // log that is left to it they still are who they were.
+    const Membership members = newest_leader()->log->status().members;
+    const std::vector<Member> all = members.all();
+    Node& node = nodes_[all[rng_.below(all.size())].node.value - 1];
+    recorder_.say("n{} loses power", node.setup.self);
+    node.log.reset();
+    node.unsynced.clear();
+    damage(node);
+    rebuild(node);
+    const LogStatus own = node.log->status();
+    const bool wakes =
+        own.members.votes(Member(node.setup.self)) || Position{own.last_epoch, own.last} < node.setup.left;
+    const bool knows = wakes && own.members == members;
+    if (!knows || rng_.chance(0.5)) notice(node);
+    if (!electable()) {
+      result_.stopped = 1;
+      return;
+    }
+    converge("when one was hurt,");
+  }
+
+  // ---- the rest ----
 
   // A snapshot of what was handed out.
   void compact(Node& node) {
@@ -295,7 +462,9 @@ class Walk {
       node.unsynced.pop_front();
     }
     node.unsynced.clear();
+    if (losses_ && rng_.chance(hurt_)) damage(node);
     rebuild(node);
+    if (losses_) notice(node);
   }
 
   void sync(Node& node) {
@@ -431,6 +600,7 @@ class Walk {
 
   Rng rng_;
   const bool leases_;  // leaders read by them, and others by asking
+  const bool losses_;  // disks are damaged
   Schedule schedule_;
   Recorder recorder_;
   DurabilityChecker durability_;
@@ -462,11 +632,15 @@ class Walk {
   std::uint64_t now_ = 1'000'000;
   std::uint64_t reads_ = 0;
   double loss_ = 0;
+  double hurt_ = 0;  // of who loses power
+  std::uint64_t idle_ = 0;
+  bool idle_now_ = false;
 };
 
 }  // namespace
 
-WalkResult walk_cores(std::uint64_t seed, bool narrate) { return Walk(seed, false, narrate).run(); }
-WalkResult walk_leases(std::uint64_t seed, bool narrate) { return Walk(seed, true, narrate).run(); }
+WalkResult walk_cores(std::uint64_t seed, bool narrate) { return Walk(seed, Kind::plain, narrate).run(); }
+WalkResult walk_leases(std::uint64_t seed, bool narrate) { return Walk(seed, Kind::leases, narrate).run(); }
+WalkResult walk_losses(std::uint64_t seed, bool narrate) { return Walk(seed, Kind::losses, narrate).run(); }
 
 }  // namespace assent::sim

@@ -10,7 +10,9 @@ namespace assent::sim {
 
 bool DurableView::holds(Index index, Epoch epoch) const {
   if (index <= base || index <= left) return true;
-  return index <= last() && epochs[index.value - base.value - 1] == epoch;
+  if (index <= last()) return epochs[index.value - base.value - 1] == epoch;
+  const auto found = lost.find(index);
+  return found != lost.end() && found->second == epoch;
 }
 
 const DurableView* DurabilityChecker::view(const Replica& at) const {
@@ -22,6 +24,8 @@ void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const Re
   Group& group = groups_[at.group];
   group.memberships.try_emplace(Index(0), setup.members);
   State& known = state_of(at);
+  State fresh;
+  fresh.durable.left = setup.left.index;
   if (known.built && known.durable.incarnation != setup.incarnation) {
     group.lost[Member(at.node, known.durable.incarnation)] = std::move(known.durable);
   } else if (known.parted && setup.left != Position{}) {
@@ -29,14 +33,20 @@ void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const Re
   } else if (known.built) {
     if (known.parted) known.durable = *std::exchange(known.parted, std::nullopt);  // the log never said so
     judge_restart(at, known, setup);
+    fresh.durable.left = std::min(known.durable.left, setup.left.index);
+    fresh.durable.lost = std::move(known.durable.lost);
+    Index index = known.durable.base;
+    for (const Epoch epoch : known.hurt ? known.durable.epochs : std::vector<Epoch>()) {
+      fresh.durable.lost[index = index.next()] = epoch;
+    }
   }
-  State fresh;
   fresh.built = true;
   fresh.durable.incarnation = setup.incarnation;
   fresh.durable.hard_state = setup.durable.hard_state;
   fresh.durable.base = setup.durable.snapshot.last.index;
-  fresh.durable.left = setup.left.index;
+  fresh.durable.promised = setup.left;
   for (const EntryPtr& entry : setup.durable.entries) fresh.durable.epochs.push_back(entry->epoch);
+  settle_lost(fresh.durable);
   known = std::move(fresh);
 }
 
@@ -83,8 +93,8 @@ void DurabilityChecker::judge_return(const Replica& at, const State& state, cons
 
 // Writes that were under way may have arrived or not, in their order.
 void DurabilityChecker::judge_restart(const Replica& at, const State& state, const LogSetup& setup) {
-  const DurableLog& found = setup.durable;
   const DurableView& known = state.durable;
+  const DurableLog& found = setup.durable;
   bool hard_state_known = found.hard_state == known.hard_state;
   Index kept = known.last();  // no write under way touches what stands up to here
   for (const Write& write : state.writes) {
@@ -102,7 +112,7 @@ void DurabilityChecker::judge_restart(const Replica& at, const State& state, con
     const std::size_t place = index.value - base.value - 1;
     const Epoch epoch = known.epochs[index.value - known.base.value - 1];
     if (place < found.entries.size() && found.entries[place]->epoch == epoch) continue;
-    if (place >= found.entries.size() && lost_to_damage(known, kept, setup.left)) continue;
+    if (place >= found.entries.size() && state.hurt) break;
     return recorder_.wrong(
         fmt::format("L4 durability: node {} is rebuilt without entry {} of group {}, which it was told to be durable",
                     at.node, index, at.group));
@@ -111,12 +121,23 @@ void DurabilityChecker::judge_restart(const Replica& at, const State& state, con
     recorder_.wrong(fmt::format("L4 durability: node {} is rebuilt without its snapshot of group {} up to {}", at.node,
                                 at.group, known.base));
   }
+  if (state.hurt) judge_promise(at, state, kept, setup);
 }
 
-// The replica knows up to where it had entries: it lost them, and says so.
-bool DurabilityChecker::lost_to_damage(const DurableView& known, Index kept, const Position& left) {
-  if (kept <= known.base || left.index < kept) return false;
-  return left.epoch >= known.epochs[kept.value - known.base.value - 1];
+// kept: no write under way touches what stood up to here.
+void DurabilityChecker::judge_promise(const Replica& at, const State& state, Index kept, const LogSetup& setup) {
+  const DurableView& known = state.durable;
+  const Index found(setup.durable.snapshot.last.index.value + setup.durable.entries.size());
+  Position end = known.promised;
+  if (kept > std::max(known.base, found)) end = std::max(end, {known.epochs[kept.value - known.base.value - 1], kept});
+  const Position last = setup.durable.entries.empty()
+                            ? setup.durable.snapshot.last
+                            : Position{setup.durable.entries.back()->epoch, setup.durable.entries.back()->index};
+  if (std::max(setup.left, last) >= end) return;
+  recorder_.wrong(
+      fmt::format("L4 durability: node {} lost entries of group {} and has forgotten that it held them, up "
+                  "to {} of epoch {}",
+                  at.node, at.group, end.index, end.epoch));
 }
 
 void DurabilityChecker::gave(const Replica& at, const Output& output, const ReplicatedLog& /*log*/) {
@@ -215,9 +236,23 @@ void DurabilityChecker::apply(const Write& write, DurableView& view) {
     view.base = *write.install;
     view.epochs.clear();
   }
-  if (write.epochs.empty()) return;
-  view.epochs.resize(write.first.value - view.base.value - 1);
-  view.epochs.insert(view.epochs.end(), write.epochs.begin(), write.epochs.end());
+  if (!write.epochs.empty()) {
+    // What would stand behind an entry goes with it.
+    if (write.first <= view.last() && !view.holds(write.first, write.epochs.front())) view.lost.clear();
+    view.epochs.resize(write.first.value - view.base.value - 1);
+    view.epochs.insert(view.epochs.end(), write.epochs.begin(), write.epochs.end());
+  }
+  settle_lost(view);
+}
+
+// Of what was lost some is there again, or something else is: then nothing that followed it would be there any more.
+void DurabilityChecker::settle_lost(DurableView& view) {
+  while (!view.lost.empty()) {
+    const auto [index, epoch] = *view.lost.begin();
+    if (index > view.last()) return;
+    if (index > view.base && view.epochs[index.value - view.base.value - 1] != epoch) return view.lost.clear();
+    view.lost.erase(view.lost.begin());
+  }
 }
 
 }  // namespace assent::sim

@@ -4,9 +4,10 @@
 //   commitment  when an entry is first handed out as committed, a majority of its group holds it durably: of those who
 //               belong to it at that place of the log, or after a change that stands behind it, which is in force
 //               before it is committed
-//   restart     a replica is rebuilt from at least what it was told to be durable: hard state, entries, snapshot; it
-//               may lack entries at the end when it is told where they ended (they were damaged: sim/process.cc holds
-//               that only damage is said to be damage)
+//   restart     a replica is rebuilt from at least what it was told to be durable: hard state, entries, snapshot
+//   damage      one whose disk was damaged (hurt()) may lack entries from some place on, and then keeps how far it went
+//               (LogSetup::left). What it lacks counts as held, until others take its place: it was acknowledged, and
+//               it helps nobody to lead who lacks it
 //   leaving     who gives up what it holds was removed by a committed membership, and helps nobody to lead who
 //               lacks that
 //   ready       a leader serves only after it has handed out an entry of its own epoch (L5)
@@ -15,6 +16,7 @@
 // What is durable it learns from the outputs and from durable(), never from the disk. Knows no algorithm's messages.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -30,10 +32,14 @@ namespace assent::sim {
 struct DurableView {
   std::uint64_t incarnation = 0;  // of the member
   Bytes hard_state;
-  Index base;                 // everything up to here stands in a snapshot
-  Index left;                 // ... or was given up, when others were known to hold it, or lost to damage
-  std::vector<Epoch> epochs;  // of the entry at base + 1 + i
+  Index base;                   // everything up to here stands in a snapshot
+  Index left;                   // ... or was given up, when others were known to hold it
+  std::vector<Epoch> epochs;    // of the entry at base + 1 + i
+  std::map<Index, Epoch> lost;  // to damage: what would stand beyond last()
+  Position promised;            // LogSetup::left
   [[nodiscard]] Index last() const { return Index(base.value + epochs.size()); }
+  // It may have acknowledged everything up to here.
+  [[nodiscard]] Index reach() const { return std::max({last(), left, lost.empty() ? Index() : lost.rbegin()->first}); }
   // Holds the entry of this epoch, or a snapshot that covers it.
   [[nodiscard]] bool holds(Index index, Epoch epoch) const;
 };
@@ -45,6 +51,8 @@ class DurabilityChecker final : public LogWatcher {
   void built(const Replica& at, const LogSetup& setup, const ReplicatedLog& log) override;
   // The replica gives up all that it holds.
   void left(const Replica& at);
+  // Its disk was damaged: entries may be missing when it is rebuilt next.
+  void hurt(const Replica& at) { state_of(at).hurt = true; }
   void gave(const Replica& at, const Output& output, const ReplicatedLog& log) override;
   void synced(const Replica& at, std::uint64_t output_number, const ReplicatedLog& log) override;
   void asked_read(const Replica& at, ReadId id) override;
@@ -65,6 +73,7 @@ class DurabilityChecker final : public LogWatcher {
     DurableView durable;
     std::deque<Write> writes;
     bool built = false;
+    bool hurt = false;
     std::optional<DurableView> parted;  // gone, unless a crash loses that
     std::map<ReadId, Index> reads;      // committed anywhere when it was asked for
     Epoch handed;                       // of the newest entry handed out
@@ -78,13 +87,14 @@ class DurabilityChecker final : public LogWatcher {
 
   [[nodiscard]] bool was_removed(const Group& group, const Member& member, Index last) const;
   void judge_restart(const Replica& at, const State& state, const LogSetup& setup);
-  [[nodiscard]] static bool lost_to_damage(const DurableView& known, Index kept, const Position& left);
+  void judge_promise(const Replica& at, const State& state, Index kept, const LogSetup& setup);
   void judge_return(const Replica& at, const State& state, const LogSetup& setup);
   void judge_commit(const Replica& at, const Output& output);
   [[nodiscard]] bool majority_holds(GroupId id, const Group& group, const Entry& entry) const;
   void judge_ready(const Replica& at, const Output& output);
   void judge_reads(const Replica& at, const Output& output);
   static void apply(const Write& write, DurableView& view);
+  static void settle_lost(DurableView& view);
 
   [[nodiscard]] State& state_of(const Replica& at) { return replicas_[at]; }
 

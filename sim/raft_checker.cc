@@ -134,7 +134,8 @@ void RaftChecker::judge_promise(const Said& said, std::string_view when) {
   if (std::holds_alternative<raft::VoteRequest>(message) && hard->vote != said.from) return broken("its own vote");
   const auto* accept = std::get_if<raft::AppendAccept>(&message);
   // Of what was given up when the replica left others are known to hold it; who comes back may be told of it once more.
-  if (accept != nullptr && accept->match > std::max(view->last(), view->left)) return broken("what it accepts");
+  // What was lost to damage was durable when it was acknowledged.
+  if (accept != nullptr && accept->match > view->reach()) return broken("what it accepts");
 }
 
 void RaftChecker::judge_sleep(const Replica& at, const ReplicatedLog& log) {

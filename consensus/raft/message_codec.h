@@ -35,6 +35,7 @@ namespace assent::raft {
 
 // Far beyond any honest term or index, and far enough below 2^64 that adding to one never wraps around.
 constexpr std::uint64_t number_max = 1ULL << 62U;
+static_assert(no_request.value < number_max, "it travels");
 
 // What an entry counts for in byte limits.
 constexpr std::size_t entry_overhead_bytes = 64;

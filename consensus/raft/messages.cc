@@ -28,6 +28,7 @@ std::string text(const AppendRequest& m) {
 }
 std::string text(const AppendAccept& m) { return fmt::format("accept {} match {}", m.term, m.match); }
 std::string text(const AppendReject& m) {
+  if (m.rejected == no_request) return fmt::format("lost {} what comes after {}", m.term, place(m.hint));
   return fmt::format("reject {} after {} hint {}", m.term, m.rejected, place(m.hint));
 }
 std::string text(const Heartbeat& m) {

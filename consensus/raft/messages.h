@@ -58,8 +58,16 @@ struct AppendAccept {
   Index match;
 };
 
+// AppendReject::rejected when it answers no request: more than any leader has, and less than what may not travel
+// (number_max in message_codec.h).
+inline constexpr Index no_request{(1ULL << 62U) - 1};
+
 // The sender's log does not hold the entry before `rejected` + 1. Beyond hint nothing can match: it is the last place
 // at or below `rejected` whose epoch is not newer than the one the leader has at `rejected`.
+//
+// With no_request it is a word by itself: the sender lost entries that it had acknowledged, and its log ends at hint. A
+// leader takes any `rejected` beyond its own last index for that. One that does not know the word begins to probe,
+// which does no harm, and finds the loss out when it has the next entry to send.
 struct AppendReject {
   Epoch term;
   Index rejected;
@@ -68,7 +76,7 @@ struct AppendReject {
 
 struct Heartbeat {
   Epoch term;
-  Index commit;             // never beyond what the receiver is known to match
+  Index commit;             // never beyond what the receiver is known to match: if it is, the receiver lost entries
   std::uint64_t round = 0;  // of read barriers; echoed
 };
 

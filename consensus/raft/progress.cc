@@ -45,6 +45,24 @@ bool Progress::rejected(Index rejected, Index suggested) {
   return true;
 }
 
+// A word that comes late, or once more, after the follower was sent all of it again, takes match back to what is still
+// true: whoever has more has that, too. What was committed stays so, for that only grows; the follower is sent entries
+// that it has, acknowledges them, and match is where it was. Until then it counts for less than it might, which can
+// delay a commitment, a hand-over and sleep, and can allow nothing. An acknowledgement that comes late, from before the
+// loss, makes match too high once more: the next heartbeat is answered with the next word.
+bool Progress::lost(Index suggested) {
+  if (suggested > match_) return false;
+  match_ = suggested.previous();
+  commit_told = std::min(commit_told, match_);
+  sleep_answered = 0;  // that was in another life
+  if (state_ == State::snapshot) {
+    next_ = match_.next();  // the transfer goes on: it brings what is missing
+  } else {
+    become_probe(match_.next());
+  }
+  return true;
+}
+
 void Progress::alive(Index last) {
   heard();
   paused_ = false;

@@ -4,9 +4,11 @@
 //     a time probe, replicate --begin_snapshot--> snapshot          the entries it needs are gone from the leader's
 //     memory snapshot --accepted(reaching the log)--> replicate snapshot --failed, or no answer in time--> probe
 //
-// Invariants: match < next; match goes back only for a follower that left the group, forgot its log and came back as
-// who it was (node/leaving.h): when it lacks what a probe right behind the match asks for; in replicate, at most the
-// window's messages and bytes are unanswered.
+// Invariants: match < next; in replicate, at most the window's messages and bytes are unanswered. match goes back only
+//   * for a follower that left the group, forgot its log and came back as who it was (node/leaving.h):
+//     when it lacks what a probe right behind the match asks for;
+//   * for one that lost entries to damage:
+//     when it says so (lost()).
 #pragma once
 
 #include <cstddef>
@@ -45,6 +47,9 @@ class Progress {
   // The follower lacks what comes before rejected + 1, and suggested is where to try next. False when the answer is
   // stale.
   bool rejected(Index rejected, Index suggested);
+  // The follower lost entries that it had acknowledged; it still has what comes before suggested, or else did not even
+  // have so much. False when it is not known to match further than that: nothing new.
+  bool lost(Index suggested);
   // A sign of life: a probe may be repeated, and a stream that is not answered in full is worth a question.
   void alive(Index last);
   [[nodiscard]] bool has_question() const { return question_; }

@@ -46,7 +46,7 @@ bool wakes(const Message& message) {
 Raft::Raft(const LogSetup& setup, const RaftOptions& options)
     : self_(setup.self, planted(Bug::disk_loss_forgotten) ? 0 : setup.incarnation),
       group_(setup.group),
-      left_(setup.left),
+      left_(planted(Bug::loss_forgotten) ? Position{} : setup.left),
       options_(options),
       rng_(Rng(setup.seed).split(fmt::format("raft {} {}", setup.group, setup.self))),
       silent_(!check_durable_log(setup.durable)) {

@@ -99,9 +99,10 @@ class Raft final : public ReplicatedLog {
   template <class M>
   void dispatch(const Member& from, const M& message);
   [[nodiscard]] std::vector<Member> voters() const { return memberships_.current().voting(); }  // of either half
-  // 3.6.1; a log that this replica gave up counts as if it had it still.
+  // 3.6.1; a log that this replica gave up or lost counts as if it had it still.
   [[nodiscard]] bool is_new_enough(const Position& last) const { return last >= log_.last() && last >= left_; }
-  [[nodiscard]] bool may_lead() const { return memberships_.may_lead(self_, commit_) && log_.last() >= left_; }
+  [[nodiscard]] bool is_whole() const { return log_.last() >= left_; }
+  [[nodiscard]] bool may_lead() const { return memberships_.may_lead(self_, commit_) && is_whole(); }
   [[nodiscard]] bool plausible(Epoch term) const;
   [[nodiscard]] bool hard_state_durable() const { return !hard_dirty_ && hard_output_ <= durable_output_; }
   [[nodiscard]] Leadership leadership() const;
@@ -114,6 +115,7 @@ class Raft final : public ReplicatedLog {
   [[nodiscard]] Follower follower_of(const Member& leader);
   [[nodiscard]] std::uint32_t draw_timeout();
   [[nodiscard]] Role pre_campaign();
+  void ask_to_be_filled(Follower& role);
   void ask_for_pre_votes(const Tally& tally);
   [[nodiscard]] Role campaign(bool forced);
   [[nodiscard]] Next try_to_lead(const Candidate& role);
@@ -134,6 +136,7 @@ class Raft final : public ReplicatedLog {
   void store(const Member& leader, std::span<const EntryPtr> entries, Index end, Index leader_commit);
   void reject(const Member& leader, const Position& prev);
   void accept(const Member& leader, Index match);
+  void tell_loss(const Member& leader, Index believed);
   void commit_to(Index index);
   [[nodiscard]] Member sender_of_snapshot(NodeId from, const SnapshotMark& mark) const;
   void install(const SnapshotMark& mark);

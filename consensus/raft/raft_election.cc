@@ -22,6 +22,7 @@ Raft::Next Raft::on_tick(Follower& role) {
   if (role.elapsed_ticks < role.timeout_ticks) return std::nullopt;
   if (!may_lead()) {
     role.leader = {};  // who was left out of the group is told nothing any more: it knows of no leader
+    if (!is_whole() && memberships_.current().has(self_)) ask_to_be_filled(role);
     return std::nullopt;
   }
   if (promised()) {
@@ -55,6 +56,15 @@ Role Raft::pre_campaign() {
   narrate("asks for pre-votes of term {}", term_.next());
   ask_for_pre_votes(next.tally);
   return next;
+}
+
+// It may not campaign, which is what wakes a group that sleeps (raft_sleep.cc). So it asks like somebody who will: that
+// changes no term and gives no vote, whoever sleeps wakes up, and the leader is missed. The answers are not for it.
+void Raft::ask_to_be_filled(Follower& role) {
+  narrate("has lost entries up to {}@{}, and asks whether anybody leads", left_.epoch, left_.index);
+  role.elapsed_ticks = 0;
+  role.timeout_ticks = draw_timeout();
+  ask_for_pre_votes({});
 }
 
 // Those who have not answered.

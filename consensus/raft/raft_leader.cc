@@ -146,6 +146,15 @@ Raft::Next Raft::on(Leader& role, const Member& from, const AppendReject& messag
   }
   progress->heard();
   const Index suggested = log_.last_not_newer(message.hint.index, message.hint.epoch).next();
+  // No answer, but a word by itself (no_request). What was committed stays so, whatever it says.
+  if (message.rejected > log_.last_index()) {
+    if (planted(Bug::loss_unheard) || !progress->lost(suggested)) {
+      ignore();
+    } else {
+      narrate("hears that n{} lost what comes after {}", from, progress->match());
+    }
+    return std::nullopt;
+  }
   if (progress->rejected(message.rejected, suggested)) {
     narrate("probes n{} from {}", from, progress->next());
   } else {

@@ -64,7 +64,18 @@ Raft::Next Raft::on(Follower& role, const Member& from, const Heartbeat& message
   role.elapsed_ticks = 0;
   commit_to(std::min(message.commit, log_.last_index()));
   answer_leader(from, HeartbeatReply{.term = term_, .round = message.round});
+  tell_loss(from, message.commit);
   return std::nullopt;
+}
+
+// believed: what the leader takes this log to match at least. What matches only grows while a leader's term lasts, but
+// for damage: whoever has less has lost entries that it had acknowledged, and the leader may have nothing else to send
+// by which that would come out. What is left is the beginning of what matched. Damage to what is acknowledged and not
+// committed yet comes out no later: with the leader's next entries, or when it is committed.
+void Raft::tell_loss(const Member& leader, Index believed) {
+  if (believed <= log_.last_index()) return;
+  narrate("has lost what comes after {}@{}: n{} speaks of {}", log_.last().epoch, log_.last_index(), leader, believed);
+  answer_leader(leader, AppendReject{.term = term_, .rejected = no_request, .hint = log_.last()});
 }
 
 void Raft::commit_to(Index index) {

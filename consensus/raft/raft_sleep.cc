@@ -13,8 +13,9 @@
 // Liveness (L9). Nobody is left behind: a leader sleeps only when every member, learners too, has said that it sleeps
 // with the same log to the end, all of it committed. So where any replica of a group is awake, the group is as live as
 // without sleep: an awake leader goes on sending; an awake follower that hears no leader campaigns, and what either
-// sends wakes whom it reaches. It remains that all who are left sleep. A follower sleeps because of one leader of one
-// term, and that leader
+// sends wakes whom it reaches. Who has lost entries may not campaign (LogSetup::left), and asks for pre-votes all the
+// same, that is, wakes whom it reaches. It remains that all who are left sleep. A follower sleeps because of one leader
+// of one term, and that leader
 //   * sleeps or is awake where it was: whatever is asked of it wakes it, and it wakes the others;
 //   * follows in a newer term: of that somebody told it who was awake in it, and the leader of that term, if there came
 //     to be one, slept only after this follower had answered it in that term; or
@@ -90,6 +91,7 @@ Raft::Next Raft::on(Follower& role, const Member& from, const Sleep& message) {
   const bool whole = log_.last_index() == message.last && log_.durable_index() == message.last && !install_;
   if (!whole) {
     answer_leader(from, HeartbeatReply{.term = term_, .round = 0});
+    tell_loss(from, message.last);
     return std::nullopt;
   }
   if (!asleep_) narrate("sleeps at {}", message.last);

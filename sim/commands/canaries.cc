@@ -86,6 +86,9 @@ std::string explore_for(const PlantedBug& bug) {
   return fmt::format("explore {}: {} steps, {:.1f} s", known->model, found.steps, found.seconds);
 }
 
+// Only replicas that lost entries show it.
+bool is_of_losses(Bug bug) { return bug == Bug::loss_forgotten || bug == Bug::loss_unheard; }
+
 // What bare cores say of it: an answer that outlives two elections of the same node, or two leaders that change the
 // members and know nothing of each other, are rare in whole runs.
 std::string walk_for(const PlantedBug& bug, double seconds_max, const std::string& program) {
@@ -94,13 +97,17 @@ std::string walk_for(const PlantedBug& bug, double seconds_max, const std::strin
   const std::clock_t begun = std::clock();
   const auto seconds = [begun] { return static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC; };
   for (std::uint64_t seed = 1; seconds() < seconds_max && by.empty(); ++seed) {
-    WalkResult result = walk_cores(seed);
-    const bool leases = result.wrong.empty();
+    const bool losses = is_of_losses(bug.bug);
+    WalkResult result = losses ? walk_losses(seed) : walk_cores(seed);
+    const bool leases = !losses && result.wrong.empty();
     if (leases) result = walk_leases(seed);
     if (result.wrong.empty()) continue;
     by = fmt::format("walk: {}, {} walks, {:.1f} s  ({}{} walk{} --seeds {})",
                      result.wrong.substr(0, result.wrong.find(':')), seed, seconds(), program, plant_option(),
-                     leases ? " --leases" : "", seed);
+                     losses   ? " --losses"
+                     : leases ? " --leases"
+                              : "",
+                     seed);
   }
   plant(Bug::none);
   return by;
@@ -146,6 +153,8 @@ int canaries(const Arguments& arguments, const std::string& program) {
     std::string by;
     if (is_of_maps(bug.bug)) {
       by = grow_for(bug, arguments.seconds_max, program);
+    } else if (is_of_losses(bug.bug)) {
+      by = walk_for(bug, walk_share * arguments.seconds_max, program);
     } else {
       found = hunt(bug, arguments, is_of_services(bug.bug) ? "services" : "bank");
       by = explore_for(bug);

@@ -319,6 +319,12 @@ void Cluster::crash(std::uint64_t id, std::size_t surviving_writes) {
 
 void Cluster::restart(std::uint64_t id) { node(NodeId(id)).host.start(); }
 
+void Cluster::damage(std::uint64_t id, Index whole) {
+  crash(id);
+  host(id).damage(whole);
+  restart(id);
+}
+
 bool Cluster::propose(std::uint64_t id, std::size_t bytes) {
   Host& at = host(id);
   if (!at.up()) return false;

@@ -79,6 +79,8 @@ class Cluster {
   void heal() { cut_.clear(); }
   void crash(std::uint64_t node, std::size_t surviving_writes = 0);
   void restart(std::uint64_t node);
+  // It crashes and comes back with a log that is whole only up to here.
+  void damage(std::uint64_t node, Index whole);
   bool propose(std::uint64_t node, std::size_t bytes = 8);
   bool read(std::uint64_t node);
   bool change(std::uint64_t node, const std::vector<MemberChange>& changes);

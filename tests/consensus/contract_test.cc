@@ -393,6 +393,30 @@ TEST_P(Law, C20_a_follower_far_behind_catches_up_through_a_snapshot) {
   EXPECT_THAT(cluster.violations(), ::testing::IsEmpty()) << cluster.report();
 }
 
+TEST_P(Law, C25_whoever_lost_entries_is_whole_again_though_nobody_asks_for_anything) {
+  Cluster cluster = make(3);
+  ASSERT_NE(cluster.await_leader(terms()), 0U);
+  for (std::uint64_t round = 0; round < 12; ++round) {
+    const std::uint64_t leader = cluster.leader();
+    ASSERT_NE(leader, 0U);
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(cluster.propose(leader));
+    cluster.run(terms());
+    // A follower, or the leader itself: then another one is elected with its help.
+    const std::uint64_t hurt = (leader + round) % 3 + 1;
+    const std::uint64_t had = cluster.host(hurt).log().status().last.value;
+    const std::uint64_t whole = round % 2 == 0 ? had - 1 - round % 5 : 0;
+    ASSERT_TRUE(round < 6 || cluster.host(leader).take_snapshot(Index(cluster.handed(leader))));
+    cluster.damage(hurt, Index(whole));
+    cluster.run(2 * terms());
+    const LogStatus now = cluster.host(hurt).log().status();
+    EXPECT_GE(now.last.value, had) << "round " << round;
+    EXPECT_EQ(now.committed, now.last);
+    EXPECT_EQ(cluster.asleep(), GetParam().limits.sleeps ? 3U : 0U);
+  }
+  cluster.converge();
+  EXPECT_THAT(cluster.violations(), ::testing::IsEmpty()) << cluster.report();
+}
+
 TEST_P(Law, C22_a_slow_disk_anywhere_leaves_the_group_its_leader_and_its_pace) {
   for (const bool leaders_disk : {true, false}) {
     Cluster cluster = make(3);

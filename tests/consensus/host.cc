@@ -76,6 +76,14 @@ void Host::crash(std::size_t surviving) {
   queue_.clear();
 }
 
+void Host::damage(Index whole) {
+  crash(0);
+  auto& entries = setup_.durable.entries;
+  if (entries.empty() || entries.back()->index <= whole) return;
+  setup_.left = std::max(setup_.left, Position{entries.back()->epoch, entries.back()->index});
+  while (!entries.empty() && entries.back()->index > whole) entries.pop_back();
+}
+
 DurableLog Host::lose_disk(std::uint64_t next_incarnation) {
   crash(0);
   newest_.reset();

@@ -35,6 +35,8 @@ class Host {
   // The oldest `surviving` writes reached the disk without anybody having been told.
   void crash(std::size_t surviving);
   void start();
+  // Down, and its log is damaged: whole only up to here.
+  void damage(Index whole);
   // Down, and everything is gone. It comes back as another member. What it had durably is returned.
   DurableLog lose_disk(std::uint64_t next_incarnation);
 

@@ -34,6 +34,7 @@ std::vector<Message> samples() {
                     .entries = {entry(3, 10, 100, "a"), entry(5, 11, 100, ""), entry(5, 12, 101, Bytes(300, '\0'))}},
       AppendAccept{.term = Epoch(5), .match = Index(12)},
       AppendReject{.term = Epoch(5), .rejected = Index(9), .hint = at},
+      AppendReject{.term = Epoch(5), .rejected = no_request, .hint = at},
       Heartbeat{.term = Epoch(5), .commit = Index(8), .round = 77},
       HeartbeatReply{.term = Epoch(5), .round = 77},
       TimeoutNow{.term = Epoch(5)},

@@ -48,6 +48,42 @@ TEST(Progress, a_rejection_leads_back_to_the_suggested_place_but_never_before_th
   EXPECT_FALSE(progress.rejected(Index(7), Index(6))) << "not what was asked";
 }
 
+TEST(Progress, a_follower_that_lost_entries_is_probed_from_what_it_has_left) {
+  Progress progress(Index(10));
+  progress.accepted(Index(9), true);
+  progress.sent(Index(12), 10);
+  progress.commit_told = Index(9);
+  progress.sleep_answered = 3;
+  EXPECT_FALSE(progress.lost(Index(10))) << "all that it is known to match is there";
+  EXPECT_EQ(progress.state(), Progress::State::replicate);
+  EXPECT_TRUE(progress.lost(Index(5)));
+  EXPECT_EQ(progress.state(), Progress::State::probe);
+  EXPECT_EQ(progress.match(), Index(4));
+  EXPECT_EQ(progress.next(), Index(5));
+  EXPECT_EQ(progress.inflight(), 0U);
+  EXPECT_TRUE(progress.may_send(window));
+  EXPECT_EQ(progress.commit_told, Index(4)) << "it is told anew what is committed";
+  EXPECT_EQ(progress.sleep_answered, 0U) << "and asked anew to sleep";
+  EXPECT_FALSE(progress.lost(Index(5))) << "the same word once more";
+  progress.accepted(Index(12), true);
+  EXPECT_TRUE(progress.lost(Index(5))) << "and once more, late: it is sent what it has";
+  progress.accepted(Index(12), true);
+  EXPECT_EQ(progress.match(), Index(12));
+}
+
+TEST(Progress, a_snapshot_on_its_way_goes_on_when_entries_are_lost) {
+  Progress progress(Index(10));
+  progress.accepted(Index(9), true);
+  progress.begin_snapshot();
+  EXPECT_TRUE(progress.lost(Index(3)));
+  EXPECT_EQ(progress.state(), Progress::State::snapshot);
+  EXPECT_EQ(progress.match(), Index(2));
+  progress.snapshot_ended(1);
+  progress.tick();
+  EXPECT_EQ(progress.state(), Progress::State::probe);
+  EXPECT_EQ(progress.next(), Index(3));
+}
+
 TEST(Progress, C18_a_late_acknowledgement_never_takes_the_match_back) {
   Progress progress(Index(1));
   progress.accepted(Index(7), true);

@@ -156,6 +156,93 @@ TEST(Raft, a_copy_goes_its_own_way) {
   EXPECT_EQ(one.status().last, Index(1));
 }
 
+// ---- lost entries ----
+
+TEST(Raft, a_heartbeat_beyond_the_own_log_is_answered_with_what_is_left) {
+  Raft raft = make(stored(1, {1, 1}));
+  tell(raft, 2, Heartbeat{.term = Epoch(1), .commit = Index(2), .round = 1});
+  EXPECT_THAT(of_kind<AppendReject>(settle(raft).send_now), IsEmpty());
+  tell(raft, 2, Heartbeat{.term = Epoch(1), .commit = Index(3), .round = 2});
+  const Output out = settle(raft);
+  EXPECT_THAT(of_kind<HeartbeatReply>(out.send_now), SizeIs(1)) << "besides the usual answer";
+  const auto words = of_kind<AppendReject>(out.send_now);
+  ASSERT_THAT(words, SizeIs(1));
+  EXPECT_EQ(words.front().rejected, no_request);
+  EXPECT_EQ(words.front().hint, (Position{Epoch(1), Index(2)}));
+  EXPECT_EQ(raft.commit(), Index(2));
+  tell(raft, 2, Sleep{.term = Epoch(1), .last = Index(3), .round = 1});
+  EXPECT_THAT(of_kind<AppendReject>(settle(raft).send_now), SizeIs(1));
+  EXPECT_FALSE(raft.asleep());
+}
+
+TEST(Raft, a_leader_takes_back_what_a_follower_lost_and_nothing_that_is_committed) {
+  Raft raft = leader();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(raft.propose("x", ClusterMillis(1)));
+  (void)settle(raft);
+  for (const std::uint64_t peer : {2U, 3U}) tell(raft, peer, AppendAccept{.term = Epoch(1), .match = Index(4)});
+  (void)settle(raft);
+  ASSERT_EQ(raft.commit(), Index(4));
+  const AppendReject word{.term = Epoch(1), .rejected = no_request, .hint = {Epoch(1), Index(2)}};
+  tell(raft, 3, word);
+  const auto sent = of_kind<AppendRequest>(settle(raft).send_now);
+  ASSERT_THAT(sent, SizeIs(1)) << "without a new command";
+  EXPECT_EQ(sent.front().prev.index, Index(2));
+  EXPECT_THAT(sent.front().entries, SizeIs(2));
+  EXPECT_EQ(raft.commit(), Index(4));
+  const Progress* progress = std::get<Leader>(raft.role()).find(NodeId(3));
+  EXPECT_EQ(progress->match(), Index(2));
+  // Once more, and late.
+  tell(raft, 3, word);
+  EXPECT_THAT(settle(raft).send_now, IsEmpty());
+  tell(raft, 3, AppendAccept{.term = Epoch(1), .match = Index(4)});
+  tell(raft, 3, word);
+  EXPECT_THAT(of_kind<AppendRequest>(settle(raft).send_now), SizeIs(1));
+  tell(raft, 3, AppendAccept{.term = Epoch(1), .match = Index(4)});
+  EXPECT_EQ(progress->match(), Index(4));
+  EXPECT_EQ(raft.commit(), Index(4));
+  // Of another term, or from nobody: nothing.
+  tell(raft, 3, AppendReject{.term = Epoch(0), .rejected = no_request, .hint = {}});
+  tell(raft, 9, word);
+  EXPECT_EQ(progress->match(), Index(4));
+}
+
+TEST(Raft, whoever_lost_all_votes_by_what_it_had) {
+  Raft raft({.self = NodeId(1),
+             .group = group,
+             .members = three,
+             .seed = 1,
+             .durable = stored(3, {}),
+             .left = {Epoch(3), Index(7)}},
+            testing::small_raft_options());
+  const auto granted = [&raft](Position last) {
+    tell(raft, 2, PreVoteRequest{.term = Epoch(3), .last = last});
+    const auto replies = of_kind<PreVoteReply>(settle(raft).send_after_sync);
+    return replies.size() == 1 && replies.front().granted;
+  };
+  EXPECT_FALSE(granted({Epoch(3), Index(6)}));
+  EXPECT_FALSE(granted({Epoch(2), Index(9)}));
+  EXPECT_TRUE(granted({Epoch(3), Index(7)}));
+  EXPECT_TRUE(granted({Epoch(4), Index(1)}));
+  for (int i = 0; i < 200; ++i) raft.tick();
+  EXPECT_EQ(raft.role_name(), "follower") << "it asks, and campaigns not";
+  EXPECT_EQ(raft.term(), Epoch(3));
+  EXPECT_FALSE(settle(raft).send_now.empty());
+  tell(raft, 2, TimeoutNow{.term = Epoch(3)});
+  EXPECT_EQ(raft.role_name(), "follower");
+}
+
+TEST(Raft, a_term_older_than_what_was_lost_is_corruption) {
+  const LogSetup setup{.self = NodeId(1),
+                       .group = group,
+                       .members = three,
+                       .seed = 1,
+                       .durable = stored(3, {}),
+                       .left = {Epoch(4), Index(7)}};
+  const auto core = make_raft_factory(testing::small_raft_options())(setup);
+  ASSERT_FALSE(core);
+  EXPECT_EQ(core.error().code, ErrorCode::corruption);
+}
+
 // ---- bounds ----
 
 TEST(Raft, L8_reads_beyond_the_limit_are_busy) {

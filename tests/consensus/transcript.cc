@@ -174,6 +174,9 @@ void Transcript::dispatch(const std::string& verb, const Arguments& arguments) {
   } else if (verb == "lose") {
     static_cast<void>(host(node).lose_disk(std::stoull(arguments.at(1))));
     host(node).start();
+  } else if (verb == "damage") {
+    host(node).damage(Index(std::stoull(arguments.at(1))));
+    host(node).start();
   } else if (verb == "isolate") {
     for (const NodeId other : nodes_) cut_.insert({{node, other}, {other, node}});
   } else if (verb == "log") {

@@ -10,6 +10,7 @@
 //     clock 500 | clock 1 500          the time everywhere, or at node 1, in microseconds
 //     change 1 learner:4 voter:4 remove:3.7 | members 1    asks node 1 for a change; who it takes for members
 //     lose 3 7                         node 3's disk is lost; it comes back as member 3.7
+//     damage 3 5                       node 3 crashes, and its log comes back whole only up to 5
 //     sync 1 | disk 1 off | disk 1 on  writes are done at once while a disk is on
 //     deliver [1->2] | drop [1->2] | hold 1->2 | release    what is on its way now; shows each message
 //     settle                           delivers until nothing moves; narration only

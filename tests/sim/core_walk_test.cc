@@ -37,5 +37,19 @@ TEST(CoreWalk, WhatIsReadByALeaseIsNotOlderThanTheQuestion) {
   EXPECT_GT(reads, leased) << "and some by asking";
 }
 
+TEST(CoreWalk, WhateverIsLostToDamageWhatIsCommittedStays) {
+  std::uint64_t losses = 0;
+  std::uint64_t stopped = 0;
+  for (std::uint64_t seed = 1; seed <= 2'000; ++seed) {
+    const WalkResult result = walk_losses(seed);
+    EXPECT_EQ(result.wrong, "") << "seed " << seed;
+    losses += result.losses;
+    stopped += result.stopped;
+  }
+  EXPECT_GT(losses, 3'000U);
+  EXPECT_GT(stopped, 100U) << "too many copies were lost";
+  EXPECT_LT(stopped, 1'000U) << "and mostly all are whole in the end";
+}
+
 }  // namespace
 }  // namespace assent::sim

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include "base/planted.h"
 #include "sim/core_walk.h"
@@ -39,6 +41,16 @@ TEST(PlantedWalk, ALeaseThatOutlivesAHandOverOrARestartIsNoticed) {
   EXPECT_GT(found_by(Bug::lease_outlives_transfer, 10'000, true), 0U);
   EXPECT_GT(found_by(Bug::promise_lost_in_restart, 10'000, true), 0U);
   EXPECT_GT(found_by(Bug::lease_too_long, 10'000, true), 0U);
+}
+
+TEST(PlantedWalk, AReplicaThatForgetsItsLossOrALeaderThatDoesNotHearOfItIsNoticed) {
+  for (const auto& [bug, rule] : {std::pair{Bug::loss_forgotten, "L1"}, std::pair{Bug::loss_unheard, "L9"}}) {
+    plant(bug);
+    std::string wrong;
+    for (std::uint64_t seed = 1; seed <= 100 && wrong.empty(); ++seed) wrong = walk_losses(seed).wrong;
+    plant(Bug::none);
+    EXPECT_TRUE(wrong.starts_with(rule)) << wrong;
+  }
 }
 
 }  // namespace

@@ -34,8 +34,9 @@ struct PromiseTest : testing::Test {
     return DurableLog{raft::encode_hard_state({term, vote}), {}, std::move(entries)};
   }
   // A core that was built from this, as the checkers see it.
-  void build(NodeId node, DurableLog durable = {}) {
-    const LogSetup from = setup(node, std::move(durable));
+  void build(NodeId node, DurableLog durable = {}, Position left = {}) {
+    LogSetup from = setup(node, std::move(durable));
+    from.left = left;
     logs[node] = *factory(from);
     for (LogWatcher* watcher : watchers) watcher->built({group, node}, from, *logs[node]);
   }
@@ -47,6 +48,15 @@ struct PromiseTest : testing::Test {
   }
   void sync(NodeId node, std::uint64_t number) {
     for (LogWatcher* watcher : watchers) watcher->synced({group, node}, number, *logs[node]);
+  }
+  // Node 1 is told that three entries of epoch 1 are durable.
+  void hold_three(Epoch term) {
+    Output write;
+    write.number = 1;
+    write.hard_state = raft::encode_hard_state({term, {}});
+    write.append = {entry(1, 1), entry(1, 2), entry(1, 3)};
+    give(NodeId(1), write);
+    sync(NodeId(1), 1);
   }
   static Output says(std::uint64_t number, NodeId to, const raft::Message& message, bool now) {
     Output output;
@@ -73,6 +83,60 @@ TEST_F(PromiseTest, AnEntryIsCommittedOnlyWhenAMajorityHoldsItDurably) {
   commit.committed = {entry(1, 1)};
   give(NodeId(1), commit);
   expect_wrong("L4 durability");
+}
+
+TEST_F(PromiseTest, ALogThatComesBackShorterIsExplainedByDamageAndByNothingElse) {
+  hold_three(Epoch(1));
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(3)});
+  expect_wrong("L4 durability: node 1 is rebuilt without entry 2");
+}
+
+TEST_F(PromiseTest, WhoWasHurtMayLackEntriesAndMayNotForgetIt) {
+  hold_three(Epoch(1));
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(3)});
+  expect_fine();
+  EXPECT_TRUE(durability.view(one)->holds(Index(3), Epoch(1))) << "what it acknowledged still counts";
+  EXPECT_FALSE(durability.view(one)->holds(Index(3), Epoch(2)));
+  EXPECT_FALSE(durability.view(one)->holds(Index(4), Epoch(1)));
+  EXPECT_EQ(durability.view(one)->reach(), Index(3));
+  // Once more, with less to lose, and what is kept of the first time does not go back.
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(1), {}, {}), {Epoch(1), Index(1)});
+  expect_wrong("L4 durability: node 1 lost entries");
+}
+
+TEST_F(PromiseTest, WhoWasHurtAndSaysNothingOfItIsNoticed) {
+  hold_three(Epoch(1));
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(2)});
+  expect_wrong("L4 durability: node 1 lost entries");
+}
+
+TEST_F(PromiseTest, WhatWasLostCountsNoMoreOnceSomethingElseStandsThere) {
+  hold_three(Epoch(1));
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(1), {}, {entry(1, 1)}), {Epoch(1), Index(3)});
+  Output same;
+  same.number = 2;
+  same.append = {entry(1, 2)};
+  give(NodeId(1), same);
+  sync(NodeId(1), 2);
+  EXPECT_TRUE(durability.view(one)->holds(Index(3), Epoch(1)));
+  Output other;
+  other.number = 3;
+  other.append = {entry(2, 2)};
+  give(NodeId(1), other);
+  sync(NodeId(1), 3);
+  EXPECT_FALSE(durability.view(one)->holds(Index(3), Epoch(1)));
+  expect_fine();
+}
+
+TEST_F(PromiseTest, DamageLeavesTheBeginningOfALog) {
+  hold_three(Epoch(2));
+  durability.hurt(one);
+  build(NodeId(1), stored(Epoch(2), {}, {entry(1, 1), entry(2, 2)}), {Epoch(1), Index(3)});
+  expect_wrong("L4 durability: node 1 is rebuilt without entry 2");
 }
 
 TEST_F(PromiseTest, ACommitThatAMajorityHoldsIsFine) {
