@@ -104,6 +104,7 @@ void Process::start() {
   if (up()) return;
   ++life_;
   disk_.advance(schedule_.now());
+  if (damaged_) around_.hurt(*this);
   auto opened = open_loop();
   if (!opened) {
     recorder_.say("node {} cannot start: {}", setup_.node, opened.error().message);

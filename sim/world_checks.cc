@@ -223,6 +223,10 @@ void World::left(Process& process, GroupId group) {
   durability_.left({group, process.node()});
 }
 
+void World::hurt(Process& process) {
+  for (const GroupConfig& group : groups_) durability_.hurt({group.id, process.node()});
+}
+
 void World::judge_command(Process& process, GroupId group, const Entry& entry, bool fresh) {
   if (group == office_.coordinator) {
     if (!fresh) return;
