@@ -81,7 +81,7 @@ class SegmentedWal final : public Wal {
     if (!idle()) return fail(ErrorCode::busy, "a batch is on its way to the disk already");
     if (auto checked = check(batch); !checked) return fail(std::move(checked.error()));
     BatchBuilder plain = BatchBuilder::plain(place(number_), options_.block_bytes, last_batch_ + 1, position_);
-    say_again(plain);
+    has_plain_batches_ ? say_again(plain) : say_all(plain);
     write_records(plain, batch);
     const bool fits = plain.end() <= options_.segment_bytes || !has_plain_batches_;
     if (fits && !has_to_renew()) {
@@ -208,6 +208,12 @@ class SegmentedWal final : public Wal {
     recent_.begin(batch_number);
     enter(header.number, end, batch_number);
     return {};
+  }
+
+  // The batch behind an opening one says all that this one stated: older segments, which it made unnecessary, are gone.
+  void say_all(BatchBuilder& batch) const {
+    batch.covers(0);
+    for (const auto& [id, group] : groups_) state_group(batch, id, group, Index(1));
   }
 
   void enter(std::uint64_t number, std::uint64_t position, std::uint64_t batch_number) {

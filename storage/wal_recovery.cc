@@ -129,10 +129,8 @@ class Scanner {
       const std::uint64_t number = *it;
       auto bytes = disk_.read(path(number), 0, whole_file);
       if (!bytes) return fail(std::move(bytes.error()));
-      const auto header = read_segment_header(*bytes, place(number));
-      if (!header && header.error().code != ErrorCode::corruption) {
-        return fail(header.error().code, fmt::format("{}: {}", path(number), header.error().message));
-      }
+      const auto header = read_header(number, *bytes);
+      if (!header && header.error().code != ErrorCode::corruption) return fail(header.error());
       Link link{.header = header.value_or(SegmentHeader{}), .guessed = !header};
       const auto opening =
           header ? read_opening(*bytes, *header) : tl::unexpected(Damage{0, header.error().message, {}});
@@ -157,6 +155,15 @@ class Scanner {
       return {};
     }
     return check_no_head();
+  }
+
+  // One that is another directory's, before batches of this one, is damage: a write or a read went to the wrong place.
+  Result<SegmentHeader> read_header(std::uint64_t number, ByteView bytes) const {
+    auto header = read_segment_header(bytes, place(number));
+    if (header || header.error().code == ErrorCode::corruption) return header;
+    const bool strange = header.error().code == ErrorCode::refused && find_later_batch(bytes, place(number), 0, 0);
+    return fail(strange ? ErrorCode::corruption : header.error().code,
+                fmt::format("{}: {}", path(number), header.error().message));
   }
 
   tl::expected<Batch, Damage> read_opening(ByteView bytes, const SegmentHeader& header) const {
@@ -252,10 +259,8 @@ class Scanner {
     }
     auto bytes = disk_.read(path(number), 0, whole_file);
     if (!bytes) return fail(std::move(bytes.error()));
-    const auto header = read_segment_header(*bytes, place(number));
-    if (!header && header.error().code != ErrorCode::corruption) {
-      return fail(header.error().code, fmt::format("{}: {}", path(number), header.error().message));
-    }
+    const auto header = read_header(number, *bytes);
+    if (!header && header.error().code != ErrorCode::corruption) return fail(header.error());
     link.guessed = !header;
     link.header = header ? *header : guess_header(number, *bytes).value_or(guess_from(next, number));
     return link;
