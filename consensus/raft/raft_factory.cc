@@ -47,11 +47,6 @@ Result<void> check_durable_log(const DurableLog& durable) {
 LogFactory make_raft_factory(RaftOptions options) {
   return [options](const LogSetup& setup) -> Result<std::unique_ptr<ReplicatedLog>> {
     if (auto checked = check_durable_log(setup.durable); !checked) return fail(checked.error());
-    if (const auto hard = raft::decode_hard_state(setup.durable.hard_state); setup.left.epoch > hard->term) {
-      return fail(ErrorCode::corruption,
-                  fmt::format("the stored term {} is older than an entry that was lost, of term {}", hard->term,
-                              setup.left.epoch));
-    }
     return std::make_unique<raft::Raft>(setup, options);
   };
 }
