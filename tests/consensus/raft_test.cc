@@ -231,18 +231,6 @@ TEST(Raft, whoever_lost_all_votes_by_what_it_had) {
   EXPECT_EQ(raft.role_name(), "follower");
 }
 
-TEST(Raft, a_term_older_than_what_was_lost_is_corruption) {
-  const LogSetup setup{.self = NodeId(1),
-                       .group = group,
-                       .members = three,
-                       .seed = 1,
-                       .durable = stored(3, {}),
-                       .left = {Epoch(4), Index(7)}};
-  const auto core = make_raft_factory(testing::small_raft_options())(setup);
-  ASSERT_FALSE(core);
-  EXPECT_EQ(core.error().code, ErrorCode::corruption);
-}
-
 // ---- bounds ----
 
 TEST(Raft, L8_reads_beyond_the_limit_are_busy) {
