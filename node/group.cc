@@ -314,7 +314,12 @@ bool Group::durable(Wal::Ticket ticket) {
 }
 
 Result<void> Group::advance(ClusterMillis now) {
-  if (auto well = application_->healthy(); !well) return fail(named(well.error(), "its data cannot be read"));
+  if (auto well = application_->healthy(); !well && !data_damaged_) {
+    const Error error = named(well.error(), "its data cannot be read");
+    if (error.code != ErrorCode::corruption || !shared_.remakes) return fail(error);
+    data_damaged_ = true;
+    halt(error);
+  }
   if (halted_) return advance_halted();
   const Output output = std::exchange(output_, Output{});
   if (output.leadership && leads_ && (!output.leadership->self_ready || output.leadership->epoch != led_)) {

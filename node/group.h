@@ -87,6 +87,7 @@ class Group {
     std::uint64_t stale_read_ticks_max = 0;
     GroupLevels* levels = nullptr;  // NodeConfig::levels
     std::uint64_t let_go_ticks = 0;
+    bool remakes = false;  // the loop makes damaged data again
   };
 
   Group(GroupConfig config, NodeId self, std::unique_ptr<ReplicatedLog> log, std::unique_ptr<Application> application,
@@ -96,6 +97,10 @@ class Group {
 
   // For the rest of this life: see above.
   void halt(const Error& why);
+  // Its application cannot read its data any more: the group is halted, and waits to be begun anew.
+  [[nodiscard]] bool has_damaged_data() const { return data_damaged_; }
+  // Before that: a snapshot that is being made is not wanted any more.
+  [[nodiscard]] Result<void> give_up_making();
 
   // ---- inputs ----
   void tick();
@@ -202,7 +207,6 @@ class Group {
   [[nodiscard]] Result<void> take_snapshot();
   [[nodiscard]] Result<void> save(const SnapshotMark& mark, SnapshotDataPtr data);
   [[nodiscard]] Result<void> save_incoming();
-  [[nodiscard]] Result<void> give_up_making();
   [[nodiscard]] Result<void> advance_halted();
   void tick_halted();
   void give_leadership_away();
@@ -237,8 +241,9 @@ class Group {
   std::deque<ReadReady> reads_;       // satisfied barriers whose index is not applied yet
 
   StaleReads stale_reads_;
-  std::optional<Error> halted_;  // it met what this program does not know
-  Epoch level_written_;          // the epoch in which write_level_command() did so
+  std::optional<Error> halted_;  // it met what this program does not know, or data that cannot be read
+  bool data_damaged_ = false;
+  Epoch level_written_;  // the epoch in which write_level_command() did so
 
   Index snapshot_;                          // the newest taken or installed
   std::uint64_t snapshot_phase_ = 0;        // so that the replicas of a group do not all stop at one index

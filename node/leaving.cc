@@ -27,10 +27,14 @@ bool Leaving::believes(const LogStatus& replica, const LeftItem& answer) const {
 }
 
 LeftGroup Leaving::begin(const LogStatus& replica, const LeftItem& answer, Wal::Ticket ticket) {
-  LeftGroup& left = left_[answer.group];
-  left.place = std::max({left.place, last_of(replica), answer.at});
+  return give_up(answer.group, std::max(last_of(replica), answer.at), ticket);
+}
+
+LeftGroup Leaving::give_up(GroupId group, const Position& end, Wal::Ticket ticket) {
+  LeftGroup& left = left_[group];
+  left.place = std::max(left.place, end);
   ++left.times;
-  going_[answer.group] = ticket;
+  going_[group] = ticket;
   return left;
 }
 

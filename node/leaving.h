@@ -18,6 +18,9 @@
 // place is held by a majority without it. When the group takes the node in again, it does so as a learner, from
 // nothing.
 //
+// A replica that cannot begin, because the snapshot that it needs is damaged, goes the same way, without being asked to
+// and without having been removed. It is a voter as before: LogSetup::left says why that is safe.
+//
 // Why an answer is not too old. It names the leader's committed place. What a replica holds beyond that place it may
 // have got from a leader that took it in again; so an answer from before its own last entry is not believed. One that
 // takes in an empty replica again is begun anew with the leader's next message.
@@ -60,6 +63,9 @@ class Leaving {
 
   // What the batch of this ticket has to write.
   [[nodiscard]] LeftGroup begin(const LogStatus& replica, const LeftItem& answer, Wal::Ticket ticket);
+  // The same for a replica whose log goes on from a snapshot that is damaged, and that its application needs: it gives
+  // up what it has, which ended there, and is begun anew with the leader's next message.
+  [[nodiscard]] LeftGroup give_up(GroupId group, const Position& end, Wal::Ticket ticket);
   // Those that are going, and whose record is durable up to this ticket.
   [[nodiscard]] std::vector<GroupId> logged(Wal::Ticket durable) const;
   // Its files are removed.

@@ -19,6 +19,7 @@
 #include "node/peers.h"
 #include "node/router.h"
 #include "node/txn_watcher.h"
+#include "storage/damaged_files.h"
 #include "storage/snapshot_file.h"
 #include "storage/snapshot_store.h"
 #include "txn_proto/wire_codec.h"
@@ -142,6 +143,7 @@ class NodeLoop final : public Loop {
       submit();
     } while (start_disk());
     send();
+    if (!failure_) remake_data();
   }
 
   [[nodiscard]] bool has_more() const override { return !failure_ && !making_.empty(); }
@@ -179,6 +181,11 @@ class NodeLoop final : public Loop {
   }
   [[nodiscard]] const GroupConfig* known(GroupId id) const;
   [[nodiscard]] Result<void> add_group(const GroupConfig& group);
+  [[nodiscard]] Result<std::unique_ptr<Application>> open_application(const GroupConfig& group);
+  [[nodiscard]] Result<void> set_data_aside(const GroupConfig& group);
+  void give_up(const GroupConfig& group, const LogSetup& setup, const Error& why);
+  void drop(Group& group);
+  void remake_data();
   // Its loop is this one.
   [[nodiscard]] bool owns(GroupId group) const { return loop_of(group, config_.loops) == config_.loop; }
   // Founds it, or has it on its disk.
@@ -214,7 +221,9 @@ class NodeLoop final : public Loop {
     if (!failure_) peers_.send(transport_);
   }
   void advance(Group& group) {
-    if (!failure_) check(group.advance(clock_.wall()));
+    if (failure_) return;
+    check(group.advance(clock_.wall()));
+    if (group.has_damaged_data()) remaking_.insert(group.config().id);
   }
 
   void on_frame(const FrameReceived& received);
@@ -268,6 +277,7 @@ class NodeLoop final : public Loop {
   std::deque<Group::LetGoTurn> let_go_;  // each group once
   std::set<std::pair<std::uint64_t, GroupId>> alarms_;
   std::vector<Group*> making_;  // snapshots, in steps
+  std::set<GroupId> remaking_;  // whose database is damaged
   std::map<GroupId, Group> groups_;
   std::vector<GroupId> shards_;
   MapNews map_;                   // that this node goes by
@@ -317,17 +327,21 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
                     "promised, so it does not take part",
                     group.name, config_.wal.folder, log.error().message));
   }
-  auto application = applications_(group);
+  auto application = open_application(group);
   if (!application) return fail(application.error());
   const Index snapshot = setup.durable.snapshot.last.index;
   std::optional<Error> newer;  // a newer program wrote the snapshot
   if ((*application)->applied() < snapshot) {
     const auto newest = snapshots_->newest(group.id);
-    if (!newest) return fail(newest.error());
-    if (!newest->has_value() || (*newest)->mark.last.index < snapshot) {
-      return fail(ErrorCode::corruption,
-                  fmt::format("group {}: the log begins after entry {}, and the snapshot up to there is missing",
-                              group.name, snapshot));
+    if (!newest && newest.error().code != ErrorCode::corruption) return fail(newest.error());
+    if (!newest || !newest->has_value() || (*newest)->mark.last.index < snapshot) {
+      const std::string why = newest ? "it is missing" : newest.error().message;
+      give_up(group, setup,
+              {ErrorCode::corruption,
+               fmt::format("group {}: the log begins after entry {}, and the snapshot up to there cannot be read: {}",
+                           group.name, snapshot, why),
+               {}});
+      return {};
     }
     if (auto done = (*application)->restore((*newest)->mark, (*newest)->data); !done) {
       if (done.error().code != ErrorCode::unsupported) return fail(done.error());
@@ -355,7 +369,8 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
                                     config_.limits.snapshot_step_bytes,
                                     config_.limits.stale_read_ticks_max,
                                     config_.levels,
-                                    config_.limits.let_go_ticks});
+                                    config_.limits.let_go_ticks,
+                                    config_.application_files != nullptr});
   find(group.id)->remember(setup.durable.hard_state);
   const std::uint32_t applied_level = config_.levels == nullptr ? 0 : config_.levels->level(group.id);
   if (!newer && applied_level > protocol_level()) {
@@ -367,6 +382,42 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
   }
   if (newer) find(group.id)->halt(*newer);
   return {};
+}
+
+// What is in its database is in log and snapshots as well.
+Result<std::unique_ptr<Application>> NodeLoop::open_application(const GroupConfig& group) {
+  auto application = applications_(group);
+  if (application || application.error().code != ErrorCode::corruption || !config_.application_files) {
+    return application;
+  }
+  recovery_.damages.push_back(application.error().message);
+  if (auto aside = set_data_aside(group); !aside) return fail(aside.error());
+  return applications_(group);
+}
+
+Result<void> NodeLoop::set_data_aside(const GroupConfig& group) {
+  if (!config_.application_files) return {};
+  Disk& disk = config_.application_disk == nullptr ? disk_ : *config_.application_disk;
+  for (const std::string& path : config_.application_files(group)) {
+    if (!disk.size(path)) continue;  // there is none
+    if (auto aside = set_aside(disk, path, config_.wal.damaged_bytes_max); !aside) return aside;
+  }
+  return {};
+}
+
+// What its log goes on from cannot be read, so that all it has is of no use (node/leaving.h). Not begun.
+void NodeLoop::give_up(const GroupConfig& group, const LogSetup& setup, const Error& why) {
+  const DurableLog& log = setup.durable;
+  const Position end =
+      log.entries.empty() ? log.snapshot.last : Position{log.entries.back()->epoch, log.entries.back()->index};
+  GroupUpdate& update = batch_.updates.emplace_back();
+  update.group = group.id;
+  if (!log.hard_state.empty()) update.hard_state = log.hard_state;
+  update.left = leaving_.give_up(group.id, std::max(end, setup.left), batch_.ticket);
+  recovery_.groups[group.id] = DurableLog{log.hard_state, {}, {}};
+  recovery_.lost_places[group.id] = update.left->place;
+  recovery_.lost[group.id] = {Index(1), update.left->place};
+  recovery_.damages.push_back(why.message);
 }
 
 bool NodeLoop::carries(const GroupConfig& group) const {
@@ -412,8 +463,8 @@ Group* NodeLoop::find_or_add(GroupId id) {
 Group* NodeLoop::add_running(const GroupConfig& config) {
   const auto added = add_group(config);
   check(added);
-  if (!added) return nullptr;
   Group* const group = find(config.id);
+  if (!added || group == nullptr) return nullptr;
   group->application().watch(watcher_);
   if (!shards_.empty()) group->know_shards(shards_);
   return group;
@@ -463,10 +514,6 @@ void NodeLoop::on_item(NodeId /*from*/, const LeftItem& item) {
 // What was gathered for the log goes but for term and vote, and messages that wait for it are not sent.
 void NodeLoop::leave(Group& group, const LeftItem& answer) {
   const GroupConfig config = group.config();
-  for (ClientReply& reply : group.part()) {
-    --unanswered_;
-    replies_.push_back(std::move(reply));
-  }
   const auto waits = std::find_if(batch_.updates.begin(), batch_.updates.end(),
                                   [&config](const GroupUpdate& update) { return update.group == config.id; });
   GroupUpdate& update = waits != batch_.updates.end() ? *waits : batch_.updates.emplace_back();
@@ -475,13 +522,23 @@ void NodeLoop::leave(Group& group, const LeftItem& answer) {
   if (!group.hard_state().empty()) update.hard_state = group.hard_state();
   update.left = leaving_.begin(group.log(), answer, batch_.ticket);
   recovery_.groups[config.id] = DurableLog{group.hard_state(), {}, {}};
-  for (auto* list : {&dirty_, &waiting_on_disk_, &news_, &awake_, &risen_, &making_, &round_})
-    std::erase(*list, &group);
-  std::erase_if(alarms_, [&config](const auto& alarm) { return alarm.second == config.id; });
-  std::erase_if(let_go_, [&group](const Group::LetGoTurn& turn) { return turn.group == &group; });
-  groups_.erase(config.id);
+  drop(group);
   if (observer_.left) observer_.left(config);
   remove_what_left();
+}
+
+// It is owed nothing any more, and what it still owes is answered.
+void NodeLoop::drop(Group& group) {
+  const GroupId id = group.config().id;
+  for (ClientReply& reply : group.part()) {
+    --unanswered_;
+    replies_.push_back(std::move(reply));
+  }
+  for (auto* list : {&dirty_, &waiting_on_disk_, &news_, &awake_, &risen_, &making_, &round_})
+    std::erase(*list, &group);
+  std::erase_if(alarms_, [id](const auto& alarm) { return alarm.second == id; });
+  std::erase_if(let_go_, [&group](const Group::LetGoTurn& turn) { return turn.group == &group; });
+  groups_.erase(id);
 }
 
 void NodeLoop::remove_what_left() {
@@ -824,6 +881,35 @@ LoopStatistics NodeLoop::statistics() const {
 
 // ---- damage at rest ----
 
+// Groups whose database is damaged are begun anew, as by a start of the node, without it: log and snapshot have all
+// that is in it. What was gathered and is not with the disk yet is dropped, as by a crash.
+void NodeLoop::remake_data() {
+  if (remaking_.empty() || !wal_->idle()) return;
+  for (const GroupId id : std::exchange(remaking_, {})) {
+    Group* const group = find(id);
+    if (group == nullptr) continue;
+    if (!group->has_damaged_data()) {
+      group->halt({ErrorCode::corruption, "its database is damaged and is made again", {}});
+    }
+    if (auto done = group->give_up_making(); !done) return check(done);
+    if (!group->may_part()) {
+      remaking_.insert(id);
+      continue;
+    }
+    const GroupConfig config = group->config();
+    for (GroupUpdate& update : batch_.updates) {
+      if (update.group != id) continue;
+      update = GroupUpdate();
+      update.group = id;
+    }
+    recovery_.groups[id] = wal_->log_of(id);
+    drop(*group);
+    if (auto aside = set_data_aside(config); !aside) return check(aside);
+    if (observer_.remade) observer_.remade(config);
+    add_running(config);
+  }
+}
+
 std::vector<ColdFile> NodeLoop::cold_files() const {
   std::vector<ColdFile> files = wal_->closed();
   std::vector<ColdFile> snapshots = snapshots_->files();
@@ -837,6 +923,11 @@ bool NodeLoop::repair(const ColdFile& file) {
     const std::vector<ColdFile> closed = wal_->closed();
     if (std::find(closed.begin(), closed.end(), file) == closed.end()) return false;
     wal_->renew(file.segment);
+    return true;
+  }
+  if (file.kind == ColdFile::Kind::other) {
+    if (find(file.group) == nullptr || !config_.application_files) return false;
+    remaking_.insert(file.group);
     return true;
   }
   const auto name = snapshot_file::parse_name(file.path.substr(file.path.rfind('/') + 1));

@@ -51,10 +51,11 @@ struct NodeConfig {
   GroupLevels* levels = nullptr;  // what took effect on its disk; null: nothing is noted. It outlives the loop
   // A replica that was removed from its group asks its way out, and goes with all that it kept (node/leaving.h).
   bool leaves = false;
-  // What an application keeps on the disk besides, as paths in the data directory: they go with their group.
+  // What an application keeps on the disk besides, as paths in the data directory: they go with their group, and are
+  // set aside when they are damaged, since the application can be made again from log and snapshot.
   std::function<std::vector<std::string>(const GroupConfig&)> application_files = {};
-  // Where those are; null: on the disk of the log. It outlives the loop, whose thread calls remove() and
-  // sync_directory() of it, and nothing else.
+  // Where those are; null: on the disk of the log. It outlives the loop, whose thread calls what
+  // storage/damaged_files.h needs, remove() and sync_directory() of it, and nothing else.
   Disk* application_disk = nullptr;
   bool tells_leads = false;                // to its peers, each second and on change: how many groups it leads
   std::uint64_t snapshot_every = 100'000;  // applied entries between snapshots of a group; 0: never
@@ -204,7 +205,8 @@ class Loop {
   // What a scrubber may read (storage/scrubber.h): each of these stays as it is until it goes.
   [[nodiscard]] virtual std::vector<ColdFile> cold_files() const = 0;
   // A cold file turned out to be damaged. True when this node makes another in its place from what it has in memory and
-  // in its databases, during the next rounds: then the damaged one is set aside. Harmless for a file that is gone.
+  // in its databases, or a database from log and snapshot, during the next rounds: then the damaged one is set aside.
+  // Harmless for a file that is gone.
   virtual bool repair(const ColdFile& file) = 0;
   // For statistics().
   virtual void scrubbed(ScrubStatus status) = 0;
@@ -215,7 +217,8 @@ class Loop {
     std::function<void(GroupId, const Entry&)> applied;
     std::function<void(GroupId, const Leadership&)> leadership;
     std::function<void(GroupId, NodeId from, const Error& why)> snapshot_refused = {};
-    std::function<void(const GroupConfig&)> left = {};  // its replica here is gone
+    std::function<void(const GroupConfig&)> left = {};    // its replica here is gone
+    std::function<void(const GroupConfig&)> remade = {};  // its replica here begins again, without its damaged database
   };
   virtual void observe(Observer observer) = 0;
   // Told what the groups that are led here do (node/txn_watcher.h); null: nobody is. It must outlive the loop.

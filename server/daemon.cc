@@ -629,15 +629,11 @@ void Daemon::watch_losses(const GroupStatus& group) {
 }
 
 void Daemon::damage_found(const Scrubber::Damage& damage, bool repaired) {
-  const bool database = damage.file.kind == ColdFile::Kind::other;
   LogEvent event(LogLevel::error, "scrub", "a file is damaged on the disk");
   event.field("file", damage.file.path).field("damage", damage.what);
   if (!damage.file.group.none()) event.field("group", cluster_.groups.name(damage.file.group));
   event.field("next", repaired ? "this node replaces it; look at the disk"
-                      : database
-                          ? "stop this node, move the file away with its -wal and -shm, and start it: the file "
-                            "is made again from snapshot and log; then look at the disk"
-                          : "it is not needed by a group of this node; assentd verify, when the node is stopped");
+                               : "it is not needed by a group of this node; assentd verify, when the node is stopped");
   event.write_at_most_every(damage.again ? 60 : 1, damage.file.path);
   if (damage.again) return;
   note(NodeEventKind::damage, damage.file.group.none() ? "" : cluster_.groups.name(damage.file.group),

@@ -54,7 +54,7 @@ Error rebuildable(const Error& error, std::string_view kind, const GroupConfig& 
   return {error.code,
           fmt::format("{} {}: {}{}", kind, group.name, error.message,
                       error.code == ErrorCode::corruption
-                          ? "; move the file away (with its -wal and -shm), and it is made again from snapshot and log"
+                          ? "; the file goes to the folder damaged, and is made again from snapshot and log"
                           : ""),
           {}};
 }

@@ -25,6 +25,7 @@ void DurabilityChecker::built(const Replica& at, const LogSetup& setup, const Re
   group.memberships.try_emplace(Index(0), setup.members);
   State& known = state_of(at);
   State fresh;
+  fresh.hurt = known.hurt;  // by what is found next it may be rebuilt once more, in the same life
   fresh.durable.left = setup.left.index;
   if (known.built && known.durable.incarnation != setup.incarnation) {
     group.lost[Member(at.node, known.durable.incarnation)] = std::move(known.durable);
@@ -117,7 +118,8 @@ void DurabilityChecker::judge_restart(const Replica& at, const State& state, con
         fmt::format("L4 durability: node {} is rebuilt without entry {} of group {}, which it was told to be durable",
                     at.node, index, at.group));
   }
-  if (base.value + found.entries.size() < known.base.value) {
+  const bool given_up = state.hurt && setup.left.index >= known.last();  // its snapshot was damaged
+  if (base.value + found.entries.size() < known.base.value && !given_up) {
     recorder_.wrong(fmt::format("L4 durability: node {} is rebuilt without its snapshot of group {} up to {}", at.node,
                                 at.group, known.base));
   }

@@ -472,6 +472,7 @@ class GrowthWalk final : private Surroundings {
   }
   void called(Process&, const ServiceCall&) override {}
   void left(Process&, GroupId) override {}
+  void remade(Process&, GroupId) override {}
   void hurt(Process&) override {}
   void went_down(Process&) override {}
 

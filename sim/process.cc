@@ -69,8 +69,8 @@ NodeConfig Process::config() const {
   if (swarm_.leaves) {
     config.level = belong_level;
     config.leaves = true;
-    config.application_files = [](const GroupConfig& group) { return files_of(group); };
   }
+  config.application_files = [](const GroupConfig& group) { return files_of(group); };
   if (swarm_.sleep_ticks > 0) {
     config.limits.sign_of_life_ticks = swarm_.heartbeat_ticks;
     config.limits.peer_silent_ticks_max = swarm_.election_ticks;
@@ -131,7 +131,8 @@ void Process::start() {
         recorder_.wrong(fmt::format("D3 snapshots: node {} cannot restore what node {} sent of group {}: {}", node(),
                                     from, group, why.message));
       },
-      [this](const GroupConfig& group) { around_.left(*this, group.id); }});
+      [this](const GroupConfig& group) { around_.left(*this, group.id); },
+      [this](const GroupConfig& group) { around_.remade(*this, group.id); }});
   if (swarm_.leaves) {
     for (const NodeId node : setup_.nodes) loop_->handle(PeerTold{node, belong_level});
   }

@@ -139,6 +139,7 @@ class World final : private Surroundings {
   Result<std::unique_ptr<Application>> make_application(Process& process, const GroupConfig& group) override;
   void applied(Process& process, GroupId group, const Entry& entry) override;
   void left(Process& process, GroupId group) override;
+  void remade(Process& process, GroupId group) override;
   void hurt(Process& process) override;
   void leadership(Process& process, GroupId group, const Leadership& leadership) override;
   void replied(Process& process, ClientReply reply) override;

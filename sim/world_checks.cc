@@ -223,6 +223,12 @@ void World::left(Process& process, GroupId group) {
   durability_.left({group, process.node()});
 }
 
+void World::remade(Process& process, GroupId group) {
+  recorder_.say("node {} begins group {} again without its database, which is damaged", process.node(), group);
+  recorder_.rare("damaged database made again");
+  logs_.left(process.life(), group);
+}
+
 void World::hurt(Process& process) {
   for (const GroupConfig& group : groups_) durability_.hurt({group.id, process.node()});
 }

@@ -114,6 +114,11 @@ class SegmentedWal final : public Wal {
     return true;
   }
 
+  [[nodiscard]] DurableLog log_of(GroupId id) const override {
+    const auto group = groups_.find(id);
+    return group == groups_.end() ? DurableLog{} : group->second.durable_log();
+  }
+
   [[nodiscard]] std::vector<ColdFile> closed() const override {
     std::vector<ColdFile> files;
     for (const std::uint64_t number : segments_) {

@@ -83,6 +83,9 @@ class Wal {
   [[nodiscard]] virtual Ticket durable() const = 0;
   [[nodiscard]] virtual std::optional<Error> failure() const = 0;
 
+  // What the log says of a group, as of the last batch that was submitted; empty when it says nothing.
+  [[nodiscard]] virtual DurableLog log_of(GroupId group) const = 0;
+
   // The segments that are not written any more, ascending. Each stays as it is until it goes.
   [[nodiscard]] virtual std::vector<ColdFile> closed() const = 0;
   // The closed segment is damaged. What is live in it and in older ones is written anew from memory, at the beginning

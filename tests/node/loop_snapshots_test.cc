@@ -78,17 +78,27 @@ TEST_F(LoopSnapshotTest, AnApplicationThatLostItsDataIsRestored) {
   EXPECT_EQ(database(c0).texts.size(), 20U);
 }
 
-TEST_F(LoopSnapshotTest, ALogWithoutItsSnapshotDoesNotOpen) {
+TEST_F(LoopSnapshotTest, AGroupWithoutItsSnapshotIsGivenUpAndTheOthersGoOn) {
   open();
   run_to(c0, 12);
+  run_to(s1, 3);
   node.kill();
   database(c0) = TestDatabase{};
   const auto names = node.disk.list("snapshots").value();
   for (const std::string& name : names) ASSERT_TRUE(node.disk.remove("snapshots/" + name));
-  const auto opened = node.open([](const LogSetup& setup) { return std::make_unique<ScriptedLog>(setup); });
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().code, ErrorCode::corruption);
-  EXPECT_THAT(opened.error().message, testing::HasSubstr("c0"));
+  open();
+  EXPECT_EQ(node.loop->application(c0), nullptr);
+  EXPECT_EQ(node.loop->recovery().lost.at(c0), (LostEntries{Index(1), {Epoch(1), Index(12)}}));
+  EXPECT_THAT(node.loop->recovery().damages, testing::ElementsAre(testing::HasSubstr("group c0")));
+  EXPECT_EQ(log(s1).setup().durable.entries.size(), 3U);
+
+  receive(peer, ConsensusItem{c0, "from its leader"});
+  node.settle();
+  ASSERT_NE(node.loop->application(c0), nullptr);
+  EXPECT_EQ(log(c0).setup().left, (Position{Epoch(1), Index(12)}));
+  EXPECT_TRUE(log(c0).setup().durable.entries.empty());
+  const std::vector<GroupStatus> groups = node.loop->status();
+  EXPECT_EQ(groups.front().lost, (Position{Epoch(1), Index(12)}));
 }
 
 TEST_F(LoopSnapshotTest, TheNewestIsSentWhenTheLogAsks) {

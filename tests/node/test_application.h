@@ -43,7 +43,7 @@ class TestApplication final : public Application {
   [[nodiscard]] Index applied() const override { return database_.applied; }
   Result<void> batch_applied() override { return {}; }
   [[nodiscard]] Result<void> healthy() const override {
-    return unwell ? Result<void>(fail(ErrorCode::io, "a read failed")) : Result<void>();
+    return unwell ? Result<void>(fail(unwell_code, "a read failed")) : Result<void>();
   }
 
   void leadership(const Leadership& next) override {
@@ -144,6 +144,7 @@ class TestApplication final : public Application {
 
   bool leading = false;
   bool unwell = false;
+  ErrorCode unwell_code = ErrorCode::io;
   bool mute = false;  // forgets its clients when it resigns
   std::uint64_t ticks = 0;
   std::uint64_t wants_rest = 0;
