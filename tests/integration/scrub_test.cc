@@ -123,5 +123,43 @@ TEST(Scrub, DamageInRunningNodesIsFoundToldAndReplaced) {
   bank.judge();
 }
 
+// Pages of a shard's database, on a node that runs and on one that does not.
+TEST(Scrub, ADamagedDatabaseIsMadeAgain) {
+  ClusterOptions options;
+  options.extra_yaml = scrub_often;
+  Cluster cluster("scrub-database", options);
+  cluster.start_all();
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  BankUnderFire bank(cluster);
+  ASSERT_TRUE(bank.set_up());
+  bank.start_load();
+  ASSERT_TRUE(bank.wait_for_commits(300));
+
+  const auto spoil = [&](std::string_view node, std::size_t from) {
+    const std::filesystem::path path = cluster.data_of(node) / "shards" / "s1.db";
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(from));
+    file << std::string(3 * 4096, '\x5a');
+    EXPECT_TRUE(file.good()) << path;
+  };
+  // What SQLite has in its own log or cache hides what is in the file: then it is struck again.
+  EXPECT_TRUE(eventually(120s, [&] {
+    spoil("n2", 4096);
+    return eventually(5s, [&] { return set_aside(cluster, "n2", "shards-s1.db") > 0; });
+  })) << cluster.log_of("n2");
+  EXPECT_THAT(cluster.log_of("n2"), HasSubstr("s1.db"));
+  ASSERT_TRUE(bank.wait_for_commits(50));
+  bank.stop_load();
+  bank.judge();
+
+  cluster.kill("n3");
+  spoil("n3", 0);
+  cluster.start("n3");
+  EXPECT_TRUE(eventually(30s, [&] { return set_aside(cluster, "n3", "shards-s1.db") > 0; })) << cluster.log_of("n3");
+  ASSERT_TRUE(cluster.wait_for_leaders());
+  bank.judge();
+  for (const std::string_view node : Cluster::nodes) EXPECT_TRUE(cluster.process(node).running()) << node;
+}
+
 }  // namespace
 }  // namespace assent::testing
