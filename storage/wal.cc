@@ -35,7 +35,7 @@ class SegmentedWal final : public Wal {
   SegmentedWal(const SegmentedWal&) = delete;
   SegmentedWal& operator=(const SegmentedWal&) = delete;
 
-  // Takes over what recovery read and opens a fresh segment behind it: docs/FORMATS.md 2.6, steps 6 and 7.
+  // Takes over what recovery read and opens a fresh segment behind it: docs/FORMATS.md 2.7, steps 6 and 7.
   Result<void> start(WalScan scan) {
     if (!scan.head) return start_new(scan);
     groups_ = std::move(scan.groups);

@@ -1,5 +1,5 @@
 // Reads a write-ahead log back: finds the head and the chain of segments behind it, replays them, and tells a torn tail
-// from damage (docs/FORMATS.md 2.6). Changes nothing on the disk; what to do about what it found is the WAL's business.
+// from damage (docs/FORMATS.md 2.7). Changes nothing on the disk; what to do about what it found is the WAL's business.
 //
 // Batches that are damaged are passed over. What they changed is said again by later ones, so it is known which groups
 // they concerned: of such a group term, vote, snapshot and the end of its log are what they were, and only entries are
