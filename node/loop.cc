@@ -418,6 +418,7 @@ void NodeLoop::give_up(const GroupConfig& group, const LogSetup& setup, const Er
   recovery_.lost_places[group.id] = update.left->place;
   recovery_.lost[group.id] = {Index(1), update.left->place};
   recovery_.damages.push_back(why.message);
+  if (observer_.remade) observer_.remade(group);
 }
 
 bool NodeLoop::carries(const GroupConfig& group) const {

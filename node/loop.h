@@ -217,8 +217,9 @@ class Loop {
     std::function<void(GroupId, const Entry&)> applied;
     std::function<void(GroupId, const Leadership&)> leadership;
     std::function<void(GroupId, NodeId from, const Error& why)> snapshot_refused = {};
-    std::function<void(const GroupConfig&)> left = {};    // its replica here is gone
-    std::function<void(const GroupConfig&)> remade = {};  // its replica here begins again, without its damaged database
+    std::function<void(const GroupConfig&)> left = {};  // its replica here is gone
+    std::function<void(const GroupConfig&)> remade =
+        {};  // its replica here begins again, without data that are damaged
   };
   virtual void observe(Observer observer) = 0;
   // Told what the groups that are led here do (node/txn_watcher.h); null: nobody is. It must outlive the loop.

@@ -29,6 +29,7 @@ std::string to_options(const Choices& choices) {
   if (choices.plain_snapshots) text += " --plain-snapshots";
   if (choices.plain_leaving) text += " --plain-leaving";
   if (choices.plain_loops) text += " --plain-loops";
+  if (choices.plain_disks) text += " --plain-disks";
   if (choices.yardstick) text += " --yardstick";
   return text;
 }

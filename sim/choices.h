@@ -25,6 +25,7 @@ struct Choices {
   bool plain_snapshots = false;           // snapshots are made, and travel, all at once
   bool plain_leaving = false;             // a replica that was removed keeps what it had
   bool plain_loops = false;               // each node has one loop
+  bool plain_disks = false;               // nothing at rest is damaged
   bool yardstick = false;                 // the shape by which speed is measured: see draw_swarm()
 
   bool operator==(const Choices&) const = default;

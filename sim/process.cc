@@ -160,6 +160,7 @@ bool Process::judge_losses() {
   for (const auto& [group, lost] : recovery.lost) {
     recorder_.say("node {}: of group {} it has lost the entries from {} to {}@{}", setup_.node, group, lost.first,
                   lost.end.epoch, lost.end.index);
+    if (loop_->application(group) == nullptr) around_.remade(*this, group);
   }
   if (!recovery.lost.empty()) {
     recorder_.rare("replica goes on without entries that were damaged");

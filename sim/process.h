@@ -44,7 +44,7 @@ class Surroundings {
   virtual void called(Process& process, const ServiceCall& call) = 0;
   // Its replica of the group is gone, for it was removed.
   virtual void left(Process& process, GroupId group) = 0;
-  // Its replica begins again, in the same life, because its database was damaged.
+  // Its replica begins again, in the same life, without data that are damaged.
   virtual void remade(Process& process, GroupId group) = 0;
   // It starts on a disk that was damaged: its replicas may have lost entries.
   virtual void hurt(Process& process) = 0;

@@ -72,7 +72,7 @@ const std::vector<std::string_view>& rare_states() {
       "damage found by recovery",
       "damaged node came up whole",
       "replica goes on without entries that were damaged",
-      "damaged database made again",
+      "replica begun again without damaged data",
       "start given up for a failed read",
       "recovery over more than three segments",
       "crash right after a recovery",

@@ -390,6 +390,7 @@ Swarm draw_swarm(Rng rng, const Choices& choices) {
   if (choices.requests) swarm.requests_max = *choices.requests;
   draw_services(swarm, rng.split("services"));
   draw_faults(swarm, rng.split("faults"), choices);
+  if (choices.plain_disks) swarm.disk.rot = 0, swarm.disk.rot_gap = swarm.disk.cold_gap = 0;
   // Where no members change nobody leaves, and such a seed draws what it always drew.
   if (swarm.members_change() && !choices.plain_leaving) swarm.leaves = rng.split("leaving").chance(0.7);
   if (swarm.faultless() && !choices.yardstick) make_calm(swarm, rng.split("calm"));

@@ -224,8 +224,8 @@ void World::left(Process& process, GroupId group) {
 }
 
 void World::remade(Process& process, GroupId group) {
-  recorder_.say("node {} begins group {} again without its database, which is damaged", process.node(), group);
-  recorder_.rare("damaged database made again");
+  recorder_.say("node {} begins group {} again without data that are damaged", process.node(), group);
+  recorder_.rare("replica begun again without damaged data");
   logs_.left(process.life(), group);
 }
 

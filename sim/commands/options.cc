@@ -90,6 +90,7 @@ void add_choices(CLI::App& command, Choices& choices) {
   command.add_flag("--plain-snapshots", choices.plain_snapshots, "snapshots are made, and travel, all at once");
   command.add_flag("--plain-leaving", choices.plain_leaving, "a replica that was removed keeps what it had");
   command.add_flag("--plain-loops", choices.plain_loops, "each node has one loop");
+  command.add_flag("--plain-disks", choices.plain_disks, "nothing at rest is damaged");
   command.add_flag("--yardstick", choices.yardstick, "the shape by which speed is measured");
 }
 

@@ -25,7 +25,9 @@ testing::TraceJudgement judge(const Trace& trace) { return testing::judge_trace<
 Choices mixed() {
   Choices choices;
   choices.workload = "mixed";
-  choices.plain_leaving = true;  // Raft as published knows no replica that gives up what it held
+  // Raft as published knows no replica that gives up what it held, nor one that lost it.
+  choices.plain_leaving = true;
+  choices.plain_disks = true;
   return choices;
 }
 
