@@ -16,8 +16,14 @@ bool has_left(const LogStatus& leader, Index applied, const Member& member) {
 }
 
 Position Leaving::place(GroupId group) const {
-  const auto found = left_.find(group);
-  return found == left_.end() || planted(Bug::leaver_forgets) ? Position{} : found->second.place;
+  Position place;
+  if (const auto left = left_.find(group); left != left_.end() && !planted(Bug::leaver_forgets)) {
+    place = left->second.place;
+  }
+  if (const auto lost = lost_.find(group); lost != lost_.end() && !planted(Bug::damage_forgotten)) {
+    place = std::max(place, lost->second);
+  }
+  return place;
 }
 
 // A replica that holds nothing has nothing to lose, unless it was begun for a late message after the node had left.

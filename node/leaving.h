@@ -49,12 +49,13 @@ inline constexpr std::uint32_t belong_level = 1;
 
 class Leaving {
  public:
-  // left: from the write-ahead log (WalRecovery).
-  explicit Leaving(std::map<GroupId, LeftGroup> left) : left_(std::move(left)) {}
+  // Both from the write-ahead log (WalRecovery).
+  Leaving(std::map<GroupId, LeftGroup> left, std::map<GroupId, Position> lost)
+      : left_(std::move(left)), lost_(std::move(lost)) {}
 
   // It belonged to the group once, and was removed.
   [[nodiscard]] bool left(GroupId group) const { return left_.contains(group); }
-  // For LogSetup.
+  // For LogSetup: up to where its log went, when it was given up or entries of it were lost.
   [[nodiscard]] Position place(GroupId group) const;
   // Its files are not removed yet.
   [[nodiscard]] bool going(GroupId group) const { return going_.contains(group); }
@@ -73,6 +74,7 @@ class Leaving {
 
  private:
   std::map<GroupId, LeftGroup> left_;
+  std::map<GroupId, Position> lost_;
   std::map<GroupId, Wal::Ticket> going_;
 };
 

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "base/digest.h"
-#include "base/planted.h"
 #include "base/protocol_level.h"
 #include "node/frame.h"
 #include "node/group.h"
@@ -76,7 +75,7 @@ class NodeLoop final : public Loop {
         applications_(std::move(applications)),
         router_(config.self, config.groups, nodes_of(config), {config.loop, config.loops}),
         peers_(config.self, config.incarnation, nodes_of(config), config.limits, config.loops > 1),
-        leaving_(recovery_.left) {
+        leaving_(recovery_.left, recovery_.lost_places) {
     batch_.ticket = wal_->durable() + 1;
     now_micros_ = clock_.alive_micros();
   }
@@ -193,7 +192,7 @@ class NodeLoop final : public Loop {
   // Where its log ended when entries of it were lost to damage; the beginning when none were.
   [[nodiscard]] Position lost_place(GroupId group) const {
     const auto found = recovery_.lost_places.find(group);
-    return found == recovery_.lost_places.end() || planted(Bug::damage_forgotten) ? Position{} : found->second;
+    return found == recovery_.lost_places.end() ? Position{} : found->second;
   }
   Group* add_running(const GroupConfig& group);
   // Also one that this node has only now been taken into; null when the cluster has none of this id, or when what this
@@ -314,7 +313,7 @@ Result<void> NodeLoop::add_group(const GroupConfig& group) {
                  .durable = {},
                  .incarnation = config_.disk,
                  .founders = group.founders,
-                 .left = std::max(leaving_.place(group.id), lost_place(group.id))};
+                 .left = leaving_.place(group.id)};
   if (const auto found = recovery_.groups.find(group.id); found != recovery_.groups.end()) {
     setup.durable = DurableLog{found->second.hard_state, found->second.snapshot, std::move(found->second.entries)};
     found->second.entries.clear();

@@ -181,7 +181,7 @@ TEST(Leaving, ARemovalThatMayBeUndoneIsNoRemoval) {
 }
 
 TEST(Leaving, AnAnswerFromBeforeTheOwnLastEntryIsNotBelieved) {
-  const Leaving leaving({});
+  const Leaving leaving({}, {});
   LogStatus replica;
   replica.last = Index(10);
   replica.last_epoch = Epoch(4);
