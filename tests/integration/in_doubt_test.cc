@@ -82,7 +82,8 @@ TEST_F(InDoubt, M10_a_shard_leaves_the_ring_with_a_transaction_in_doubt_on_it) {
   EXPECT_EQ(ctl({"shard", "leave-ring", "s1"}).status, 0);
   for (const char* const key : {"a", "b", "c", "d", "e", "f"}) EXPECT_EQ(ctl({"route", key}).output, "s2\n") << key;
   EXPECT_EQ(json({"txn", "in-doubt"}, 5)["inDoubt"][0]["txnId"], id);
-  EXPECT_NE(ctl({"--timeout", "2s", "sql", "--shard", "s1", "UPDATE accounts SET balance = 1 WHERE id = 'a'"}).status, 0)
+  EXPECT_NE(ctl({"--timeout", "2s", "sql", "--shard", "s1", "UPDATE accounts SET balance = 1 WHERE id = 'a'"}).status,
+            0)
       << "the row is held";
   cluster.kill("n1");  // and who prepared it forgets all but its log
   cluster.start("n1");
