@@ -256,7 +256,8 @@ Result<void> Daemon::open_loop() {
                             .field("error", why.message)
                             .write_at_most_every(10, "snapshot refused");
                       },
-                  .left = [this](const GroupConfig& group) { forget(group); }});
+                  .left = [this](const GroupConfig& group) { forget(group); },
+                  .remade = [this](const GroupConfig& group) { data_remade(group); }});
   loop_->know_shards(shards_of(cluster_));
   loop_->announce({cluster_.epoch, encode(cluster_.map)});
   observe_.look_at(*loop_);
@@ -272,7 +273,7 @@ Result<void> Daemon::open_loop() {
       .field("torn_bytes", recovery.torn_bytes)
       .write();
   for (const std::string& damage : recovery.damages) {
-    LogEvent(LogLevel::error, "store", "the log is damaged; this node goes on with what is whole")
+    LogEvent(LogLevel::error, "store", "damage on the disk; this node goes on with what is whole")
         .field("damage", damage)
         .field("next", "look at the disk")
         .write();
@@ -626,6 +627,14 @@ void Daemon::watch_losses(const GroupStatus& group) {
       .write();
   note(NodeEventKind::damage, name,
        fmt::format("{} of {} were damaged, and come from its leader", describe_lost(group), name));
+}
+
+void Daemon::data_remade(const GroupConfig& group) {
+  LogEvent(LogLevel::error, "store", "a group's data were damaged here; it begins anew without them")
+      .field("group", group.name)
+      .field("next", "they are made again from snapshot and log, or come from the group's leader; look at the disk")
+      .write();
+  note(NodeEventKind::damage, group.name, fmt::format("data of {} were damaged and are made again", group.name));
 }
 
 void Daemon::damage_found(const Scrubber::Damage& damage, bool repaired) {

@@ -141,6 +141,12 @@ void ThreadLane::observe(Loop::Observer observer) {
                         observed_.emplace_back([group](const Loop::Observer& to) {
                           if (to.left) to.left(group);
                         });
+                      },
+                  .remade =
+                      [this](const GroupConfig& group) {
+                        observed_.emplace_back([group](const Loop::Observer& to) {
+                          if (to.remade) to.remade(group);
+                        });
                       }});
   });
 }

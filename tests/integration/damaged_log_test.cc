@@ -81,7 +81,7 @@ TEST(DamagedLog, ANodeStepsOutOfTheGroupsConcernedAndIsMadeWholeByTheOthers) {
   EXPECT_THAT(seen.output, HasSubstr("The node can be started"));
   cluster.start("n2");
   EXPECT_TRUE(made_whole(cluster, "n2")) << cluster.log_of("n2");
-  EXPECT_THAT(cluster.log_of("n2"), HasSubstr("the log is damaged; this node goes on with what is whole"));
+  EXPECT_THAT(cluster.log_of("n2"), HasSubstr("damage on the disk; this node goes on with what is whole"));
   ASSERT_TRUE(bank.wait_for_commits(100));
   bank.stop_load();
   bank.judge();
