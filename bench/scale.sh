@@ -66,7 +66,7 @@ for curve in "${curves[@]}"; do
       for n in 1 2 4 8 16 32 64 128 256 512 1024; do point clients "$n" --workload bank --accounts 10000 --clients "$n"; done ;;
     values) cluster 2
       for n in 1 100 1000 10000 100000; do point values "$n" --workload keys --accounts 10000 --value-bytes "$n"; done ;;
-    accounts) for n in 1000 10000 100000 1000000; do cluster 2; point accounts "$n" --workload bank --accounts $((n / 2)); done ;;
+    accounts) for n in 1000 10000 100000 1000000 10000000; do cluster 2; point accounts "$n" --workload bank --accounts $((n / 2)); done ;;
     outcomes) for n in 20000 100000 1000000 10000000; do
       rm -rf "$dir/history"
       "$bin/history_bench" "$dir/history" "$n" >"$dir/point.txt" && /usr/bin/python3 "$root/bench/scale_plot.py" outcomes "$json" "$n" "$dir/point.txt"
