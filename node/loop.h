@@ -118,7 +118,8 @@ struct GroupStatus {
   std::optional<Position> lost = std::nullopt;
 };
 
-// Of one that lost entries, which: "entries 3 to 9".
+// Of one that lost entries, which: "entries 3 to 9". Of a group at a start, and of one whose log was mended in part.
+[[nodiscard]] std::string describe_lost(const LostEntries& lost);
 [[nodiscard]] std::string describe_lost(const GroupStatus& status);
 
 // What the scrubber of this node has to say: the host's, which reads beside the loop.

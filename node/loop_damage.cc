@@ -106,11 +106,15 @@ bool NodeLoop::repair(const ColdFile& file) {
   return true;
 }
 
+std::string describe_lost(const LostEntries& lost) {
+  const Index last = lost.end.index;
+  return lost.first == last ? fmt::format("entry {}", last) : fmt::format("entries {} to {}", lost.first, last);
+}
+
 std::string describe_lost(const GroupStatus& status) {
   if (!status.lost) return {};
-  const Index last = status.lost->index;
-  const Index first = std::min(status.log.last.next(), last);  // replaced in part, or by others that may lead later
-  return first == last ? fmt::format("entry {}", last) : fmt::format("entries {} to {}", first, last);
+  // Replaced in part, or by others that may lead later.
+  return describe_lost(LostEntries{std::min(status.log.last.next(), status.lost->index), *status.lost});
 }
 
 }  // namespace assent

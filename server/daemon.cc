@@ -278,6 +278,8 @@ Result<void> Daemon::open_loop() {
         .field("next", "look at the disk")
         .write();
   }
+  // Here already: a leader may have sent them before the group is looked at for the first time.
+  for (const auto& [group, lost] : recovery.lost) say_lost(group, describe_lost(lost));
   return {};
 }
 
@@ -616,17 +618,21 @@ void Daemon::watch_losses(const GroupStatus& group) {
     LogEvent(LogLevel::info, "store", "a group's log is whole here again").field("group", name).write();
     return note(NodeEventKind::damage, name, fmt::format("the log of {} is whole here again", name));
   }
-  if (!lossy_.insert(group.config.id).second) return;
+  say_lost(group.config.id, describe_lost(group));
+}
+
+void Daemon::say_lost(GroupId group, const std::string& entries) {
+  if (!lossy_.insert(group).second) return;
+  const std::string name = cluster_.groups.name(group);
   LogEvent(LogLevel::error, "store", "entries of a group's log were damaged here")
       .field("group", name)
-      .field("entries", describe_lost(group))
+      .field("entries", entries)
       .field(
           "next",
           "the group's leader sends them. Until then this node neither leads the group nor votes for who lacks them; "
           "without a leader see assentctl cluster health")
       .write();
-  note(NodeEventKind::damage, name,
-       fmt::format("{} of {} were damaged, and come from its leader", describe_lost(group), name));
+  note(NodeEventKind::damage, name, fmt::format("{} of {} were damaged, and come from its leader", entries, name));
 }
 
 void Daemon::data_remade(const GroupConfig& group) {

@@ -82,6 +82,7 @@ class Daemon {
   void free_memory(const Loop& loop);
   void watch_groups(const std::vector<GroupStatus>& changed);
   void watch_losses(const GroupStatus& group);
+  void say_lost(GroupId group, const std::string& entries);
   void data_remade(const GroupConfig& group);
   void forget(const GroupConfig& group);  // whose replica here is gone
   // Goes by a newer map of the cluster, if there is one.
