@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "base/result.h"
 
 namespace assent {
 
@@ -16,8 +17,8 @@ class SnapshotData {
  public:
   virtual ~SnapshotData() = default;
   [[nodiscard]] virtual std::uint64_t size() const = 0;
-  // Appends these bytes to out; all of them must be there.
-  virtual void copy(std::uint64_t offset, std::uint64_t size, Bytes& out) const = 0;
+  // Appends these bytes to out; all of them must be there. io when they lie in a file that cannot be read.
+  [[nodiscard]] virtual Result<void> copy(std::uint64_t offset, std::uint64_t size, Bytes& out) const = 0;
 };
 using SnapshotDataPtr = std::shared_ptr<const SnapshotData>;
 
@@ -34,7 +35,7 @@ class SnapshotPieces final : public SnapshotData {
     for (const Piece& piece : pieces_) size_ += piece.view().size();
   }
   [[nodiscard]] std::uint64_t size() const override { return size_; }
-  void copy(std::uint64_t offset, std::uint64_t size, Bytes& out) const override {
+  [[nodiscard]] Result<void> copy(std::uint64_t offset, std::uint64_t size, Bytes& out) const override {
     for (const Piece& piece : pieces_) {
       const ByteView all = piece.view();
       if (offset >= all.size()) {
@@ -45,8 +46,9 @@ class SnapshotPieces final : public SnapshotData {
       out += part;
       size -= part.size();
       offset = 0;
-      if (size == 0) return;
+      if (size == 0) break;
     }
+    return {};
   }
 
  private:
@@ -59,10 +61,10 @@ class SnapshotPieces final : public SnapshotData {
   pieces.push_back({std::move(bytes)});
   return std::make_shared<SnapshotPieces>(std::move(pieces));
 }
-[[nodiscard]] inline Bytes all_of(const SnapshotData& data) {
+[[nodiscard]] inline Result<Bytes> all_of(const SnapshotData& data) {
   Bytes out;
   out.reserve(data.size());
-  data.copy(0, data.size(), out);
+  if (auto copied = data.copy(0, data.size(), out); !copied) return fail(copied.error());
   return out;
 }
 

@@ -162,6 +162,7 @@ int main(int argc, char** argv) {
         [&](const GroupConfig& group) -> Result<std::unique_ptr<Application>> {
           SqliteOptions options;
           options.path = shard_copy;
+          options.copy_path = shard_copy + ".copy";
           auto store = SqliteStore::open(options);
           if (!store) return fail(store.error());
           return make_shard_application(group.id, {}, std::move(*store));

@@ -89,6 +89,7 @@ Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, cons
   auto path = path_in(config, "shards", group);
   if (!path) return fail(path.error());
   sqlite.path = std::move(*path);
+  sqlite.copy_path = sqlite.path + ".copy";
   sqlite.statement_bytes_max = config.statement_bytes_max;
   sqlite.result_bytes_max = config.result_bytes_max;
   sqlite.change_bytes_max = config.transaction_bytes_max;

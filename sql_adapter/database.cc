@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <thread>
 
 #include "base/check.h"
 #include "sql_adapter/statement_text.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int instructions_per_look = 1'000;
 constexpr int cache_kib = 65'536;
+constexpr int scratch_cache_kib = 256;
 constexpr int recovery_millis_max = 5'000;  // of reading SQLite's log, which is kept to some pages
 
 std::string_view text_of(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
@@ -76,8 +78,15 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseFile& file) {
   std::unique_ptr<Database> out(new Database);
   out->file_ = file;
   const int mode = file.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  if (file.scratch) out->give_name_back();  // of who crashed between the two
   if (auto done = out->connect(mode); !done) return fail(done.error());
+  if (file.scratch) out->give_name_back();
   return out;
+}
+
+void Database::give_name_back() {
+  sqlite3_vfs* const machine = sqlite3_vfs_find(nullptr);
+  machine->xDelete(machine, file_.path.c_str(), 0);  // the file stays for as long as it is open
 }
 
 Result<void> Database::connect(int mode) {
@@ -146,6 +155,13 @@ Result<void> Database::configure() {
   sqlite3_progress_handler(handle_, instructions_per_look, progress, this);
   sqlite3_preupdate_hook(handle_, preupdate, this);
   const bool in_memory = file_.path == ":memory:";  // no log to keep, nothing to sync
+  if (file_.scratch) {
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);  // which wants a journal
+    return execute(
+        fmt::format("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; "
+                    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-{};",
+                    scratch_cache_kib));
+  }
   if (file_.read_only || in_memory) return execute("PRAGMA temp_store=MEMORY");
   if (auto done = execute(fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
                                       "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{};",
@@ -157,7 +173,14 @@ Result<void> Database::configure() {
   return {};
 }
 
-Database::~Database() { sqlite3_close_v2(handle_); }
+// The last close of a file without a name frees what the system keeps of it, a second for some gigabytes.
+Database::~Database() {
+  if (!file_.scratch || handle_ == nullptr) {
+    sqlite3_close_v2(handle_);
+    return;
+  }
+  std::thread([handle = handle_] { sqlite3_close_v2(handle); }).detach();
+}
 
 // ---- internal use ----
 

@@ -89,6 +89,8 @@ struct DatabaseFile {
   std::string vfs;            // SQLite's name of the file system; empty: the machine's
   int wal_pages_max = 4'000;  // of SQLite's log, before they are brought into the database file
   bool read_only = false;     // for whoever only looks; the file must exist then
+  bool scratch = false;       // on the machine's file system; nobody opens it again: no log, no syncs, a small cache,
+                              // its name is given back at once, and its place on the disk when it is closed
 };
 
 class Database {
@@ -145,6 +147,7 @@ class Database {
   enum class Mode : std::uint8_t { internal, rows, schema };
 
   Database() = default;
+  void give_name_back();
   [[nodiscard]] Result<void> connect(int flags);
   [[nodiscard]] Result<void> configure();
   static int committed(void* self, sqlite3* handle, const char* database, int pages);

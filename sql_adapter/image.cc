@@ -17,6 +17,7 @@ constexpr ByteView magic = "ASNTSQL1";
 constexpr std::size_t header_bytes = 16;
 constexpr std::size_t sqlite_header_bytes = 100;
 constexpr std::size_t journal_mode_offset = 18;  // write and read format: 1 rollback journal, 2 WAL
+constexpr char rollback_journal = 1;
 
 tl::unexpected<Error> not_a_snapshot(std::string_view why) {
   return fail(ErrorCode::corruption, fmt::format("the bytes are not a snapshot of this store: {}", why));
@@ -82,7 +83,7 @@ Result<Bytes> take_image(Database& db) {
   if (file == nullptr || size < static_cast<sqlite3_int64>(sqlite_header_bytes)) {
     return fail(ErrorCode::io, fmt::format("SQLite could not make a snapshot: {}", db.message()));
   }
-  file.get()[journal_mode_offset] = file.get()[journal_mode_offset + 1] = 1;
+  file.get()[journal_mode_offset] = file.get()[journal_mode_offset + 1] = rollback_journal;
   const ByteView pages(reinterpret_cast<const char*>(file.get()), static_cast<std::size_t>(size));
   Bytes out;
   out.reserve(header_bytes + pages.size());
@@ -97,15 +98,15 @@ class ImageCopy::Data final : public SnapshotData {
   explicit Data(std::unique_ptr<ImageCopy> copy) : copy_(std::move(copy)) {
     ByteWriter(header_).raw(magic).u64(copy_->sum_.value());
   }
-  [[nodiscard]] std::uint64_t size() const override { return header_.size() + copy_->pages_.size(); }
-  void copy(std::uint64_t offset, std::uint64_t size, Bytes& out) const override {
+  [[nodiscard]] std::uint64_t size() const override { return header_.size() + copy_->size_; }
+  [[nodiscard]] Result<void> copy(std::uint64_t offset, std::uint64_t size, Bytes& out) const override {
     if (offset < header_.size()) {
       const ByteView part = ByteView(header_).substr(offset, size);
       out += part;
       offset += part.size();
       size -= part.size();
     }
-    if (size > 0) out += copy_->pages_.substr(offset - header_.size(), size);
+    return size > 0 ? copy_->read(offset - header_.size(), size, out) : Result<void>();
   }
 
  private:
@@ -113,15 +114,19 @@ class ImageCopy::Data final : public SnapshotData {
   Bytes header_;
 };
 
+Result<std::uint64_t> bytes_of(Database& db) {
+  const auto pages = number(db.handle(), "PRAGMA page_count");
+  const auto page_bytes = number(db.handle(), "PRAGMA page_size");
+  if (!pages || !page_bytes) return fail(db.error(sqlite3_errcode(db.handle()), "making a snapshot"));
+  return static_cast<std::uint64_t>(*pages * *page_bytes);
+}
+
 // Room for what the database has now and a quarter more: growing would move all of it at once.
-Result<std::unique_ptr<ImageCopy>> ImageCopy::begin(Database& from) {
-  const auto pages = number(from.handle(), "PRAGMA page_count");
-  const auto page_bytes = number(from.handle(), "PRAGMA page_size");
-  if (!pages || !page_bytes) return fail(from.error(sqlite3_errcode(from.handle()), "making a snapshot"));
+Result<std::unique_ptr<Database>> open_in_memory(std::uint64_t bytes) {
   auto to = Database::open(":memory:");
   if (!to) return fail(to.error());
   sqlite3* const handle = (*to)->handle();
-  const sqlite3_int64 room = *pages * *page_bytes / 4 * 5 + (1 << 20);
+  const auto room = static_cast<sqlite3_int64>(bytes / 4 * 5 + (1 << 20));
   auto* const memory = static_cast<unsigned char*>(sqlite3_malloc64(static_cast<sqlite3_uint64>(room)));
   if (memory == nullptr) return fail(ErrorCode::io, "there is no memory for a snapshot");
   const int code = sqlite3_deserialize(handle, "main", memory, 0, room,
@@ -129,7 +134,24 @@ Result<std::unique_ptr<ImageCopy>> ImageCopy::begin(Database& from) {
   if (code != SQLITE_OK) return fail((*to)->error(code, "making a snapshot"));
   sqlite3_int64 most = sqlite3_int64{1} << 40U;
   sqlite3_file_control(handle, "main", SQLITE_FCNTL_SIZE_LIMIT, &most);
-  if (auto done = (*to)->execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF"); !done) return fail(done.error());
+  if (auto done = (*to)->execute("PRAGMA synchronous=OFF"); !done) return fail(done.error());
+  return to;
+}
+
+Result<std::unique_ptr<Database>> open_in_file(const std::string& path) {
+  DatabaseFile scratch;
+  scratch.path = path;
+  scratch.scratch = true;
+  return Database::open(scratch);
+}
+
+Result<std::unique_ptr<ImageCopy>> ImageCopy::begin(Database& from, const Place& place) {
+  const auto bytes = bytes_of(from);
+  if (!bytes) return fail(bytes.error());
+  const bool in_file = !place.path.empty() && *bytes > place.memory_bytes_max;
+  auto to = in_file ? open_in_file(place.path) : open_in_memory(*bytes);
+  if (!to) return fail(to.error());
+  sqlite3* const handle = (*to)->handle();
   std::unique_ptr<ImageCopy> copy(new ImageCopy(from, std::move(*to)));
   copy->backup_ = sqlite3_backup_init(handle, "main", from.handle(), "main");
   if (copy->backup_ == nullptr) return fail(copy->to_->error(sqlite3_errcode(handle), "making a snapshot"));
@@ -153,28 +175,53 @@ Result<bool> ImageCopy::copy(std::size_t bytes) {
     if (steps_left_ > 1) --steps_left_;
     return false;
   }
-  if (code != SQLITE_DONE) return fail(from_.error(code, "making a snapshot"));
+  if (code != SQLITE_DONE) {
+    const bool writing = (code & 0xFF) == SQLITE_FULL || code == SQLITE_IOERR_WRITE;
+    return fail((writing ? *to_ : from_).error(code, "making a snapshot"));
+  }
   end_backup();
   if (auto done = freeze(); !done) return fail(done.error());
   return true;
 }
 
+sqlite3_file* file_of(Database& db) {
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(db.handle(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  return file;
+}
+
 Result<void> ImageCopy::freeze() {
+  sqlite3_file* const file = file_of(*to_);
   sqlite3_int64 size = 0;
-  unsigned char* const file = sqlite3_serialize(to_->handle(), "main", &size, SQLITE_SERIALIZE_NOCOPY);
-  if (file == nullptr || size < static_cast<sqlite3_int64>(sqlite_header_bytes)) {
-    return fail(ErrorCode::io, fmt::format("SQLite could not make a snapshot: {}", to_->message()));
+  const int code = file->pMethods->xFileSize(file, &size);
+  if (code != SQLITE_OK) return fail(to_->error(code, "reading a snapshot"));
+  if (size < static_cast<sqlite3_int64>(sqlite_header_bytes)) {
+    return fail(ErrorCode::io, "SQLite made a snapshot of no pages");
   }
-  file[journal_mode_offset] = file[journal_mode_offset + 1] = 1;
-  pages_ = ByteView(reinterpret_cast<const char*>(file), static_cast<std::size_t>(size));
+  size_ = static_cast<std::uint64_t>(size);
   return {};
 }
 
-bool ImageCopy::sum(std::size_t bytes) {
-  const ByteView part = pages_.substr(summed_, std::max<std::size_t>(bytes, 1));
+Result<void> ImageCopy::read(std::uint64_t offset, std::uint64_t size, Bytes& out) const {
+  sqlite3_file* const file = file_of(*to_);
+  const std::size_t begin = out.size();
+  out.resize(begin + size);
+  const int code =
+      file->pMethods->xRead(file, out.data() + begin, static_cast<int>(size), static_cast<sqlite3_int64>(offset));
+  if (code != SQLITE_OK) return fail(to_->error(code, "reading a snapshot"));
+  for (const std::size_t at : {journal_mode_offset, journal_mode_offset + 1}) {
+    if (at >= offset && at < offset + size) out[begin + at - offset] = rollback_journal;
+  }
+  return {};
+}
+
+Result<bool> ImageCopy::sum(std::size_t bytes) {
+  Bytes part;
+  const std::uint64_t size = std::min<std::uint64_t>(std::max<std::size_t>(bytes, 1), size_ - summed_);
+  if (auto done = read(summed_, size, part); !done) return fail(done.error());
   sum_.add(part);
-  summed_ += part.size();
-  return summed_ == pages_.size();
+  summed_ += size;
+  return summed_ == size_;
 }
 
 SnapshotDataPtr ImageCopy::finish(std::unique_ptr<ImageCopy> copy) { return std::make_shared<Data>(std::move(copy)); }

@@ -22,7 +22,12 @@ namespace assent::sql {
 // moment at which it became whole. Then its checksum is made, some bytes at a time.
 class ImageCopy {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<ImageCopy>> begin(Database& from);
+  // Where the copy is made: in memory, or, when it is larger than that, in a scratch file.
+  struct Place {
+    std::string path;  // empty: in memory, however large
+    std::uint64_t memory_bytes_max = 0;
+  };
+  [[nodiscard]] static Result<std::unique_ptr<ImageCopy>> begin(Database& from, const Place& place);
   ~ImageCopy();
   ImageCopy(const ImageCopy&) = delete;
   ImageCopy& operator=(const ImageCopy&) = delete;
@@ -30,7 +35,7 @@ class ImageCopy {
   // No transaction is open on the database. True: the copy is whole, and the database not needed any more.
   [[nodiscard]] Result<bool> copy(std::size_t bytes);
   // Afterwards: true when the checksum is there.
-  [[nodiscard]] bool sum(std::size_t bytes);
+  [[nodiscard]] Result<bool> sum(std::size_t bytes);
   // Afterwards: the snapshot, which this becomes.
   [[nodiscard]] static SnapshotDataPtr finish(std::unique_ptr<ImageCopy> copy);
 
@@ -39,12 +44,14 @@ class ImageCopy {
   ImageCopy(Database& from, std::unique_ptr<Database> to) : from_(from), to_(std::move(to)) {}
   void end_backup();
   [[nodiscard]] Result<void> freeze();
+  // Appends bytes of the whole copy.
+  [[nodiscard]] Result<void> read(std::uint64_t offset, std::uint64_t size, Bytes& out) const;
 
   Database& from_;
-  std::unique_ptr<Database> to_;  // in one piece of memory
+  std::unique_ptr<Database> to_;  // a scratch file, or one piece of memory
   sqlite3_backup* backup_ = nullptr;
   std::uint64_t steps_left_ = 0;  // where each commit makes SQLite begin again, the rest is copied at once after these
-  ByteView pages_;                // of the whole copy
+  std::uint64_t size_ = 0;        // of the whole copy
   std::uint64_t summed_ = 0;
   RunningChecksum sum_;
 };

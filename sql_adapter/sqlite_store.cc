@@ -524,7 +524,9 @@ Result<std::optional<SnapshotMade>> SqliteStore::Parts::snapshot_step(std::size_
   constexpr std::size_t sum_least = 4'096;
   if (broken_) return fail(*broken_);
   if (copy_ && copied_) {  // which needs the rows no more
-    if (!copy_->sum(std::max(bytes, sum_least) * sums_per_copy)) return std::optional<SnapshotMade>();
+    const auto summed = remember(copy_->sum(std::max(bytes, sum_least) * sums_per_copy));
+    if (!summed) return fail(summed.error());
+    if (!*summed) return std::optional<SnapshotMade>();
     return std::optional(SnapshotMade{*copied_, sql::ImageCopy::finish(std::move(copy_))});
   }
   if (auto done = ready(); !done) return fail(done.error());
@@ -532,7 +534,7 @@ Result<std::optional<SnapshotMade>> SqliteStore::Parts::snapshot_step(std::size_
   if (auto done = remember(db_->execute("COMMIT")); !done) return fail(done.error());
   if (!copy_) {
     copied_.reset();
-    auto begun = remember(sql::ImageCopy::begin(*db_));
+    auto begun = remember(sql::ImageCopy::begin(*db_, {options_.copy_path, options_.copy_memory_max}));
     if (!begun) return fail(begun.error());
     copy_ = std::move(*begun);
   }

@@ -44,6 +44,10 @@ struct SqliteOptions {
   std::string path = ":memory:";  // a file, whose directory exists, or :memory:
   std::string vfs = {};           // SQLite's name of the file system that the file is on; empty: the machine's
   int wal_pages_max = 4'000;      // of SQLite's log, before they are brought into the database file
+  // Of a scratch file on the machine's file system, in which snapshots are made of a database with more bytes than may
+  // be taken of memory for one; empty: all are made in memory.
+  std::string copy_path = {};
+  std::uint64_t copy_memory_max = 64ULL << 20U;
 
   // Over one of these the work is refused with reason too_large.
   std::size_t statement_bytes_max = 256ULL << 10U;  // text of one statement, or one key or value

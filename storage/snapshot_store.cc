@@ -59,8 +59,7 @@ class FileSnapshotStore final : public SnapshotStore {
     auto file = disk_.open(unfinished, saving.file_bytes());
     if (!file) return fail(std::move(file.error()));
     saving.file = *file;
-    begin_piece(group, saving_.emplace(group, std::move(saving)).first->second);
-    return {};
+    return begin_piece(group, saving_.emplace(group, std::move(saving)).first->second);
   }
 
   bool completed(const IoCompletion& completion, std::vector<Saved>& saved) override {
@@ -72,7 +71,7 @@ class FileSnapshotStore final : public SnapshotStore {
     if (found == saving_.end()) return true;  // of a write: its sync follows
     auto& [group, saving] = *found;
     if (!saving.header_out) {
-      begin_piece(group, saving);
+      if (auto begun = begin_piece(group, saving); !begun) failure_ = begun.error();
       return true;
     }
     if (auto finished = finish(group, saving); !finished) {
@@ -178,28 +177,30 @@ class FileSnapshotStore final : public SnapshotStore {
   }
 
   // The second piece comes first and the first one last: it has the header, which says the checksum of all.
-  void begin_piece(GroupId group, Saving& saving) {
+  Result<void> begin_piece(GroupId group, Saving& saving) {
     const std::uint64_t first_end = std::min<std::uint64_t>(piece_bytes, saving.file_bytes());
     const std::uint64_t first_data = first_end - saving.header_bytes;
     if (saving.next == 0) {
       Bytes first;
-      saving.data->copy(0, first_data, first);
+      if (auto copied = saving.data->copy(0, first_data, first); !copied) return copied;
       saving.sum.add(first);
       saving.next = first_end;
     }
     if (saving.next == saving.file_bytes()) {
       Bytes first = snapshot_file::header(group, saving.mark, saving.data->size(), saving.sum.value());
-      saving.data->copy(0, first_data, first);
+      if (auto copied = saving.data->copy(0, first_data, first); !copied) return copied;
       saving.header_out = true;
-      return write(saving, 0, std::move(first));
+      write(saving, 0, std::move(first));
+      return {};
     }
     const std::uint64_t from = saving.next;
     saving.next = std::min<std::uint64_t>(from + piece_bytes, saving.file_bytes());
     Bytes piece;
     piece.reserve(saving.next - from);
-    saving.data->copy(from - saving.header_bytes, saving.next - from, piece);
+    if (auto copied = saving.data->copy(from - saving.header_bytes, saving.next - from, piece); !copied) return copied;
     saving.sum.add(piece);
     write(saving, from, std::move(piece));
+    return {};
   }
 
   void write(Saving& saving, std::uint64_t offset, Bytes piece) {

@@ -181,7 +181,7 @@ TEST(DecisionsOverAnArchive, ASnapshotInStepsIsTheOneOfTheLastStep) {
       ASSERT_TRUE(made);
       if (*made == nullptr) continue;
       begun = false;
-      ASSERT_EQ(all_of(**made), *machine.snapshot());
+      ASSERT_EQ(*all_of(**made), *machine.snapshot());
       grown += machine.settled_end() > end ? 1 : 0;
       shrunk += machine.settled_first() > first ? 1 : 0;
     }

@@ -260,7 +260,7 @@ TEST_F(LetGo, ASnapshotInTheMakingIsMadeToItsEnd) {
   EXPECT_EQ(files_open(), 0);
   EXPECT_EQ(made->applied, Index(9));
   Bytes whole;
-  made->data->copy(0, made->data->size(), whole);
+  ASSERT_TRUE(made->data->copy(0, made->data->size(), whole));
   const auto image = store->image(whole);
   ASSERT_TRUE(image) << image.error().message;
   EXPECT_EQ(*(*image)->digest(), digest);
