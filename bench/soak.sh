@@ -4,8 +4,9 @@
 #
 #   bench/soak.sh [--minutes N] [--clients N] [--every SECONDS]      default: 60 minutes, 4 clients, each minute
 #
-# A node's memory has three parts that fill before they stay: entries of the log since the last snapshot, ids of the last ten minutes
-# (txn.retention), and the recorder's ring. What counts is the second half: the last line says by how much its end is above its beginning.
+# A node's memory has parts that fill before they stay: entries of the log since the last snapshot, ids of the last ten minutes
+# (txn.retention), the pages that SQLite keeps, and the recorder's ring. "resident" is what the process has, "in use" what its allocator
+# has handed out. What counts is the second half: the last lines say by how much its end is above its beginning.
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
 minutes=60 clients=4 every=60
@@ -42,13 +43,16 @@ def resident(node):  # MiB
     with open(f"{folder}/{node}.pid") as pid, open(f"/proc/{pid.read().strip()}/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
 
-def committed():
-    total = 0.0
-    for address in addresses:
-        text = urllib.request.urlopen(f"http://{address}/metrics", timeout=10).read().decode()
-        total += sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                     if line.startswith("assent_txn_finished_total{") and 'outcome="committed"' in line)
-    return total
+def metrics(address):
+    text = urllib.request.urlopen(f"http://{address}/metrics", timeout=10).read().decode()
+    return [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+
+def committed(told):
+    return sum(float(value) for node in told for name, value in node
+               if name.startswith("assent_txn_finished_total{") and 'outcome="committed"' in name)
+
+def in_use(told):  # MiB
+    return next(float(value) for name, value in told if name == "assent_memory_in_use_bytes") / (1 << 20)
 
 def runs():  # and is no zombie that waits for the shell
     try:
@@ -57,20 +61,23 @@ def runs():  # and is no zombie that waits for the shell
     except FileNotFoundError:
         return False
 
-print("  minute  transfers" + "".join(f"{node + ' MiB':>10}" for node in nodes) + "  disk MiB", flush=True)
+print(" " * 19 + "   resident, MiB           in use, MiB")
+print("  minute  transfers" + "".join(f"{node:>7}" for node in nodes + nodes) + "  disk MiB", flush=True)
 begun, rows = time.monotonic(), []
 while runs():
     at = (time.monotonic() - begun) / 60
-    row = [resident(node) for node in nodes]
+    told = [metrics(address) for address in addresses]
+    row = [resident(node) for node in nodes] + [in_use(one) for one in told]
     rows.append((at, row))
     disk = subprocess.run(["du", "-sm", folder], capture_output=True, text=True).stdout.split()[0]
-    print(f"{at:8.1f}{committed():11.0f}" + "".join(f"{one:10.0f}" for one in row) + f"{disk:>10}", flush=True)
+    print(f"{at:8.1f}{committed(told):11.0f}" + "".join(f"{one:7.0f}" for one in row) + f"{disk:>10}", flush=True)
     until = time.monotonic() + every
     while runs() and time.monotonic() < until:
         time.sleep(0.2)
 middle = min(rows, key=lambda one: abs(one[0] - minutes / 2))[1]
 last = rows[-1][1]
-print("from the middle to the end: " + ", ".join(f"{(b / a - 1) * 100:+.1f} %" for a, b in zip(middle, last)))
+grown = [f"{(b / a - 1) * 100:+.1f} %" for a, b in zip(middle, last)]
+print("from the middle to the end: resident " + ", ".join(grown[:3]) + "; in use " + ", ".join(grown[3:]))
 PYTHON
 wait "$load" || die "the load ended badly: $(tail -n 5 "$dir/load.log")"
 load=0

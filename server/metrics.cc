@@ -350,6 +350,10 @@ void add_process(const ProcessFigures& process, Families& out) {
     out.value({}, value);
   };
   gauge_of("process_resident_memory_bytes", "Resident memory", static_cast<double>(process.resident_bytes));
+  gauge_of("assent_memory_in_use_bytes", "Handed out by the allocator",
+           static_cast<double>(process.allocator.in_use_bytes));
+  gauge_of("assent_memory_kept_bytes", "Freed, and kept resident by the allocator",
+           static_cast<double>(process.allocator.kept_bytes));
   gauge_of("process_virtual_memory_bytes", "Virtual memory", static_cast<double>(process.virtual_bytes));
   gauge_of("process_open_fds", "Open file descriptors", static_cast<double>(process.open_fds));
   gauge_of("process_max_fds", "How many there may be", static_cast<double>(process.max_fds));

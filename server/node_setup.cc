@@ -112,12 +112,12 @@ Result<std::unique_ptr<Application>> make_shard(const ServerConfig& config, cons
 
 }  // namespace
 
-// Where path_in() puts them, and what SQLite keeps beside.
+// Where path_in() puts them, what SQLite keeps beside, and a copy in the making whose name a crash has left.
 std::vector<std::string> application_files(const GroupConfig& group) {
   if (group.role == GroupRole::map) return {};
   const std::string file =
       fmt::format("{}/{}.db", group.role == GroupRole::coordinator ? "coordinators" : "shards", group.name);
-  return {file, file + "-wal", file + "-shm", file + "-journal"};
+  return {file, file + "-wal", file + "-shm", file + "-journal", file + ".copy"};
 }
 
 ClusterView cluster_view(const ServerConfig& config) {

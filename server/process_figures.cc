@@ -59,6 +59,7 @@ void read_stat(ProcessFigures& figures) {
 
 ProcessFigures process_figures() {
   ProcessFigures figures;
+  figures.allocator = allocator_figures();
   read_stat(figures);
   std::error_code error;
   for (auto it = std::filesystem::directory_iterator("/proc/self/fd", error);

@@ -5,11 +5,14 @@
 #include <map>
 #include <string>
 
+#include "server/allocator.h"
+
 namespace assent {
 
 struct ProcessFigures {
   double cpu_seconds = 0;
   std::uint64_t resident_bytes = 0;
+  AllocatorFigures allocator;
   std::uint64_t virtual_bytes = 0;
   std::uint64_t open_fds = 0;
   std::uint64_t max_fds = 0;  // 0: no limit

@@ -1,6 +1,9 @@
 // Snapshots made in steps between other work: in a file and in memory, while rows change, and when it is given up.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "base/rng.h"
 #include "support.h"
 
@@ -113,6 +116,54 @@ TEST_P(SnapshotSteps, OneMayBeGivenUpAtAnyStep) {
       EXPECT_EQ(*copy->digest(), *store->digest());
     }
   }
+}
+
+class SnapshotInAFile : public SnapshotSteps {
+ protected:
+  SqliteOptions options(const std::string& copy) {
+    SqliteOptions out;
+    out.path = directory_.file("shard.db");
+    out.copy_path = copy;
+    out.copy_memory_max = 100'000;
+    return out;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Places, SnapshotInAFile, ::testing::Values(true),
+                         [](const auto&) { return std::string("file"); });
+
+TEST_P(SnapshotInAFile, ItsNameIsGivenBackAtOnceAndWhatACrashLeftIsNotReadBack) {
+  const std::string copy = directory_.file("shard.db.copy");
+  auto store = open_store(options(copy));
+  fill(*store, 300);
+  std::ofstream(copy) << std::string(10'000, 'x');
+  std::optional<SnapshotMade> made;
+  while (!made) {
+    made = std::move(*store->snapshot_step(20'000));
+    EXPECT_FALSE(std::filesystem::exists(copy));
+  }
+  auto read = open_store({});
+  ASSERT_TRUE(read->restore(*all_of(*made->data)));
+  EXPECT_EQ(*read->digest(), *store->digest());
+}
+
+TEST_P(SnapshotInAFile, ASmallDatabaseNeedsNone) {
+  auto store = open_store(options("/nowhere/shard.db.copy"));
+  fill(*store, 10);
+  std::optional<SnapshotMade> made;
+  while (!made) {
+    auto step = store->snapshot_step(20'000);
+    ASSERT_TRUE(step) << step.error().message;
+    made = std::move(*step);
+  }
+}
+
+TEST_P(SnapshotInAFile, WhereNoneCanBeMadeItIsTold) {
+  auto store = open_store(options("/nowhere/shard.db.copy"));
+  fill(*store, 300);
+  const auto step = store->snapshot_step(20'000);
+  ASSERT_FALSE(step);
+  EXPECT_EQ(step.error().code, ErrorCode::io);
+  EXPECT_NE(step.error().message.find("/nowhere/shard.db.copy"), std::string::npos) << step.error().message;
 }
 
 }  // namespace
