@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Where the servers' time for one transaction goes: a budget in microseconds of processor by part, with system calls,
-# syncs, frames and allocations of one transaction, and a flame graph.
+# syncs, frames, bytes and allocations of one transaction, and a flame graph.
 #
 #   bench/profile.sh [--workload keys|bank|hot] [--clients N] [--seconds S] [--protocol P] [--svg FILE] [--json FILE] [--verbose]
 #
@@ -35,7 +35,23 @@ stop() {
   "$root/scripts/cluster.sh" stop "$dir/c" >/dev/null 2>&1 || true
   rm -rf "$dir"
 }
-trap stop EXIT
+trap 'stop; forget_probes' EXIT
+
+# Allocations are counted where the allocator is entered, by probes of the kernel; nothing where it has none or may not be told (root).
+probes=/sys/kernel/tracing/uprobe_events probe_group=assent_profile_$$
+set_probes() {  # prints their names for perf
+  local library symbol at
+  library=$(ldd "$bin/assentd" | awk '/libtcmalloc/ { print $3 }')
+  [ -n "$library" ] && library=$(readlink -f "$library") && [ -w "$probes" ] || return 0
+  for symbol in _Znwm malloc calloc realloc _ZnwmRKSt9nothrow_t; do  # new[] is new
+    at=$(nm -D "$library" | awk -v symbol="$symbol" '$3 == symbol { print $1 }')
+    if [ -n "$at" ] && echo "p:$probe_group/$symbol $library:0x$at" >>"$probes"; then echo "$probe_group:$symbol"; fi
+  done 2>/dev/null | paste -sd,
+}
+forget_probes() {
+  local line
+  { grep "$probe_group/" "$probes" || true; } 2>/dev/null | cut -d' ' -f1 | while read -r line; do echo "-:${line#p:}" >>"$probes"; done
+}
 
 "$root/scripts/cluster.sh" start "$dir/c" >/dev/null
 source "$dir/c/cluster.env"
@@ -47,29 +63,39 @@ run() {  # DURATION: the report, as JSON
 }
 run "$seconds" >"$dir/plain.json"
 
-# A counter of perf while the load runs, divided by what committed meanwhile: the nodes count that themselves.
-committed() {
-  local address sum=0 one
-  for address in ${ASSENT_HTTP//,/ }; do
-    one=$(/usr/bin/python3 -c 'import sys, urllib.request
-text = urllib.request.urlopen(f"http://{sys.argv[1]}/metrics", timeout=10).read().decode()
-print(int(sum(float(line.split()[-1]) for line in text.splitlines()
-              if line.startswith("assent_txn_finished_total{") and "outcome=\"committed\"" in line)))' "$address")
-    sum=$((sum + one))
-  done
-  echo "$sum"
+# What the nodes count themselves, all together: what committed, and the bytes of frames and of the log. A counter of perf is divided
+# by what committed while it counted.
+totals() {
+  /usr/bin/python3 - "$ASSENT_HTTP" <<'PYTHON'
+import sys, urllib.request
+sums = {"assent_txn_finished_total": 0.0, "assent_peer_frame_bytes_sent_total": 0.0, "assent_wal_written_bytes_total": 0.0}
+for address in sys.argv[1].split(","):
+    for line in urllib.request.urlopen(f"http://{address}/metrics", timeout=10).read().decode().splitlines():
+        name = line.split("{")[0].split(" ")[0]
+        if name in sums and (name != "assent_txn_finished_total" or 'outcome="committed"' in line):
+            sums[name] += float(line.rsplit(" ", 1)[1])
+print(*(int(value) for value in sums.values()))
+PYTHON
 }
-run $((seconds * 2 + 6)) >/dev/null &
+committed() { totals | cut -d' ' -f1; }
+run $((seconds * 2 + 9)) >/dev/null &
 load=$!
 while before=$(committed); sleep 0.2; [ "$(committed)" -le "$before" ]; do :; done
-before=$(committed)
+totals >"$dir/before"
 perf stat -x, -e raw_syscalls:sys_enter,context-switches -p "$pids" -o "$dir/stat" -- sleep "$((seconds / 2 + 1))" >&2 || true
-echo $(($(committed) - before)) >"$dir/counted"
+totals >"$dir/after"
+events=$(set_probes)
+if [ -n "$events" ]; then
+  before=$(committed)
+  perf stat -x, -e "$events" -p "$pids" -o "$dir/allocations" -- sleep 1 >&2 || true
+  echo $(($(committed) - before)) >"$dir/counted"
+  forget_probes
+fi
 perf record -q -F 799 --call-graph dwarf,16384 -e cpu-clock -p "$pids" -o "$dir/perf.data" -- sleep "$seconds" >&2 ||
   die "perf may not look at the processes: run as root, or lower kernel.perf_event_paranoid"
 wait "$load"
 load=""
 perf script -i "$dir/perf.data" -F comm,ip,sym --no-inline >"$dir/stacks" 2>/dev/null
 /usr/bin/python3 "$root/bench/profile_budget.py" --stacks "$dir/stacks" --report "$dir/plain.json" --stat "$dir/stat" \
-  --transactions "$(<"$dir/counted")" --svg "$svg" --title "$workload, $clients clients, $protocol" ${json:+--json "$json"} $verbose
+  --before "$dir/before" --after "$dir/after" --allocations "$dir/allocations" --counted "$dir/counted" --svg "$svg" --title "$workload, $clients clients, $protocol" ${json:+--json "$json"} $verbose
 say "flame graph: $svg"

@@ -8,6 +8,7 @@ import argparse
 import collections
 import html
 import json
+import os
 import re
 
 # In the order in which they are tried at each frame. gRPC's own come last, and only of samples that no frame of ours but the queue's
@@ -48,6 +49,22 @@ def read_stacks(path):
                 continue
             frames = [line.strip().split(" ", 1)[1] if " " in line.strip() else "[unknown]" for line in lines[1:]]
             yield lines[0].strip(), frames
+
+
+def read_counts(path):
+    """Of perf stat -x, by event."""
+    counts = {}
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            fields = line.strip().split(",")
+            if len(fields) > 2 and fields[0].isdigit():
+                counts[fields[2]] = int(fields[0])
+    return counts
+
+
+def read_numbers(path):
+    with open(path, encoding="utf-8") as file:
+        return [int(word) for word in file.read().split()]
 
 
 def shorten(name):
@@ -98,9 +115,10 @@ def draw(stacks, total, path, title):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("stacks", "report", "stat", "svg", "title"):
+    for name in ("stacks", "report", "stat", "before", "after", "svg", "title"):
         parser.add_argument("--" + name, required=True)
-    parser.add_argument("--transactions", type=int, required=True)
+    parser.add_argument("--allocations", help="what perf counted of them, if it could, and in --counted how many transactions meanwhile")
+    parser.add_argument("--counted")
     parser.add_argument("--json")
     parser.add_argument("--verbose", action="store_true", help="the innermost frames of the dearest parts")
     given = parser.parse_args()
@@ -126,17 +144,17 @@ def main():
     print("| part | us for a transaction | share |\n|---|---|---|")
     for name, cost, share in budget:
         print(f"| {name} | {cost:.0f} | {share:.1f} % |")
-    counters = {}
-    with open(given.stat, encoding="utf-8") as file:
-        for line in file:
-            fields = line.strip().split(",")
-            if len(fields) > 2 and fields[0].isdigit() and given.transactions > 0:
-                counters[fields[2]] = int(fields[0]) / given.transactions
+    committed, frame_bytes, log_bytes = (after - before for before, after in zip(read_numbers(given.before), read_numbers(given.after)))
+    counters = {name: count / max(1, committed) for name, count in read_counts(given.stat).items()}
+    counters["frame bytes"] = frame_bytes / max(1, committed)
+    counters["log bytes"] = log_bytes / max(1, committed)
+    if given.counted and os.path.exists(given.counted):
+        counters["allocations"] = sum(read_counts(given.allocations).values()) / max(1, read_numbers(given.counted)[0])
     print()
-    for name, words in (("raw_syscalls:sys_enter", "system calls"), ("context-switches", "context switches")):
-        if name in counters:
-            print(f"{words}: {counters[name]:.1f} for a transaction")
-    print(f"syncs: {report['fsyncs_per_txn']:.2f}, frames: {report['frames_per_txn']:.2f} for a transaction")
+    for name, words in (("raw_syscalls:sys_enter", "system calls"), ("context-switches", "context switches"), ("allocations", "allocations")):
+        print(f"{words}: {counters[name]:.1f} for a transaction" if name in counters else f"{words}: not counted, perf may not")
+    print(f"syncs: {report['fsyncs_per_txn']:.2f}, frames: {report['frames_per_txn']:.2f} of {counters['frame bytes']:.0f} bytes together, "
+          f"and {counters['log bytes']:.0f} bytes of the logs, for a transaction")
     for name, _, _ in budget[: 6 if given.verbose else 0]:
         print(f"{name}: " + ", ".join(f"{frame} {100 * count / total:.1f} %" for frame, count in inner[name].most_common(14)))
     if others:

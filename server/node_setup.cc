@@ -120,6 +120,14 @@ std::vector<std::string> application_files(const GroupConfig& group) {
   return {file, file + "-wal", file + "-shm", file + "-journal", file + ".copy"};
 }
 
+std::vector<GroupId> shards_of(const ClusterView& cluster) {
+  std::vector<GroupId> shards;
+  for (const GroupConfig& group : cluster.group_configs) {
+    if (group.role == GroupRole::shard) shards.push_back(group.id);
+  }
+  return shards;
+}
+
 ClusterView cluster_view(const ServerConfig& config) {
   ClusterView view;
   view.self = node_id(config.node_name);

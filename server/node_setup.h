@@ -19,6 +19,7 @@
 namespace assent {
 
 [[nodiscard]] ClusterView cluster_view(const ServerConfig& config);
+[[nodiscard]] std::vector<GroupId> shards_of(const ClusterView& cluster);
 // The protocol level that this node tells others to use (base/protocol_level.h).
 [[nodiscard]] std::uint32_t level_used(const ServerConfig& config);
 [[nodiscard]] PeerIdentity peer_identity(const ServerConfig& config, const Incarnation& incarnation);

@@ -173,13 +173,17 @@ Result<void> Database::configure() {
   return {};
 }
 
-// The last close of a file without a name frees what the system keeps of it, a second for some gigabytes.
+// The last close of a file without a name frees what the system keeps of it, a second for some gigabytes: a thread of
+// its own waits for that.
 Database::~Database() {
-  if (!file_.scratch || handle_ == nullptr) {
-    sqlite3_close_v2(handle_);
-    return;
+  if (file_.scratch && handle_ != nullptr) {
+    try {
+      std::thread([handle = handle_] { sqlite3_close_v2(handle); }).detach();
+      return;
+    } catch (const std::system_error&) {  // there may be no further thread
+    }
   }
-  std::thread([handle = handle_] { sqlite3_close_v2(handle); }).detach();
+  sqlite3_close_v2(handle_);
 }
 
 // ---- internal use ----

@@ -203,12 +203,17 @@ Result<void> ImageCopy::freeze() {
 }
 
 Result<void> ImageCopy::read(std::uint64_t offset, std::uint64_t size, Bytes& out) const {
+  constexpr std::uint64_t read_bytes_max = 1ULL << 30U;  // SQLite takes an int
   sqlite3_file* const file = file_of(*to_);
   const std::size_t begin = out.size();
   out.resize(begin + size);
-  const int code =
-      file->pMethods->xRead(file, out.data() + begin, static_cast<int>(size), static_cast<sqlite3_int64>(offset));
-  if (code != SQLITE_OK) return fail(to_->error(code, "reading a snapshot"));
+  for (std::uint64_t done = 0; done < size;) {
+    const std::uint64_t part = std::min(size - done, read_bytes_max);
+    const int code = file->pMethods->xRead(file, out.data() + begin + done, static_cast<int>(part),
+                                           static_cast<sqlite3_int64>(offset + done));
+    if (code != SQLITE_OK) return fail(to_->error(code, "reading a snapshot"));
+    done += part;
+  }
   for (const std::size_t at : {journal_mode_offset, journal_mode_offset + 1}) {
     if (at >= offset && at < offset + size) out[begin + at - offset] = rollback_journal;
   }
