@@ -1,13 +1,8 @@
 #include "base/ids.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace assent {
-
-bool TxnId::none() const {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t b) { return b == 0; });
-}
 
 ClusterMillis TxnId::created() const {
   std::uint64_t millis = 0;

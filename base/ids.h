@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <functional>
@@ -48,8 +49,14 @@ struct Position {
 struct TxnId {
   std::array<std::uint8_t, 16> bytes{};
 
-  constexpr auto operator<=>(const TxnId&) const = default;
-  [[nodiscard]] bool none() const;
+  // Byte by byte, as two words: most of what is kept by transaction is ordered by this.
+  constexpr std::strong_ordering operator<=>(const TxnId& other) const {
+    const auto mine = words();
+    const auto others = other.words();
+    return mine[0] != others[0] ? mine[0] <=> others[0] : mine[1] <=> others[1];
+  }
+  constexpr bool operator==(const TxnId& other) const { return words() == other.words(); }
+  [[nodiscard]] bool none() const { return *this == TxnId(); }
   // Milliseconds since 1970 from the leading 48 bits.
   [[nodiscard]] ClusterMillis created() const;
   [[nodiscard]] std::string to_hex() const;
@@ -60,6 +67,15 @@ struct TxnId {
   [[nodiscard]] std::string to_raw() const;
   // A UUIDv7 of the given time with 74 bits of the given randomness.
   [[nodiscard]] static TxnId make(ClusterMillis now, std::uint64_t random_high, std::uint64_t random_low);
+
+ private:
+  [[nodiscard]] constexpr std::array<std::uint64_t, 2> words() const {
+    auto words = std::bit_cast<std::array<std::uint64_t, 2>>(bytes);
+    if constexpr (std::endian::native == std::endian::little) {
+      for (std::uint64_t& word : words) word = __builtin_bswap64(word);
+    }
+    return words;
+  }
 };
 
 }  // namespace assent

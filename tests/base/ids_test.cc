@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "base/rng.h"
+
 namespace assent {
 namespace {
 
@@ -23,6 +25,20 @@ TEST(TxnId, is_a_version_7_uuid_of_its_time) {
 
 TEST(TxnId, orders_by_time_before_randomness) {
   EXPECT_LT(TxnId::make(ClusterMillis(5), ~0ULL, ~0ULL), TxnId::make(ClusterMillis(6), 0, 0));
+}
+
+TEST(TxnId, orders_as_its_bytes_do) {
+  Rng rng(5);
+  for (int i = 0; i < 10'000; ++i) {
+    TxnId one;
+    TxnId other;
+    for (std::size_t at = 0; at < 16; ++at) {
+      one.bytes[at] = static_cast<std::uint8_t>(rng.below(256));
+      other.bytes[at] = rng.chance(0.9) ? one.bytes[at] : static_cast<std::uint8_t>(rng.below(256));
+    }
+    ASSERT_EQ(one <=> other, one.bytes <=> other.bytes) << one.to_hex() << " and " << other.to_hex();
+    ASSERT_EQ(one == other, one.bytes == other.bytes);
+  }
 }
 
 TEST(TxnId, refuses_text_that_is_not_32_hex_digits) {
