@@ -53,8 +53,13 @@ class SegmentedWal final : public Wal {
     ends_[header.previous] = header.previous_end;
     BatchBuilder batch = BatchBuilder::opening(place(header.number), options_.block_bytes, head.last_batch + 1);
     state_groups(batch);
-    carry(batch, header.number, head.last_batch + 1,
-          [&](const WalSlot& slot) { return slot.batch == head.last_batch; });
+    for (auto& [id, group] : groups_) {
+      std::vector<EntryPtr> entries;
+      for (const auto& [index, slot] : group.slots()) {
+        if (slot.batch == head.last_batch) entries.push_back(slot.entry);
+      }
+      carry(batch, {id, group}, std::move(entries), header.number, head.last_batch + 1);
+    }
     carry_sparse_segments(batch, header.number, head.last_batch + 1);
     header.oldest = oldest_needed(header.number);
     if (auto written = write_opening(header, std::move(batch), head.last_batch + 1); !written) return written;
@@ -275,17 +280,11 @@ class SegmentedWal final : public Wal {
     }
   }
 
-  template <class Chosen>
-  void carry(BatchBuilder& batch, std::uint64_t segment, std::uint64_t batch_number, const Chosen& chosen) {
-    for (auto& [id, group] : groups_) {
-      std::vector<EntryPtr> entries;
-      for (const auto& [index, slot] : group.slots()) {
-        if (chosen(slot)) entries.push_back(slot.entry);
-      }
-      for (EntryPtr& entry : entries) {
-        batch.carried(id, *entry);
-        (void)group.carry(std::move(entry), segment, batch_number);
-      }
+  static void carry(BatchBuilder& batch, std::pair<GroupId, WalGroup&> to, std::vector<EntryPtr> entries,
+                    std::uint64_t segment, std::uint64_t batch_number) {
+    for (EntryPtr& entry : entries) {
+      batch.carried(to.first, *entry);
+      (void)to.second.carry(std::move(entry), segment, batch_number);
     }
   }
 
@@ -294,7 +293,7 @@ class SegmentedWal final : public Wal {
   void carry_sparse_segments(BatchBuilder& batch, std::uint64_t segment, std::uint64_t batch_number) {
     std::map<std::uint64_t, std::uint64_t> live;  // bytes by segment
     for (const auto& [id, group] : groups_) {
-      for (const auto& [index, slot] : group.slots()) live[slot.segment] += entry_record_bytes(*slot.entry);
+      for (const auto& [holding, held] : group.held()) live[holding] += held.bytes;
     }
     const std::uint64_t through = damaged_.empty() ? 0 : *damaged_.rbegin();
     std::uint64_t carried = 0;
@@ -307,18 +306,16 @@ class SegmentedWal final : public Wal {
       carried += bytes;
       below = number + 1;
     }
-    if (below != 0) carry(batch, segment, batch_number, [&](const WalSlot& slot) { return slot.segment < below; });
+    for (auto& [id, group] : groups_) carry(batch, {id, group}, group.entries_below(below), segment, batch_number);
   }
 
   std::uint64_t oldest_needed(std::uint64_t newest) {
     std::uint64_t oldest = newest;
     holder_.reset();
     for (const auto& [id, group] : groups_) {
-      for (const auto& [index, slot] : group.slots()) {
-        if (slot.segment >= oldest) continue;
-        oldest = slot.segment;
-        holder_ = id;
-      }
+      if (group.held().empty() || group.held().begin()->first >= oldest) continue;
+      oldest = group.held().begin()->first;
+      holder_ = id;
     }
     return oldest;
   }

@@ -8,20 +8,20 @@ namespace assent {
 void WalGroup::leave(const LeftGroup& left) {
   if (left.times <= left_.times) return;
   left_ = left;
-  slots_.clear();
+  erase(slots_.begin(), slots_.end());
   mark_ = {};
   last_ = {};
 }
 
 void WalGroup::install(const SnapshotMark& mark) {
-  slots_.clear();
+  erase(slots_.begin(), slots_.end());
   mark_ = mark;
   last_ = mark.last;
 }
 
 void WalGroup::compact(const SnapshotMark& mark) {
   if (mark.last.index <= mark_.last.index) return;
-  slots_.erase(slots_.begin(), slots_.upper_bound(mark.last.index));
+  erase(slots_.begin(), slots_.upper_bound(mark.last.index));
   mark_ = mark;
   if (last_.index < mark.last.index) last_ = mark.last;
 }
@@ -41,21 +41,23 @@ void WalGroup::append_anywhere(EntryPtr entry, std::uint64_t segment, std::uint6
     return;
   }
   last_ = {entry->epoch, index};
-  slots_.emplace_hint(slots_.end(), index, WalSlot{std::move(entry), segment, batch});
+  put(slots_.end(), index, {std::move(entry), segment, batch});
 }
 
 bool WalGroup::carry(EntryPtr entry, std::uint64_t segment, std::uint64_t batch) {
   const Index index = entry->index;
   if (index <= mark_.last.index || index > last_.index) return false;
   if (index == last_.index) last_.epoch = entry->epoch;
-  slots_.insert_or_assign(index, WalSlot{std::move(entry), segment, batch});
+  const auto next = slots_.upper_bound(index);
+  if (const auto here = slots_.find(index); here != slots_.end()) erase(here, next);
+  put(next, index, {std::move(entry), segment, batch});
   return true;
 }
 
 void WalGroup::restate(wal_format::GroupRecord record) {
   hard_state = std::move(record.hard_state);
   mark_ = std::move(record.mark);
-  slots_.erase(slots_.begin(), slots_.upper_bound(mark_.last.index));
+  erase(slots_.begin(), slots_.upper_bound(mark_.last.index));
   regrow({record.from, record.last});
 }
 
@@ -85,6 +87,34 @@ Index WalGroup::first_missing() const {
     expected = expected.next();
   }
   return expected;
+}
+
+std::vector<EntryPtr> WalGroup::entries_below(std::uint64_t segment) const {
+  std::size_t left = 0;
+  for (auto held = held_.begin(); held != held_.lower_bound(segment); ++held) left += held->second.entries;
+  std::vector<EntryPtr> entries;
+  entries.reserve(left);
+  for (auto slot = slots_.begin(); left > 0; ++slot) {
+    if (slot->second.segment >= segment) continue;
+    entries.push_back(slot->second.entry);
+    --left;
+  }
+  return entries;
+}
+
+void WalGroup::put(Slots::iterator hint, Index index, WalSlot slot) {
+  Held& held = held_[slot.segment];
+  ++held.entries;
+  held.bytes += wal_format::entry_record_bytes(*slot.entry);
+  slots_.emplace_hint(hint, index, std::move(slot));
+}
+
+void WalGroup::erase(Slots::iterator first, Slots::iterator last) {
+  for (; first != last; first = slots_.erase(first)) {
+    const auto held = held_.find(first->second.segment);
+    held->second.bytes -= wal_format::entry_record_bytes(*first->second.entry);
+    if (--held->second.entries == 0) held_.erase(held);
+  }
 }
 
 DurableLog WalGroup::durable_log() const {

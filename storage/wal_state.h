@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
@@ -43,7 +44,7 @@ class WalGroup {
   // ---- what was damaged ----
   // The log ends there now, and what it has from `from` on may have been replaced by what is lost.
   void regrow(const wal_format::GrownRecord& grown);
-  void forget_from(Index from) { slots_.erase(slots_.lower_bound(from), slots_.end()); }
+  void forget_from(Index from) { erase(slots_.lower_bound(from), slots_.end()); }
   // Entries are missing: the log ends before the first of these, and it is kept where it ended. complete() must be
   // false, and the epoch of last() known.
   void cut_at_hole();
@@ -59,17 +60,31 @@ class WalGroup {
   // Its epoch is none where nothing says it: in a log of an older program, when the last entry is damaged.
   [[nodiscard]] const Position& end() const { return last_; }
   [[nodiscard]] const std::map<Index, WalSlot>& slots() const { return slots_; }
+  // Entries that a segment holds, and the bytes of their records.
+  struct Held {
+    std::size_t entries = 0;
+    std::uint64_t bytes = 0;
+  };
+  // By segment, of those that hold any: what the slots come to. A rotation asks, and may not go through all of them.
+  [[nodiscard]] const std::map<std::uint64_t, Held>& held() const { return held_; }
+  // The entries in segments below this one, in their order.
+  [[nodiscard]] std::vector<EntryPtr> entries_below(std::uint64_t segment) const;
   [[nodiscard]] bool complete() const { return slots_.size() == last_.index.value - mark_.last.index.value; }
   // The lowest place without an entry; complete() must be false.
   [[nodiscard]] Index first_missing() const;
   [[nodiscard]] DurableLog durable_log() const;
 
  private:
+  using Slots = std::map<Index, WalSlot>;
+  void put(Slots::iterator hint, Index index, WalSlot slot);  // where nothing is
+  void erase(Slots::iterator first, Slots::iterator last);
+
   LeftGroup left_;
   Position lost_;
   SnapshotMark mark_;
   Position last_;
-  std::map<Index, WalSlot> slots_;  // all above mark_ and up to last_; places may be empty while reading back only
+  Slots slots_;  // all above mark_ and up to last_; places may be empty while reading back only
+  std::map<std::uint64_t, Held> held_;
 };
 
 using WalGroups = std::map<GroupId, WalGroup>;
