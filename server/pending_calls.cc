@@ -49,9 +49,12 @@ void PendingCalls::answer(std::vector<ClientReply> replies) {
       calls_.erase(found);
     }
   }
+  std::vector<AnswerSender::Answer> answers;
+  answers.reserve(replies.size());
   for (std::size_t i = 0; i < replies.size(); ++i) {
-    if (calls[i].call != nullptr) finish(calls[i], std::move(replies[i].answer));
+    if (calls[i].call != nullptr) answers.push_back({calls[i].call, fill(calls[i], std::move(replies[i].answer))});
   }
+  sender_.send(std::move(answers));
 }
 
 void PendingCalls::expire(TimePoint now) {
@@ -83,6 +86,7 @@ void PendingCalls::abandon() {
     closed_ = true;
     calls.swap(calls_);
   }
+  sender_.stop();
   for (const auto& [id, call] : calls)
     call.call->finish(gave_up(call, false, "this node stopped before the answer was known"));
 }
@@ -92,19 +96,18 @@ std::size_t PendingCalls::size() const {
   return calls_.size();
 }
 
-void PendingCalls::finish(const Call& call, Result<ClientAnswer> answer) const {
-  if (!answer) return call.call->finish(error_status(call, std::move(answer.error())));
+grpc::Status PendingCalls::fill(const Call& call, Result<ClientAnswer> answer) const {
+  if (!answer) return error_status(call, std::move(answer.error()));
   if (auto* const* response = std::get_if<v1::Transaction*>(&call.response)) {
     if (const auto* transaction = std::get_if<TxnAnswer>(&*answer)) {
       **response = to_api(*transaction, cluster_.groups, cluster_.groups.name(call.group));
-      return call.call->finish(grpc::Status::OK);
+      return grpc::Status::OK;
     }
   } else if (const auto* query = std::get_if<QueryAnswer>(&*answer)) {
     *std::get<v1::QueryResponse*>(call.response) = to_api(*query);
-    return call.call->finish(grpc::Status::OK);
+    return grpc::Status::OK;
   }
-  call.call->finish(
-      error_status(call, Error{ErrorCode::unsupported, "the group answered something else than it was asked", {}}));
+  return error_status(call, Error{ErrorCode::unsupported, "the group answered something else than it was asked", {}});
 }
 
 grpc::Status PendingCalls::error_status(const Call& call, Error error) const {

@@ -1,7 +1,8 @@
 // Client calls that wait for the loop's answer. A call is answered once: by the loop's reply, by its deadline, or
 // because the node stops, whichever comes first; what comes later finds nothing.
 //
-// add() and close() from any thread, begin(), answer() and expire() from the loop's. Every member is guarded by mutex_.
+// add() and close() from any thread, begin(), answer() and expire() from the loop's, abandon() when that has ended.
+// Every member but sender_ is guarded by mutex_.
 #pragma once
 
 #include <chrono>
@@ -15,6 +16,7 @@
 
 #include "assent/v1/assent.pb.h"
 #include "base/result.h"
+#include "server/answer_sender.h"
 #include "server/cluster_view.h"
 #include "server/rpc_server.h"
 #include "txn_proto/types.h"
@@ -46,12 +48,13 @@ class PendingCalls {
   void expire(TimePoint now);
   // Refuses new calls from now on; those that wait go on.
   void close();
-  // Answers every call that still waits: their outcome is unknown.
+  // Answers every call that still waits: their outcome is unknown. All answers are with gRPC when this returns.
   void abandon();
   [[nodiscard]] std::size_t size() const;
 
  private:
-  void finish(const Call& call, Result<ClientAnswer> answer) const;
+  // Fills the call's response, and says how the call ends.
+  [[nodiscard]] grpc::Status fill(const Call& call, Result<ClientAnswer> answer) const;
   [[nodiscard]] grpc::Status error_status(const Call& call, Error error) const;
   [[nodiscard]] static grpc::Status not_begun(const Call& call);
   [[nodiscard]] grpc::Status gave_up(const Call& call, bool deadline, const std::string& why) const;
@@ -62,6 +65,7 @@ class PendingCalls {
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::uint64_t, Call> calls_;
   bool closed_ = false;
+  AnswerSender sender_;
 };
 
 }  // namespace assent

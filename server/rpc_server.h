@@ -18,7 +18,7 @@ namespace assent {
 // A call that waits for its end, whatever its messages are.
 class UnaryCall {
  public:
-  // Once. The call may be gone when this returns.
+  // Once, from any thread. The call may be gone when this returns.
   virtual void finish(const grpc::Status& status) = 0;
   [[nodiscard]] const grpc::ServerContext& context() const { return context_; }
 
@@ -50,12 +50,8 @@ class TypedCall final : public UnaryCall {
   [[nodiscard]] Response& response() { return response_; }
 
   void finish(const grpc::Status& status) override {
-    if (ServedCalls* figures = method_->figures) {
-      ++figures->handled[status.error_code()];
-      const auto took = std::chrono::steady_clock::now() - began_;
-      figures->took.add(
-          static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
-    }
+    code_ = status.error_code();
+    ended_ = std::chrono::steady_clock::now();
     if (method_->queue.draining()) {
       delete this;
     } else if (status.ok()) {
@@ -80,10 +76,19 @@ class TypedCall final : public UnaryCall {
     }
     method_->handle(*this);
   }
-  void finished(bool /*ok*/) { delete this; }
+  void finished(bool /*ok*/) {
+    if (ServedCalls* figures = method_->figures) {
+      ++figures->handled[code_];
+      figures->took.add(
+          static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(ended_ - began_).count()));
+    }
+    delete this;
+  }
 
   const std::shared_ptr<const Method> method_;
   std::chrono::steady_clock::time_point began_;
+  std::chrono::steady_clock::time_point ended_;
+  grpc::StatusCode code_ = grpc::StatusCode::OK;
   Request request_;
   Response response_;
   Responder responder_{&context_};
