@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "base/protocol_level.h"
@@ -81,6 +82,7 @@ void NodeLoop::tick() {
   wake_groups();
   for (Group* group : awake_) group->tick();
   std::erase_if(awake_, [](Group* group) { return group->rest(); });
+  leads_awake_ = std::any_of(awake_.begin(), awake_.end(), [](const Group* group) { return group->leads(); });
   let_go();
   if (now_ticks_ % map_ticks == 0) say_map();
   shorten_logs();
@@ -206,9 +208,12 @@ void NodeLoop::submit() {
   batch_.ticket = *ticket + 1;
 }
 
-// True when the disk was quick: what it had to do is done, and the groups have heard of it.
+// True when the disk was quick: what it had to do is done, and the groups have heard of it. A leader has its followers'
+// answers, its clients' requests and its own entries to see to while the disk works; who only follows has nothing to do
+// before it may acknowledge.
 bool NodeLoop::start_disk() {
-  if (failure_ || !disk_.start()) return false;
+  if (failure_) return false;
+  if (!disk_.start(leads_awake_ ? Disk::Meanwhile::works : Disk::Meanwhile::waits)) return false;
   on_disk();
   return !failure_;
 }

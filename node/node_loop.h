@@ -181,6 +181,7 @@ class NodeLoop final : public Loop {
   std::uint64_t now_ticks_ = 0;
   std::uint64_t now_micros_ = 0;
   std::vector<Group*> awake_;            // ascending; all others rest
+  bool leads_awake_ = false;             // one of them, as of the last tick
   std::vector<Group*> risen_;            // awake as well
   std::deque<Group::LetGoTurn> let_go_;  // each group once
   std::set<std::pair<std::uint64_t, GroupId>> alarms_;

@@ -128,19 +128,32 @@ std::optional<Error> completion_error(std::string_view doing, const OpenFile& fi
   return os_failure(doing, file.path, number).value();
 }
 
-// Syncs, and takes longer for it when it is told to. Told by any thread, used by the one that syncs.
-class Syncer {
+// How long a sync takes now at the least: the shortest of late, which ages by a sixteenth with each one, so that a
+// thread that was not scheduled does not count as a slow device. Written by whoever syncs, read by the loop's thread.
+class SyncPace {
  public:
+  [[nodiscard]] bool quick() const {
+    return delay_.load(std::memory_order_relaxed) == 0 && nanos_.load(std::memory_order_relaxed) < quick_nanos;
+  }
   void delay(std::chrono::milliseconds delay) { delay_.store(delay.count(), std::memory_order_relaxed); }
-  int sync(int fd) {
+  int timed(int fd) {
+    const auto begin = std::chrono::steady_clock::now();
     if (const auto delay = delay_.load(std::memory_order_relaxed); delay > 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(delay));  // as the device would
     }
-    return sync_data(fd);
+    const int number = sync_data(fd);
+    const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin);
+    const std::int64_t old = nanos_.load(std::memory_order_relaxed);
+    nanos_.store(std::min(took.count(), old + old / 16), std::memory_order_relaxed);
+    return number;
   }
 
  private:
-  std::atomic<std::int64_t> delay_ = 0;  // milliseconds, for development
+  // Handing an operation to another thread and its end back costs two wake-ups, some tens of microseconds each; a loop
+  // that waits so long misses no heartbeat.
+  static constexpr std::int64_t quick_nanos = 300'000;
+  std::atomic<std::int64_t> delay_ = 0;            // milliseconds, for development
+  std::atomic<std::int64_t> nanos_ = quick_nanos;  // unknown: not quick until one was
 };
 
 bool syncs(const Operation& operation, const OpenFile& file) {
@@ -148,22 +161,22 @@ bool syncs(const Operation& operation, const OpenFile& file) {
   return sync != nullptr && sync->file.get() == &file;
 }
 
-IoCompletion execute(const Operation& operation, BlockWriter& writer, Syncer& syncer) {
+IoCompletion execute(const Operation& operation, BlockWriter& writer, SyncPace& pace) {
   if (const auto* write = std::get_if<Write>(&operation)) {
     const int number =
         writer.write(write->file->descriptor.get(), write->file->direct.get(), write->data, write->offset);
     return {write->token, completion_error("write to", *write->file, number)};
   }
   const auto& sync = std::get<Sync>(operation);
-  return {sync.token, completion_error("sync", *sync.file, syncer.sync(sync.file->descriptor.get()))};
+  return {sync.token, completion_error("sync", *sync.file, pace.timed(sync.file->descriptor.get()))};
 }
 
-// The thread that writes and syncs. queue_, done_ and stopping_ are guarded by mutex_; the rest belongs to one
+// The thread that writes and syncs. queue_, done_, busy_ and stopping_ are guarded by mutex_; the rest belongs to one
 // thread.
 class IoThread {
  public:
-  IoThread(Syncer& syncer, std::function<void()> wake)
-      : syncer_(syncer), wake_(std::move(wake)), thread_([this] { run(); }) {}
+  IoThread(SyncPace& pace, std::function<void()> wake)
+      : pace_(pace), wake_(std::move(wake)), thread_([this] { run(); }) {}
 
   ~IoThread() {
     {
@@ -183,9 +196,16 @@ class IoThread {
       const std::lock_guard lock(mutex_);
       was_empty = queue_.empty();
       std::move(operations.begin(), operations.end(), std::back_inserter(queue_));
+      busy_ = true;
     }
     operations.clear();
     if (was_empty) arrived_.notify_one();
+  }
+
+  // Nothing is queued or being done.
+  [[nodiscard]] bool idle() {
+    const std::lock_guard lock(mutex_);
+    return !busy_;
   }
 
   std::vector<IoCompletion> take_done() {
@@ -203,6 +223,7 @@ class IoThread {
       lock.unlock();
       execute_all(taken);
       lock.lock();
+      busy_ = !queue_.empty();
     }
   }
 
@@ -211,7 +232,7 @@ class IoThread {
   void execute_all(const std::deque<Operation>& operations) {
     std::vector<IoCompletion> finished;
     for (std::size_t i = 0; i < operations.size(); ++i) {
-      finished.push_back(execute(operations[i], writer_, syncer_));
+      finished.push_back(execute(operations[i], writer_, pace_));
       const auto* write = std::get_if<Write>(&operations[i]);
       if (write != nullptr && i + 1 < operations.size() && syncs(operations[i + 1], *write->file)) continue;
       report(finished);
@@ -231,9 +252,10 @@ class IoThread {
   std::condition_variable arrived_;
   std::deque<Operation> queue_;
   std::vector<IoCompletion> done_;
+  bool busy_ = false;
   bool stopping_ = false;
   BlockWriter writer_;
-  Syncer& syncer_;
+  SyncPace& pace_;
   const std::function<void()> wake_;
   std::thread thread_;  // last: it uses all of the above
 };
@@ -245,14 +267,23 @@ class Posix final : public PosixDisk {
   void begin(std::function<void()> wake, Begin begin) {
     begin_ = begin;
     spare_ = std::make_unique<SpareFile>(root_ + "/spare");
-    io_ = std::make_unique<IoThread>(syncer_, std::move(wake));
+    io_ = std::make_unique<IoThread>(pace_, std::move(wake));
   }
 
-  void delay_syncs(std::chrono::milliseconds delay) override { syncer_.delay(delay); }
+  void delay_syncs(std::chrono::milliseconds delay) override { pace_.delay(delay); }
 
-  bool start() override {
-    if (!gathered_.empty()) io_->push(gathered_);
-    return false;
+  bool start(Meanwhile meanwhile) override {
+    if (gathered_.empty()) return false;
+    const bool here =
+        meanwhile == Meanwhile::waits && gathered_bytes_ <= inline_bytes_max && pace_.quick() && io_->idle();
+    gathered_bytes_ = 0;
+    if (!here) {
+      io_->push(gathered_);
+      return false;
+    }
+    for (const Operation& operation : gathered_) done_here_.push_back(execute(operation, writer_, pace_));
+    gathered_.clear();
+    return true;
   }
 
   Result<FileId> open(std::string_view path, std::uint64_t reserve_bytes) override {
@@ -307,11 +338,14 @@ class Posix final : public PosixDisk {
     return {};
   }
 
+  // What ran here ran after everything that the thread had done: it begins only when that is idle.
   std::vector<IoCompletion> poll() override {
     std::vector<IoCompletion> done = std::exchange(refused_, {});
     if (!io_) return done;
     std::vector<IoCompletion> from_thread = io_->take_done();
     std::move(from_thread.begin(), from_thread.end(), std::back_inserter(done));
+    std::move(done_here_.begin(), done_here_.end(), std::back_inserter(done));
+    done_here_.clear();
     return done;
   }
 
@@ -409,8 +443,12 @@ class Posix final : public PosixDisk {
 
   template <class... Operations>
   void hand_in(Operations... operations) {
-    (gathered_.emplace_back(std::move(operations)), ...);
+    (gather(std::move(operations)), ...);
     if (begin_ == Begin::at_once) io_->push(gathered_);
+  }
+  void gather(Operation operation) {
+    if (const auto* write = std::get_if<Write>(&operation)) gathered_bytes_ += write->data.size();
+    gathered_.push_back(std::move(operation));
   }
 
   // The first file of its kind is filled with zeros while nothing else goes on; later ones take the spare. When that is
@@ -453,9 +491,14 @@ class Posix final : public PosixDisk {
   std::unique_ptr<SpareFile> spare_;  // none when opened for reading
   bool reserved_before_ = false;
 
+  // A snapshot goes to the thread: its writing takes long even where a sync does not.
+  static constexpr std::size_t inline_bytes_max = 4U << 10U;
   Begin begin_ = Begin::at_once;
-  Syncer syncer_;
+  BlockWriter writer_;
+  SyncPace pace_;
   std::vector<Operation> gathered_;
+  std::size_t gathered_bytes_ = 0;
+  std::vector<IoCompletion> done_here_;
   std::unique_ptr<IoThread> io_;  // none when opened for reading; last: it stops before the files close
 };
 

@@ -5,8 +5,8 @@
 // file is synced right behind it is reported together with that sync, so that a batch costs one wake-up.
 //
 // An owner that asks for it gathers writes and syncs until it calls start(): then they go to the thread together, with
-// one wake-up. None of them runs in the owner's thread, however quick the device: what it does while the device works
-// is worth more than a wake-up costs (docs/PERFORMANCE.md).
+// one wake-up; or they run at once in the caller's thread, without any, when that has nothing to do meanwhile and the
+// device syncs faster than two threads can tell each other about it (docs/PERFORMANCE.md has what each is worth).
 //
 // The folder is locked with flock(2) on its file LOCK while the disk is open: two processes never share one.
 // Errors name the file and what the operating system said.

@@ -31,7 +31,7 @@ class DiskLanes::Lane final : public Disk {
   void write_then_sync(FileId file, std::uint64_t offset, Bytes data, IoToken written, IoToken synced) override {
     disk_.write_then_sync(file, offset, std::move(data), mine(written), mine(synced));
   }
-  [[nodiscard]] bool start() override { return disk_.start(); }
+  [[nodiscard]] bool start(Meanwhile meanwhile) override { return disk_.start(meanwhile); }
   [[nodiscard]] Result<void> write_durably(FileId file, std::uint64_t offset, Bytes data) override {
     return disk_.write_durably(file, offset, std::move(data));
   }

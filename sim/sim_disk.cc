@@ -61,7 +61,7 @@ void SimDisk::finish_due() {
   if (wake_ && done_.size() > before) wake_();
 }
 
-bool SimDisk::start() {
+bool SimDisk::start(Meanwhile) {
   if (queue_.empty() || options_.quick_chance == 0 || !rng_.chance(options_.quick_chance)) return false;
   while (!queue_.empty() && !power_is_off()) {
     Operation operation = std::move(queue_.front());

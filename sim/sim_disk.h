@@ -61,7 +61,7 @@ class SimDisk final : public Disk {
   // Called when poll() got something new, during advance() and write()/sync(); may be empty. Must not call back.
   void on_completion(std::function<void()> wake) { wake_ = std::move(wake); }
 
-  bool start() override;
+  bool start(Meanwhile meanwhile) override;
 
   // ---- faults ----
   // The process using the disk is gone: its files are closed and its operations never complete.

@@ -51,8 +51,10 @@ class Disk {
     sync(file, synced);
   }
   // Begins what write(), sync() and write_then_sync() were given, where a disk gathers it. True when it has finished
-  // all of it before it returns, with no wake to follow: poll() knows.
-  [[nodiscard]] virtual bool start() { return false; }
+  // all of it before it returns, with no wake to follow: poll() knows. It does so only for a caller that has nothing
+  // better to do.
+  enum class Meanwhile : std::uint8_t { works, waits };
+  [[nodiscard]] virtual bool start(Meanwhile) { return false; }
   // Writes and syncs before it returns. Blocks: for recovery and small files, never while batches are on their way.
   [[nodiscard]] virtual Result<void> write_durably(FileId file, std::uint64_t offset, Bytes data) = 0;
   // What finished since the last call, in order of completion. Never blocks.

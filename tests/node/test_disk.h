@@ -43,7 +43,7 @@ class TestDisk final : public Disk {
     operations_.push_back({token, files_.at(file.value), offset, std::move(data), false});
   }
   void sync(FileId file, IoToken token) override { operations_.push_back({token, files_.at(file.value), 0, {}, true}); }
-  bool start() override { return quick_ && has_completions(); }
+  bool start(Meanwhile) override { return quick_ && has_completions(); }
   Result<void> write_durably(FileId file, std::uint64_t offset, Bytes data) override {
     carry_out({IoToken(), files_.at(file.value), offset, std::move(data), false});
     carry_out({IoToken(), files_.at(file.value), 0, {}, true});

@@ -99,7 +99,7 @@ class PosixRig final : public Rig {
   }
   Disk& disk() override { return *disk_; }
   std::vector<IoCompletion> next() override {
-    if (disk_->start()) return disk_->poll();
+    if (disk_->start(Disk::Meanwhile::waits)) return disk_->poll();
     while (true) {
       const std::uint64_t seen = bell_.rings();
       if (auto done = disk_->poll(); !done.empty()) return done;
@@ -338,7 +338,9 @@ TEST(PosixDiskTest, GathersUntilItIsStarted) {
     seam.write_then_sync(file, (i % 16) * 4096, block, IoToken(2 * i), IoToken(2 * i + 1));
     EXPECT_TRUE(seam.poll().empty());
     std::vector<IoCompletion> done;
-    if (seam.start()) {
+    const auto meanwhile = i % 3 == 0 ? Disk::Meanwhile::works : Disk::Meanwhile::waits;
+    if (seam.start(meanwhile)) {
+      EXPECT_EQ(meanwhile, Disk::Meanwhile::waits) << "who has work to do is not held up";
       done = seam.poll();
       ASSERT_EQ(done.size(), 2U) << "it finished all of it";
     }
