@@ -59,8 +59,10 @@ struct SqliteOptions {
 
   std::size_t row_locks_max = 1'000;        // of one table in one evaluate(); beyond it the table is locked instead
   std::size_t cached_statements_max = 256;  // user statements kept prepared and analysed, by text
-  std::size_t changes_per_commit = 512;  // installs gathered in one SQLite transaction before checkpoint() commits it
-  std::size_t commit_bytes_max = 4ULL << 20U;  // the same, in bytes of changes and records
+  // Installs and records that are gathered in one SQLite transaction before checkpoint() commits it. The more, the
+  // fewer times a page is written that many of them change; after a crash they come again from the log.
+  std::size_t changes_per_commit = 4'096;
+  std::size_t commit_bytes_max = 4ULL << 20U;  // the same, in bytes of both
 
   bool lets_go = false;            // let_go() closes the file; not for a database in memory
   int let_go_wal_pages_max = 256;  // of SQLite's log, which is read whole when the file is opened again; over it,
