@@ -46,6 +46,7 @@ std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, int kind) 
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(back_off_most.count()));
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetMaxSendMessageSize(static_cast<int>(peer_message_bytes_max));
   arguments.SetMaxReceiveMessageSize(static_cast<int>(peer_message_bytes_max));
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, peer_lookahead_bytes);

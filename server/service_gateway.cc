@@ -37,6 +37,7 @@ std::shared_ptr<grpc::Channel> connect(const GrpcTarget& target, const ServiceTl
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_millis);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive_timeout_millis);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // the coordinator asks again
   arguments.SetMaxReceiveMessageSize(static_cast<int>(message_bytes_max));
   return grpc::CreateCustomChannel(target.endpoint, credentials_for(target, tls), arguments);
 }
