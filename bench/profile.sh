@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
 done
 packages+=(linux-perf)
 install_packages
-build_targets assentd assentctl
+build_targets assentd assentctl count_allocations
 svg=${svg:-$build/profile.svg}
 dir=$(mktemp -d "${SCRATCH:-/var/tmp}/assent-profile.XXXXXX")
 load=""
@@ -35,36 +35,23 @@ stop() {
   "$root/scripts/cluster.sh" stop "$dir/c" >/dev/null 2>&1 || true
   rm -rf "$dir"
 }
-trap 'stop; forget_probes' EXIT
+trap stop EXIT
 
-# Allocations are counted where the allocator is entered, by probes of the kernel; nothing where it has none or may not be told (root).
-probes=/sys/kernel/tracing/uprobe_events probe_group=assent_profile_$$
-set_probes() {  # prints their names for perf
-  local library symbol at
-  library=$(ldd "$bin/assentd" | awk '/libtcmalloc/ { print $3 }')
-  [ -n "$library" ] && library=$(readlink -f "$library") && [ -w "$probes" ] || return 0
-  for symbol in _Znwm malloc calloc realloc _ZnwmRKSt9nothrow_t; do  # new[] is new
-    at=$(nm -D "$library" | awk -v symbol="$symbol" '$3 == symbol { print $1 }')
-    if [ -n "$at" ] && echo "p:$probe_group/$symbol $library:0x$at" >>"$probes"; then echo "$probe_group:$symbol"; fi
-  done 2>/dev/null | paste -sd,
+start() {  # [NAME=VALUE...]: for the nodes alone
+  env "$@" "$root/scripts/cluster.sh" start "$dir/c" >/dev/null
+  source "$dir/c/cluster.env"
+  pids=""
+  for node in n1 n2 n3; do pids+=${pids:+,}$(<"$dir/c/$node/LOCK"); done
 }
-forget_probes() {
-  local line
-  { grep "$probe_group/" "$probes" || true; } 2>/dev/null | cut -d' ' -f1 | while read -r line; do echo "-:${line#p:}" >>"$probes"; done
-}
-
-"$root/scripts/cluster.sh" start "$dir/c" >/dev/null
-source "$dir/c/cluster.env"
-pids=""
-for node in n1 n2 n3; do pids+=${pids:+,}$(<"$dir/c/$node/LOCK"); done
+start
 run() {  # DURATION: the report, as JSON
   "$bin/assentctl" --endpoints "$ASSENT_ENDPOINTS" -o json bench run --workload "$workload" --clients "$clients" \
     --accounts 10000 --cross-shard 1.0 --protocol "$protocol" --warmup 1s --duration "$1s"
 }
 run "$seconds" >"$dir/plain.json"
 
-# What the nodes count themselves, all together: what committed, and the bytes of frames and of the log. A counter of perf is divided
-# by what committed while it counted.
+# What the nodes count themselves, all together: what committed, and the bytes of frames and of the log. A counter of perf, or of
+# allocations, is divided by what committed while it counted.
 totals() {
   /usr/bin/python3 - "$ASSENT_HTTP" <<'PYTHON'
 import sys, urllib.request
@@ -84,18 +71,26 @@ while before=$(committed); sleep 0.2; [ "$(committed)" -le "$before" ]; do :; do
 totals >"$dir/before"
 perf stat -x, -e raw_syscalls:sys_enter,context-switches -p "$pids" -o "$dir/stat" -- sleep "$((seconds / 2 + 1))" >&2 || true
 totals >"$dir/after"
-events=$(set_probes)
-if [ -n "$events" ]; then
-  before=$(committed)
-  perf stat -x, -e "$events" -p "$pids" -o "$dir/allocations" -- sleep 1 >&2 || true
-  echo $(($(committed) - before)) >"$dir/counted"
-  forget_probes
-fi
 perf record -q -F 799 --call-graph dwarf,16384 -e cpu-clock -p "$pids" -o "$dir/perf.data" -- sleep "$seconds" >&2 ||
   die "perf may not look at the processes: run as root, or lower kernel.perf_event_paranoid"
 wait "$load"
 load=""
+
+# Allocations, by nodes that count them (bench/count_allocations.cc): after the rest, since it slows them a little.
+"$root/scripts/cluster.sh" stop "$dir/c" >/dev/null
+mkdir "$dir/allocations"
+start COUNT_ALLOCATIONS_IN="$dir/allocations" LD_PRELOAD="$build/bench/libcount_allocations.so"
+allocations() {
+  local pid sum=0
+  for pid in ${pids//,/ }; do sum=$((sum + $(od -An -tu8 "$dir/allocations/$pid"))); done
+  echo "$sum"
+}
+run 1 >/dev/null  # fills the books
+counted=$(committed) allocated=$(allocations)
+run 3 >/dev/null
+echo $(($(allocations) - allocated)) $(($(committed) - counted)) >"$dir/allocated"
+
 perf script -i "$dir/perf.data" -F comm,ip,sym --no-inline >"$dir/stacks" 2>/dev/null
 /usr/bin/python3 "$root/bench/profile_budget.py" --stacks "$dir/stacks" --report "$dir/plain.json" --stat "$dir/stat" \
-  --before "$dir/before" --after "$dir/after" --allocations "$dir/allocations" --counted "$dir/counted" --svg "$svg" --title "$workload, $clients clients, $protocol" ${json:+--json "$json"} $verbose
+  --before "$dir/before" --after "$dir/after" --allocations "$dir/allocated" --svg "$svg" --title "$workload, $clients clients, $protocol" ${json:+--json "$json"} $verbose
 say "flame graph: $svg"

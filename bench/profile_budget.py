@@ -8,7 +8,6 @@ import argparse
 import collections
 import html
 import json
-import os
 import re
 
 # In the order in which they are tried at each frame. gRPC's own come last, and only of samples that no frame of ours but the queue's
@@ -24,7 +23,7 @@ PARTS = [
     ("coordinator", r"assent::(Conductor|Decisions|Termination|Resolution|OutcomeHistory|OutcomeQueue|BallotQueue|CoordinatorBinding)"),
     ("participant", r"assent::(Shard|Caretaker|LockTable|EscrowTable|ShardBinding)\b"),
     ("frames between nodes", r"assent::(GrpcTransport|PeerLink|PeerService|Peers)\b"),
-    ("calls of clients", r"assent::(CoordinatorService|ShardService|PendingCalls|Admission|ClientApi|ClientGate)\b|TypedCall"),
+    ("calls of clients", r"assent::(CoordinatorService|ShardService|PendingCalls|AnswerSender|Admission|ClientApi|ClientGate)\b|TypedCall"),
     ("loop and router", r"::NodeLoop::|assent::(Loop|Group|Router|Inbox|RecentBills)\b"),
     ("gRPC: polling and transport", r"assent::(LoopThread|RpcQueue)\b|^grpc_|grpc::|grpc_core::|^absl::|chttp2|^tcp_|pollset|epoll|RpcQueue"),
 ]
@@ -117,8 +116,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("stacks", "report", "stat", "before", "after", "svg", "title"):
         parser.add_argument("--" + name, required=True)
-    parser.add_argument("--allocations", help="what perf counted of them, if it could, and in --counted how many transactions meanwhile")
-    parser.add_argument("--counted")
+    parser.add_argument("--allocations", required=True, help="how many, and in how many transactions")
     parser.add_argument("--json")
     parser.add_argument("--verbose", action="store_true", help="the innermost frames of the dearest parts")
     given = parser.parse_args()
@@ -148,8 +146,8 @@ def main():
     counters = {name: count / max(1, committed) for name, count in read_counts(given.stat).items()}
     counters["frame bytes"] = frame_bytes / max(1, committed)
     counters["log bytes"] = log_bytes / max(1, committed)
-    if given.counted and os.path.exists(given.counted):
-        counters["allocations"] = sum(read_counts(given.allocations).values()) / max(1, read_numbers(given.counted)[0])
+    allocations, meanwhile = read_numbers(given.allocations)
+    counters["allocations"] = allocations / max(1, meanwhile)
     print()
     for name, words in (("raw_syscalls:sys_enter", "system calls"), ("context-switches", "context switches"), ("allocations", "allocations")):
         print(f"{words}: {counters[name]:.1f} for a transaction" if name in counters else f"{words}: not counted, perf may not")
